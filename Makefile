@@ -1,0 +1,76 @@
+# The two commands are `make run` and `make test`; `make help` names the others. Every target is a thin call.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Not $(dir ...) and $(abspath ...), which take a path with a blank for two.
+ROOT := $(shell cd "$$(dirname "$(strip $(MAKEFILE_LIST))")" && pwd)
+BIN := $(ROOT)/.venv/bin
+SCRIPTS := $(ROOT)/scripts
+DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
+# More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
+ARGS ?=
+
+.PHONY: help run test smoke mutations check setup venv lock bench \
+	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' "$(ROOT)/Makefile"
+
+run: setup ## Bring the stack up and open the terminal on it (without a terminal: print its status)
+	@$(DEVENV) up --wait
+	@if [ -t 0 ] && [ -t 1 ]; then $(DEVENV) tui; else $(DEVENV) status; fi
+
+test: setup ## Run every test: units, real engine, terminal, page in Chromium
+	@"$(SCRIPTS)/browser"
+	@"$(SCRIPTS)/postgres-server"
+	@cd "$(ROOT)" && "$(BIN)/pytest" $(ARGS)
+
+smoke: setup ## Prove on a copy of the stack that it works (ARGS=--running: on the one that is up)
+	@cd "$(ROOT)" && "$(BIN)/pytest" smoketests $(ARGS)
+
+mutations: setup ## Prove that the smoke tests see faults: break the stack in every way they are made for (half an hour)
+	@cd "$(ROOT)" && "$(BIN)/pytest" -m mutation tests/mutations $(ARGS)
+
+check: venv ## Lint, types, import contracts and the tests that need neither an engine nor a browser
+	@cd "$(ROOT)" && "$(BIN)/ruff" check
+	@cd "$(ROOT)" && "$(BIN)/ruff" format --check
+	@cd "$(ROOT)" && "$(BIN)/mypy"
+	@cd "$(ROOT)/compose/backend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docindexer
+	@cd "$(ROOT)/compose/frontend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
+	@cd "$(ROOT)" && "$(BIN)/lint-imports"
+	@cd "$(ROOT)" && "$(BIN)/pytest" -m "not engine and not terminal and not page" $(ARGS)
+
+setup: venv ## Prepare this machine: .venv, a Docker Engine that answers, a Python base image
+	@"$(SCRIPTS)/engine"
+	@"$(SCRIPTS)/base-image" >/dev/null
+
+venv:
+	@"$(SCRIPTS)/venv"
+
+lock: ## Write the lock files again (ARGS=--upgrade: with the newest versions that fit)
+	@"$(SCRIPTS)/lock" $(ARGS)
+
+bench: setup ## Measure first paint, delays, CPU and memory, and print them as a table
+	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks $(ARGS)
+
+docker-up: setup ## Start the stack and wait until it is ready
+	@$(DEVENV) up --wait $(ARGS)
+
+docker-down: venv ## Stop the stack and remove its containers; the data stays
+	@$(DEVENV) down $(ARGS)
+
+docker-logs: venv ## Print and follow the logs (ARGS=backend: of one service)
+	@$(DEVENV) logs $(ARGS)
+
+docker-build: setup ## Build the images
+	@$(DEVENV) build $(ARGS)
+
+docker-restart: venv ## Restart the services
+	@$(DEVENV) restart $(ARGS)
+
+docker-clean: venv ## Stop the stack and delete its data too (asks first)
+	@$(DEVENV) down -v $(ARGS)
+
+docker-rebuild: docker-build ## Build the images, then start what changed
+	@$(DEVENV) up --wait $(ARGS)

@@ -1,0 +1,7 @@
+"""`python -m devenv` is `devenv`."""
+
+import sys
+
+from devenv.cli import main
+
+sys.exit(main())

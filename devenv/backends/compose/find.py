@@ -1,0 +1,150 @@
+"""Find the Compose project a user means, from any folder of it.
+
+What Compose can find by itself is left to Compose: it is started in the user's folder. Two things it cannot know:
+devenv.toml, and a COMPOSE_FILE in the `.env` of a parent folder, which Compose reads only when started there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from devenv.config import ComposeSettings, Config
+from devenv.errors import ProjectError, UsageError
+
+# compose-go, cli/options.go: DefaultFileNames and DefaultOverrideFileNames, in their order of preference.
+FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+OVERRIDE_NAMES = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
+_COMPOSE_FILE_LINE = re.compile(r"^\s*(?:export\s+)?COMPOSE_FILE\s*[=:]", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeOptions:
+    """How to call Compose for one project. Paths are absolute; `directory` is the folder Compose is started in."""
+
+    directory: str = "."
+    files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    project_name: str = ""
+    project_directory: str = ""
+    found: tuple[str, ...] = ()  # files that Compose finds by itself, for messages
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the argument vector of `docker compose` with this project's options and then `arguments`."""
+        command = ["docker", "compose"]
+        for flag, values in (("--file", self.files), ("--env-file", self.env_files), ("--profile", self.profiles)):
+            for value in values:
+                command += [flag, value]
+        if self.project_name:
+            command += ["--project-name", self.project_name]
+        if self.project_directory:
+            command += ["--project-directory", self.project_directory]
+        return [*command, *arguments]
+
+
+def find_project(
+    start: Path,
+    options: ComposeOptions,
+    environ: Mapping[str, str],
+    config: Config | None = None,
+    *,
+    config_is_chosen: bool = False,
+) -> ComposeOptions:
+    """Return the options that lead Compose to the project of the folder `start`.
+
+    What the user chose wins: flags, then COMPOSE_FILE; then the nearest folder upward that has a Compose file, a
+    `.env` with COMPOSE_FILE, or a devenv.toml with `[compose] files` (with `config_is_chosen`, that one first).
+    Settings of devenv.toml hold for its own project only. Raises ProjectError, with the folders searched.
+    """
+    start = start.absolute()
+    config = config or Config()
+    options = _absolute(options, start)
+    if options.files:
+        ours = any(Path(file) in _resolved(config.compose.files) for file in _resolved(options.files))
+        return _with_settings(options, config.compose, environ) if ours else options
+    if options.project_directory or environ.get("COMPOSE_FILE"):
+        return options
+    if config_is_chosen and config.compose.files:
+        return _with_settings(options, config.compose, environ)
+    for folder in (start, *start.parents):
+        is_root = folder == config.root
+        if is_root and config.compose.files:
+            return _with_settings(options, config.compose, environ)
+        found = _default_files(folder)
+        env_chooses = _env_names_files(folder / ".env")
+        if found or env_chooses:
+            options = replace(options, directory=str(folder if env_chooses else start), found=found)
+            return _with_settings(options, config.compose, environ) if is_root else options
+    raise ProjectError(
+        f"No Compose file found in {start} or any folder above it",
+        f"Searched for {', '.join(FILE_NAMES)} and for devenv.toml with [compose] files. "
+        "Name the file with -f, or go to the project's folder.",
+    )
+
+
+def _absolute(options: ComposeOptions, start: Path) -> ComposeOptions:
+    for file in options.files:
+        if file == "-":
+            raise UsageError("-f - is not possible: devenv reads the project more than once", "Name a file instead.")
+        if not (start / file).is_file():
+            raise ProjectError(f"Compose file {start / file} does not exist", "Check the path given with -f.")
+    for file in options.env_files:
+        if not (start / file).is_file():
+            raise ProjectError(
+                f"Environment file {start / file} does not exist", "Check the path given with --env-file."
+            )
+    directory = options.project_directory
+    return replace(
+        options,
+        directory=str(start),
+        files=tuple(str(start / file) for file in options.files),
+        env_files=tuple(str(start / file) for file in options.env_files),
+        project_directory=str(start / directory) if directory else "",
+    )
+
+
+def _with_settings(options: ComposeOptions, settings: ComposeSettings, environ: Mapping[str, str]) -> ComposeOptions:
+    for file in (*settings.files, *settings.env_files):
+        if not file.is_file():
+            raise ProjectError(f"{file}, named in devenv.toml, does not exist", "Correct [compose] in devenv.toml.")
+    options = replace(
+        options,
+        files=options.files or tuple(map(str, settings.files)),
+        env_files=options.env_files or tuple(map(str, settings.env_files)),
+    )
+    if not options.profiles and "COMPOSE_PROFILES" not in environ:
+        options = replace(options, profiles=settings.profiles)
+    if not options.project_name and not environ.get("COMPOSE_PROJECT_NAME"):
+        options = replace(options, project_name=settings.project_name)
+    if not options.project_directory and settings.project_directory is not None:
+        options = replace(options, project_directory=str(settings.project_directory))
+    return options
+
+
+def _resolved(files: tuple[Path, ...] | tuple[str, ...]) -> list[Path]:
+    return [Path(file).resolve() for file in files]
+
+
+def _default_files(folder: Path) -> tuple[str, ...]:
+    first = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+    if first is None:
+        return ()
+    override = next((folder / name for name in OVERRIDE_NAMES if (folder / name).is_file()), None)
+    return (str(first),) if override is None else (str(first), str(override))
+
+
+def _env_names_files(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        return bool(_COMPOSE_FILE_LINE.search(path.read_text("utf-8", "replace")))
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}", "Compose would need it too.") from error

@@ -1,0 +1,120 @@
+"""Let Compose resolve a project: `docker compose config --format json`, started early and read later."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from devenv.backends.compose.document import parse_project
+from devenv.backends.compose.failures import from_config, not_installed
+from devenv.backends.compose.find import ComposeOptions
+from devenv.errors import DevenvError, ProjectError
+from devenv.model import Project
+from devenv.text import sanitize
+
+RESOLVE_TIMEOUT = 60.0  # seconds; Compose needs 0.06, a remote `include` needs its download
+_WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')
+
+
+class Pending:
+    """A resolution that is under way.
+
+    After `result` returned, `warnings` holds what Compose warned of, and `document` its canonical JSON.
+    """
+
+    def __init__(
+        self,
+        options: ComposeOptions,
+        process: subprocess.Popen[bytes] | None,
+        environ: Mapping[str, str] | None,
+        error: DevenvError | None = None,
+    ) -> None:
+        self._options = options
+        self._process = process
+        self._environ = environ
+        self._outcome: Project | DevenvError | None = error
+        self.warnings: tuple[str, ...] = ()
+        self.document = b""
+
+    def result(self, timeout: float = RESOLVE_TIMEOUT) -> Project:
+        """Wait for Compose and return the project; the same again when called again.
+
+        Raises ProjectError (file missing or invalid), ToolMissing, EngineUnreachable (broken docker context).
+        """
+        if self._outcome is None:
+            try:
+                self._outcome = self._read(timeout)
+            except DevenvError as error:
+                self._outcome = error
+        if isinstance(self._outcome, DevenvError):
+            raise self._outcome
+        return self._outcome
+
+    def close(self) -> None:
+        """End Compose if it still runs: nobody wants the answer any more."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+    def _read(self, timeout: float) -> Project:
+        assert self._process is not None  # without one, the outcome was known from the start
+        try:
+            out, err = self._process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            self.close()
+            raise ProjectError(
+                f"Compose did not resolve the project within {timeout:.0f} s", "Try: docker compose config"
+            ) from error
+        complaint = err.decode("utf-8", "replace")
+        if self._process.returncode != 0:
+            raise from_config(complaint, self._options, self._environ)
+        found = (sanitize(text.replace('\\"', '"')) for text in _WARNING.findall(complaint))
+        self.warnings = tuple(dict.fromkeys(found))
+        self.document = out
+        return parse_project(out, self._options)
+
+
+def begin_resolve(
+    options: ComposeOptions, services: Sequence[str] = (), environ: Mapping[str, str] | None = None
+) -> Pending:
+    """Start Compose and return at once. With `services`, the project is those and what they depend on.
+
+    Never raises: what is wrong is raised by `result`.
+    """
+    command = options.command("config", "--format", "json", *services)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=options.directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        return Pending(options, None, environ, not_installed(error))
+    return Pending(options, process, environ)
+
+
+def resolve(options: ComposeOptions, services: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Project:
+    """Resolve the project now; errors as `Pending.result`."""
+    return begin_resolve(options, services, environ).result()
+
+
+class ProjectScope:
+    """A project that can be asked for again: the first call takes the resolution already under way, if any."""
+
+    def __init__(
+        self, options: ComposeOptions, pending: Pending | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._options = options
+        self._pending = pending
+        self._environ = environ
+        self.latest: Project | None = None
+
+    def __call__(self) -> Project:
+        """Resolve (again) and return the project; errors as `Pending.result`."""
+        pending, self._pending = self._pending or begin_resolve(self._options, (), self._environ), None
+        self.latest = pending.result()
+        return self.latest

@@ -1,0 +1,1 @@
+"""The Docker Engine, read through the docker SDK."""

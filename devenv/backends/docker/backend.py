@@ -1,0 +1,107 @@
+"""The Docker Engine as a backend: wires the event stream, the inspections, the logs and the statistics together.
+
+Nothing here imports the docker SDK; the threads do, when they connect.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+from devenv.backends.docker.book import BACKEND, Book
+from devenv.backends.docker.early import EarlyList
+from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
+from devenv.backends.docker.inspector import Inspector
+from devenv.backends.docker.logs import LogReaders
+from devenv.backends.docker.sampler import Sampler
+from devenv.backends.docker.watcher import Watcher
+from devenv.backends.streams import Buffer, Stream
+from devenv.model import Change, Project
+
+STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
+
+
+class DockerBackend:
+    """Reads one Compose project from the engine that the docker CLI would use."""
+
+    def __init__(self, scope: Callable[[], Project], environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._buffer = Buffer()
+        self._book = Book(self._buffer.put)
+        self._inspector = Inspector(self._book, self._endpoint)
+        self._logs = LogReaders(self._endpoint, self._buffer)
+        self._sampler = Sampler(self._book, self._endpoint, self._buffer)
+        self._early = EarlyList(scope, self._endpoint)
+        self._watcher = Watcher(
+            self._book,
+            self._early.project,
+            endpoint=self._endpoint,
+            emit=self._buffer.put,
+            inspect=self._inspector.ask,
+            notice=self._logs.notice,
+            went_live=self._hurry,
+        )
+        self._events = Stream("docker-events", self._watcher.run, self._watcher.down)
+        # These two have nothing to say when they fail: the connection that matters is that of the events.
+        self._inspections = Stream(
+            "docker-inspections",
+            lambda stream: self._inspector.run(stream, self._watcher, self._events.interrupt),
+            lambda error, pause: None,
+        )
+        self._samples = Stream(
+            "docker-samples", lambda stream: self._sampler.run(stream, self._watcher.live), lambda error, pause: None
+        )
+
+    @property
+    def name(self) -> str:
+        """The backend's name in all its records."""
+        return BACKEND
+
+    def prefetch(self) -> None:
+        """Resolve the project and read a first list now, before `start` and without the SDK."""
+        self._early.begin(self._book.load)
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Start the threads."""
+        self._buffer.set_wake(wake)
+        for stream in self._streams():
+            stream.start()
+
+    def stop(self) -> None:
+        """Close everything from outside and wait at most a second for the threads."""
+        streams = (*self._streams(), *self._logs.streams())
+        for stream in streams:
+            stream.stop()
+        deadline = time.monotonic() + STOP_WITHIN
+        for stream in streams:
+            stream.join(max(0.0, deadline - time.monotonic()))
+
+    def drain(self) -> list[Change]:
+        """Take everything that arrived."""
+        return self._buffer.drain()
+
+    def watch_stats(self, keys: Collection[str]) -> None:
+        """Sample exactly these containers."""
+        self._sampler.watch(keys)
+
+    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
+        """Follow exactly these containers' logs; a stopped one's too, and on when it starts."""
+        self._logs.follow(keys, tail)
+
+    def watch_detail(self, key: str | None) -> None:
+        """Keep this container's health-check log fresh."""
+        self._inspector.watch(key)
+
+    def _endpoint(self) -> Endpoint:
+        return resolve_endpoint(self._environ)
+
+    def _hurry(self) -> None:
+        """The engine is back: nobody waits for the end of a pause."""
+        for stream in (self._inspections, self._samples):
+            stream.hurry()
+        self._logs.hurry()
+
+    def _streams(self) -> tuple[Stream, ...]:
+        return (self._events, self._inspections, self._samples)

@@ -1,0 +1,166 @@
+"""Connections to the engine through the docker SDK, and its failures in devenv's words.
+
+The SDK takes 0.15 s to import, so nothing here imports it before the first connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
+from devenv.text import mask_secrets, sanitize
+
+if TYPE_CHECKING:
+    from docker import APIClient
+    from docker.tls import TLSConfig
+    from urllib3.connection import HTTPConnection
+
+CONNECT_TIMEOUT: Final = 10.0
+
+
+def connect(endpoint: Endpoint, timeout: float = CONNECT_TIMEOUT) -> APIClient:
+    """Return a client of the engine, for one thread; it has asked the engine for its API version.
+
+    `timeout` in seconds is for each request. Raises EngineUnreachable or EngineForbidden with a hint, and UsageError
+    for an endpoint that can never work.
+    """
+    with engine_errors(endpoint):
+        from devenv.backends.docker import transport
+
+        if endpoint.scheme in ("unix", "ssh"):
+            return transport.connect_through(_connection(endpoint), timeout)
+        return transport.connect_network(_base_url(endpoint), _tls(endpoint), timeout)
+
+
+def _connection(endpoint: Endpoint) -> type[HTTPConnection]:
+    if endpoint.scheme == "ssh":
+        from devenv.backends.docker.ssh import SshConnection, ssh_command
+
+        return type("Ssh", (SshConnection,), {"ssh": ssh_command(endpoint.host)})
+    from devenv.backends.docker.transport import UnixConnection
+
+    return type("Unix", (UnixConnection,), {"path": endpoint.host.removeprefix("unix://")})
+
+
+def _tls(endpoint: Endpoint) -> TLSConfig | None:
+    from docker.tls import TLSConfig
+
+    if endpoint.tls is None:
+        return None
+    files = endpoint.tls
+    pair = (files.cert, files.key) if files.cert and files.key else None
+    return TLSConfig(client_cert=pair, ca_cert=files.ca, verify=files.verify)
+
+
+def _base_url(endpoint: Endpoint) -> str:
+    if endpoint.scheme not in ("tcp", "http", "https"):
+        return endpoint.host
+    parts = urlsplit(endpoint.host)
+    if parts.port is None:
+        # Go's HTTP client, and so the docker CLI, takes the scheme's port where a context names none.
+        return f"{endpoint.host}:{443 if endpoint.tls else 80}"
+    return endpoint.host
+
+
+@contextmanager
+def engine_errors(endpoint: Endpoint) -> Iterator[None]:
+    """Translate what the SDK and the layers below it raise; errors of devenv pass unchanged."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except DevenvError:
+        raise
+    except APIError as error:
+        raise refusal(error, endpoint) from error
+    except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
+        raise _translated(error, endpoint) from error
+
+
+def refusal(error: Exception, endpoint: Endpoint) -> DevenvError:
+    """Translate an answer of the engine that says no: 4xx and 5xx."""
+    said = sanitize(str(getattr(error, "explanation", None) or error)).strip()
+    return DevenvError(f"the engine at {endpoint.shown} answered: {said[:500]}", "The engine's own log may say more.")
+
+
+def _translated(error: Exception, endpoint: Endpoint) -> DevenvError:
+    from docker.errors import TLSParameterError
+    from requests.exceptions import InvalidURL
+
+    cause = _os_error(error)
+    if isinstance(cause, PermissionError):
+        return EngineForbidden(
+            f"no permission to talk to the Docker Engine at {endpoint.shown}",
+            "Add your user to the group that owns the socket (`sudo usermod -aG docker $USER`, then log in again), "
+            "or use a rootless engine.",
+        )
+    if isinstance(error, InvalidURL | TLSParameterError) or "Invalid bind address" in str(error):
+        return UsageError(f"{endpoint.source}: {endpoint.shown} cannot be used: {mask_secrets(sanitize(str(error)))}")
+    return EngineUnreachable(
+        f"no Docker Engine answers at {endpoint.shown}: {_reason(error, cause)}", hint_for(endpoint)
+    )
+
+
+def _reason(error: Exception, cause: OSError | None) -> str:
+    if cause is not None and cause.errno == errno.ENOENT:
+        return "there is no such socket"
+    if cause is not None and cause.errno == errno.ECONNREFUSED:
+        return "nobody listens there"
+    if isinstance(cause, TimeoutError) or "timed out" in str(error):
+        return "no answer in time"
+    return sanitize(str(cause.strerror if cause is not None and cause.strerror else error))[:300]
+
+
+def _os_error(error: BaseException) -> OSError | None:
+    """Find the operating system's error below requests and urllib3, which wrap it in `args` or as cause."""
+    from requests.exceptions import RequestException
+
+    seen: list[BaseException] = []
+    todo: list[BaseException] = [error]
+    while todo:
+        current = todo.pop()
+        if current in seen:
+            continue
+        seen.append(current)
+        # requests' own exceptions are OSErrors in name only.
+        if (
+            isinstance(current, OSError)
+            and not isinstance(current, RequestException)
+            and (current.errno is not None or isinstance(current, TimeoutError))
+        ):
+            return current
+        chained = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
+        todo += [link for link in chained if isinstance(link, BaseException)]
+    return None
+
+
+def hint_for(endpoint: Endpoint, environ: Mapping[str, str] = os.environ) -> str:
+    """Say what to do when nobody answers: start the engine, or use another one whose socket is there."""
+    if endpoint.scheme == "ssh":
+        return f"This must work without a question: ssh {urlsplit(endpoint.host).hostname} docker version"
+    if endpoint.source == "DOCKER_HOST":
+        return "DOCKER_HOST chose this engine: start it, or unset the variable."
+    if endpoint.source != "default":
+        return f"{endpoint.source} chose the context {endpoint.context}: start its engine, or choose another context."
+    for name, path in _known_sockets(environ):
+        if path.is_socket() and str(path) not in endpoint.host:
+            return f"{name} has a socket at {path}: `docker context use` its context, or set DOCKER_HOST=unix://{path}."
+    return "Start it: Docker Desktop, `colima start`, or `sudo systemctl start docker`. `devenv doctor` checks more."
+
+
+def _known_sockets(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    home = Path(environ.get("HOME") or "/nonexistent")
+    if environ.get("XDG_RUNTIME_DIR"):
+        yield "Rootless Docker", Path(environ["XDG_RUNTIME_DIR"]) / "docker.sock"
+    yield "Docker Desktop", home / ".docker" / "run" / "docker.sock"
+    yield "Docker Desktop", home / ".docker" / "desktop" / "docker.sock"
+    yield "Colima", home / ".colima" / "default" / "docker.sock"

@@ -1,0 +1,201 @@
+"""Which engine the docker CLI would talk to: DOCKER_HOST, DOCKER_CONTEXT, the current context, or the default socket.
+
+The rules are those of docker/cli (cli/command/cli.go `resolveContextName`, cli/context/store, opts/hosts.go).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.errors import UsageError
+from devenv.text import mask_secrets, sanitize
+
+DEFAULT_CONTEXT: Final = "default"
+DEFAULT_HOST: Final = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
+_SCHEMES: Final = ("unix", "tcp", "http", "https", "ssh", "npipe")
+_BARE_ADDRESS: Final = re.compile(r"([\w.-]*|\[[0-9a-fA-F:.%]+\])(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The files of a TLS connection; with `verify` False the engine's certificate is not checked."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the engine is, and which setting said so."""
+
+    host: str  # with its scheme: unix://, tcp://, ssh://, npipe://
+    context: str = DEFAULT_CONTEXT
+    tls: TlsFiles | None = None
+    source: str = "default"  # DOCKER_HOST, DOCKER_CONTEXT, the file with the current context, or "default"
+
+    @property
+    def scheme(self) -> str:
+        """The part of `host` before the colon."""
+        return self.host.partition(":")[0]
+
+    @property
+    def label(self) -> str:
+        """How the endpoint is shown to people."""
+        return f"{self.shown} ({'DOCKER_HOST' if self.source == 'DOCKER_HOST' else f'context {self.context}'})"
+
+    @property
+    def shown(self) -> str:
+        """The host without a password that somebody wrote into it."""
+        return mask_secrets(self.host)
+
+
+def resolve_endpoint(environ: Mapping[str, str] = os.environ, config_dir: Path | None = None) -> Endpoint:
+    """Return the endpoint that the docker CLI would use with this environment.
+
+    Raises UsageError that names the file or the variable when a setting is broken or names a missing context.
+    """
+    folder = config_dir or _config_dir(environ)
+    if environ.get("DOCKER_HOST"):
+        tls = _tls_of_environment(environ, folder)
+        host = _normal_host(environ["DOCKER_HOST"], "DOCKER_HOST", tls=tls is not None)
+        return Endpoint(host, DEFAULT_CONTEXT, tls if host.startswith(("tcp:", "http")) else None, "DOCKER_HOST")
+    if environ.get("DOCKER_CONTEXT"):
+        context, source = environ["DOCKER_CONTEXT"], "DOCKER_CONTEXT"
+    else:
+        config = folder / "config.json"
+        context, source = _current_context(config), str(config)
+    if context in ("", DEFAULT_CONTEXT):
+        _tls_of_environment(environ, folder)
+        return Endpoint(DEFAULT_HOST)
+    return _endpoint_of_context(folder, context, source)
+
+
+def _config_dir(environ: Mapping[str, str]) -> Path:
+    if environ.get("DOCKER_CONFIG"):
+        return Path(environ["DOCKER_CONFIG"])
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    return (Path(home) if home else Path.home()) / ".docker"
+
+
+def _normal_host(host: str, source: str, *, tls: bool = False) -> str:
+    """Complete a host as opts.ParseHost does: a bare address is tcp, and the ports are 2375 and, with TLS, 2376."""
+    host = host.strip() or DEFAULT_HOST
+    host = {"unix://": "unix:///var/run/docker.sock", "npipe://": "npipe:////./pipe/docker_engine"}.get(host, host)
+    scheme, rest = _split_host(host, source)
+    if scheme == "tcp":
+        address, slash, path = rest.partition("/")
+        if not re.search(r":\d+$", address):
+            address = f"{address or 'localhost'}:{2376 if tls else 2375}"
+        elif address.startswith(":"):
+            address = f"localhost{address}"
+        rest = address + slash + path
+    return f"{scheme}://{rest}"
+
+
+def _split_host(host: str, source: str) -> tuple[str, str]:
+    scheme, separator, rest = host.partition("://")
+    if not separator and _BARE_ADDRESS.fullmatch(host):
+        scheme, rest = "tcp", host
+    if scheme not in _SCHEMES or not (rest or scheme == "tcp") or not rest.isprintable():
+        raise UsageError(
+            f"{source}: {mask_secrets(sanitize(host))!r} is not an address of a Docker Engine",
+            "Use unix:///path/to/socket, tcp://host:port, ssh://user@host or npipe:////./pipe/name.",
+        )
+    return scheme, rest
+
+
+def _tls_of_environment(environ: Mapping[str, str], folder: Path) -> TlsFiles | None:
+    # Any value counts, "0" too. DOCKER_TLS alone: encrypt, but believe any certificate (cli/flags/options.go).
+    verify = bool(environ.get("DOCKER_TLS_VERIFY"))
+    if not (verify or environ.get("DOCKER_TLS")):
+        return None
+    files = _tls_files(Path(environ.get("DOCKER_CERT_PATH") or folder), verify=verify)
+    if files.ca is None:
+        raise UsageError(
+            f"{'DOCKER_TLS_VERIFY' if verify else 'DOCKER_TLS'} is set, but there is no "
+            f"{Path(environ.get('DOCKER_CERT_PATH') or folder) / 'ca.pem'}",
+            "Point DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem, or unset the variable.",
+        )
+    return files
+
+
+def _tls_files(folder: Path, *, verify: bool) -> TlsFiles:
+    def found(name: str) -> str | None:
+        path = folder / name
+        return str(path) if path.is_file() else None
+
+    return TlsFiles(found("ca.pem"), found("cert.pem"), found("key.pem"), verify)
+
+
+def _current_context(config: Path) -> str:
+    try:
+        text = config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{config}: cannot be read: {error}", "Repair the file or point DOCKER_CONFIG elsewhere."
+        ) from error
+    if not text.strip():
+        return ""
+    context = _json_object(text, config).get("currentContext") or ""
+    if not isinstance(context, str):
+        raise UsageError(f"{config}: currentContext is not a text", "Set it with `docker context use NAME`.")
+    return context
+
+
+def _endpoint_of_context(folder: Path, context: str, source: str) -> Endpoint:
+    shown = sanitize(context)
+    digest = hashlib.sha256(context.encode("utf-8", "replace")).hexdigest()
+    meta = folder / "contexts" / "meta" / digest / "meta.json"
+    try:
+        text = meta.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{source}: the docker context {shown!r} does not exist (no {meta})",
+            "`docker context ls` lists the contexts, `docker context use NAME` chooses one.",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{meta}: cannot be read: {error}", f"Create the context {shown!r} anew.") from error
+    endpoints = _json_object(text, meta).get("Endpoints")
+    docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
+    host = docker.get("Host") if isinstance(docker, dict) else None
+    if not isinstance(docker, dict) or (host is not None and not isinstance(host, str)):
+        raise UsageError(
+            f"{meta}: the context {shown!r} has no docker endpoint",
+            "Choose another one with `docker context use NAME`, or create it anew.",
+        )
+    tls = _tls_of_context(folder / "contexts" / "tls" / digest / "docker", verify=not docker.get("SkipTLSVerify"))
+    # A context without a host means the default socket (cli/context/docker/load.go). Its host is used as it stands.
+    scheme, rest = _split_host(host or DEFAULT_HOST, str(meta))
+    return Endpoint(f"{scheme}://{rest}", context, tls, source)
+
+
+def _tls_of_context(folder: Path, *, verify: bool) -> TlsFiles | None:
+    files = _tls_files(folder, verify=verify)
+    # Without any file there is TLS only to say that nothing is verified.
+    return files if files.ca or files.cert or files.key or not verify else None
+
+
+def _json_object(text: str, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{path}: is not valid JSON: {error}", "Repair the file, or create the context anew."
+        ) from error
+    except RecursionError as error:
+        raise UsageError(f"{path}: is nested too deeply", "Repair the file, or create the context anew.") from error
+    if not isinstance(value, dict):
+        raise UsageError(f"{path}: does not hold a JSON object", "Repair the file, or create the context anew.")
+    return value

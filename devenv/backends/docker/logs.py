@@ -1,0 +1,199 @@
+"""The logs of single containers, followed through restarts of the container and of the engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.backends.docker import parse
+from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.events import EngineEvent
+from devenv.backends.docker.frames import FrameParser, FramingError
+from devenv.backends.docker.lines import LineAssembler
+from devenv.backends.docker.raw import RawStream
+from devenv.backends.docker.resume import Resume
+from devenv.backends.streams import Buffer, Stream
+from devenv.errors import DevenvError
+from devenv.model import LogLine, Resource, State
+from devenv.text import sanitize
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LOOK_AGAIN: Final = 60.0  # seconds; a start that no event told of is found by asking
+# In a flood the engine writes each line by itself, and a unix socket holds some 280 such writes. A short rest lets
+# many arrive at once: 45 000 instead of 15 000 lines a second on two busy cores; rests of 10 ms give 25 000 (measured).
+REST: Final = 0.002  # seconds
+PAUSE: Final = 0.01  # seconds without a line: no flood
+FLOOD: Final = 20  # readings in a row without such a pause
+
+
+class LogReader:
+    """Reads one container's log until the container is removed. `run` and `down` belong to a Stream."""
+
+    def __init__(self, key: str, tail: int, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+        self._key = key
+        self._id = key.removeprefix("docker/")
+        self._tail = tail
+        self._endpoint = endpoint
+        self._buffer = buffer
+        self._resume = Resume()
+        self._started = threading.Event()
+        self._exit_code: int | None = None  # of the last death; after a quick restart an inspection tells none
+        self._lost = False
+
+    def notice(self, event: EngineEvent) -> None:
+        """Take note of an event of this container, from the thread of the events."""
+        if event.action == "die":
+            self._exit_code = event.exit_code
+        elif event.action in ("start", "destroy"):
+            self._started.set()
+
+    def run(self, stream: Stream) -> None:
+        """Follow the log; returns when the connection is to be made anew, finishes when the container is gone."""
+        endpoint = self._endpoint()
+        client = connect(endpoint)
+        try:
+            while not stream.stopping:
+                self._started.clear()
+                before = self._inspect(client, endpoint)
+                if before is None:
+                    return self._end(stream)
+                if not self._follow(stream, client, endpoint, before):
+                    return None
+                after = self._inspect(client, endpoint)
+                if after is None:
+                    return self._end(stream)
+                self._say_stopped(before, after)
+                if after.state is State.RUNNING and after.started_at == before.started_at:
+                    return None  # it runs and its log ended: only a new connection helps
+                if not after.state.is_up:
+                    self._wait_for_start(stream, client, endpoint)
+                elif after.state is State.RESTARTING:
+                    stream.wait_until(self._started, LOOK_AGAIN)
+        finally:
+            client.close()
+        return None
+
+    def down(self, error: Exception | None, pause: float) -> None:
+        """Say once, in the log itself, that it cannot be read at the moment."""
+        if self._lost:
+            return
+        self._lost = True
+        if error is None:
+            reason = "the connection ended"
+        else:
+            reason = error.message if isinstance(error, DevenvError) else f"{type(error).__name__}: {error}"
+        self._mark(f"log interrupted: {reason}")
+
+    def _follow(self, stream: Stream, client: APIClient, endpoint: Endpoint, container: Resource) -> bool:
+        """Read until the engine ends the log; False for a connection that broke off."""
+        params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
+        raw = RawStream(client, endpoint, f"/containers/{self._id}/logs", params | self._resume.params(self._tail))
+        try:
+            with stream.closing(raw.shutdown):
+                stream.succeeded()
+                if self._lost:
+                    self._lost = False
+                    self._mark("log continues")
+                self._read(stream, raw, tty=container.tty)
+        finally:
+            raw.close()
+        return raw.ended_well
+
+    def _read(self, stream: Stream, raw: RawStream, *, tty: bool) -> None:
+        if "-stream" in raw.content_type:  # since API 1.42; before, the container's setting is all there is
+            tty = "raw-stream" in raw.content_type
+        frames, lines = FrameParser(), LineAssembler(self._key)
+        busy = 0
+        heard_at = time.monotonic()
+        while (data := raw.read()) and not stream.stopping:
+            try:
+                self._put(lines.feed_raw(data) if tty else lines.feed_frames(frames.feed(data)))
+            except FramingError as error:
+                self._mark(f"the engine sent something that is no log: {error}")
+                return
+            now = time.monotonic()
+            busy = busy + 1 if now - heard_at < PAUSE else 0
+            if busy > FLOOD:
+                time.sleep(REST)
+                now += REST
+            heard_at = now
+        self._put(lines.flush())
+
+    def _put(self, lines: list[LogLine]) -> None:
+        self._buffer.put_lines(self._resume.new_of(lines))
+
+    def _inspect(self, client: APIClient, endpoint: Endpoint) -> Resource | None:
+        from docker.errors import NotFound
+
+        with engine_errors(endpoint):
+            try:
+                data: dict[str, Any] = client.inspect_container(self._id)
+            except NotFound:
+                return None
+        return parse.from_inspect(data)
+
+    def _wait_for_start(self, stream: Stream, client: APIClient, endpoint: Endpoint) -> None:
+        while not stream.wait_until(self._started, LOOK_AGAIN):
+            now = self._inspect(client, endpoint)
+            if now is None or now.state.is_up:
+                return
+
+    def _say_stopped(self, before: Resource, after: Resource) -> None:
+        if after.state is State.RUNNING and after.started_at == before.started_at:
+            return
+        if not before.state.is_up and not after.state.is_up and after.finished_at == before.finished_at:
+            return  # it had stopped before
+        exit_code = after.exit_code if after.exit_code is not None else self._exit_code
+        code = f" with code {exit_code}" if exit_code is not None else ""
+        out_of_memory = ", out of memory" if after.oom_killed else ""
+        again = ", and started again" if after.state is State.RUNNING else ""
+        self._mark(f"container exited{code}{out_of_memory}{again}", at=after.finished_at)
+
+    def _end(self, stream: Stream) -> None:
+        self._mark("container removed")
+        stream.finish()
+
+    def _mark(self, text: str, *, at: float | None = None) -> None:
+        self._buffer.put(LogLine(self._key, at or time.time(), "devenv", sanitize(text)))
+
+
+class LogReaders:
+    """The logs that are followed now, one thread each; all methods but `notice` belong to the owner's thread."""
+
+    def __init__(self, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+        self._endpoint = endpoint
+        self._buffer = buffer
+        self._readers: dict[str, LogReader] = {}
+        self._streams: dict[str, Stream] = {}
+
+    def follow(self, keys: Collection[str], tail: int) -> None:
+        """Follow exactly these containers."""
+        wanted = {key for key in keys if key.startswith("docker/")}
+        for key in self._streams.keys() - wanted:
+            self._readers.pop(key)
+            self._streams.pop(key).stop()
+        for key in wanted - self._streams.keys():
+            reader = LogReader(key, tail, self._endpoint, self._buffer)
+            stream = Stream(f"docker-log-{key.removeprefix('docker/')[:12]}", reader.run, reader.down)
+            self._readers[key], self._streams[key] = reader, stream
+            stream.start()
+
+    def notice(self, event: EngineEvent) -> None:
+        """Hand an event to the reader of its container, from the thread of the events."""
+        reader = self._readers.get(event.key)
+        if reader is not None:
+            reader.notice(event)
+
+    def hurry(self) -> None:
+        """The engine is back: try again now, from the thread of the events."""
+        for stream in tuple(self._streams.values()):
+            stream.hurry()
+
+    def streams(self) -> tuple[Stream, ...]:
+        """All running streams, to be stopped."""
+        return tuple(self._streams.values())

@@ -1,0 +1,105 @@
+"""The thread that samples the resource use of what is on screen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.backends.docker.book import Book
+from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.usage import Reading, parse_stats, sample_of
+from devenv.backends.streams import Buffer, Stream
+from devenv.model import Sample, State
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+ROUND: Final = 2.0  # seconds between two readings of a container
+# A reading costs the engine 2.5 ms of CPU and us 1.9 ms (Engine 28.5, two slow cores): with many containers the round
+# grows, so that both stay well below a percent of a core, however many there are.
+SHORTEST_GAP: Final = 0.4  # seconds between two readings
+FIRST_ROUND: Final = 1.0  # seconds; quicker as long as a container has no rate yet
+IDLE: Final = 60.0  # seconds to sleep while nothing is watched
+
+
+class Sampler:
+    """Reads one container after another, evenly over the round; hands over a round's samples at once."""
+
+    def __init__(self, book: Book, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+        self._book = book
+        self._endpoint = endpoint
+        self._buffer = buffer
+        self._keys: tuple[str, ...] = ()
+        self._changed = threading.Event()
+        self._before: dict[str, Reading] = {}
+        self._rated: set[str] = set()  # keys with two readings
+
+    def watch(self, keys: Collection[str]) -> None:
+        """Sample exactly these containers from now on."""
+        self._keys = tuple(keys)
+        self._changed.set()
+
+    def run(self, stream: Stream, live: threading.Event) -> None:
+        """Sample while the engine is live."""
+        while not self._keys:
+            stream.wait_until(self._changed)
+            self._changed.clear()
+        stream.wait_until(live)
+        endpoint = self._endpoint()
+        client = connect(endpoint)
+        try:
+            while live.is_set():
+                running = [key for key in self._keys if self._is_running(key)]
+                self._before = {key: reading for key, reading in self._before.items() if key in running}
+                self._rated &= self._before.keys()
+                self._changed.clear()
+                if running:
+                    self._round(stream, client, endpoint, running)
+                    stream.succeeded()
+                else:
+                    # Woken by `watch`; whether a watched container has started is looked at once a round.
+                    stream.wait_until(self._changed, ROUND if self._keys else IDLE)
+        finally:
+            client.close()
+
+    def _round(self, stream: Stream, client: APIClient, endpoint: Endpoint, keys: list[str]) -> None:
+        new = not self._rated.issuperset(keys)
+        gap = FIRST_ROUND / len(keys) if new else max(SHORTEST_GAP, ROUND / len(keys))
+        samples: list[Sample] = []
+        for key in keys:
+            due = time.monotonic() + gap
+            sample = self._read(client, endpoint, key)
+            if sample is not None:
+                samples.append(sample)
+            if new:
+                self._buffer.put(*samples)
+                samples.clear()
+            if stream.wait_until(self._changed, max(0.0, due - time.monotonic())):
+                break
+        self._buffer.put(*samples)
+
+    def _read(self, client: APIClient, endpoint: Endpoint, key: str) -> Sample | None:
+        from docker.errors import APIError
+
+        with engine_errors(endpoint):
+            try:
+                data: dict[str, Any] = client.stats(key.removeprefix("docker/"), stream=False, one_shot=True)
+            except APIError:
+                # It stopped or was removed a moment ago: the events say so.
+                self._before.pop(key, None)
+                return None
+        reading = parse_stats(data)
+        if reading is None:
+            return None
+        before = self._before.get(key)
+        self._before[key] = reading
+        if before is not None:
+            self._rated.add(key)
+        return sample_of(key, reading, before)
+
+    def _is_running(self, key: str) -> bool:
+        resource = self._book.resource(key)
+        return resource is not None and resource.state is State.RUNNING

@@ -1,0 +1,174 @@
+"""The engine's event stream of one project: opened before the list, resumed after a break."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from devenv.backends.docker import parse
+from devenv.backends.docker.book import BACKEND, Book
+from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.events import EngineEvent, Lines, event_params, parse_event
+from devenv.backends.docker.raw import RawStream
+from devenv.backends.streams import Stream
+from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable
+from devenv.model import Connection, ConnectionState, Project, Resource
+from devenv.text import sanitize
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+HISTORY: Final = 3600  # seconds; of Docker that is at most 256 events (moby daemon/events: eventsLimit)
+# What the engine repeats of the past comes in one burst; later events are news, whatever the engine's clock says.
+REPLAY: Final = 2.0  # seconds
+# An event that is older than the list by less than the clocks may differ asks for an inspection all the same.
+CLOCKS_DIFFER: Final = 5.0  # seconds
+
+
+def list_project(client: APIClient, endpoint: Endpoint, project: str) -> tuple[Resource, ...]:
+    """Read all containers of a Compose project in one call; what is not a container is left out."""
+    with engine_errors(endpoint):
+        entries = client.containers(all=True, filters={"label": f"{parse.LABEL_PROJECT}={project}"})
+    if not isinstance(entries, list):
+        raise EngineUnreachable(f"{endpoint.shown} does not answer like a Docker Engine", "Is it one?")
+    listed = (parse.from_list(entry) for entry in entries if isinstance(entry, dict))
+    return tuple(resource for resource in listed if resource.container_id)
+
+
+class Watcher:
+    """Keeps the book true by the engine's events, and says how the connection is. `run` belongs to a Stream."""
+
+    def __init__(
+        self,
+        book: Book,
+        scope: Callable[[], Project],
+        endpoint: Callable[[], Endpoint],
+        emit: Callable[..., None],
+        inspect: Callable[[Iterable[str]], None],
+        notice: Callable[[EngineEvent], None],
+        went_live: Callable[[], None],
+    ) -> None:
+        self._book = book
+        self._scope = scope
+        self._endpoint = endpoint
+        self._emit = emit
+        self._inspect = inspect
+        self._notice = notice
+        self._tell_live = went_live
+        self.live = threading.Event()
+        self.heard_at = time.monotonic()
+        self.project: Project | None = None
+        self._since = ""
+        self._last_ns = 0
+        self._listed_ns = 0
+        self._opened_at = 0.0
+        self._last_live: float | None = None
+        self._was_live = False  # until the last break
+        self._label = ""
+        self._version = ""
+        self._list_again: Callable[[], None]
+
+    def run(self, stream: Stream) -> None:
+        """Connect, open the event stream, list, and read events until the stream ends or breaks."""
+        if self._last_live is None:
+            self._tell(ConnectionState.CONNECTING)
+        endpoint = self._endpoint()
+        self._label = endpoint.label
+        client = connect(endpoint)
+        try:
+            self.project = project = self._scope()
+            with engine_errors(endpoint):
+                self._version = sanitize(str(client.version().get("Version", "")))
+            since = self._since or str(int(time.time()) - HISTORY)
+            events = RawStream(client, endpoint, "/events", event_params(project.name, since))
+            try:
+                with stream.closing(events.shutdown):
+                    self._opened_at = time.monotonic()
+                    self._listing(client, endpoint, project, events.clock_ahead)
+                    self._went_live(stream)
+                    self._read(events)
+            finally:
+                events.close()
+        finally:
+            if self.live.is_set():
+                self.live.clear()
+                self._was_live, self._last_live = True, time.time()
+            client.close()
+
+    def down(self, error: Exception | None, pause: float) -> None:
+        """Say that the connection is lost, why, and when the next try is."""
+        hint = error.hint if isinstance(error, DevenvError) else ""
+        if error is None:
+            message = "the engine ended the connection"
+        elif isinstance(error, DevenvError):
+            message = error.message
+        else:
+            message = sanitize(f"internal error: {type(error).__name__}: {error}")
+        heals = error is None or (isinstance(error, EngineUnreachable) and not isinstance(error, EngineForbidden))
+        if self._last_live is None or not heals:
+            state = ConnectionState.FAILED
+        else:
+            state = ConnectionState.STALE if self._was_live else ConnectionState.RETRYING
+        self._was_live = False
+        self._tell(state, message, hint, retry_in=pause)
+
+    def _listing(self, client: APIClient, endpoint: Endpoint, project: Project, clock_ahead: float) -> None:
+        def read() -> None:
+            asked_at = time.time() + clock_ahead
+            self._book.load(project, list_project(client, endpoint, project.name))
+            self._listed_ns = int(asked_at * 1e9)
+            self._inspect(resource.key for resource in self._book.containers())
+
+        self._list_again = read
+        read()
+
+    def _went_live(self, stream: Stream) -> None:
+        self._last_live = time.time()
+        self.heard_at = time.monotonic()
+        stream.succeeded()
+        self._tell(ConnectionState.LIVE)
+        self.live.set()
+        self._tell_live()
+
+    def _read(self, events: RawStream) -> None:
+        lines = Lines()
+        while data := events.read():
+            self.heard_at = time.monotonic()
+            for line in lines.feed(data):
+                self._take(line)
+
+    def _take(self, line: bytes | None) -> None:
+        try:
+            event = parse_event(line) if line is not None else None
+        except ValueError:
+            # Whatever it said is unknown now: everything is read again.
+            self._list_again()
+            return
+        if event is None:
+            return
+        replayed = event.at_ns <= self._listed_ns and time.monotonic() - self._opened_at < REPLAY
+        if replayed and event.at_ns <= self._last_ns:
+            return
+        self._last_ns, self._since = event.at_ns, event.since
+        unsure = event.at_ns > self._listed_ns - CLOCKS_DIFFER * 1e9
+        if self._book.apply(event, old=replayed) or (replayed and unsure):
+            self._inspect((event.key,))
+        self._notice(event)
+
+    def _tell(self, state: ConnectionState, message: str = "", hint: str = "", retry_in: float | None = None) -> None:
+        self._emit(
+            Connection(
+                backend=BACKEND,
+                state=state,
+                endpoint=self._label,
+                version=self._version,
+                message=message,
+                hint=hint,
+                since=time.time(),
+                last_live=self._last_live,
+                retry_in=retry_in,
+            )
+        )

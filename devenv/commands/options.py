@@ -1,0 +1,40 @@
+"""The options that say which project is meant; they are accepted before and after the verb."""
+
+from __future__ import annotations
+
+import argparse
+
+_LISTS = ("files", "profiles", "env_files")
+_SINGLES = ("project_name", "project_directory", "config", "read_only", "no_color")
+
+
+def add_project_options(parser: argparse.ArgumentParser, prefix: str, *, short_file: bool = True) -> None:
+    """Add them; `prefix` keeps both sides of the verb apart until `merge_options`. `logs -f` means follow."""
+    group = parser.add_argument_group("project")
+    file_flags = ("-f", "--file") if short_file else ("--file",)
+    group.add_argument(*file_flags, action="append", dest=f"{prefix}files", metavar="FILE", help="Compose file")
+    group.add_argument("-p", "--project-name", dest=f"{prefix}project_name", metavar="NAME", help="project name")
+    group.add_argument("--profile", action="append", dest=f"{prefix}profiles", metavar="NAME", help="enable a profile")
+    group.add_argument(
+        "--env-file", action="append", dest=f"{prefix}env_files", metavar="FILE", help="variables for the Compose file"
+    )
+    group.add_argument(
+        "--project-directory", dest=f"{prefix}project_directory", metavar="DIR", help="what relative paths start from"
+    )
+    group.add_argument("--config", dest=f"{prefix}config", metavar="FILE", help="devenv.toml to use")
+    for flag, what in (("read-only", "refuse every change"), ("no-color", "no colours (also NO_COLOR)")):
+        name = f"{prefix}{flag.replace('-', '_')}"
+        group.add_argument(f"--{flag}", action="store_true", default=None, dest=name, help=what)
+
+
+def merge_options(namespace: argparse.Namespace) -> argparse.Namespace:
+    """Bring project options from both sides of the verb together: lists add up, the later single value wins."""
+    given = vars(namespace)
+    for name in _LISTS:
+        merged = [*(given.pop(f"before_{name}", None) or ()), *(given.pop(f"after_{name}", None) or ())]
+        setattr(namespace, name, tuple(merged))
+    for name in _SINGLES:
+        before, after = given.pop(f"before_{name}", None), given.pop(f"after_{name}", None)
+        setattr(namespace, name, after if after is not None else before)
+    namespace.command = namespace.command or "tui"
+    return namespace

@@ -1,0 +1,141 @@
+"""Settings: defaults < devenv.toml < DEVENV_ variables < flags. Every error names the file (or variable) and the key.
+
+devenv.toml is looked for upward from the current folder. Its paths are relative to its own folder.
+
+    read_only = false            # refuse every change               DEVENV_READ_ONLY
+    wait_timeout = 120           # seconds `up --wait` waits; 0: no limit  DEVENV_WAIT_TIMEOUT
+
+    [compose]                    # what `docker compose` would otherwise search for; COMPOSE_ variables win over it
+    files = ["compose/compose.yaml"]
+    profiles = []
+    env_files = []
+    project_name = "shop"
+    project_directory = "."
+
+    [manifests]                  # what `devenv manifests` and `devenv secrets` check: devenv/manifest_config.py
+
+    [verify]                     # what smoke tests ask of the project: devenv/verify_config.py
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from devenv.errors import UsageError
+from devenv.manifest_config import ManifestSettings, read_manifests
+from devenv.toml_table import Table
+from devenv.verify_config import VerifySettings, read_verify
+
+FILE_NAME = "devenv.toml"
+WAIT_TIMEOUT = 120.0  # seconds: the budget of a cold start (success metric "local startup < 2 min")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeSettings:
+    """Where the Compose project is; empty means: as Compose itself would find it."""
+
+    files: tuple[Path, ...] = ()
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
+    project_name: str = ""
+    project_directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. `root` is the folder of devenv.toml, None where there is none."""
+
+    root: Path | None = None
+    read_only: bool = False
+    wait_timeout: float = WAIT_TIMEOUT
+    compose: ComposeSettings = field(default_factory=ComposeSettings)
+    manifests: ManifestSettings = field(default_factory=ManifestSettings)
+    verify: VerifySettings = field(default_factory=VerifySettings)
+
+
+def find_file(start: Path) -> Path | None:
+    """Look for devenv.toml in the folder and its parents."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def load_config(
+    start: Path,
+    environ: Mapping[str, str],
+    *,
+    file: Path | None = None,
+    read_only: bool | None = None,
+    wait_timeout: float | None = None,
+) -> Config:
+    """Read the settings that hold in the folder `start`; the keyword arguments are the command line's flags.
+
+    Raises UsageError for a file that cannot be read or parsed, an unknown key, or a value of the wrong type.
+    """
+    if file is None and environ.get("DEVENV_CONFIG"):
+        file = Path(environ["DEVENV_CONFIG"])
+    path = start / file if file is not None else find_file(start.absolute())
+    config = _read(path) if path is not None else Config()
+    if read_only is None:
+        read_only = _boolean(environ, "DEVENV_READ_ONLY", config.read_only)
+    if wait_timeout is None:
+        wait_timeout = _seconds(environ, "DEVENV_WAIT_TIMEOUT", config.wait_timeout)
+    return replace(config, read_only=read_only, wait_timeout=wait_timeout)
+
+
+def _read(path: Path) -> Config:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    top = Table(values, path)
+    table = top.table("compose")
+    directory = table.text("project_directory")
+    compose = ComposeSettings(
+        files=table.paths("files"),
+        profiles=table.texts("profiles"),
+        env_files=table.paths("env_files"),
+        project_name=table.text("project_name"),
+        project_directory=path.parent / directory if directory else None,
+    )
+    config = Config(
+        root=path.parent,
+        read_only=top.boolean("read_only", False),
+        wait_timeout=top.seconds("wait_timeout", WAIT_TIMEOUT),
+        compose=compose,
+        manifests=read_manifests(top.table("manifests"), path.parent),
+        verify=read_verify(top.table("verify"), path.parent),
+    )
+    table.finish()
+    top.finish()
+    return config
+
+
+def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    value = environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off"):
+        return False
+    raise UsageError(f"{name} must be 1 or 0 (true, false), not {environ[name]!r}")
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+    return seconds

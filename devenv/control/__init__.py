@@ -1,0 +1,1 @@
+"""What changes the world. Every change passes `guard`, and is written to the audit log."""

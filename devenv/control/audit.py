@@ -1,0 +1,52 @@
+"""The audit log: every change that was asked for, allowed or refused, and how it ended. JSON lines, one a record."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROTATE_AT = 5_000_000  # bytes; about 15 000 changes. One older file is kept.
+
+
+def default_path() -> Path:
+    """Return devenv/audit.jsonl in the user's state folder (XDG Base Directory specification)."""
+    from platformdirs import user_state_dir  # deferred: `devenv --version` does not need it
+
+    return Path(user_state_dir("devenv", appauthor=False)) / "audit.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """Appends records to one file. Never stops a change: what could not be written is returned as a warning."""
+
+    path: Path
+
+    def write(self, event: str, **facts: object) -> str:
+        """Append a record `{at, event, user, pid, **facts}`; return "" or why it could not be written."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        record: dict[str, object] = {"at": at, "event": event, "user": _user(), "pid": os.getpid(), **facts}
+        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:
+                self.path.replace(self.path.with_suffix(".jsonl.1"))
+            # One write of one line to a file opened for appending: records of several processes do not mix.
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            return f"the audit log {self.path} cannot be written: {error.strerror}"
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in many containers
+        return str(os.getuid())

@@ -1,0 +1,44 @@
+"""The last words of a container that failed: its health check's output, or its newest log lines."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Mapping
+
+from devenv.model import Health, Resource, State
+from devenv.text import mask_secrets, sanitize
+
+LINES = 10  # log lines that a verdict shows
+_WIDTH = 400  # characters of one line
+
+
+def last_words(directory: str, environ: Mapping[str, str] | None = None) -> Callable[[Resource], tuple[str, ...]]:
+    """Return a function that reads them; what cannot be read is said as a line."""
+
+    def read(resource: Resource) -> tuple[str, ...]:
+        if (
+            resource.state is State.RUNNING
+            and resource.health in (Health.UNHEALTHY, Health.STARTING)
+            and resource.checks
+        ):
+            check = resource.checks[-1]
+            lines = check.output.strip().splitlines() or ["(the health check printed nothing)"]
+            return _tidy([f"last health check: exit code {check.exit_code}", *lines[-LINES:]])
+        command = ["docker", "logs", "--tail", str(LINES), resource.container_id]
+        done = subprocess.run(
+            command,
+            cwd=directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=20,
+            check=False,
+        )
+        return _tidy(sanitize(done.stdout, newlines=True).splitlines()) or ("(it printed nothing)",)
+
+    return read
+
+
+def _tidy(lines: list[str]) -> tuple[str, ...]:
+    return tuple(mask_secrets(line)[:_WIDTH] for line in lines)

@@ -1,0 +1,174 @@
+"""Why `docker compose up`, `build` and the like failed, as errors that name the service and say what to do.
+
+The phrases are those of Compose 5.6 and Engine 28.5 (measured) with the older forms that are still in use.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+
+from devenv.backends.compose.failures import environment_failure
+from devenv.control.build import Step
+from devenv.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, UsageError
+from devenv.model import Project
+from devenv.text import sanitize
+
+_PORT_PHRASES = ("address already in use", "port is already allocated", "ports are not available")
+_ADDRESS = re.compile(r"(?:for|on|tcp[46]?|TCP|udp[46]?|UDP) (\[[0-9A-Fa-f:]*\]|[0-9.]*):(\d+)")
+_ENDPOINT = re.compile(r"endpoint (\S+) \(")
+_NETWORK = re.compile(r"network (\S+) declared as external, but could not be found")
+_VOLUME = re.compile(r'external volume "([^"]+)" not found')
+_NO_SERVICE = re.compile(r"no such service: (\S+)")
+_NO_CONTAINER = re.compile(r'service "([^"]+)" has no container to start')
+_DEPENDENCY = re.compile(
+    r"dependency failed to start: container (\S+) (.*)|service \"(\S+)\" didn't complete successfully: (.*)"
+)
+_IMAGE_PHRASES = (
+    "no such image",
+    "pull access denied",
+    "manifest unknown",
+    "manifest for",
+    "failed to resolve reference",
+    "failed to resolve source metadata",
+    "no such host",
+    "unauthorized",
+    "toomanyrequests",
+)
+_START_PHRASES = ("oci runtime", "failed to create task", "failed to create shim", "executable file not found")
+_DOCKERFILE_PLACE = re.compile(r"^(?P<file>\S+):(?P<line>\d+)\s*$", re.MULTILINE)
+_DOCKERFILE_MARK = re.compile(r"^\s*\d+ \| >>> (?P<code>.*)$", re.MULTILINE)
+_TARGET = re.compile(r"target ([\w.-]+): ")
+
+PublishersOf = Callable[[int, str], tuple[str, ...]]
+
+
+def unknown_service(name: str, known: tuple[str, ...]) -> UsageError:
+    """Say which services there are, the nearest first."""
+    near = difflib.get_close_matches(name, known, 3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"The project has: {', '.join(known) or 'no services'}."
+    return UsageError(f"The project has no service {sanitize(name)!r}", hint)
+
+
+def translate(
+    message: str,
+    project: Project | None,
+    *,
+    step: Step | None = None,
+    built_service: str = "",
+    publishers: PublishersOf = lambda port, protocol: (),
+    is_local: bool = True,
+) -> DevenvError:
+    """Turn Compose's final error into one of ours. `step` is the build step that failed, if one did."""
+    known = environment_failure(message)
+    if known is not None:
+        return known
+    if step is not None or "failed to solve" in message:
+        return _build_failed(message, step, built_service)
+    lower = message.lower()
+    if any(phrase in lower for phrase in _PORT_PHRASES):
+        return _port_taken(message, project, publishers, is_local)
+    simple = _missing(message, project)
+    if simple is not None:
+        return simple
+    dependency = _DEPENDENCY.search(message)
+    if dependency is not None:
+        container, how, service, exit_text = dependency.groups()
+        who = f"container {container} {how}" if container else f"service {service} did not complete: {exit_text}"
+        return ServiceFailed(f"A dependency failed: {who}", f"See why: devenv logs {service or ''}".rstrip())
+    if any(phrase in lower for phrase in _START_PHRASES):
+        return ServiceFailed(f"A container could not be started: {_short(message)}", "Check its command and image.")
+    if any(phrase in lower for phrase in _IMAGE_PHRASES):
+        return DevenvError(
+            f"An image cannot be had: {_short(message)}",
+            "Check the image's name, the network and the registry login (docker login), or build it: devenv build",
+        )
+    return DevenvError(_short(message) or "Compose failed without a reason", "Try: docker compose up")
+
+
+def _missing(message: str, project: Project | None) -> DevenvError | None:
+    if match := _NETWORK.search(message):
+        return ProjectError(
+            f"The external network {match[1]} does not exist", f"Create it: docker network create {match[1]}"
+        )
+    if match := _VOLUME.search(message):
+        return ProjectError(
+            f"The external volume {match[1]} does not exist", f"Create it: docker volume create {match[1]}"
+        )
+    if match := _NO_SERVICE.search(message):
+        return unknown_service(match[1], tuple(service.name for service in project.services) if project else ())
+    if match := _NO_CONTAINER.search(message):
+        return DevenvError(f"Nothing to start: service {match[1]} has no container", "Create it: devenv up")
+    return None
+
+
+def _build_failed(message: str, step: Step | None, service: str) -> DevenvError:
+    target = _TARGET.search(message)
+    name = target[1] if target else service
+    place = _DOCKERFILE_PLACE.search(message)
+    code = _DOCKERFILE_MARK.search(message)
+    parts = [f"The image{f' of service {name}' if name else ''} could not be built"]
+    if place is not None:
+        said = f": {code['code'].strip()}" if code else ""
+        parts.append(f"{place['file']} line {place['line']}{said}")
+    reason = step.error if step is not None and step.error else _short(message.rpartition("failed to solve: ")[2])
+    parts.append(reason)
+    text = "\n  ".join(part for part in parts if part)
+    if step is not None and step.last_lines:
+        text += "\n  last output of the step:\n" + "\n".join(f"    {line}" for line in step.last_lines)
+    return DevenvError(text, f"Correct the Dockerfile, then: devenv build {name}".rstrip())
+
+
+def _port_taken(message: str, project: Project | None, publishers: PublishersOf, is_local: bool) -> DevenvError:
+    address = _ADDRESS.search(message)
+    if address is None:
+        return PortTaken(_short(message), "Free the port, or publish another one.")
+    host_ip, port = address[1].strip("[]"), int(address[2])
+    protocol = "udp" if "/udp" in message or "udp" in address[0].lower() else "tcp"
+    service = _service_of_port(message, project, port)
+    holders = publishers(port, protocol)
+    if holders:
+        by = f"container {', '.join(holders)}"
+        hint = f"Stop it (docker stop {holders[0]}), or publish another port."
+    else:
+        from devenv.backends.listeners import find_listener  # deferred: a failure needs it, a start does not
+
+        listener = find_listener(port, protocol, host_ip) if is_local else None
+        by = str(listener) if listener else "a process that could not be found from here"
+        hint = "End it, or publish another port."
+    what = f"Port {port}/{protocol}" + (f" on {host_ip}" if host_ip else "")
+    return PortTaken(f"{what}{f', which service {service} publishes,' if service else ''} is in use by {by}", hint)
+
+
+def _service_of_port(message: str, project: Project | None, port: int) -> str:
+    if project is None:
+        return ""
+    endpoint = _ENDPOINT.search(message)
+    for service in project.services:
+        if endpoint and re.fullmatch(rf"{re.escape(project.name)}[-_]{re.escape(service.name)}[-_]\d+", endpoint[1]):
+            return service.name
+    return next((service.name for service in project.services if any(p.host == port for p in service.ports)), "")
+
+
+def _short(message: str) -> str:
+    text = " ".join(sanitize(message.removeprefix("Error response from daemon: "), newlines=True).split())
+    return text if len(text) <= 600 else f"{text[:600]}…"
+
+
+def docker_publishers(directory: str, environ: Mapping[str, str] | None = None) -> PublishersOf:
+    """Return a function that asks the engine which of its containers publish a port."""
+
+    def ask(port: int, protocol: str) -> tuple[str, ...]:
+        command = ["docker", "ps", "--filter", f"publish={port}/{protocol}", "--format", "json"]
+        done = subprocess.run(
+            command, cwd=directory, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
+        )
+        names = []
+        for line in done.stdout.splitlines():
+            names.append(sanitize(str(json.loads(line).get("Names", ""))))
+        return tuple(names)
+
+    return ask

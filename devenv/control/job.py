@@ -1,0 +1,110 @@
+"""One verb of Compose from its start to its outcome: progress for people on the way, an error of ours at the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from devenv.backends.compose.find import ComposeOptions
+from devenv.control.build import BuildView
+from devenv.control.compose import ComposeRun
+from devenv.control.failures import docker_publishers, translate
+from devenv.control.scope import scope_of
+from devenv.control.stream import BuildStatus, Complaint, Remark
+from devenv.errors import Interrupted
+from devenv.model import Progress, Project
+
+LOCAL_SCHEMES = ("unix", "npipe")
+Report = Callable[[Progress | Remark], None]
+
+
+class Job:
+    """A verb of Compose on one project, to be run once."""
+
+    def __init__(
+        self,
+        options: ComposeOptions,
+        project: Project,
+        verb: str,
+        flags: tuple[str, ...] = (),
+        targets: tuple[str, ...] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._options = options
+        self._project = project
+        self._verb = verb
+        self._flags = flags
+        self._targets = targets
+        self._environ = environ
+        self._run: ComposeRun | None = None
+        self._lock = threading.Lock()
+        self._wanted = True
+        self.steps = 0  # how many steps Compose told: 0 means there was nothing to do
+
+    def run(self, report: Report) -> None:
+        """Run Compose to its end; `report` is called in this thread for each step and warning.
+
+        Raises Interrupted, or what `failures.translate` made of Compose's error.
+        """
+        arguments = (self._verb, *self._flags, *self._targets)
+        with self._lock:
+            if not self._wanted:
+                raise Interrupted(f"{self._verb} was canceled before it began")
+            run = self._run = ComposeRun(self._options, arguments, self._environ)
+        try:
+            view, complaint = self._follow(run, report)
+            code = run.wait()
+        finally:
+            run.close()  # does something only when our side broke: Compose must not go on unseen
+        if not self._wanted:
+            raise Interrupted(f"{self._verb} was interrupted")
+        if code == 0:
+            return
+        step = view.failing()
+        raise translate(
+            complaint,
+            self._project,
+            step=step,
+            built_service=view.service_of(step) if step else "",
+            publishers=docker_publishers(self._options.directory, self._environ),
+            is_local=_is_local(self._environ),
+        )
+
+    def interrupt(self) -> None:
+        """End it as ctrl-c would, from any thread; `run` then raises Interrupted."""
+        with self._lock:
+            self._wanted = False
+            run = self._run
+        if run is not None:
+            run.interrupt()
+
+    def _follow(self, run: ComposeRun, report: Report) -> tuple[BuildView, str]:
+        # `build` builds what is named, `up` also what that depends on.
+        scope = scope_of(self._project, self._targets)
+        wanted = set(self._targets) if self._verb == "build" and self._targets else None
+        view = BuildView(
+            tuple(item.name for item in scope.services if item.builds and (wanted is None or item.name in wanted))
+        )
+        complaint = ""
+        remarks: list[str] = []
+        for record in run.records():
+            if isinstance(record, Progress):
+                self.steps += 1
+                report(record)
+            elif isinstance(record, BuildStatus):
+                for progress in view.apply(record.data):
+                    report(progress)
+            elif isinstance(record, Complaint):
+                complaint = record.message
+            else:
+                remarks.append(record.text)
+                report(record)
+        # A docker that has no compose, or cannot start at all, speaks no JSON: its last lines are the reason.
+        return view, complaint or "\n".join(remarks[-5:])
+
+
+def _is_local(environ: Mapping[str, str] | None) -> bool:
+    from devenv.backends.docker.endpoint import resolve_endpoint  # deferred: needed after a failure only
+
+    endpoint = resolve_endpoint(environ) if environ is not None else resolve_endpoint()
+    return endpoint.scheme in LOCAL_SCHEMES

@@ -1,0 +1,243 @@
+"""When is a service up? Rules on what the engine tells; pure, so that time and events come from outside.
+
+The rules, and why:
+
+- Healthy where there is a health check, of the Compose file or of the image.
+- Without one: running for SETTLE seconds. What cannot start (a wrong command, a missing import) ends within that.
+  One that ended before while we waited must stay for RECOVERED seconds.
+- Ended with 0 under restart policy `no` or `on-failure`: completed, whatever Compose's own --wait says of it.
+- Ended with an error and nobody restarts it: failed.
+- Unhealthy: failed at once. The retries of its health check are already used up, and the engine does not restart
+  unhealthy containers, so that waiting longer changes nothing.
+- Crash loop: CRASH_EXITS ends while we waited. The engine restarts after 0.1, 0.2, 0.4 ... s, so this takes a second or
+  two. A loop from before this start has delays of up to a minute: the engine's own count is believed. But many
+  programs end until their database answers: as long as another service, one that does not itself wait for the looping
+  one, is on its way, only PATIENT_EXITS count, and afterwards one more run has to fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from devenv.control.verdict import Outcome, ServiceVerdict
+from devenv.model import Happening, Health, Progress, Project, Resource, Service, State
+
+SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
+RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)
+CRASH_EXITS = 3
+PATIENT_EXITS = 10  # 51 s of the engine's restart delays
+_KEPT = ("Running", "Starting", "Started", "Waiting", "Healthy", "Exited", "Error")  # Compose's words
+_CONDITIONS = {"service_healthy": "healthy", "service_completed_successfully": "completed"}
+
+
+@dataclass(slots=True)
+class _Track:
+    """What was seen of one container while we waited; times are the waiter's own clock."""
+
+    exits_before: int = 0  # how often the engine had restarted it when we came and found it restarting
+    run_began: float = 0.0
+    exits: list[float] = field(default_factory=list)  # begin of each run that ended
+    started_at: float | None = None  # the engine's time of the run that we know of
+    from_before: bool = False  # it existed when we began: Compose may be about to replace it
+    stopping: bool = False  # somebody asked it to stop: Compose replacing it, or a person
+    oom: bool = False
+
+
+class Judge:
+    """Follows the services of one `up`. Call `see` and `observe` with news, then `verdicts`."""
+
+    def __init__(self, project: Project, began: float) -> None:
+        self._services = {service.name: service for service in project.services}
+        self._began = began
+        self._tracks: dict[str, _Track] = {}
+        self._containers: dict[str, list[Resource]] = {}
+        self._compose_ended = False
+        self._seen = False
+        self._kept: set[str] = set()
+        self._company_until: dict[str, float] = {}  # when something that a loop may wait for was last on its way
+        self._ready_at: dict[str, float] = {}
+
+    def observe(self, happening: Happening, now: float) -> None:
+        """Take one engine event."""
+        track = self._tracks.setdefault(happening.key, _Track(run_began=now))
+        if happening.action in ("start", "restart"):
+            track.run_began, track.stopping = now, False
+        elif happening.action in ("kill", "stop"):
+            track.stopping = True
+        elif happening.action == "oom":
+            track.oom = True
+        elif happening.action == "die" and not track.stopping:
+            track.exits.append(track.run_began)
+
+    def see(self, resources: Iterable[Resource], now: float) -> None:
+        """Take the engine's present state of all containers of the project."""
+        self._containers = {}
+        for resource in resources:
+            if resource.kind != "container" or resource.one_off:
+                continue
+            self._containers.setdefault(resource.service, []).append(resource)
+            track = self._tracks.get(resource.key)
+            if track is None:
+                before = resource.restarts or 0 if resource.state is State.RESTARTING else 0
+                track = self._tracks[resource.key] = _Track(run_began=now, exits_before=before)
+                track.from_before = not self._seen
+            if resource.started_at != track.started_at:
+                if track.started_at is not None:
+                    track.run_began = now
+                track.started_at = resource.started_at
+
+        self._seen = True
+
+    def compose_did(self, step: Progress) -> None:
+        """Take a step of Compose: which containers it keeps, so that what they show is not to be replaced any more."""
+        kind, _, name = step.id.partition(" ")
+        if kind == "Container" and step.text in _KEPT:
+            self._kept.add(name)
+
+    def compose_ended(self) -> None:
+        """Compose has done its part: from now on the containers show what this start made of them."""
+        self._compose_ended = True
+
+    def verdicts(self, now: float) -> tuple[ServiceVerdict, ...]:
+        """Judge every service at the time `now`."""
+        found = {name: self._judge(service, now) for name, service in self._services.items()}
+        looping = {name for name, verdict in found.items() if self._loops(verdict)}
+        for name, verdict in found.items():
+            if verdict.outcome is Outcome.WAITING and verdict.exits and self._has_company(name, found, looping):
+                self._company_until[name] = now
+        for name in looping:
+            found[name] = self._crash_loop(found[name])
+        return tuple(self._timed(verdict, now) for verdict in found.values())
+
+    def next_change(self, now: float) -> float:
+        """Return in how many seconds a verdict may change without any event: a settled period ends."""
+        ends = [track.run_began + period - now for track in self._tracks.values() for period in (SETTLE, RECOVERED)]
+        return min((end for end in ends if end > 0), default=RECOVERED)
+
+    def blocked_by(self, service: str, verdicts: Iterable[ServiceVerdict]) -> str:
+        """Say which dependencies a service that was not started still waits for; empty: none."""
+        outcome = {verdict.service: verdict.outcome for verdict in verdicts}
+        done = (Outcome.READY, Outcome.COMPLETED)
+        waits = [
+            f"{name} to be {_CONDITIONS.get(condition, 'started')}"
+            for name, condition in self._services[service].depends_on
+            if name in outcome and outcome[name] not in done
+        ]
+        return " and ".join(waits)
+
+    def _judge(self, service: Service, now: float) -> ServiceVerdict:
+        if service.replicas == 0:
+            return ServiceVerdict(service.name, Outcome.READY, "scaled to 0")
+        parts = [self._container(service, resource, now) for resource in self._containers.get(service.name, ())]
+        exits = max((part.exits for part in parts), default=0)
+        for part in parts:
+            if part.outcome is Outcome.FAILED:
+                return part
+        done = [part for part in parts if part.outcome is not Outcome.WAITING]
+        waiting = [part for part in parts if part.outcome is Outcome.WAITING]
+        if len(done) >= service.replicas and not waiting:
+            completed = all(part.outcome is Outcome.COMPLETED for part in done)
+            last = done[-1]
+            outcome = Outcome.COMPLETED if completed else Outcome.READY
+            return ServiceVerdict(service.name, outcome, last.reason, exit_code=last.exit_code, exits=exits)
+        worst = max(waiting, key=lambda part: part.exits, default=None)
+        reason = worst.reason if worst else "not created yet"
+        if service.replicas > 1:
+            reason = f"{len(done)} of {service.replicas} replicas are ready; {reason}"
+        container_id = worst.container_id if worst else ""
+        code = worst.exit_code if worst else None
+        return ServiceVerdict(service.name, Outcome.WAITING, reason, None, container_id, code, exits)
+
+    def _container(self, service: Service, resource: Resource, now: float) -> ServiceVerdict:
+        track = self._tracks[resource.key]
+        current = self._compose_ended or not track.from_before or resource.name in self._kept
+        outcome, reason = self._state(service, resource, track, now)
+        if not current and outcome is not Outcome.WAITING:
+            outcome, reason = Outcome.WAITING, f"{reason} since before this start; Compose has not dealt with it yet"
+        if (track.oom or resource.oom_killed) and outcome in (Outcome.FAILED, Outcome.WAITING):
+            reason += "; it was killed because it ran out of memory (OOM)"
+        exits = len(track.exits) + track.exits_before if current else 0
+        return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, resource.exit_code, exits)
+
+    def _state(self, service: Service, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
+        state = resource.state
+        if state is State.RUNNING:
+            return self._running(resource, track, now)
+        if state is State.RESTARTING:
+            return Outcome.WAITING, f"is restarted after it exited with code {resource.exit_code}"
+        if state is State.PAUSED:
+            return Outcome.FAILED, "is paused; continue it with docker compose unpause"
+        if state is State.EXITED:
+            return self._exited(service, resource, track)
+        if state is State.DEAD:
+            return Outcome.FAILED, "is dead: the engine could not remove it"
+        if resource.error and self._compose_ended:
+            return Outcome.FAILED, f"could not be started: {resource.error}"
+        return Outcome.WAITING, "created, not started yet" if state is State.CREATED else state.value
+
+    def _running(self, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
+        if resource.health is Health.HEALTHY:
+            return Outcome.READY, "healthy"
+        if resource.health is Health.UNHEALTHY:
+            return Outcome.FAILED, "is unhealthy: its health check keeps failing"
+        if resource.health is Health.STARTING:
+            return Outcome.WAITING, "running, its health check has not succeeded yet"
+        if now - track.run_began >= (RECOVERED if track.exits else SETTLE):
+            return Outcome.READY, "running"
+        return Outcome.WAITING, "running, must stay so for a moment"
+
+    def _exited(self, service: Service, resource: Resource, track: _Track) -> tuple[Outcome, str]:
+        restarts_always = service.restart in ("always", "unless-stopped")
+        if track.stopping and not self._compose_ended:
+            return Outcome.WAITING, "is being replaced"
+        if resource.exit_code == 0 and not restarts_always:
+            return Outcome.COMPLETED, "ended with 0"
+        if track.stopping or restarts_always:
+            return Outcome.FAILED, f"was stopped from outside (exit code {resource.exit_code})"
+        tries = f", {len(track.exits)} times" if len(track.exits) > 1 else ""
+        return Outcome.FAILED, f"exited with code {resource.exit_code}{tries}"
+
+    def _loops(self, verdict: ServiceVerdict) -> bool:
+        return verdict.outcome is Outcome.WAITING and verdict.exits >= CRASH_EXITS
+
+    def _has_company(self, name: str, found: Mapping[str, ServiceVerdict], looping: set[str]) -> bool:
+        return any(
+            verdict.outcome is Outcome.WAITING
+            and other != name
+            and other not in looping
+            and not self._needs(other, looping | {name})
+            for other, verdict in found.items()
+        )
+
+    def _crash_loop(self, verdict: ServiceVerdict) -> ServiceVerdict:
+        runs = [self._tracks[item.key].exits for item in self._containers.get(verdict.service, ())]
+        last_run = max((exits[-1] for exits in runs if exits), default=0.0)
+        patient = self._company_until.get(verdict.service, -1.0) >= last_run
+        failed = verdict.exits >= PATIENT_EXITS if patient else True
+        text = f"exits again and again: {verdict.exits} times so far, last with code {verdict.exit_code}"
+        return replace(
+            verdict,
+            outcome=Outcome.FAILED if failed else Outcome.WAITING,
+            reason=f"{text}; it ran out of memory (OOM)" if "OOM" in verdict.reason else text,
+        )
+
+    def _needs(self, name: str, targets: set[str]) -> bool:
+        seen: set[str] = set()
+        todo = [name]
+        while todo:
+            service = self._services.get(todo.pop())
+            for dependency, _ in service.depends_on if service else ():
+                if dependency in targets:
+                    return True
+                if dependency not in seen:
+                    seen.add(dependency)
+                    todo.append(dependency)
+        return False
+
+    def _timed(self, verdict: ServiceVerdict, now: float) -> ServiceVerdict:
+        if verdict.outcome not in (Outcome.READY, Outcome.COMPLETED):
+            self._ready_at.pop(verdict.service, None)
+            return verdict
+        at = self._ready_at.setdefault(verdict.service, now)
+        return replace(verdict, after=at - self._began, container_id="")

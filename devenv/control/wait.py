@@ -1,0 +1,230 @@
+"""`up --wait`: Compose starts the services while the engine's events are judged; ends as early as the answer is known.
+
+Compose's own --wait is not used: it calls a one-shot that ended well a failure, and it waits for a crash loop until
+the time is over. Plain `up -d` waits for `depends_on` conditions, so both must go on at once.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
+
+from devenv.control.job import Job, Report
+from devenv.control.judge import Judge
+from devenv.control.stream import Remark
+from devenv.control.verdict import Outcome, ServiceVerdict, UpVerdict
+from devenv.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
+from devenv.model import Happening, Progress, Project, Resource
+
+QUIET = 1.0  # seconds without a step of Compose: it only waits for conditions, nothing is left half made
+READ_PAUSE = 0.1  # seconds between two readings of all containers: a burst of events costs one
+_STATUS = {
+    Outcome.WAITING: "working",
+    Outcome.READY: "done",
+    Outcome.COMPLETED: "done",
+    Outcome.FAILED: "error",
+}
+
+
+class Watch(Protocol):
+    """What the engine tells of one project: events from before the first reading on, and readings when asked."""
+
+    def events(self, timeout: float) -> Sequence[Happening]:
+        """Return what happened since the last call, waiting at most `timeout` seconds for the first of it."""
+        ...
+
+    def read(self) -> tuple[Resource, ...]:
+        """Read all containers of the project in full, health checks included."""
+        ...
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last reading is old, since the connection broke."""
+        ...
+
+
+class _JobEnded:
+    def __init__(self, error: DevenvError | None) -> None:
+        self.error = error
+
+
+_News = Progress | Remark | Happening | _JobEnded | DevenvError
+Evidence = Callable[[Resource], tuple[str, ...]]
+
+
+class Waiter:
+    """Runs one `up` and judges it.
+
+    `timeout` in seconds, 0: no limit. `evidence` reads the last words of a container that failed.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        job: Job,
+        watch: AbstractContextManager[Watch],
+        evidence: Evidence,
+        timeout: float,
+    ) -> None:
+        self._project = project
+        self._job = job
+        self._watching = watch
+        self._evidence = evidence
+        self._timeout = timeout
+        self._inbox: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        self._over = threading.Event()
+        self._interrupted = threading.Event()
+        self._told: dict[str, ServiceVerdict] = {}
+
+    def interrupt(self) -> None:
+        """End the wait and Compose, from any thread; `run` then raises Interrupted."""
+        self._interrupted.set()
+        self._job.interrupt()
+
+    def run(self, report: Report) -> UpVerdict:
+        """Wait for the verdict.
+
+        Raises EngineUnreachable when the engine cannot be watched, Interrupted after `interrupt`.
+        """
+        began = time.monotonic()
+        judge = Judge(self._project, began)
+        with self._watching as watch:
+            resources = watch.read()
+            judge.see(resources, began)
+            threads = [
+                threading.Thread(target=self._follow_events, args=(watch,), name="up-events", daemon=True),
+                threading.Thread(target=self._follow_job, name="up-compose", daemon=True),
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                return self._judge(judge, watch, report, began)
+            finally:
+                self._over.set()
+                self._job.interrupt()
+                for thread in threads:
+                    thread.join()
+
+    def _judge(self, judge: Judge, watch: Watch, report: Report, began: float) -> UpVerdict:
+        deadline = began + self._timeout if self._timeout else float("inf")
+        resources: tuple[Resource, ...] = ()
+        read_at, stepped_at, stale = 0.0, began, True
+        ended: _JobEnded | None = None
+        while True:
+            now = time.monotonic()
+            pause = READ_PAUSE if stale else min(judge.next_change(now), deadline - now, QUIET / 2)
+            for news in self._take(max(0.0, pause)):
+                if isinstance(news, Happening):
+                    judge.observe(news, time.monotonic())
+                    stale = True
+                elif isinstance(news, _JobEnded):
+                    ended, stale, read_at = news, True, 0.0
+                elif isinstance(news, DevenvError):
+                    raise news
+                else:
+                    if isinstance(news, Progress):
+                        judge.compose_did(news)
+                        stepped_at = time.monotonic()
+                    report(news)
+            if self._interrupted.is_set():
+                raise Interrupted("The start was interrupted")
+            now = time.monotonic()
+            if stale and now - read_at >= READ_PAUSE:
+                resources, read_at = watch.read(), now
+                stale = watch.is_stale
+                judge.see(resources, now)
+                if ended is not None:
+                    judge.compose_ended()
+            verdicts = self._explained(judge, judge.verdicts(now))
+            self._tell(verdicts, report)
+            if stale:
+                continue
+            error = self._error(verdicts, ended, timed_out=now >= deadline)
+            if isinstance(error, ServiceFailed) and ended is None and now < deadline and now - stepped_at < QUIET:
+                continue  # other services are still being started, and shall be
+            if error is not None or (ended is not None and all(_is_up(verdict) for verdict in verdicts)):
+                proven = tuple(self._with_evidence(verdict, resources) for verdict in verdicts)
+                return UpVerdict(proven, now - began, error)
+
+    def _error(
+        self, verdicts: tuple[ServiceVerdict, ...], ended: _JobEnded | None, *, timed_out: bool
+    ) -> DevenvError | None:
+        failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED]
+        compose_error = ended.error if ended is not None else None
+        if compose_error is not None and not (failed and isinstance(compose_error, ServiceFailed)):
+            return compose_error
+        if failed:
+            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in failed)
+            return ServiceFailed(text, f"See more: devenv logs {' '.join(verdict.service for verdict in failed)}")
+        waiting = [verdict for verdict in verdicts if not _is_up(verdict)]
+        if timed_out and (waiting or ended is None):
+            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in waiting) or "Compose is still busy"
+            return WaitTimeout(
+                f"After {self._timeout:g} s still waiting for {text}", "Wait longer with --timeout S (0: no limit)."
+            )
+        return None
+
+    def _explained(self, judge: Judge, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
+        found = []
+        for verdict in verdicts:
+            blockers = judge.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
+            if blockers and "created" in verdict.reason:
+                verdict = replace(verdict, reason=f"not started: waits for {blockers}")
+            found.append(verdict)
+        return tuple(found)
+
+    def _tell(self, verdicts: tuple[ServiceVerdict, ...], report: Report) -> None:
+        for verdict in verdicts:
+            before = self._told.get(verdict.service)
+            if before is None or (before.outcome, before.reason) != (verdict.outcome, verdict.reason):
+                self._told[verdict.service] = verdict
+                report(
+                    Progress(
+                        id=f"Service {verdict.service}",
+                        text=verdict.outcome.value.capitalize(),
+                        status=_STATUS[verdict.outcome],
+                        details=verdict.reason,
+                    )
+                )
+
+    def _with_evidence(self, verdict: ServiceVerdict, resources: tuple[Resource, ...]) -> ServiceVerdict:
+        if _is_up(verdict) or not verdict.container_id:
+            return verdict
+        resource = next((item for item in resources if item.container_id == verdict.container_id), None)
+        if resource is None or resource.started_at is None:
+            return verdict
+        return replace(verdict, evidence=self._evidence(resource))
+
+    def _take(self, timeout: float) -> list[_News]:
+        news: list[_News] = []
+        try:
+            news.append(self._inbox.get(timeout=timeout))
+            while True:
+                news.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return news
+
+    def _follow_job(self) -> None:
+        try:
+            self._job.run(self._inbox.put)
+        except DevenvError as error:
+            self._inbox.put(_JobEnded(error))
+        else:
+            self._inbox.put(_JobEnded(None))
+
+    def _follow_events(self, watch: Watch) -> None:
+        try:
+            while not self._over.is_set():
+                for happening in watch.events(0.2):
+                    self._inbox.put(happening)
+        except DevenvError as error:
+            self._inbox.put(error)
+
+
+def _is_up(verdict: ServiceVerdict) -> bool:
+    return verdict.outcome in (Outcome.READY, Outcome.COMPLETED)

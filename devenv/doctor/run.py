@@ -1,0 +1,40 @@
+"""Runs every check in parallel; one that breaks is a finding, not a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from devenv.doctor import clock, disk, engine, memory, ports, project, tools
+from devenv.doctor.context import Context
+from devenv.doctor.report import Finding, Level
+from devenv.errors import DevenvError
+
+Check = Callable[[Context], Finding]
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("docker-cli", tools.check_docker),
+    ("compose", tools.check_compose),
+    ("buildx", tools.check_buildx),
+    ("engine", engine.check),
+    ("clock", clock.check),
+    ("memory", memory.check),
+    ("disk", disk.check),
+    ("project", project.check),
+    ("ports", ports.check),
+)
+
+
+def run_checks(context: Context, checks: Sequence[tuple[str, Check]] = CHECKS) -> tuple[Finding, ...]:
+    """Run the checks at once and return their findings in the order of the list."""
+
+    def run(entry: tuple[str, Check]) -> Finding:
+        name, check = entry
+        try:
+            return check(context)
+        except DevenvError as error:
+            return Finding(name, Level.FAILED, error.message, error.hint)
+        except Exception as error:  # noqa: BLE001  # a broken check must not hide the others
+            return Finding(name, Level.UNKNOWN, f"the check itself broke: {error!r}", "Please report this.")
+
+    with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="doctor") as pool:
+        return tuple(pool.map(run, checks))

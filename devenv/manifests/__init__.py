@@ -1,0 +1,1 @@
+"""Kubernetes manifests checked without a cluster: rendered by kustomize, validated by schema, judged by rules."""

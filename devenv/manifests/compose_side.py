@@ -1,0 +1,88 @@
+"""What Compose says about the services that also run in Kubernetes, for the rules that compare the two."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from devenv.backends.compose import ComposeOptions
+from devenv.backends.compose.failures import from_config, not_installed
+from devenv.errors import ProjectError
+from devenv.manifests import access
+
+CONFIG_TIMEOUT = 60.0  # seconds; Compose needs 0.1
+_URL_PATH = re.compile(r"https?://[^/\s\"']+(/[^\s\"'?]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeService:
+    """One service, reduced to what a manifest states too. None: Compose leaves it to the image."""
+
+    name: str
+    ports: frozenset[int]
+    environment: frozenset[str]
+    health_paths: frozenset[str]
+    user: str | None
+    memory: float | None
+    cpus: float | None
+
+
+def read_services(options: ComposeOptions, environ: Mapping[str, str] | None = None) -> dict[str, ComposeService]:
+    """Ask Compose for the services of a project, those of every profile included.
+
+    Raises ProjectError (invalid files), ToolMissing, EngineUnreachable (broken docker context).
+    """
+    command = replace(options, profiles=("*",)).command("config", "--format", "json")
+    try:
+        done = subprocess.run(
+            command,
+            cwd=options.directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=CONFIG_TIMEOUT,
+            check=False,
+        )
+    except OSError as error:
+        raise not_installed(error) from error
+    except subprocess.TimeoutExpired as error:
+        raise ProjectError(f"Compose did not resolve the project within {CONFIG_TIMEOUT:.0f} s") from error
+    if done.returncode != 0:
+        raise from_config(done.stderr.decode("utf-8", "replace"), options, environ)
+    return parse_services(json.loads(done.stdout))
+
+
+def parse_services(document: object) -> dict[str, ComposeService]:
+    """Read Compose's canonical form of a project."""
+    return {name: _service(name, body) for name, body in access.mapping(document, "services").items()}
+
+
+def _service(name: str, body: Any) -> ComposeService:
+    limits = access.mapping(body, "deploy", "resources", "limits")
+    targets = {access.whole(port, "target") for _, port in access.mappings(body, "ports")}
+    exposed = {int(port) for port in map(_port, access.sequence(body, "expose")) if port.isdigit()}
+    user = access.get(body, "user")
+    test = access.get(body, "healthcheck", "test")
+    words = test if isinstance(test, list) else [test]
+    return ComposeService(
+        name=name,
+        ports=frozenset({port for port in targets if port is not None} | exposed),
+        environment=frozenset(access.mapping(body, "environment")),
+        health_paths=frozenset(path for word in words if isinstance(word, str) for path in _URL_PATH.findall(word)),
+        user=str(user) if user is not None else None,
+        memory=access.quantity(access.get(limits, "memory") or body_value(body, "mem_limit")),
+        cpus=access.quantity(access.get(limits, "cpus") or body_value(body, "cpus")),
+    )
+
+
+def body_value(body: Any, key: str) -> Any:
+    """Return a service's own field, which Compose keeps beside `deploy`."""
+    return access.get(body, key)
+
+
+def _port(value: object) -> str:
+    return str(value).partition("/")[0]

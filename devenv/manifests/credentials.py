@@ -1,0 +1,113 @@
+"""What looks like a secret: by its name, by a shape that only credentials have, or by chance that nobody types.
+
+Shapes: the documented prefixes of the issuers. A value found here is never shown, only its length.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import Final
+
+_SHAPES: Final = (
+    ("a private key", re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")),
+    ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})")),
+    ("a GitLab token", re.compile(r"\bglpat-[\w-]{20,}")),
+    ("a Slack token", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}")),
+    ("a Google API key", re.compile(r"\bAIza[\w-]{35}")),
+    ("a Stripe key", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}")),
+    ("an npm token", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
+    ("a PyPI token", re.compile(r"\bpypi-[\w-]{50,}")),
+    ("a JSON web token", re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
+)
+_URL_PASSWORD: Final = re.compile(
+    r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}:(?P<password>[^\s:/@]{1,200})@", re.IGNORECASE
+)
+# The names that Polaris (sensitiveContainerEnvVar) and kube-linter (env-var-secret) look for, and the usual others.
+_NAME: Final = re.compile(
+    r"passw(?:or)?d|passphrase|secret|token|bearer|credential|api_?key|private_?key|access_?key|client_?key"
+    r"|^AZURE_.+KEY$|^OCI_CLI_KEY_CONTENT$|^pgpass$",
+    re.IGNORECASE,
+)
+# A name that ends so says where the secret is, or something about it.
+_ABOUT: Final = re.compile(
+    r"(?:file|path|dir|name|ref|url|uri|host|type|ttl|timeout|expiry|seconds|length|size|limit|enabled|required|policy)$",
+    re.IGNORECASE,
+)
+_PLACEHOLDER: Final = re.compile(
+    r"|change[-_ ]?(?:me|it).{0,40}|<.{0,100}>|\$\{.{0,200}\}|\$\(.{0,100}\)|\$\w+|\{\{.{0,100}\}\}"
+    r"|[x*•.-]+|example.{0,60}|(?:your|replace|placeholder|insert|fill|dummy|todo)\b.{0,100}|none|null|true|false|yes|no|[0-9]{1,3}",
+    re.IGNORECASE,
+)
+_RANDOM: Final = re.compile(r"[A-Za-z0-9+/_=-]{24,}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{32,}")
+# Content addresses, checksums and identifiers are random too, and no secret.
+_PUBLIC: Final = re.compile(
+    r"sha(?:1|224|256|384|512)[:-]\S+|(?:ssh-(?:rsa|ed25519)|ecdsa-sha2-\S+) \S+"
+    r"|-----BEGIN (?:CERTIFICATE|PUBLIC KEY)-----|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+
+
+_IDENTIFIER: Final = re.compile(
+    r"(?:^|[_.-])(?:u?u?id|ids|hash|sha|sha1|sha256|commit|revision|digest|checksum|etag|version)(?:$|[_.-]|\d)",
+    re.IGNORECASE,
+)
+
+
+def masked(value: str) -> str:
+    """Say how long a value is, and nothing else about it."""
+    return f"•••• ({len(value)} characters)"
+
+
+def shape_of(value: str) -> str:
+    """Say which kind of credential a text contains, empty where none is seen."""
+    for what, pattern in _SHAPES:
+        if pattern.search(value):
+            return what
+    found = _URL_PASSWORD.search(value)
+    if found and not is_placeholder(found["password"]):
+        return "an address with a password"
+    return ""
+
+
+def is_secret_name(name: str) -> bool:
+    """Say whether what has this name is a secret itself, not a file with one or a setting about one."""
+    return _NAME.search(name) is not None and _ABOUT.search(name) is None
+
+
+def is_placeholder(value: str) -> bool:
+    """Say whether a value only holds the place of a secret: empty, `change-me`, `${NAME}`, `<...>`."""
+    return _PLACEHOLDER.fullmatch(value.strip()) is not None
+
+
+def is_random(value: str) -> bool:
+    """Say whether a single word looks drawn by chance: long, mixed, and with little repetition."""
+    word = value.strip()
+    if _PUBLIC.search(word):
+        return False
+    if _HEX.fullmatch(word):
+        return _entropy(word.lower()) > 3.0  # of 4 bits a hexadecimal digit
+    if not _RANDOM.fullmatch(word):
+        return False
+    mixed = sum(any(test(letter) for letter in word) for test in (str.isupper, str.islower, str.isdigit))
+    separated = len(re.split(r"[-_/+]", word)) > 4 and max(map(len, re.split(r"[-_/+]", word))) < 12
+    return mixed == 3 and not separated and _entropy(word) > 4.0  # English words stay below 4 bits a letter
+
+
+def judge(name: str, value: str) -> str:
+    """Say what kind of secret a named value is, empty where it looks like none."""
+    shape = shape_of(value)
+    if shape:
+        return shape
+    if is_placeholder(value) or _PUBLIC.search(value):
+        return ""
+    if is_secret_name(name):
+        return "a secret by its name"
+    return "a random value" if is_random(value) and not _IDENTIFIER.search(name) else ""
+
+
+def _entropy(word: str) -> float:
+    return -sum(count / len(word) * math.log2(count / len(word)) for count in Counter(word).values())

@@ -1,0 +1,101 @@
+"""Every rule applied to one rendering, and what is excused taken out."""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+from pathlib import Path
+
+from devenv.manifest_config import Allowance
+from devenv.manifests.exceptions import Exceptions
+from devenv.manifests.model import Excused, Finding, Manifest, ObjectPath, Place, Problem, dotted
+from devenv.manifests.registry import Rule, all_rules
+from devenv.manifests.rendering import Rendering
+from devenv.text import sanitize
+
+COMPOSE_RULES = "compose-"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules found in one rendering."""
+
+    findings: tuple[Finding, ...]
+    excused: tuple[Excused, ...]
+    used_allowances: frozenset[Allowance]
+
+
+def judge(rendering: Rendering, root: Path) -> Judgement:
+    """Apply the rules that hold in the rendering's environment; files are named as seen from `root`."""
+    rules = all_rules()
+    active = {rule.id: rule for rule in rules.values() if _holds(rule, rendering)}
+    exceptions = Exceptions(rendering, rules.keys(), active.keys())
+    findings: list[Finding] = []
+    excused: list[Excused] = []
+    for rule in active.values():
+        for problem in rule.check(rendering) if rule.check else ():
+            reason = exceptions.reason(rule.id, problem)
+            if reason:
+                name, path = sanitize(_title(problem.subject)), sanitize(dotted(problem.path))
+                message = sanitize(problem.message)
+                excused.append(Excused(rule.id, sanitize(rendering.name), name, path, message, sanitize(reason)))
+            else:
+                findings.append(_finding(rule, problem, rendering, root))
+    for rule_id, problem in exceptions.problems():
+        findings.append(_finding(rules[rule_id], problem, rendering, root))
+    return Judgement(
+        tuple(dict.fromkeys(sorted(findings, key=_order))),
+        tuple(dict.fromkeys(excused)),
+        frozenset(exceptions.used_allowances),
+    )
+
+
+def tell(
+    rule: Rule, target: str, subject: Manifest | Place, place: Place, message: str, path: ObjectPath, root: Path
+) -> Finding:
+    """Make a finding for people: every text in it is safe for a terminal."""
+    return Finding(
+        rule=rule.id,
+        severity=rule.severity,
+        target=sanitize(target),
+        object=sanitize(_title(subject)),
+        namespace=sanitize(subject.namespace) if isinstance(subject, Manifest) else "",
+        path=sanitize(dotted(path)),
+        file=sanitize(shown(place.file, root)),
+        line=place.line,
+        message=sanitize(message),
+        fix=rule.fix,
+    )
+
+
+def shown(file: Path, root: Path) -> str:
+    """Write a path as seen from the project's root, with slashes; in full where it is not below it."""
+    for absolute, top in ((_absolute(file), _absolute(root)), (file.resolve(), root.resolve())):
+        if absolute.is_relative_to(top):
+            return absolute.relative_to(top).as_posix()
+    return str(_absolute(file))
+
+
+def _holds(rule: Rule, rendering: Rendering) -> bool:
+    if rule.check is None or rendering.environment not in rule.environments:
+        return False
+    return rendering.compose is not None or not rule.id.startswith(COMPOSE_RULES)
+
+
+def _finding(rule: Rule, problem: Problem, rendering: Rendering, root: Path) -> Finding:
+    subject = problem.subject
+    place = rendering.provenance.locate(subject, problem.path) if isinstance(subject, Manifest) else subject
+    return tell(rule, rendering.name, subject, place, problem.message, problem.path, root)
+
+
+def _title(subject: Manifest | Place) -> str:
+    return subject.title if isinstance(subject, Manifest) else f"Kustomization/{_absolute(subject.file).parent.name}"
+
+
+def _absolute(path: Path) -> Path:
+    """Make a path absolute without following links: what people typed is what they see again."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _order(finding: Finding) -> tuple[str, str, str, str]:
+    return finding.severity.value, finding.rule, finding.object, finding.path

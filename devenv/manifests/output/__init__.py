@@ -1,0 +1,1 @@
+"""A report written for people, for programs and for code scanning."""

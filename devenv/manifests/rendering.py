@@ -1,0 +1,270 @@
+"""One rendered folder as rules see it: objects by kind, workloads with their pods and containers, who selects whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from devenv.manifest_config import ManifestSettings
+from devenv.manifests import access
+from devenv.manifests.compose_side import ComposeService
+from devenv.manifests.kustomization import Kustomization
+from devenv.manifests.model import Environment, Manifest, ObjectPath, Place
+from devenv.manifests.provenance import Provenance
+from devenv.manifests.tree import Tree
+
+# Kind -> where its pod template is. https://kubernetes.io/docs/concepts/workloads/
+_TEMPLATES: dict[tuple[str, str], ObjectPath] = {
+    ("apps", "Deployment"): ("spec", "template"),
+    ("apps", "StatefulSet"): ("spec", "template"),
+    ("apps", "DaemonSet"): ("spec", "template"),
+    ("apps", "ReplicaSet"): ("spec", "template"),
+    ("", "ReplicationController"): ("spec", "template"),
+    ("batch", "Job"): ("spec", "template"),
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template"),
+    ("", "Pod"): (),
+}
+_POD_NAME = "statefulset.kubernetes.io/pod-name"
+# Labels that a controller adds to each of its pods. https://kubernetes.io/docs/reference/labels-annotations-taints/
+_RUNTIME_LABELS = {
+    _POD_NAME: "StatefulSet",
+    "apps.kubernetes.io/pod-index": "StatefulSet",
+    "pod-template-hash": "Deployment",
+    "batch.kubernetes.io/job-name": "Job",
+    "job-name": "Job",
+}
+LONG_RUNNING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """An object that makes pods. `template` is its path to the pod's metadata and spec."""
+
+    manifest: Manifest
+    template: ObjectPath
+
+    @property
+    def kind(self) -> str:
+        """The object's kind."""
+        return self.manifest.kind
+
+    @property
+    def pod_path(self) -> ObjectPath:
+        """The path of the pod's spec."""
+        return (*self.template, "spec")
+
+    @property
+    def pod(self) -> dict[str, Any]:
+        """The pod's spec."""
+        return access.mapping(self.manifest.data, *self.pod_path)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The labels that its pods get."""
+        return access.mapping(self.manifest.data, *self.template, "metadata", "labels")
+
+    def selectable(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """Return its pods' labels with those of the wanted ones that its controller will add to them."""
+        added = {key: value for key, value in wanted.items() if _RUNTIME_LABELS.get(key) == self.kind}
+        pod = added.get(_POD_NAME)
+        if pod is not None and str(pod).rpartition("-")[0] != self.manifest.name:
+            del added[_POD_NAME]
+        return {**self.labels, **added} if added else self.labels
+
+    @property
+    def long_running(self) -> bool:
+        """Whether its pods are meant to run until they are replaced."""
+        return self.kind in LONG_RUNNING
+
+    @property
+    def replicas(self) -> int:
+        """How many pods it asks for; 1 where it does not say (apps/v1)."""
+        stated = access.whole(self.manifest.data, "spec", "replicas")
+        return 1 if stated is None else stated
+
+    def containers(self, *, main: bool = False) -> Iterator[Container]:
+        """Yield its containers; with `main`, only those that run as long as the pod and are not init containers."""
+        for field_name in ("containers",) if main else ("initContainers", "containers"):
+            for index, data in access.mappings(self.pod, field_name):
+                yield Container(self, data, (*self.pod_path, field_name, index), field_name == "initContainers")
+
+    def port_names(self) -> dict[str, int]:
+        """Return the named container ports, restartable init containers (sidecars) included."""
+        ports = (port for container in self.containers() for _, port in access.mappings(container.data, "ports"))
+        return {
+            access.text(port, "name"): access.whole(port, "containerPort") or 0 for port in ports if port.get("name")
+        }
+
+    def port_numbers(self) -> set[int]:
+        """Return the container ports."""
+        found = (
+            access.whole(port, "containerPort")
+            for container in self.containers()
+            for _, port in access.mappings(container.data, "ports")
+        )
+        return {port for port in found if port is not None}
+
+    def port_number(self, port: object) -> int | None:
+        """Resolve a port given by name or number to one that a container has; None: no container has it."""
+        if isinstance(port, str):
+            return self.port_names().get(port)
+        return port if isinstance(port, int) and port in self.port_numbers() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a workload's pods."""
+
+    workload: Workload
+    data: dict[str, Any]
+    path: ObjectPath
+    init: bool
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return access.text(self.data, "name")
+
+    @property
+    def manifest(self) -> Manifest:
+        """The object it is in."""
+        return self.workload.manifest
+
+    def security(self, key: str) -> Any:
+        """Return a field of its security context, the pod's where the container leaves it out."""
+        own = access.get(self.data, "securityContext", key)
+        return own if own is not None else access.get(self.workload.pod, "securityContext", key)
+
+
+@dataclass
+class Rendering:
+    """The objects of one folder, and what is declared about it."""
+
+    manifests: tuple[Manifest, ...]
+    environment: Environment
+    name: str
+    versions: tuple[str, ...]
+    tree: Tree
+    settings: ManifestSettings = field(default_factory=ManifestSettings)
+    compose: Mapping[str, ComposeService] | None = None
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where its values were written."""
+        return Provenance(self.tree)
+
+    @property
+    def kustomizations(self) -> list[Kustomization]:
+        """The kustomization files that it is made of, the outermost first."""
+        return self.tree.kustomizations
+
+    @property
+    def place(self) -> Place:
+        """The outermost kustomization file, for what is in no object."""
+        return Place(self.tree.root.file)
+
+    def of(self, group: str, *kinds: str) -> list[Manifest]:
+        """Return the objects of a group (any version) and of one of the kinds."""
+        return [manifest for kind in kinds for manifest in self._by_kind.get((group, kind), ())]
+
+    def find(self, group: str, kind: str, namespace: str, name: str) -> Manifest | None:
+        """Return the object of that name; the namespace counts only where both have one."""
+        for manifest in self._by_kind.get((group, kind), ()):
+            if manifest.name == name and same_namespace(manifest.namespace, namespace):
+                return manifest
+        return None
+
+    @cached_property
+    def workloads(self) -> list[Workload]:
+        """Everything that makes pods."""
+        return [
+            Workload(manifest, template)
+            for (group, kind), template in _TEMPLATES.items()
+            for manifest in self.of(group, kind)
+        ]
+
+    @cached_property
+    def containers(self) -> list[Container]:
+        """Every container, init containers included."""
+        return [container for workload in self.workloads for container in workload.containers()]
+
+    @cached_property
+    def main_containers(self) -> list[Container]:
+        """The main containers of what runs until it is replaced."""
+        return [item for work in self.workloads if work.long_running for item in work.containers(main=True)]
+
+    def selected(self, selector: object, namespace: str) -> list[Workload]:
+        """Return the workloads whose pods a LabelSelector in a namespace selects."""
+        wanted = access.mapping(selector, "matchLabels")
+        return [
+            workload
+            for workload in (self._candidates(wanted) if wanted else self.workloads)
+            if same_namespace(workload.manifest.namespace, namespace)
+            and access.labels_match(selector, workload.selectable(wanted))
+        ]
+
+    def behind(self, service: Manifest) -> list[Workload]:
+        """Return the workloads whose pods a Service selects; a Service without a selector selects none."""
+        selector = access.mapping(service.data, "spec", "selector")
+        return self.selected({"matchLabels": selector}, service.namespace) if selector else []
+
+    @cached_property
+    def services(self) -> list[Manifest]:
+        """The Services."""
+        return self.of("", "Service")
+
+    @cached_property
+    def served(self) -> set[int]:
+        """The ids of the manifests whose pods a Service selects."""
+        return {id(workload.manifest) for service in self.services for workload in self.behind(service)}
+
+    @cached_property
+    def _autoscalers(self) -> dict[tuple[str, str], list[Manifest]]:
+        found: dict[tuple[str, str], list[Manifest]] = {}
+        for scaler in self.of("autoscaling", "HorizontalPodAutoscaler"):
+            target = access.mapping(scaler.data, "spec", "scaleTargetRef")
+            key = (access.text(target, "kind"), access.text(target, "name"))
+            found.setdefault(key, []).append(scaler)
+        return found
+
+    def autoscaler(self, workload: Workload) -> Manifest | None:
+        """Return the HPA that scales the workload, None where there is none."""
+        for scaler in self._autoscalers.get((workload.kind, workload.manifest.name), ()):
+            if same_namespace(scaler.namespace, workload.manifest.namespace):
+                return scaler
+        return None
+
+    def least_replicas(self, workload: Workload) -> int:
+        """Return how many pods the workload has at least: its HPA's minimum, else its replicas."""
+        scaler = self.autoscaler(workload)
+        if scaler is None:
+            return workload.replicas
+        least = access.whole(scaler.data, "spec", "minReplicas")
+        return 1 if least is None else least
+
+    @cached_property
+    def _by_kind(self) -> dict[tuple[str, str], list[Manifest]]:
+        found: dict[tuple[str, str], list[Manifest]] = {}
+        for manifest in self.manifests:
+            found.setdefault((manifest.group, manifest.kind), []).append(manifest)
+        return found
+
+    def _candidates(self, wanted: Mapping[str, Any]) -> list[Workload]:
+        """Narrow by one label, so that selecting stays linear where many services meet many workloads."""
+        key, value = min(wanted.items(), key=lambda item: item[0] in _RUNTIME_LABELS)
+        return self.workloads if key in _RUNTIME_LABELS else self._by_label.get((key, str(value)), [])
+
+    @cached_property
+    def _by_label(self) -> dict[tuple[str, str], list[Workload]]:
+        found: dict[tuple[str, str], list[Workload]] = {}
+        for workload in self.workloads:
+            for key, value in workload.labels.items():
+                found.setdefault((key, str(value)), []).append(workload)
+        return found
+
+
+def same_namespace(one: str, other: str) -> bool:
+    """Say whether two namespaces are the same; an object without one goes where it is applied to."""
+    return not one or not other or one == other

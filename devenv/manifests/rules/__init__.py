@@ -1,0 +1,1 @@
+"""The rules, one module a subject. Importing a module registers its rules."""

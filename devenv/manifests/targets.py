@@ -1,0 +1,121 @@
+"""Which Kustomize folders are meant, and what each is for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devenv.errors import UsageError
+from devenv.manifest_config import ManifestSettings
+from devenv.manifests.kustomization import FILE_NAMES, Kustomization, environment_of, kustomization_file, references
+from devenv.manifests.model import Environment
+from devenv.manifests.tree import Tree
+from devenv.manifests.yamlread import YamlError, read_documents
+
+_SKIPPED = {"node_modules", "__pycache__", "vendor"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One Kustomize folder to look at; `declared`: in devenv.toml, whose environment may be empty."""
+
+    name: str
+    folder: Path
+    environment: str = ""
+    declared: bool = False
+
+
+def choose_targets(
+    paths: Sequence[Path], overlays: Sequence[str], settings: ManifestSettings, start: Path
+) -> tuple[Target, ...]:
+    """Return the folders that are meant: the paths, else the overlays of devenv.toml, else what is below `start`.
+
+    A path without a kustomization stands for the outermost Kustomize folders below it. `overlays` narrows by name.
+    Raises UsageError where nothing is left.
+    """
+    if paths:
+        found = [target for path in paths for target in _of_path(path, settings)]
+    elif settings.overlays:
+        found = [Target(overlay.name, overlay.path, overlay.environment, True) for overlay in settings.overlays]
+    else:
+        found = [Target(_shown(folder, start), folder) for folder in discover(start)]
+    if not found:
+        raise UsageError(
+            f"There is no {FILE_NAMES[0]} in {start} or below it",
+            "Name a Kustomize folder, or declare overlays in devenv.toml: [manifests.overlays.NAME] path = ...",
+        )
+    for name in overlays:
+        if not any(_called(target, name) for target in found):
+            names = ", ".join(sorted({target.name for target in found}))
+            raise UsageError(f"There is no overlay {name!r}", f"There are: {names}.")
+    chosen = [target for target in found if not overlays or any(_called(target, name) for name in overlays)]
+    return tuple({target.folder.resolve(): target for target in chosen}.values())
+
+
+def environment_for(target: Target, tree: Tree) -> tuple[Environment, bool]:
+    """Return what a folder is for, and whether that is declared; undeclared counts as production, the strictest.
+
+    Raises UsageError for an annotation that names no environment.
+    """
+    stated = target.environment or tree.root.environment
+    if not stated:
+        return Environment.PRODUCTION, False
+    environment = environment_of(stated)
+    if environment is None:
+        raise UsageError(
+            f"{tree.root.file}: {stated!r} is no environment",
+            f"Known: {', '.join(item.value for item in Environment)}.",
+        )
+    return environment, True
+
+
+def discover(top: Path) -> list[Path]:
+    """Return the Kustomize folders below a folder that no other one there is made of, components left out."""
+    found: dict[Path, Kustomization] = {}
+    for folder in _folders(top):
+        file = kustomization_file(folder)
+        if file is not None:
+            found[folder.resolve()] = _glance(file)
+    used = {
+        (owner.folder / reference.value).resolve()
+        for owner in found.values()
+        for reference in references(owner.data)
+        if "\n" not in reference.value and "\0" not in reference.value
+    }
+    return sorted(folder for folder, owner in found.items() if folder not in used and not owner.is_component)
+
+
+def _of_path(path: Path, settings: ManifestSettings) -> list[Target]:
+    for overlay in settings.overlays:
+        if overlay.path.resolve() == path.resolve():
+            return [Target(overlay.name, path, overlay.environment, True)]
+    if kustomization_file(path) is None and path.is_dir():
+        return [target for folder in discover(path) for target in _of_path(folder, settings)]
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder", "Name a Kustomize folder: the one that `kubectl apply -k` takes.")
+    return [Target(path.resolve().name, path)]
+
+
+def _called(target: Target, name: str) -> bool:
+    return name in (target.name, target.folder.resolve().name)
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    for folder, children, _ in os.walk(top):
+        children[:] = sorted(name for name in children if not name.startswith(".") and name not in _SKIPPED)
+        yield Path(folder)
+
+
+def _glance(file: Path) -> Kustomization:
+    try:
+        documents = read_documents(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YamlError):
+        return Kustomization(file, None)  # it is found, and the check then says what is wrong with it
+    return Kustomization(file, documents[0] if documents else None)
+
+
+def _shown(folder: Path, start: Path) -> str:
+    resolved = start.resolve()
+    return str(folder.relative_to(resolved)) if folder != resolved else folder.name

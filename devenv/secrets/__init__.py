@@ -1,0 +1,1 @@
+"""Secrets: committed ones found (never shown), and the ones that an overlay needs listed."""

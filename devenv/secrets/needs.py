@@ -1,0 +1,112 @@
+"""Which Secrets a rendering needs, and what provides them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from devenv.manifests import access
+from devenv.manifests.model import Manifest
+from devenv.manifests.rendering import Rendering, Workload, same_namespace
+from devenv.secrets.model import Need
+
+# Custom resources that make a Secret: kind -> where its name stands (without one, the object's own name).
+_MAKERS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("external-secrets.io", "ExternalSecret"): ("spec", "target", "name"),
+    ("bitnami.com", "SealedSecret"): ("spec", "template", "metadata", "name"),
+    ("cert-manager.io", "Certificate"): ("spec", "secretName"),
+}
+
+
+class SecretSource(Protocol):
+    """Something that may know a Secret: the rendering here, a cluster later."""
+
+    def provides(self, namespace: str, name: str) -> str:
+        """Say what provides the Secret, empty where it is not known."""
+        ...
+
+
+class RenderedSecrets:
+    """The Secrets that a rendering brings, or orders from an operator."""
+
+    def __init__(self, rendering: Rendering) -> None:
+        self._rendering = rendering
+
+    def provides(self, namespace: str, name: str) -> str:
+        """Say what provides the Secret, empty where the rendering does not."""
+        found = self._rendering.find("", "Secret", namespace, name)
+        if found is not None:
+            return "secretGenerator" if self._rendering.provenance.generated(found) else "a Secret in the manifests"
+        for (group, kind), path in _MAKERS.items():
+            for maker in self._rendering.of(group, kind):
+                made = access.text(maker.data, *path) or maker.name
+                if made == name and same_namespace(maker.namespace, namespace):
+                    return maker.title
+        return ""
+
+
+def needed_secrets(rendering: Rendering, sources: Sequence[SecretSource]) -> list[Need]:
+    """Return the Secrets that the rendering's objects name, each once, with everything that uses it."""
+    found: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
+    for namespace, name, key, used_by, optional in _references(rendering):
+        found.setdefault((namespace, name), []).append((key, used_by, optional))
+    needs = []
+    for (namespace, name), uses in sorted(found.items()):
+        provided = next((text for source in sources if (text := source.provides(namespace, name))), "")
+        needs.append(
+            Need(
+                overlay=rendering.name,
+                namespace=namespace,
+                secret=name,
+                keys=tuple(sorted({key for key, _, _ in uses if key})),
+                used_by=tuple(dict.fromkeys(used_by for _, used_by, _ in uses)),
+                optional=all(optional for _, _, optional in uses),
+                provided_by=provided,
+            )
+        )
+    return needs
+
+
+def _references(rendering: Rendering) -> Iterator[tuple[str, str, str, str, bool]]:
+    """Yield namespace, Secret, key (empty: all of it), user, and whether the user can do without."""
+    for workload in rendering.workloads:
+        manifest = workload.manifest
+        for name, key, optional in (*_of_containers(workload), *_of_volumes(workload)):
+            if name:
+                yield manifest.namespace, name, key, manifest.title, optional
+        for _, item in access.mappings(workload.pod, "imagePullSecrets"):
+            yield manifest.namespace, access.text(item, "name"), ".dockerconfigjson", manifest.title, False
+    for account in rendering.of("", "ServiceAccount"):
+        for _, item in access.mappings(account.data, "imagePullSecrets"):
+            yield account.namespace, access.text(item, "name"), ".dockerconfigjson", account.title, False
+    for ingress in rendering.of("networking.k8s.io", "Ingress"):
+        yield from _of_tls(ingress)
+
+
+def _of_containers(workload: Workload) -> Iterator[tuple[str, str, bool]]:
+    for container in workload.containers():
+        for _, item in access.mappings(container.data, "env"):
+            reference = access.mapping(item, "valueFrom", "secretKeyRef")
+            yield access.text(reference, "name"), access.text(reference, "key"), reference.get("optional") is True
+        for _, item in access.mappings(container.data, "envFrom"):
+            reference = access.mapping(item, "secretRef")
+            yield access.text(reference, "name"), "", reference.get("optional") is True
+
+
+def _of_volumes(workload: Workload) -> Iterator[tuple[str, str, bool]]:
+    for _, volume in access.mappings(workload.pod, "volumes"):
+        sources = [(access.mapping(volume, "secret"), "secretName")]
+        sources += [
+            (access.mapping(source, "secret"), "name") for _, source in access.mappings(volume, "projected", "sources")
+        ]
+        for source, field in sources:
+            keys = [access.text(item, "key") for _, item in access.mappings(source, "items")]
+            for key in keys or [""]:
+                yield access.text(source, field), key, source.get("optional") is True
+
+
+def _of_tls(ingress: Manifest) -> Iterator[tuple[str, str, str, str, bool]]:
+    for _, tls in access.mappings(ingress.data, "spec", "tls"):
+        name = access.text(tls, "secretName")
+        for key in ("tls.crt", "tls.key") if name else ():
+            yield ingress.namespace, name, key, ingress.title, False

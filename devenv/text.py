@@ -1,0 +1,99 @@
+"""Outside text made safe, secrets masked, and numbers written for people.
+
+Names, labels, logs and health-check output come from programs that devenv does not control. A terminal obeys what it
+is sent, so every such text passes `sanitize` once, where it enters (ECMA-48 names the sequences).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_STRING_END: Final = r"(?:\x07|\x1b\\|\x9c)"
+# A string's body stops at any other introducer, so that a text full of unterminated ones still costs linear time.
+_STRING_BODY: Final = r"[^\x07\x1b\x90\x98\x9c-\x9f]*"
+_ESCAPES: Final = re.compile(
+    rf"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]){_STRING_BODY}{_STRING_END}"  # OSC, DCS, SOS, PM, APC with their payload
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
+    r"|\x1b[ -/]*[0-~]"  # two-character sequences
+)
+_TAB: Final = "    "
+
+
+def _table(newline: str) -> dict[int, str | None]:
+    table: dict[int, str | None] = dict.fromkeys([*range(0x20), 0x7F, *range(0x80, 0xA0)])
+    table |= {0x0A: newline, 0x09: _TAB, 0x0D: "␍", 0x2028: newline, 0x2029: newline}
+    # Embeddings, overrides and isolates reorder what follows them (CVE-2021-42574); U+FEFF is invisible.
+    table |= dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF])
+    table |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+    return table
+
+
+_ONE_LINE: Final = _table("␊")
+_LINES: Final = _table("\n")
+
+
+def sanitize(text: str | bytes, *, newlines: bool = False) -> str:
+    """Return the text without anything a terminal would act on; line ends stay only with `newlines`.
+
+    Escape sequences go with their payload, other control characters and bidirectional overrides go, invalid UTF-8 and
+    lone surrogates become U+FFFD, a tab becomes four spaces, a carriage return inside a line becomes U+240D: what a
+    program tried to overwrite stays visible.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if text.isprintable():
+        return text
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").rstrip("\r")
+    if not text.isascii() or "\x1b" in text:
+        text = _ESCAPES.sub("", text)
+    return text.translate(_LINES if newlines else _ONE_LINE)
+
+
+_SECRET_NAME: Final = (
+    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credentials?)[\w.-]*"
+)
+_SECRETS: Final = (
+    re.compile(rf"(?P<keep>(?<![\w.-])(?i:{_SECRET_NAME})[\"']?\s*[=:]\s*)(?P<hide>\"[^\"]*\"|'[^']*'|[^\s,;\"']+)"),
+    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<hide>[^\s@/]+)(?=@)"),
+    re.compile(r"(?P<keep>(?i:\b(?:bearer|basic))\s+)(?P<hide>[A-Za-z0-9._~+/-]{8,}=*)"),
+    re.compile(r"(?P<keep>)(?P<hide>\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,})"),
+)
+MASK: Final = "••••"
+
+
+def mask_secrets(text: str) -> str:
+    """Replace what looks like a secret's value with a mask: `name=value`, URL passwords, tokens with a known shape."""
+    for pattern in _SECRETS:
+        text = pattern.sub(rf"\g<keep>{MASK}", text)
+    return text
+
+
+def human_bytes(count: float) -> str:
+    """Write a size with a binary unit and at most three digits: 734 B, 1.5 KiB, 88 MiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def human_age(seconds: float) -> str:
+    """Write an age coarsely, as a table shows it: 5s, 3m, 2h, 4d. Negative ages (clocks differ) are 0s."""
+    seconds = max(0.0, seconds)
+    for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):
+        if seconds < limit:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds // 86400)}d"
+
+
+def human_duration(seconds: float) -> str:
+    """Write a measured duration: 0.26 s, 4.2 s, 75 s, 3 min 20 s."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -1,0 +1,85 @@
+"""Brings the records of the backend and the control to the screen: at once after a quiet moment, seldom in a flood."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from devenv.model import Change
+
+DRAINS_PER_SECOND: Final = 15  # DESIGN.md, How data flows, 3
+
+
+class Source(Protocol):
+    """What has records to give: a backend or a control."""
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Begin; `wake` is called from any thread when the first record waits."""
+        ...
+
+    def stop(self) -> None:
+        """End."""
+        ...
+
+    def drain(self) -> list[Change]:
+        """Give what waits."""
+        ...
+
+
+class Feed:
+    """Drains the sources in the loop's thread and hands everything on in one piece."""
+
+    def __init__(self, sources: Sequence[Source], deliver: Callable[[list[Change]], None]) -> None:
+        self._sources = sources
+        self._deliver = deliver
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = float("-inf")
+        self.drains = 0
+
+    def start(self) -> None:
+        """Start the sources; called in the running loop."""
+        self._loop = asyncio.get_running_loop()
+        for source in self._sources:
+            source.start(self.wake)
+
+    def stop(self) -> None:
+        """Take nothing more in. The sources are stopped by whoever made them."""
+        self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def wake(self) -> None:
+        """Ask for a drain, from any thread; many calls before it make one."""
+        loop = self._loop
+        # Two threads may both see False: the second drain then finds nothing, which costs less than a lock.
+        if self._woken or loop is None:
+            return
+        self._woken = True
+        try:
+            loop.call_soon_threadsafe(self._turn)
+        except RuntimeError:
+            # The loop was closed between the two lines: the program ends, nobody looks any more.
+            self._loop = None
+
+    def _turn(self) -> None:
+        if self._loop is None or self._timer is not None:
+            return
+        rest = self._last + 1 / DRAINS_PER_SECOND - self._loop.time()
+        if rest > 0:
+            self._timer = self._loop.call_later(rest, self._drain)
+        else:
+            self._drain()
+
+    def _drain(self) -> None:
+        self._timer = None
+        if self._loop is None:
+            return
+        self._last = self._loop.time()
+        self._woken = False
+        self.drains += 1
+        changes = [change for source in self._sources for change in source.drain()]
+        if changes:
+            self._deliver(changes)

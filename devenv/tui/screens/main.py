@@ -1,0 +1,248 @@
+"""The screen that devenv opens with: it shows the store and passes on what the keys ask for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.timer import Timer
+
+from devenv.backends.protocol import Backend
+from devenv.control.protocol import Control
+from devenv.model import Change, ConnectionState, Happening, LogLine, LogsDropped, Resource, Sample, State
+from devenv.state import Delta, Store
+from devenv.tui.board import Board
+from devenv.tui.changes import Changes
+from devenv.tui.log_shelf import LogShelf
+from devenv.tui.screens.panes import Panes
+from devenv.tui.wanted import Wanted
+from devenv.tui.widgets.log_buffer import LogBuffer
+from devenv.tui.widgets.log_view import LogView
+from devenv.tui.widgets.resource_table import ResourceTable
+
+SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
+TICK = 1.0  # seconds between two looks at ages and countdowns
+
+
+class MainScreen(Panes):
+    """Draws what changed in the store; what it asks of the backend is what is on screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "drop", "cancel/dismiss", tooltip="the running change, or the error of one", id="drop"),
+        Binding("r", "change('restart')", "restart", id="restart"),
+        Binding("s", "change('start')", "start", id="start"),
+        Binding("S", "change('stop')", "stop", key_display="S", id="stop"),
+        Binding("u", "change('up')", "up", tooltip="the selected service", id="up"),
+        Binding("U", "change_all('up')", "up all", key_display="U", tooltip="the whole project", id="up_all"),
+        Binding("D", "change_all('down')", "down", key_display="D", tooltip="the whole project; asks", id="down"),
+        Binding("q", "leave", "quit", id="quit"),
+        Binding("question_mark", "help", "help", key_display="?", id="help"),
+    ]
+
+    def __init__(self, backend: Backend, control: Control, title: str) -> None:
+        super().__init__()
+        self.store = Store()
+        self.board = Board(self.store)
+        self.shelf = LogShelf()
+        self.changes = Changes(self, control, self.action_bar)
+        self._backend_name = backend.name
+        self._wanted = Wanted(backend)
+        self._project_hint = title
+        self._version = 0
+        self._settle: Timer | None = None
+        self._keys_for: object = None
+
+    @property
+    def selected(self) -> Resource | None:
+        """The resource under the cursor."""
+        row = self.table.selected
+        return self.store.resource(row.key) if row else None
+
+    def on_mount(self) -> None:
+        """Show the empty frame."""
+        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
+        self._tell_table()
+        self._tell_header(time.time())
+
+    async def furnish(self) -> None:
+        """Bring the rest, and begin to look at the clock."""
+        await super().furnish()
+        self.set_interval(TICK, self._tick)
+
+    def take(self, changes: Sequence[Change]) -> Delta:
+        """Apply records and draw what they changed."""
+        self._take_logs([change for change in changes if isinstance(change, LogLine | LogsDropped)])
+        self.store.apply(changes)
+        delta = self.store.since(self._version)
+        self._version = delta.version
+        now = time.time()
+        if not delta.empty:
+            self.board.take(delta, now)
+            self._tell_table()
+            if delta.connections:
+                self.banner.tell(self.store.connection(self._backend_name))
+            if delta.connections or delta.updated or delta.removed:
+                self._tell_header(now)
+            self._tell_detail(delta)
+            self._follow_if_created(delta)
+            self.changes.tell(delta.actions, now)
+        if delta.actions or self.action_bar.running is not None:
+            self.action_bar.tell(delta.actions, self.store.progress.values(), now)
+        self._tell_keys()
+        return delta
+
+    def _take_logs(self, lines: Sequence[LogLine | LogsDropped]) -> None:
+        on_screen = self.log_pane.view.buffer
+        touched = [self.shelf.take(line) for line in lines]
+        if any(buffer is on_screen for buffer in touched):
+            self.log_pane.view.sync()
+
+    def _tick(self) -> None:
+        now = time.time()
+        self.board.refresh([row.key for row in self.table.visible_rows], now)
+        self._tell_table()
+        self._tell_header(now)
+        self._tell_detail()
+        if self.action_bar.running is not None:
+            self.action_bar.tell((), self.store.progress.values(), now)
+
+    def _tell_table(self) -> None:
+        self.table.show(self.board.shown, self._placeholder())
+        self._watch()
+
+    def _placeholder(self) -> str:
+        if self.board.filter_text and self.store.resources:
+            return f"nothing matches “{self.board.filter_text}”; Esc shows everything"
+        connection = self.store.connection(self._backend_name)
+        if connection is None or connection.state is ConnectionState.CONNECTING:
+            return "connecting…"
+        if connection.state is ConnectionState.LIVE:
+            return "this project declares no service"
+        return "nothing to show until the connection is back"
+
+    def _tell_header(self, now: float) -> None:
+        resources = self.store.resources.values()
+        project = next((resource.project for resource in resources if resource.project), self._project_hint)
+        self.header.tell(project, self.store.connection(self._backend_name), resources, now)
+
+    def _tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
+        row = self.table.selected
+        resource = self.selected
+        if self.detail is None or not self.detail_visible or row is None or resource is None:
+            return
+        if delta is not None and not _touches(delta, row.key):
+            return
+        from devenv.tui.widgets.detail_text import describe, describe_use
+
+        use = describe_use(resource, self.store.sample(row.key), self.board.history(row.key))
+        text = describe(resource, self.store.happenings(row.key), time.time())
+        self.detail.tell(row.title, use, text, fresh=fresh)
+
+    def _tell_keys(self) -> None:
+        resource = self.selected
+        bar = self.action_bar
+        keys_for = (resource and (resource.service, resource.state), bar.running is None, bar.failed is None)
+        if keys_for != self._keys_for:
+            self._keys_for = keys_for
+            self.refresh_bindings()
+
+    def _watch(self) -> None:
+        names = self.table.column_names
+        measured = "cpu" in names or "memory" in names
+        self._wanted.stats(row.key for row in self.table.visible_rows if measured and not row.absent)
+        row = self.table.selected
+        self._wanted.detail(row.key if row and not row.absent and self.detail_visible else None)
+
+    def _follow(self) -> None:
+        self._wanted.logs(key for key in self.shelf.keys if self._exists(key))
+
+    def _follow_if_created(self, delta: Delta) -> None:
+        if any(resource.key in self.shelf.keys for resource in delta.updated):
+            self._follow()
+
+    def _exists(self, key: str) -> bool:
+        resource = self.store.resource(key)
+        return resource is not None and resource.state is not State.ABSENT
+
+    @on(ResourceTable.Moved)
+    def _moved(self) -> None:
+        row = self.table.selected
+        if row is None:
+            self.log_pane.show("", LogBuffer(), "")
+            return
+        first = not self.shelf.keys
+        buffer = self.shelf.select(row.identity, row.key, time.time())
+        waiting = "nothing was created yet, so there is no log" if row.absent else "no output yet"
+        self.log_pane.show(row.title, buffer, waiting)
+        if self._settle is not None:
+            self._settle.stop()
+        if first:
+            self._follow()
+        else:
+            self._settle = self.set_timer(SETTLED, self._follow)
+        self._watch()
+        self._tell_detail(fresh=True)
+        self._tell_keys()
+
+    @on(ResourceTable.Scrolled)
+    @on(Panes.Rearranged)
+    def _look_again(self) -> None:
+        self._watch()
+        self._tell_detail()
+
+    @on(Panes.Filtered)
+    def _filter(self, event: Panes.Filtered) -> None:
+        self.board.filter_text = event.text
+        self._tell_table()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense for the selection now."""
+        if action == "change":
+            resource = self.selected
+            return bool(resource and resource.service and _makes_sense(str(parameters[0]), resource))
+        if action == "drop":
+            return self.action_bar.running is not None or self.action_bar.failed is not None
+        return super().check_action(action, parameters)
+
+    def action_change(self, verb: str) -> None:
+        """Change the selected service."""
+        resource = self.selected
+        if resource is not None and resource.service:
+            self.changes.ask(verb, (resource.service,))
+
+    def action_change_all(self, verb: str) -> None:
+        """Change the whole project."""
+        self.changes.ask(verb)
+
+    def action_drop(self) -> None:
+        """Cancel the running change, or put the error of one away."""
+        self.changes.drop()
+        self._tell_keys()
+
+    def action_leave(self) -> None:
+        """Quit."""
+        self.changes.quit()
+
+    def action_help(self) -> None:
+        """Show all keys."""
+        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.widgets.detail_pane import DetailScroll
+
+        groups = (("Project", MainScreen), ("View", Panes), ("Services", ResourceTable))
+        self.app.push_screen(HelpScreen((*groups, ("Logs", LogView), ("Detail", DetailScroll))))
+
+
+def _touches(delta: Delta, key: str) -> bool:
+    groups: tuple[Sequence[Resource | Sample | Happening], ...] = (delta.updated, delta.samples, delta.happenings)
+    return any(item.key == key for group in groups for item in group)
+
+
+def _makes_sense(verb: str, resource: Resource) -> bool:
+    if verb == "restart":
+        return resource.state is not State.ABSENT
+    if verb == "start":
+        return resource.state in (State.EXITED, State.CREATED, State.DEAD)
+    return verb == "up" or resource.state.is_up

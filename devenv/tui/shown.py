@@ -1,0 +1,41 @@
+"""The last gate before the screen: outside text as the cells of one line, whatever a record holds."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+
+from devenv.text import sanitize
+
+CUT_MARK: Final = "…"
+
+# Characters without a width of their own that join or restyle their neighbours: terminals disagree about the width of
+# what they make, and one wrong width shifts the rest of a line. Left out, each character keeps the width that
+# every terminal gives it. (Unicode: zero-width space and joiners, marks of direction, variation selectors, tags.)
+_JOINERS: Final = dict.fromkeys(
+    [*range(0x200B, 0x2010), *range(0x2060, 0x2066), 0x061C, 0x180E, *range(0xFE00, 0xFE10), *range(0xE0000, 0xE01F0)]
+)
+
+
+def shown(text: str) -> str:
+    """Return the text as one harmless line whose width every terminal agrees on."""
+    if text.isascii() and text.isprintable():
+        return text
+    return sanitize(text).translate(_JOINERS)
+
+
+def shown_lines(text: str) -> list[str]:
+    """Return the text as harmless lines, without empty ones at its end."""
+    return sanitize(text, newlines=True).translate(_JOINERS).rstrip("\n").split("\n") if text else []
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Return the harmless text in exactly `width` cells: padded, or cut with a mark."""
+    if width <= 0:
+        return ""
+    cells = len(text) if text.isascii() else cell_len(text)
+    if cells > width:
+        return set_cell_size(text, width - 1) + CUT_MARK
+    padding = " " * (width - cells)
+    return padding + text if right else text + padding

@@ -1,0 +1,68 @@
+"""Everything about the selected resource, to scroll through."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from devenv.tui.shown import shown
+from devenv.tui.widgets.line import Line, Part
+
+
+class DetailScroll(VerticalScroll, can_focus=True):
+    """The scrolling part of the pane."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "down", show=False, id="detail.down"),
+        Binding("k", "scroll_up", "up", show=False, id="detail.up"),
+        Binding("g", "scroll_home", "first", show=False, id="detail.first"),
+        Binding("G", "scroll_end", "last", show=False, id="detail.last"),
+    ]
+
+
+class DetailPane(Vertical):
+    """Title, use and text. The use changes with every sample: a line of its own, so that the text stays as it is."""
+
+    class Appeared(Message):
+        """It came on screen or went from it, by a key or with the width of the terminal."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.title = Line(classes="pane-title")
+        self.use = Line()
+        self.scroll = DetailScroll(id="detail-scroll")
+        self.body = Static(markup=False, id="detail-body")
+        self._told: tuple[Part, ...] = ()
+        self.updates = 0
+
+    def compose(self) -> ComposeResult:
+        """Put the title and the use above the text."""
+        yield self.title
+        yield self.use
+        with self.scroll:
+            yield self.body
+
+    def on_show(self) -> None:
+        """Ask for what it shows."""
+        self.post_message(self.Appeared())
+
+    def on_hide(self) -> None:
+        """Nothing has to be kept fresh any more."""
+        self.post_message(self.Appeared())
+
+    def tell(self, name: str, use: list[Part], parts: list[Part], *, fresh: bool) -> None:
+        """Show this text; `fresh` says that it is about another resource, to be read from its start."""
+        self.use.say(*use)
+        self.title.say((" DETAIL ", "bold"), (shown(name), "bold $primary"))
+        if tuple(parts) != self._told:
+            self._told = tuple(parts)
+            self.updates += 1
+            self.body.update(Content.assemble(*parts))
+        if fresh:
+            self.scroll.scroll_to(y=0, animate=False)

@@ -1,0 +1,280 @@
+"""The table of resources on the line API: a change draws the cells that changed, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import ClassVar, Final
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from devenv.tui.columns import Placed, place
+from devenv.tui.rows import CELLS, Identity, Row
+from devenv.tui.shown import fit, shown
+
+# A container that is re-created is away for a moment; later its return must not move the cursor under a finger.
+RETURN_WITHIN: Final = 15.0
+
+
+class ResourceTable(ScrollView, can_focus=True):
+    """Shows rows; the cursor stays on the same service and number whatever happens around it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "table--head",
+        "table--good",
+        "table--warn",
+        "table--bad",
+        "table--alarm",
+        "table--quiet",
+        "table--cursor",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "detail", key_display="⏎", id="table.open"),
+        Binding("up,k", "move(-1)", "up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "down", show=False, id="table.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="table.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="table.page_down"),
+        Binding("home,g", "edge(-1)", "first", show=False, id="table.first"),
+        Binding("end,G", "edge(1)", "last", show=False, id="table.last"),
+    ]
+
+    class Moved(Message):
+        """The cursor stands on another resource, or on a new one of the same place."""
+
+    class Opened(Message):
+        """Somebody wants to see the details of the row under the cursor."""
+
+    class Scrolled(Message):
+        """Other rows are visible."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: tuple[Row, ...] = ()
+        self.placeholder = ""
+        self._cursor = 0
+        self._selected: tuple[Identity, str] | None = None  # what was announced
+        self._wanted: Identity | None = None  # what the user chose, though it may be away for a moment
+        self._lost_at: float | None = None
+        self._placed: tuple[Placed, ...] = ()
+        self._placed_for = (0, 0)
+        self._longest = 0
+        self._styles: dict[str, Style] = {}
+        self.cells_updated = 0  # since the start: a budget of the tests
+        self.lines_drawn = 0
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        return self.rows[self._cursor] if self.rows else None
+
+    @property
+    def visible_rows(self) -> tuple[Row, ...]:
+        """The rows that are on screen now."""
+        top = self.scroll_offset.y
+        return self.rows[top : top + max(0, self.size.height - 1)]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns that fit."""
+        return tuple(placed.column.name for placed in self._placed)
+
+    def show(self, rows: Sequence[Row], placeholder: str = "") -> None:
+        """Show these rows; only the difference to what is shown is drawn."""
+        before, self.rows = self.rows, tuple(rows)
+        if [row.identity for row in before] == [row.identity for row in rows]:
+            self._update_cells(before)
+        else:
+            self._update_all()
+        if placeholder != self.placeholder:
+            self.placeholder = placeholder
+            if not rows:
+                self.refresh()
+        self._announce()
+
+    def _update_cells(self, before: Sequence[Row]) -> None:
+        top = self.scroll_offset.y
+        for index, (old, new) in enumerate(zip(before, self.rows, strict=True)):
+            if old.cells == new.cells:
+                continue
+            y = 1 + index - top
+            for placed in self._placed:
+                at = CELLS.index(placed.column.name)
+                if old.cells[at] != new.cells[at]:
+                    self.cells_updated += 1
+                    if 1 <= y < self.size.height:
+                        self.refresh(Region(placed.x, y, placed.width, 1))
+
+    def _update_all(self) -> None:
+        self._find_cursor()
+        self.cells_updated += len(self.rows) * len(self._placed)
+        self._longest = max((len(row.title) for row in self.rows), default=0)
+        self._place()
+        self.virtual_size = Size(0, len(self.rows) + 1)
+        self.refresh()
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    def _place(self) -> None:
+        wanted = (self._width, self._longest)
+        if wanted != self._placed_for:
+            self._placed_for = wanted
+            self._placed = place(*wanted)
+
+    def _find_cursor(self) -> None:
+        index = next((index for index, row in enumerate(self.rows) if row.identity == self._wanted), None)
+        now = monotonic()
+        if index is not None:
+            if self._lost_at is None or now - self._lost_at < RETURN_WITHIN or len(self.rows) == 1:
+                self._cursor = index
+            self._lost_at = None
+        elif self._wanted is not None and self._lost_at is None:
+            self._lost_at = now
+        self._cursor = max(0, min(self._cursor, len(self.rows) - 1))
+
+    def _announce(self) -> None:
+        row = self.selected
+        now = (row.identity, row.key) if row else None
+        if self._wanted is None and row is not None:
+            self._wanted = row.identity
+        if now != self._selected:
+            self._selected = now
+            self.post_message(self.Moved())
+
+    def select(self, index: int) -> None:
+        """Put the cursor on that row."""
+        index = max(0, min(index, len(self.rows) - 1))
+        if index == self._cursor:
+            return
+        top = self.scroll_offset.y
+        for row in (self._cursor, index):
+            self.refresh(Region(0, 1 + row - top, self.size.width, 1))
+        self._cursor = index
+        self._wanted, self._lost_at = self.rows[index].identity, None
+        self._reveal()
+        self._announce()
+
+    def _reveal(self) -> None:
+        top, room = self.scroll_offset.y, max(1, self.size.height - 1)
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + room:
+            self.scroll_to(y=self._cursor - room + 1, animate=False)
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor by rows."""
+        self.select(self._cursor + step)
+
+    def action_page(self, step: int) -> None:
+        """Move the cursor by a screen."""
+        self.select(self._cursor + step * max(1, self.size.height - 2))
+
+    def action_edge(self, direction: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self.select(0 if direction < 0 else len(self.rows) - 1)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the details of what is there."""
+        return action != "open" or bool(self.rows)
+
+    def action_open(self) -> None:
+        """Open the details of the row under the cursor."""
+        self.post_message(self.Opened())
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the row that was clicked; a second click opens it."""
+        index = event.y - 1 + self.scroll_offset.y
+        if event.y < 1 or index >= len(self.rows):
+            return
+        self.select(index)
+        if event.chain == 2:
+            self.action_open()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Choose the columns for the new width."""
+        self._place()
+        self.refresh()
+        self._reveal()
+        self.post_message(self.Scrolled())
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Tell that other rows are visible."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.post_message(self.Scrolled())
+
+    def notify_style_update(self) -> None:
+        """Forget the styles of the theme before."""
+        super().notify_style_update()
+        self._styles = {}
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            style = self.rich_style if name == "plain" else self.get_component_rich_style(f"table--{name}")
+            self._styles[name] = style
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """Draw one line of the screen: the head, a row, or nothing."""
+        self.lines_drawn += 1
+        self._place()  # a scroll bar that came takes a column without any event
+        width = self._width
+        if y == 0:
+            head = self._style("head")
+            return self._join(
+                [(fit(self._title(placed), placed.width, right=placed.column.right), head) for placed in self._placed],
+                head,
+            )
+        index = y - 1 + self.scroll_offset.y
+        if index >= len(self.rows):
+            text = f"  {shown(self.placeholder)}" if y == 1 and not self.rows else ""
+            return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, self._style("plain"))
+        return self._draw_row(self.rows[index], index == self._cursor)
+
+    def _draw_row(self, row: Row, under_cursor: bool) -> Strip:
+        parts = []
+        for placed in self._placed:
+            cell = row.cells[CELLS.index(placed.column.name)]
+            tone = "quiet" if row.absent else cell.tone
+            parts.append((fit(cell.text, placed.width, right=placed.column.right), self._style(tone)))
+        strip = self._join(parts, self._style("plain"), mark="▌ " if under_cursor else "  ")
+        if not under_cursor:
+            return strip
+        cursor = self._style("cursor")
+        if cursor.reverse:
+            # Sixteen colours have no quiet background: the whole row is reversed, words and glyphs still tell.
+            return Strip([Segment(text, cursor) for text, _, _ in strip], strip.cell_length)
+        # Only the background and weight of the cursor: what a cell says by its tone stays readable.
+        over = Style(bgcolor=cursor.bgcolor, bold=True)
+        return Strip(
+            [
+                Segment(text, style if style is not None and style.reverse else (style or Style.null()) + over)
+                for text, style, _ in strip
+            ],
+            strip.cell_length,
+        )
+
+    def _join(self, parts: list[tuple[str, Style]], gap: Style, mark: str = "  ") -> Strip:
+        segments = [Segment(mark, self._style("cursor") if mark.strip() else gap)]
+        x = len(mark)
+        for (text, style), placed in zip(parts, self._placed, strict=True):
+            segments.append(Segment(" " * (placed.x - x), gap))
+            # Only the words are reversed in an alarm, not the emptiness after them.
+            words = text.rstrip() if style.reverse else text
+            segments.append(Segment(words, style))
+            segments.append(Segment(" " * (len(text) - len(words)), gap))
+            x = placed.x + placed.width
+        return Strip(segments).crop_extend(0, self._width, gap)
+
+    def _title(self, placed: Placed) -> str:
+        column = placed.column
+        return column.title if len(column.title) <= placed.width or not column.short else column.short

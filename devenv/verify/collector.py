@@ -1,0 +1,149 @@
+"""Collects the verdicts of a session of smoke tests and writes its reports; with pytest-xdist, in the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from devenv.errors import DevenvError
+from devenv.verify.environment import Source
+from devenv.verify.history import History
+from devenv.verify.provenance import commit_of, this_machine
+from devenv.verify.reports import text
+from devenv.verify.reports.data import Report
+from devenv.verify.reports.publish import forget_old_runs, publish
+from devenv.verify.session import CARRIER, INCONCLUSIVE, Session
+from devenv.verify.verdict import Measurement, TestResult, Verdict
+
+STREAM: Final = "DEVENV_VERIFY_STREAM"  # names a file that gets a JSON line for each step of each test
+
+
+class Collector:
+    """The plugin that brings the results together."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._config = session.config
+        self._began = time.time()
+        self.measurements: list[Measurement] = []
+        self.results: dict[str, TestResult] = {}
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Tell whoever follows the run that a test begins."""
+        _stream({"test": nodeid, "phase": "begins", "at": time.time()})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect verdicts, where the reports of all workers come together."""
+        carried = getattr(report, CARRIER, {"behaviour": "", "measurements": []})
+        self.measurements += [Measurement.from_data(data) for data in carried["measurements"]]
+        before = self.results.get(report.nodeid)
+        verdict, why = _verdict_of(report)
+        if before is not None and (verdict is Verdict.PASSED or before.verdict in (Verdict.FAILED, Verdict.ERROR)):
+            verdict, why = before.verdict, before.why
+        seconds = report.duration + (before.seconds if before is not None else 0.0)
+        behaviour = carried["behaviour"]
+        self.results[report.nodeid] = TestResult(report.nodeid, behaviour, verdict, seconds, why)
+        told = {"test": report.nodeid, "behaviour": behaviour, "phase": report.when, "verdict": verdict.value}
+        measured = carried["measurements"]
+        _stream(told | {"seconds": seconds, "why": why, "at": time.time(), "measurements": measured})
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Write the reports, and let --strict count what could not be measured."""
+        if self._config.getini("strict") and session.exitstatus == 0 and self._inconclusive():
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._tell_junit()
+        try:
+            return (yield)
+        finally:
+            if self.results:
+                interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+                publish(self.report(interrupted=interrupted), self._session.report_folder, os.environ)
+                forget_old_runs()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the criteria below pytest's own results."""
+        report = self.report(interrupted=False)
+        terminalreporter.section("devenv: criteria")
+        history = History()
+        machine = report.machine.id
+
+        def change(name: str) -> float | None:
+            return history.trend(name, report.project, machine).against(report.run)
+
+        body = text.rows(report, change)
+        for line in text.table(text.HEAD, body) if body else ["nothing was measured"]:
+            terminalreporter.write_line(line)
+        terminalreporter.write_line(f"reports: {self._session.report_folder}")
+        if self._session.evidence.is_dir():
+            terminalreporter.write_line(f"evidence: devenv evidence {self._session.evidence}")
+
+    def report(self, *, interrupted: bool) -> Report:
+        """Return all that is known of the run."""
+        source = self._source()
+        folder = source.root if source is not None else self._config.invocation_params.dir
+        return Report(
+            run=self._session.run.id,
+            began=self._began,
+            seconds=time.time() - self._began,
+            project=source.project.name if source is not None else folder.name,
+            target=self._config.option.target,
+            isolated=not self._config.option.running,
+            machine=this_machine(),
+            commit=commit_of(folder),
+            measurements=tuple(self.measurements),
+            tests=tuple(self.results.values()),
+            interrupted=interrupted,
+            budget_scale=self._session.scale,
+            evidence=str(self._session.evidence),
+        )
+
+    def _source(self) -> Source | None:
+        """Return the project, also where only the workers have used it; None where there is none."""
+        try:
+            return self._session.environments().source
+        except DevenvError:
+            return None
+
+    def _tell_junit(self) -> None:
+        """Give the criteria to pytest's JUnit report as properties of the suite: its schema has none at test cases."""
+        for plugin in self._config.pluginmanager.get_plugins():
+            add = getattr(plugin, "add_global_property", None)
+            if add is None:
+                continue
+            for item in self.measurements:
+                add(f"criterion.{item.criterion.name}", json.dumps(item.to_data(), sort_keys=True))
+
+    def _inconclusive(self) -> bool:
+        found = {item.verdict for item in self.measurements} | {test.verdict for test in self.results.values()}
+        return Verdict.INCONCLUSIVE in found
+
+
+def _stream(data: dict[str, Any]) -> None:
+    """Write a line to the file that a follower of the run reads, if there is one."""
+    path = os.environ.get(STREAM)
+    if path:
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(json.dumps(data) + "\n")
+
+
+def _verdict_of(report: pytest.TestReport) -> tuple[Verdict, str]:
+    if report.skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return Verdict.INCONCLUSIVE, reason.removeprefix("Skipped: ").removeprefix(INCONCLUSIVE)
+    if report.failed:
+        asserted = report.when == "call" and _is_assertion(report)
+        return (Verdict.FAILED if asserted else Verdict.ERROR), str(report.longrepr)
+    return Verdict.PASSED, ""
+
+
+def _is_assertion(report: pytest.TestReport) -> bool:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = str(getattr(crash, "message", report.longrepr))
+    return message.startswith(("assert ", "AssertionError", "devenv.verify.waiting.VerificationFailed", "Failed:"))

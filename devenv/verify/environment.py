@@ -1,0 +1,170 @@
+"""Makes stacks: an isolated copy of a Compose project that runs from a private copy of its folder, or what is up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
+from devenv.config import Config, load_config
+from devenv.errors import ProjectError
+from devenv.model import Project
+from devenv.verify.isolation import Identity, isolate
+from devenv.verify.leftovers import TREES
+from devenv.verify.runs import LABEL_STACK, Run
+from devenv.verify.stack import Stack, StackPlan
+from devenv.verify.tree import copy_tree
+
+OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in it
+MUTATION = ".devenv-override.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The project that is verified, as it is in the working tree."""
+
+    config: Config
+    options: ComposeOptions
+    project: Project
+    document: Mapping[str, Any]
+    root: Path  # the folder that is copied
+    environ: Mapping[str, str]
+
+
+def locate(folder: Path, environ: Mapping[str, str] = os.environ, overrides: tuple[str, ...] = ()) -> Source:
+    """Find and resolve the project of a folder; raises UsageError, ProjectError and what Compose's failures become."""
+    config = load_config(folder, environ)
+    options = find_project(folder, ComposeOptions(), environ, config)
+    files = options.files or options.found or _chosen_by_environment(options, environ)
+    # Everything is named from here on: variables that choose a project must not choose another one for the copy.
+    clean = {
+        key: value
+        for key, value in environ.items()
+        if key not in ("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_DIRECTORY")
+    }
+    options = replace(options, files=(*files, *(str(folder / item) for item in overrides)), found=())
+    if environ.get("COMPOSE_PROJECT_NAME") and not options.project_name:
+        options = replace(options, project_name=environ["COMPOSE_PROJECT_NAME"])
+    project, document = _resolve(options, clean)
+    parents = [Path(file).parent for file in files]
+    wanted = [*parents, *([config.root] if config.root else ()), *map(Path, filter(None, [options.project_directory]))]
+    common = Path(os.path.commonpath([path.absolute() for path in wanted]))
+    root = parents[0] if common == Path(common.anchor) or common == Path.home() else common
+    return Source(config, options, project, document, root, clean)
+
+
+class Environments:
+    """Makes the stacks of one run and removes them; `close` may be called at any time and more than once."""
+
+    def __init__(self, source: Source, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
+        self.source = source
+        self.run = run
+        self._keep = keep
+        self._scale = scale
+        self._count = 0
+        self.stacks: list[Stack] = []
+
+    def running(self) -> Stack:
+        """Return the stack that is up in the working tree; nothing of it is ever removed."""
+        source = self.source
+        return self._made(StackPlan(source, self.run, source.project, source.options, source.document, source.root))
+
+    def isolated(
+        self,
+        override: Mapping[str, Any] | None = None,
+        edit: Callable[[Path], None] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> Stack:
+        """Return a new isolated copy, not started. `override` is merged as one more file, `edit` changes the copy.
+
+        `environ` is for the docker program where it is to use another engine.
+        """
+        source = self.source if environ is None else replace(self.source, environ=environ)
+        self._count += 1
+        name = f"devenv-{self.run.id}-{self._count}"
+        base = self.run.folder / TREES / name
+        folder = base / "project"
+        base.mkdir(parents=True)
+        copy_tree(self.source.root, folder, self.source.config.verify.exclude, self._needed())
+        if edit is not None:
+            edit(folder)
+        options = self._moved(folder, name)
+        if override:
+            mutation = base / MUTATION
+            mutation.write_text(json.dumps(override), "utf-8")
+            options = replace(options, files=(*options.files, str(mutation)))
+        project, document = _resolve(options, source.environ)
+        text = isolate(
+            document, self.source.document, self.source.root, Identity(name, self.run.labels | {LABEL_STACK: name})
+        )
+        (base / OVERRIDE).write_text(text, "utf-8")
+        isolated = replace(options, files=(*options.files, str(base / OVERRIDE)))
+        return self._made(StackPlan(source, self.run, project, isolated, document, folder, isolated=True))
+
+    def remove(self, stack: Stack) -> None:
+        """Take one stack down with all that is its own; with --keep it stays as it is."""
+        if stack in self.stacks:
+            self.stacks.remove(stack)
+            stack.close(keep=self._keep)
+
+    def close(self) -> None:
+        """Take down whatever is still there."""
+        for stack in list(self.stacks):
+            self.remove(stack)
+        trees = self.run.folder / TREES
+        if trees.is_dir() and not any(trees.iterdir()):
+            trees.rmdir()
+
+    def _made(self, plan: StackPlan) -> Stack:
+        stack = Stack(plan, self._scale)
+        self.stacks.append(stack)
+        return stack
+
+    def _moved(self, folder: Path, name: str) -> ComposeOptions:
+        options, root = self.source.options, self.source.root
+
+        def moved(path: str) -> str:
+            inside = Path(path).is_relative_to(root)
+            return str(folder / Path(path).relative_to(root)) if inside else path
+
+        directory = moved(options.project_directory) if options.project_directory else ""
+        return replace(
+            options,
+            directory=str(folder),
+            files=tuple(moved(file) for file in options.files),
+            env_files=tuple(moved(file) for file in options.env_files),
+            project_name=name,
+            project_directory=directory,
+        )
+
+    def _needed(self) -> list[Path]:
+        """Return what Compose names itself, so that no rule about names leaves it out of the copy."""
+        found: list[Path] = []
+        for body in (self.source.document.get("services") or {}).values():
+            found += [Path(item["source"]) for item in body.get("volumes") or () if item.get("type") == "bind"]
+            found += [Path(context) for context in [(body.get("build") or {}).get("context")] if context]
+        return found
+
+
+def _resolve(options: ComposeOptions, environ: Mapping[str, str]) -> tuple[Project, Mapping[str, Any]]:
+    pending = begin_resolve(options, (), environ)
+    project = pending.result()
+    document: Mapping[str, Any] = json.loads(pending.document)
+    return project, document
+
+
+def _chosen_by_environment(options: ComposeOptions, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files that COMPOSE_FILE names, in the environment or in the `.env` that Compose reads."""
+    from devenv.verify.docker import run
+
+    text = run(options.command("config", "--environment"), folder=options.directory, environ=environ)
+    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    names = values.get("COMPOSE_FILE", "")
+    separator = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep
+    if not names:
+        raise ProjectError("It is not known which Compose files this project has", "Name them in devenv.toml.")
+    return tuple(str(Path(options.directory, name)) for name in names.split(separator))

@@ -1,0 +1,217 @@
+"""The fixtures of smoke tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from devenv.verify.calls import Writer
+from devenv.verify.criteria import criterion
+from devenv.verify.engine import Engine
+from devenv.verify.http import Endpoint
+from devenv.verify.leftovers import TREES
+from devenv.verify.own_engine import OwnEngine, why_not
+from devenv.verify.session import INCONCLUSIVE, Session
+from devenv.verify.stack import Stack
+from devenv.verify.verdict import Measurement, Verdict, judge
+from devenv.verify.waiting import EVERY, VerificationFailed, wait_until
+from devenv.verify_config import VerifySettings
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def verify_session(request: pytest.FixtureRequest) -> Session:
+    """The run that this test belongs to."""
+    return request.config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def settings(verify_session: Session) -> VerifySettings:
+    """What devenv.toml says below [verify]."""
+    return verify_session.environments().source.config.verify
+
+
+@pytest.fixture(scope="session")
+def stack(verify_session: Session) -> Iterator[Stack]:
+    """A running and healthy stack that all tests share: leave it as it was found."""
+    environments = verify_session.environments()
+    running = verify_session.config.option.running
+    made = environments.running() if running else environments.isolated()
+    try:
+        if running:
+            made.wait_healthy()
+        else:
+            made.up(build=True)
+        yield made
+    except Exception as error:
+        verify_session.explain(error, "the shared stack")  # now: a moment later there is nothing to be seen
+        raise
+    finally:
+        environments.remove(made)
+
+
+@pytest.fixture
+def isolated_stack(stack: Stack) -> Iterator[Stack]:
+    """The shared stack, for what must not be done to the one that somebody works with; it is mended afterwards."""
+    if not stack.isolated:
+        pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
+    if stack.persistence is not None:
+        stack.persistence.forget()  # an earlier test may have lost what was prepared, and that would be its failure
+    yield stack
+    if not stack.is_well():
+        stack.compose("restart", "--timeout", "1", check=False)
+        stack.up()
+
+
+@pytest.fixture
+def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
+    """Make stacks of the test's own; they are removed at its end."""
+    if verify_session.config.option.running:
+        pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
+    environments = verify_session.environments()
+    made: list[Stack] = []
+
+    def make(
+        up: bool = True,
+        build: bool = True,
+        override: Mapping[str, Any] | None = None,
+        edit: Callable[[Path], None] | None = None,
+    ) -> Stack:
+        found = environments.isolated(override, edit)
+        made.append(found)
+        if up:
+            found.up(build=build)
+        elif build:
+            found.build()
+        return found
+
+    try:
+        yield make
+    finally:
+        for item in made:
+            environments.remove(item)
+
+
+@pytest.fixture
+def endpoint(stack: Stack) -> Callable[[str], Endpoint]:
+    """Return endpoints of the shared stack by name."""
+    return stack.endpoint
+
+
+@pytest.fixture
+def engine(stack: Stack) -> Engine:
+    """The engine's side of the shared stack."""
+    return stack.engine
+
+
+@pytest.fixture
+def writer() -> Iterator[Callable[[Stack], Writer]]:
+    """Start writers; each is stopped at the test's end."""
+    made: list[Writer] = []
+
+    def start(stack: Stack) -> Writer:
+        if stack.persistence is None:
+            pytest.skip(f"{INCONCLUSIVE}devenv.toml has no [verify.persistence]")
+        made.append(Writer(stack.persistence))
+        return made[-1].start()
+
+    try:
+        yield start
+    finally:
+        for item in made:
+            item.stop()
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., Any]:
+    """Wait for a condition; the failure says what was expected and what was seen."""
+
+    def wait(
+        what: str, probe: Callable[[], T], timeout: float, *, every: float = EVERY, stack: Stack | None = None
+    ) -> T:
+        __tracebackhide__ = True
+        if stack is not None:
+            stack.mark(f"wait for {what}")
+        return wait_until(what, probe, timeout, every=every)
+
+    return wait
+
+
+class Measure:
+    """Records values of criteria for one test."""
+
+    def __init__(self, session: Session, budgets: Mapping[str, float], test: str) -> None:
+        self._session = session
+        self._budgets = budgets
+        self._test = test
+
+    def __call__(
+        self, name: str, value: float, *, stages: Mapping[str, float] | None = None, **options: Any
+    ) -> Measurement:
+        """Record and judge a value; raises VerificationFailed when it is not within its budget."""
+        __tracebackhide__ = True
+        found = criterion(name, self._budgets, **options)
+        measurement = judge(found, value, stages or {}, time.time(), self._test, self._session.scale)
+        self._session.measured(self._test, measurement)
+        if measurement.verdict is Verdict.FAILED:
+            sign = "at most" if found.better == "lower" else "at least"
+            raise VerificationFailed(
+                f"expected: {name} {sign} {found.budget:g} {found.unit} ({found.source})\nseen:     {measurement}"
+            )
+        return measurement
+
+    @contextmanager
+    def timing(self, name: str, **options: Any) -> Iterator[dict[str, float]]:
+        """Measure how long the block takes; put stages into the mapping that is given. An exception records nothing."""
+        stages: dict[str, float] = {}
+        began = time.monotonic()
+        yield stages
+        self(name, time.monotonic() - began, stages=stages, **options)
+
+    def inconclusive(self, name: str, why: str) -> None:
+        """Record that the criterion could not be measured, and end the test."""
+        found = criterion(name, self._budgets)
+        self._session.measured(
+            self._test, Measurement(found, Verdict.INCONCLUSIVE, why=why, at=time.time(), test=self._test)
+        )
+        pytest.skip(f"{INCONCLUSIVE}{why}")
+
+
+@pytest.fixture
+def measure(request: pytest.FixtureRequest, verify_session: Session, settings: VerifySettings) -> Measure:
+    """Record values of criteria."""
+    return Measure(verify_session, settings.budgets, request.node.nodeid)
+
+
+@pytest.fixture
+def own_engine(verify_session: Session, stack: Stack, measure: Measure) -> Iterator[tuple[OwnEngine, Stack]]:
+    """A second engine that may be restarted, and a stack on it that is not started yet, from the shared one's images.
+
+    Its published ports are in its own network: call them in `with engine.network():`.
+    """
+    environments = verify_session.environments()
+    folder = verify_session.run.folder / TREES / "engine"
+    reason = why_not(folder) if stack.isolated else "it needs an isolated copy, and --running tests what is up"
+    if reason:
+        measure.inconclusive("engine_recovery", reason)
+    engine = OwnEngine(folder, environments.source.environ)
+    try:
+        try:
+            engine.start()
+        except VerificationFailed as error:
+            measure.inconclusive("engine_recovery", f"no second engine starts here: {error}")
+        made = environments.isolated(environ=engine.environ)
+        try:
+            engine.take_images(stack.images_for(made), environments.source.environ)
+            yield engine, made
+        finally:
+            environments.remove(made)
+    finally:
+        engine.remove()

@@ -1,0 +1,168 @@
+"""All measurements of all runs, in SQLite under the user's state folder, and what they say over time."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devenv.errors import DevenvError
+from devenv.verify.reports.data import Report
+from devenv.verify.runs import state_folder
+
+SCHEMA = 1
+COMPARED = 50  # the newest comparable values that a median is made of
+BARS = "▁▂▃▄▅▆▇█"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, began REAL NOT NULL, seconds REAL NOT NULL, project TEXT NOT NULL, target TEXT NOT NULL,
+    machine TEXT NOT NULL, commit_id TEXT NOT NULL, dirty INTEGER NOT NULL, verdict TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS measurements (
+    run TEXT NOT NULL REFERENCES runs(id), at REAL NOT NULL, criterion TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
+    budget REAL, better TEXT NOT NULL, verdict TEXT NOT NULL, source TEXT NOT NULL, stages TEXT NOT NULL,
+    why TEXT NOT NULL, test TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS measurements_by_criterion ON measurements(criterion, at);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a criterion in the history."""
+
+    run: str
+    at: float
+    value: float | None
+    unit: str
+    budget: float | None
+    better: str
+    verdict: str
+    commit: str
+    dirty: int  # 1: the working tree differed from the commit
+    machine: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The values of one criterion on one kind of machine, oldest first."""
+
+    criterion: str
+    points: tuple[Point, ...]
+
+    @property
+    def values(self) -> list[float]:
+        """The values that were measured."""
+        return [point.value for point in self.points if point.value is not None]
+
+    def percentile(self, percent: float) -> float | None:
+        """Return a percentile, interpolated between the two nearest values; None without any."""
+        return percentile(self.values, percent)
+
+    @property
+    def change(self) -> float | None:
+        """The newest value against the median of the runs before it, as `against` does."""
+        measured = [point for point in self.points if point.value is not None]
+        return self.against(measured[-1].run) if measured else None
+
+    def against(self, run: str) -> float | None:
+        """A run's newest value against the median of other runs, as a fraction; None where one of them is missing."""
+        own = [point.value for point in self.points if point.run == run and point.value is not None]
+        others = [point.value for point in self.points if point.run != run and point.value is not None]
+        median = statistics.median(others[-COMPARED:]) if others else None
+        return (own[-1] - median) / median if own and median else None
+
+    @property
+    def sparkline(self) -> str:
+        """The newest 40 values as bars."""
+        return sparkline(self.values[-40:])
+
+
+class History:
+    """The database; raises DevenvError where it cannot be used."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or state_folder() / "history.sqlite3"
+
+    def add(self, report: Report) -> None:
+        """Keep one run; the same run again replaces it."""
+        with self._open() as database:
+            run = (
+                *(report.run, report.began, report.seconds, report.project, report.target),
+                *(report.machine.id, report.commit.id, int(report.commit.dirty), report.verdict.value),
+            )
+            database.execute("DELETE FROM measurements WHERE run = ?", (report.run,))
+            database.execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", run)
+            rows = [
+                (
+                    *(report.run, item.at, item.criterion.name, item.value, item.criterion.unit),
+                    *(item.criterion.budget, item.criterion.better.value, item.verdict.value, item.criterion.source),
+                    *(json.dumps(dict(item.stages)), item.why, item.test),
+                )
+                for item in report.measurements
+            ]
+            database.executemany(f"INSERT INTO measurements VALUES ({','.join('?' * 12)})", rows)
+
+    def criteria(self, project: str, machine: str) -> list[str]:
+        """Return the names of what was measured for the project on that kind of machine."""
+        with self._open() as database:
+            found = database.execute(
+                "SELECT DISTINCT criterion FROM measurements JOIN runs ON run = id"
+                " WHERE project = ? AND machine = ? ORDER BY criterion",
+                (project, machine),
+            )
+            return [row[0] for row in found]
+
+    def trend(self, criterion: str, project: str, machine: str, limit: int = 200) -> Trend:
+        """Return the newest values of a criterion in comparable runs: same project, same kind of machine."""
+        with self._open() as database:
+            rows = database.execute(
+                "SELECT run, at, value, unit, budget, better, m.verdict, commit_id, dirty, machine, why"
+                " FROM measurements m JOIN runs ON run = id WHERE criterion = ? AND project = ? AND machine = ?"
+                " ORDER BY at DESC LIMIT ?",
+                (criterion, project, machine, limit),
+            ).fetchall()
+        points = tuple(Point(*row) for row in reversed(rows))
+        return Trend(criterion, points)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
+                version = database.execute("PRAGMA user_version").fetchone()[0]
+                if version > SCHEMA:
+                    raise DevenvError(
+                        f"{self.path} was written by a newer devenv", "Use that version, or move the file away."
+                    )
+                if version < SCHEMA:
+                    database.executescript(_TABLES)
+                    database.execute(f"PRAGMA user_version = {SCHEMA}")
+                yield database
+        except (sqlite3.Error, OSError) as error:
+            raise DevenvError(
+                f"the history {self.path} cannot be used: {error}", "Move the file away; a new one is made."
+            ) from error
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """Return a percentile, interpolated between the two nearest values; None without any."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    place = (len(ordered) - 1) * percent / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw values as bars, the least as the lowest."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(BARS[round((value - low) / span * (len(BARS) - 1))] for value in values)

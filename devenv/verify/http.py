@@ -1,0 +1,121 @@
+"""The HTTP addresses of a stack as tests use them: looked up at each call, each call written down as a probe."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.errors import DevenvError
+from devenv.model import Port, Resource, State
+from devenv.text import mask_secrets, sanitize
+from devenv.verify.evidence import Probe
+from devenv.verify.waiting import wait_until
+from devenv.verify_config import EndpointSettings
+
+TIMEOUT = 10.0  # seconds for one call
+BODY_KEPT = 500  # characters of an answer in a probe
+WAYS_OPEN = ("0.0.0.0", "::", "")
+
+
+class Endpoint:
+    """One address. Ports are the engine's choice and change when a container starts anew, so none is remembered."""
+
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        container: Callable[[str], Resource],
+        record: Callable[[Probe], None],
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self.health = settings.path or "/"
+        self.ready = settings.ready
+        self._container = container
+        self._environ = environ
+        self._record = record
+        self._client = httpx.Client(timeout=TIMEOUT, trust_env=False)
+
+    @property
+    def url(self) -> str:
+        """The base address as it is now; raises DevenvError while the service does not run or publishes no port."""
+        resource = self._container(self.settings.service)
+        if resource.state is not State.RUNNING:
+            raise DevenvError(f"{self.settings.service} does not run: {resource.status}")
+        published = [port for port in resource.ports if port.host and port.protocol == "tcp"]
+        found = [port for port in published if self.settings.port in (None, port.container)]
+        if not found:
+            wanted = f"port {self.settings.port}" if self.settings.port else "any port"
+            raise DevenvError(f"{self.settings.service} does not publish {wanted}", "Name one in [[verify.endpoint]].")
+        return f"http://{_address(found[0], self._environ)}:{found[0].host}"
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Call it; httpx's errors pass, and httpx.ConnectError also says that nothing is there to be called."""
+        at, began = time.time(), time.monotonic()
+        url, status, error, body = path, 0, "", ""
+        try:
+            try:
+                url = f"{self.url}{path}"
+            except DevenvError as problem:
+                raise httpx.ConnectError(problem.message) from problem
+            response = self._client.request(method, url, **options)
+            status, body = response.status_code, response.text[:BODY_KEPT]
+            return response
+        except httpx.HTTPError as problem:
+            error = f"{type(problem).__name__}: {sanitize(str(problem))}"
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            shown = mask_secrets(sanitize(body))
+            self._record(Probe(at, self.name, method, url, status, seconds, error, shown))
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        """GET."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        """POST."""
+        return self.request("POST", path, **options)
+
+    def probe(self, path: str | None = None, timeout: float = TIMEOUT) -> Probe:
+        """GET `path` (default: the health path) and return what came, whatever it is."""
+        at, began = time.time(), time.monotonic()
+        target = self.health if path is None else path
+        try:
+            answer = self.get(target, timeout=timeout)
+        except httpx.HTTPError as error:
+            text = f"{type(error).__name__}: {sanitize(str(error))}"
+            return Probe(at, self.name, "GET", target, 0, time.monotonic() - began, text)
+        body = sanitize(answer.text[:BODY_KEPT])
+        return Probe(at, self.name, "GET", target, answer.status_code, time.monotonic() - began, "", body)
+
+    def wait_served(self, timeout: float, path: str | None = None) -> float:
+        """Wait until the path answers 2xx and return the seconds it took; raises VerificationFailed."""
+        __tracebackhide__ = True
+        began = time.monotonic()
+        strict = bool(path or self.settings.path)
+        what = f"{self.name} to answer GET {path or self.health} with {'2xx' if strict else 'anything below 500'}"
+
+        def look() -> Probe:
+            return self.probe(path, timeout=min(TIMEOUT, max(0.1, timeout)))
+
+        wait_until(what, look, timeout, lambda probe: probe.ok or (not strict and 0 < probe.status < 500))
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _address(port: Port, environ: Mapping[str, str]) -> str:
+    endpoint = resolve_endpoint(environ)
+    if port.host_ip in WAYS_OPEN:
+        remote = urlsplit(endpoint.host).hostname if endpoint.scheme in ("tcp", "http", "https", "ssh") else None
+        return remote or "127.0.0.1"
+    return f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip

@@ -1,0 +1,158 @@
+"""What is added to a Compose project so that a copy of it runs beside the original: one more file that Compose merges.
+
+Compose's merge rules and its tags !override and !reset: https://docs.docker.com/reference/compose-file/merge/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devenv.errors import ProjectError
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A value that replaces (`override`) or removes (`reset`) what the files before say."""
+
+    tag: str
+    value: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is different about the copy: its project name, the tag of its images and its labels."""
+
+    name: str
+    labels: Mapping[str, str]
+
+    def image(self, service: str) -> str:
+        """Return the tag of the image that the copy builds for a service."""
+        return f"devenv-verify/{self.name}:{service.lower()}"
+
+
+def isolate(document: Document, original: Document, root: Path, identity: Identity) -> str:
+    """Return the YAML of the override for the project of `document`, which was copied from `root` on.
+
+    `original` is the document of the working tree: its paths outside of `root` are not in the copy and are used where
+    they are. Raises ProjectError with the reason for what cannot run twice.
+    """
+    services = document.get("services") or {}
+    _refuse(document, root)
+    images = {
+        body.get("image") or f"{document['name']}-{name}": identity.image(name)
+        for name, body in services.items()
+        if body.get("build") is not None
+    }
+    known = original.get("services") or {}
+    override: dict[str, Any] = {
+        "services": {
+            name: _service(name, body, known.get(name) or {}, root, images, identity) for name, body in services.items()
+        }
+    }
+    for kind in ("volumes", "networks"):
+        found = {key: _named(key, body or {}, identity) for key, body in (document.get(kind) or {}).items()}
+        if found:
+            override[kind] = found
+    for kind in ("configs", "secrets"):
+        files = {
+            key: {"file": body["file"]}
+            for key, body in (original.get(kind) or {}).items()
+            if key in (document.get(kind) or {}) and body.get("file") and not _inside(body["file"], root)
+        }
+        if files:
+            override[kind] = files
+    return to_yaml(override) + "\n"
+
+
+def _service(
+    name: str, body: Document, original: Document, root: Path, images: Mapping[str, str], identity: Identity
+) -> dict[str, Any]:
+    changed: dict[str, Any] = {"labels": dict(identity.labels)}
+    if body.get("ports"):
+        # Without `published`, the engine chooses: a free port that was looked for may be taken a moment later.
+        kept = ("target", "host_ip", "protocol", "mode", "app_protocol", "name")
+        ports = [{key: port[key] for key in kept if key in port} for port in body["ports"]]
+        changed["ports"] = Tagged("override", ports)
+    if body.get("container_name"):
+        changed["container_name"] = Tagged("reset")
+    built = body.get("build") is not None
+    image = identity.image(name) if built else images.get(body.get("image") or "")
+    if image is not None:
+        changed |= {"image": image, "pull_policy": "never"}
+    if built:
+        changed["build"] = {"labels": dict(identity.labels), "tags": Tagged("reset")}
+        context = (original.get("build") or {}).get("context", "")
+        if context.startswith("/") and not _inside(context, root):
+            changed["build"]["context"] = context
+    outside = [mount for mount in _binds(original) if not _inside(mount["source"], root)]
+    if outside:
+        changed["volumes"] = outside
+    return changed
+
+
+def _named(key: str, body: Document, identity: Identity) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": f"{identity.name}_{key}", "labels": dict(identity.labels)}
+    if body.get("external"):
+        found["external"] = Tagged("override", False)
+    if (body.get("ipam") or {}).get("config"):
+        found["ipam"] = Tagged("reset")
+    return found
+
+
+def _refuse(document: Document, root: Path) -> None:
+    """Raise ProjectError for what belongs to the whole machine or to somebody else."""
+    for name, body in (document.get("services") or {}).items():
+        mode = body.get("network_mode") or ""
+        if mode == "host" or mode.startswith("container:"):
+            raise _impossible(f"service {name} has network_mode: {mode}, which a second copy would share")
+        if body.get("external_links"):
+            raise _impossible(f"service {name} has external_links to containers of another project")
+        for network, settings in (body.get("networks") or {}).items():
+            if (settings or {}).get("ipv4_address") or (settings or {}).get("ipv6_address"):
+                raise _impossible(f"service {name} has a fixed address in the network {network}")
+        for mount in _binds(body):
+            source = Path(mount["source"])
+            shared = source.is_dir() or source.is_file()
+            if not mount.get("read_only") and shared and not _inside(mount["source"], root) and not _copied(source):
+                raise _impossible(f"service {name} may write to {source}, which is outside of {root}")
+    for key, body in (document.get("volumes") or {}).items():
+        if (body or {}).get("driver_opts", {}).get("device"):
+            raise _impossible(f"volume {key} is the device or folder {body['driver_opts']['device']}")
+
+
+def _impossible(reason: str) -> ProjectError:
+    return ProjectError(
+        f"No isolated copy of this project is possible: {reason}",
+        "Change it in one more Compose file (--compose-override FILE), or test what is up with --running.",
+    )
+
+
+def _binds(body: Document) -> list[dict[str, Any]]:
+    return [mount for mount in body.get("volumes") or () if mount.get("type") == "bind"]
+
+
+def _inside(path: str, root: Path) -> bool:
+    return Path(path).is_relative_to(root)
+
+
+def _copied(path: Path) -> bool:
+    from devenv.verify.runs import runs_folder
+
+    return path.is_relative_to(runs_folder())
+
+
+def to_yaml(value: object) -> str:
+    """Write YAML in flow style: JSON with Compose's tags; `$` is doubled, as Compose replaces variables."""
+    if isinstance(value, Tagged):
+        return f"!{value.tag} {to_yaml(value.value)}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)}: {to_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(to_yaml, value)) + "]"
+    return json.dumps(value.replace("$", "$$") if isinstance(value, str) else value)

@@ -1,0 +1,94 @@
+"""What a run left on the engine and on disk: found by its labels and folders, removed when its owner is dead."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from devenv.verify.docker import docker
+from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, is_dead, runs_folder
+
+TREES: Final = "trees"  # in a run's folder: the private copies of projects
+OWNER: Final = "owner"
+# In the order in which they can be removed: a container holds all the others.
+_KINDS: Final = {
+    "container": (("ps", "--all", "--quiet", "--no-trunc"), ("rm", "--force", "--volumes")),
+    "network": (("network", "ls", "--quiet", "--no-trunc"), ("network", "rm")),
+    "volume": (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
+    "image": (("images", "--all", "--quiet", "--no-trunc"), ("image", "rm", "--force")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """One thing of a run: `kind` is container, network, volume, image or files; `id` is the engine's, or the path."""
+
+    kind: str
+    id: str
+    name: str
+    run: str
+    owner: str
+    stack: str = ""
+
+
+def on_engine(run: str = "", environ: Mapping[str, str] | None = None) -> list[Leftover]:
+    """List what carries the labels of that run, or of any run."""
+    wanted = f"label={LABEL_RUN}={run}" if run else f"label={LABEL_RUN}"
+    found: list[Leftover] = []
+    for kind, (listing, _) in _KINDS.items():
+        ids = list(dict.fromkeys(docker(*listing, "--filter", wanted, environ=environ).split()))
+        if ids:
+            # Something may go between the two calls, and then the others are told all the same.
+            text = docker("inspect", "--type", kind, *ids, environ=environ, check=False)
+            found += _described(kind, text)
+    return found
+
+
+def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
+    """List what runs left whose owner was a process of this machine that has ended: on the engine and on disk."""
+    dead: dict[str, bool] = {}
+    found = [
+        item
+        for item in on_engine(environ=environ)
+        if dead.setdefault(item.owner, is_dead(item.owner))  # a look at the process for each owner, once
+    ]
+    folder = runs_folder()
+    for trees in sorted(folder.glob(f"*/{TREES}")) if folder.is_dir() else ():
+        path = trees.parent / OWNER
+        owner = path.read_text("utf-8").strip() if path.is_file() else ""
+        if owner and is_dead(owner):
+            found.append(Leftover("files", str(trees), str(trees), trees.parent.name, owner))
+    return found
+
+
+def remove(items: Iterable[Leftover], environ: Mapping[str, str] | None = None) -> None:
+    """Remove exactly these; what has gone by itself meanwhile is no error."""
+    items = list(items)
+    for kind, (_, removing) in _KINDS.items():
+        ids = [item.id for item in items if item.kind == kind]
+        if ids:
+            docker(*removing, *ids, environ=environ, check=False)
+    for item in items:
+        if item.kind == "files":
+            shutil.rmtree(Path(item.id), ignore_errors=True)
+
+
+def _described(kind: str, text: str) -> Iterable[Leftover]:
+    # `docker inspect` prints what it found as a JSON list, and complaints about the rest after it.
+    data, _ = json.JSONDecoder().raw_decode(text)
+    for item in data:
+        config = item.get("Config") or {}
+        labels = item.get("Labels") or config.get("Labels") or {}
+        name = item.get("Name") or next(iter(item.get("RepoTags") or ()), "") or str(item.get("Id", ""))[:19]
+        yield Leftover(
+            kind,
+            str(item.get("Id") or item.get("Name")),
+            str(name).removeprefix("/"),
+            str(labels.get(LABEL_RUN, "")),
+            str(labels.get(LABEL_OWNER, "")),
+            str(labels.get(LABEL_STACK, "")),
+        )

@@ -1,0 +1,126 @@
+"""One self-contained HTML page of a run, with a chart over the history for each criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from string import Template
+
+from devenv.verify.history import Point, Trend
+from devenv.verify.reports.data import Report
+from devenv.verify.reports.text import HEAD, rows, summary
+from devenv.verify.verdict import Verdict
+
+WIDTH, HEIGHT, EDGE = 420, 120, 8  # of a chart, in CSS pixels
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; --line: #0969da; }
+@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; --line: #58a6ff; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884; vertical-align: top; }
+pre { overflow-x: auto; background: #8881; padding: .8rem; border-radius: .4rem; }
+.passed { color: var(--good); } .failed, .error { color: var(--bad); } .inconclusive { color: var(--unsure); }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; } svg { display: block; max-width: 100%; }
+small { opacity: .75; }
+</style></head><body>
+<h1 class="$verdict">$title</h1>
+<p><small>$facts</small></p>
+$criteria
+$charts
+<h2>Tests</h2>
+$tests
+</body></html>
+""")
+
+
+def page(report: Report, trend: Callable[[str], Trend]) -> str:
+    """Write the page; it loads nothing from anywhere and runs no script."""
+    began = datetime.fromtimestamp(report.began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    commit = f"{report.commit.id[:12] or 'no commit'}{' with changes' if report.commit.dirty else ''}"
+    machine = f"{report.machine.processor}, {report.machine.cores} cores, {report.machine.memory / 2**30:.0f} GiB"
+    trends = [trend(name) for name in dict.fromkeys(item.criterion.name for item in report.measurements)]
+    changes = {item.criterion: item.change for item in trends}
+    return _PAGE.substitute(
+        title=escape(summary(report)),
+        verdict=report.verdict.value,
+        facts=escape(f"run {report.run}, {began}, {commit}, {machine}"),
+        criteria=_criteria(report, changes.get),
+        charts=_charts(trends),
+        tests="".join(_test(report, index) for index in range(len(report.tests))) or "<p>None ran.</p>",
+    )
+
+
+def _criteria(report: Report, change: Callable[[str], float | None]) -> str:
+    if not report.measurements:
+        return "<p>Nothing was measured.</p>"
+    head = "".join(f"<th>{escape(name.capitalize())}</th>" for name in HEAD)
+    body = "".join(
+        f"<tr>{''.join(_cell(index, text, item.verdict) for index, text in enumerate(row))}</tr>"
+        for item, row in zip(report.measurements, rows(report, change), strict=True)
+    )
+    return f"<h2>Criteria</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(index: int, text: str, verdict: Verdict) -> str:
+    return f'<td class="{verdict.value}">{escape(text)}</td>' if index == 1 else f"<td>{escape(text)}</td>"
+
+
+def _test(report: Report, index: int) -> str:
+    test = report.tests[index]
+    head = (
+        f'<b class="{test.verdict.value}">{test.verdict.value}</b> {escape(test.behaviour)} '
+        f"<small>{escape(test.id)}, {test.seconds:.1f} s</small>"
+    )
+    if not test.why:
+        return f"<p>{head}</p>"
+    return f"<details{' open' if test.verdict is not Verdict.PASSED else ''}><summary>{head}</summary>" + (
+        f"<pre>{escape(test.why)}</pre></details>"
+    )
+
+
+def _charts(trends: Sequence[Trend]) -> str:
+    figures = [_figure(trend) for trend in trends if len(trend.values) > 1]
+    return f'<h2>History</h2><div class="charts">{"".join(figures)}</div>' if figures else ""
+
+
+def _figure(trend: Trend) -> str:
+    points = [point for point in trend.points if point.value is not None]
+    newest = points[-1]
+    middle = trend.percentile(50)
+    caption = f"{trend.criterion}: {newest.value:.3g} {newest.unit}, median {middle:.3g}, {len(points)} runs"
+    return f"<figure>{_svg(points, newest.budget, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _svg(points: Sequence[Point], budget: float | None, label: str) -> str:
+    values = [point.value or 0.0 for point in points]
+    # A budget far above all values would press them to the ground: it is drawn where it can be told apart.
+    top = max(*values, budget if budget is not None and budget < 4 * max(values) else 0.0) * 1.05 or 1.0
+
+    def place(index: int, value: float) -> tuple[float, float]:
+        x = EDGE + (WIDTH - 2 * EDGE) * index / max(1, len(values) - 1)
+        return round(x, 1), round(HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * value / top, 1)
+
+    places = [place(index, value) for index, value in enumerate(values)]
+    line = " ".join(f"{x},{y}" for x, y in places)
+    dots = "".join(
+        f'<circle cx="{x}" cy="{y}" r="2.5" fill="var(--{"good" if point.verdict == "passed" else "bad"})">'
+        f"<title>{escape(f'{point.value:.3g} {point.unit} {point.verdict} {point.commit[:12]}')}</title></circle>"
+        for (x, y), point in zip(places, points, strict=True)
+    )
+    limit = ""
+    if budget is not None and budget <= top:
+        height = place(0, budget)[1]
+        limit = (
+            f'<line x1="{EDGE}" x2="{WIDTH - EDGE}" y1="{height}" y2="{height}" stroke="var(--bad)"'
+            f' stroke-dasharray="4 3"><title>budget {budget:g}</title></line>'
+        )
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return (
+        f'<svg {size} role="img" aria-label="{escape(label)}">'
+        f'{limit}<polyline points="{line}" fill="none" stroke="var(--line)" stroke-width="1.5"/>{dots}</svg>'
+    )

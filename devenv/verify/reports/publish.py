@@ -1,0 +1,61 @@
+"""Writes all reports of a run: report.json, report.md, report.html, the job's summary, and the history."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from devenv.errors import DevenvError
+from devenv.verify import runs
+from devenv.verify.history import History, Trend
+from devenv.verify.reports.data import Report
+from devenv.verify.reports.page import page
+from devenv.verify.reports.text import markdown
+
+
+def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
+    """Write everything and return the files; raises DevenvError where one cannot be written."""
+    history = history or History()
+    history.add(report)
+
+    def trend(name: str) -> Trend:
+        return history.trend(name, report.project, report.machine.id)
+
+    text = markdown(report, lambda name: trend(name).change)
+    files = {
+        "report.json": json.dumps(report.to_data(), indent=2, ensure_ascii=False) + "\n",
+        "report.md": text,
+        "report.html": page(report, trend),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, "utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise DevenvError(f"a report cannot be written: {error}", "Choose another folder with --report-dir.") from error
+    if environ.get("GITHUB_STEP_SUMMARY"):
+        append(Path(environ["GITHUB_STEP_SUMMARY"]), f"{text}\n")
+    return [folder / name for name in files]
+
+
+def append(path: Path, text: str) -> None:
+    """Add text to a job's summary; raises DevenvError where it cannot be written."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise DevenvError(f"{path} cannot be written: {error.strerror}", "Look at GITHUB_STEP_SUMMARY.") from error
+
+
+def forget_old_runs() -> None:
+    """Remove the folders of the oldest runs that have ended; the newest are kept with their evidence."""
+    folder = runs.runs_folder()
+    if not folder.is_dir():
+        return
+    found = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for path in found[: -runs.KEPT]:
+        owner = path / "owner"
+        if not owner.is_file() or runs.is_dead(owner.read_text("utf-8")):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""The tables at the end of a run, for terminals and for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from devenv.verify.reports.data import Report
+from devenv.verify.verdict import Measurement, Verdict
+
+HEAD = ("CRITERION", "VERDICT", "VALUE", "BUDGET", "MARGIN", "CHANGE", "STAGES", "SOURCE")
+Change = Callable[[str], float | None]
+_SIGNS = {
+    Verdict.PASSED: "✅ passed",
+    Verdict.FAILED: "❌ failed",
+    Verdict.INCONCLUSIVE: "❔ inconclusive",
+    Verdict.ERROR: "💥 error",
+}
+
+
+def rows(report: Report, change: Change = lambda name: None) -> list[tuple[str, ...]]:
+    """Return a row for each measurement; `change` tells how its value compares with the history, as a fraction."""
+    return [measurement_row(item, change(item.criterion.name)) for item in report.measurements]
+
+
+def summary(report: Report) -> str:
+    """Count the tests by verdict, in one line."""
+    counts = [(sum(test.verdict is verdict for test in report.tests), verdict) for verdict in Verdict]
+    told = ", ".join(f"{count} {verdict}" for count, verdict in counts if count) or "nothing ran"
+    ended = "; the run was interrupted" if report.interrupted else ""
+    return f"{report.project}: {report.verdict} ({told} in {report.seconds:.0f} s{ended})"
+
+
+def markdown(report: Report, change: Change = lambda name: None) -> str:
+    """Write the run as Markdown, as a job's summary shows it."""
+    lines = [f"## {_cell(summary(report))}", ""]
+    if report.measurements:
+        lines += [*markdown_table(report.measurements, change), ""]
+    bad = [test for test in report.tests if test.verdict is not Verdict.PASSED]
+    for test in bad:
+        lines += [f"### {_SIGNS[test.verdict]}: {_cell(test.behaviour)}", "", f"`{_cell(test.id)}`", ""]
+        lines += [*_fenced(test.why), ""]
+    return "\n".join(lines)
+
+
+def markdown_table(measurements: Iterable[Measurement], change: Change = lambda name: None) -> list[str]:
+    """Return the lines of a Markdown table of measurements."""
+    head = [name.capitalize() for name in HEAD]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for item in measurements:
+        row = measurement_row(item, change(item.criterion.name))
+        cells = [f"`{row[0]}`", _SIGNS[item.verdict], *map(_cell, row[2:])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def table(head: Iterable[str], body: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a left-aligned table without its empty columns."""
+    columns = [column for column in zip(head, *body, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def measurement_row(item: Measurement, change: float | None) -> tuple[str, ...]:
+    """Return the cells of one measurement, as HEAD names them."""
+    criterion = item.criterion
+    stages = " ".join(f"{stage} {seconds:.1f}" for stage, seconds in item.stages.items())
+    return (
+        criterion.name,
+        item.verdict.value,
+        item.why if item.value is None else f"{item.value:.3g} {criterion.unit}",
+        "" if criterion.budget is None else f"{criterion.budget:g} {criterion.unit}",
+        "" if item.margin is None else f"{item.margin:+.0%}",
+        "" if change is None else f"{change:+.0%}",
+        stages,
+        criterion.source,
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _fenced(text: str) -> list[str]:
+    # Longer than any run of backticks in it: what a service printed cannot end the block.
+    fence = "`" * max(3, 1 + max((len(run) for run in _runs(text)), default=0))
+    return [fence, *text[-6000:].splitlines(), fence]
+
+
+def _runs(text: str) -> Iterable[str]:
+    return ("`" * len(part) for part in "".join(c if c == "`" else " " for c in text).split())

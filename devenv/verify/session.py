@@ -1,0 +1,139 @@
+"""One pytest session of smoke tests: its run, its stacks, and what a failure says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+
+from devenv.errors import DevenvError
+from devenv.verify.environment import Environments, locate
+from devenv.verify.runs import Run, begin_run
+from devenv.verify.verdict import Measurement
+
+CARRIER: Final = "devenv_verify"  # an attribute of a test report: pytest-xdist brings it to the controller
+INCONCLUSIVE: Final = "inconclusive: "
+
+
+class Session:
+    """The plugin that is active while smoke tests run; with pytest-xdist there is one in each worker."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        self.run: Run = begin_run()
+        self._pending: dict[str, list[Measurement]] = {}
+        self._behaviours: dict[str, str] = {}
+        self._environments: Environments | None = None
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the reports of this run go."""
+        chosen = self.config.option.report_dir
+        return Path(chosen).absolute() if chosen else self.run.folder / "reports"
+
+    @property
+    def scale(self) -> float:
+        """How much wider than stated the budgets in seconds are."""
+        return float(self.config.option.budget_scale)
+
+    @property
+    def evidence(self) -> Path:
+        """Where the evidence of this run is; workers of pytest-xdist have runs of their own."""
+        return self.run.folder / "evidence"
+
+    def environments(self) -> Environments:
+        """Return the maker of stacks; the project is resolved at the first call."""
+        if self._environments is None:
+            option = self.config.option
+            folder = Path(option.project).absolute() if option.project else self.config.invocation_params.dir
+            overrides = tuple(str(Path(item).absolute()) for item in option.compose_override)
+            source = locate(folder, os.environ, overrides)
+            self._environments = Environments(source, self.run, keep=option.keep, scale=self.scale)
+        return self._environments
+
+    def begin(self) -> None:
+        """Prepare: pytest's own JUnit report, and SIGTERM that ends the run as ctrl-c does."""
+        option = self.config.option
+        if not self.is_worker and not option.xmlpath:
+            option.xmlpath = str(self.report_folder / "junit.xml")
+        signal.signal(signal.SIGTERM, _as_interrupt)
+
+    def measured(self, test: str, measurement: Measurement) -> None:
+        """Keep what a test measured until its report is made."""
+        self._pending.setdefault(test, []).append(measurement)
+
+    def mark(self, kind: str, text: str) -> None:
+        """Write a moment into the evidence of every stack that there is."""
+        for stack in self._environments.stacks if self._environments is not None else ():
+            stack.recorder.mark(kind, text)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note which behaviour each test is about."""
+        for item in items:
+            marker = item.get_closest_marker("behaviour")
+            name = str(marker.args[0]) if marker and marker.args else item.path.stem.removeprefix("test_")
+            self._behaviours[item.nodeid] = name.replace("_", " ")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Explain a failure in the setup."""
+        self.mark("phase", f"setup of {item.nodeid}")
+        return (yield from self._explained(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Explain a failure in the test."""
+        self.mark("test", item.nodeid)
+        return (yield from self._explained(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Give what was measured to the report, which also travels between processes."""
+        report = yield
+        found = self._pending.pop(item.nodeid, [])
+        data = {"behaviour": self._behaviours.get(item.nodeid, ""), "measurements": [one.to_data() for one in found]}
+        setattr(report, CARRIER, data)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionfinish(self) -> Generator[None, None, None]:
+        """Take down what no fixture could."""
+        try:
+            return (yield)
+        finally:
+            if self._environments is not None:
+                self._environments.close()
+
+    def explain(self, error: BaseException, what: str) -> None:
+        """Add to an error what every stack shows now, once; and mark the failure in the evidence."""
+        if hasattr(error, "__notes__"):
+            return
+        at = time.time()
+        if isinstance(error, DevenvError) and error.hint:
+            error.add_note(f"hint: {error.hint}")
+        for stack in self._environments.stacks if self._environments is not None else ():
+            stack.recorder.mark("failure", f"{what}: {str(error)[:300]}")
+            stack.recorder.state()
+            error.add_note(stack.explain(at))
+
+    def _explained(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        try:
+            return (yield)
+        except pytest.skip.Exception:
+            raise
+        except Exception as error:
+            self.explain(error, item.nodeid)
+            raise
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,254 @@
+"""One stack under test: brought up, changed, watched and taken down through Compose itself."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devenv.backends.compose import ComposeOptions
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.project_watch import ProjectWatch
+from devenv.control.evidence import last_words
+from devenv.control.job import Job
+from devenv.control.scope import scope_of
+from devenv.control.wait import Waiter
+from devenv.errors import DevenvError
+from devenv.model import Health, Project, State
+from devenv.verify import leftovers
+from devenv.verify.calls import Persistence, Reload
+from devenv.verify.docker import run
+from devenv.verify.engine import Engine
+from devenv.verify.explain import explain
+from devenv.verify.http import Endpoint
+from devenv.verify.recorder import Recorder
+from devenv.verify.runs import LABEL_STACK, Run
+from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
+from devenv.verify.waiting import VerificationFailed, wait_until
+from devenv.verify_config import EndpointSettings
+
+if TYPE_CHECKING:
+    from devenv.verify.environment import Source
+
+COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build
+BUILD_LIMIT = 1800.0
+STOP_WITHIN = "1"  # seconds of grace at the last clean-up: nothing of it is wanted any more
+
+
+@dataclass(frozen=True, slots=True)
+class StackPlan:
+    """What a stack is made of; `options` already name the files that isolate it."""
+
+    source: Source
+    run: Run
+    project: Project
+    options: ComposeOptions
+    document: Mapping[str, Any]
+    folder: Path
+    isolated: bool = False
+
+
+class Stack:
+    """A stack under test. Raises VerificationFailed where it does not do what is expected of it."""
+
+    def __init__(self, plan: StackPlan, scale: float = 1.0) -> None:
+        self.plan = plan
+        self.name = plan.project.name
+        self.folder = plan.folder
+        self.project = plan.project
+        self.isolated = plan.isolated
+        self.services: Mapping[str, Mapping[str, Any]] = plan.document.get("services") or {}
+        self.settings = plan.source.config.verify
+        self.scale = scale
+        self._environ = plan.source.environ
+        path = plan.run.folder / "evidence" / f"{self.name}.jsonl"
+        self.recorder = Recorder(path, plan.run.id, plan.project, self._environ)
+        self.engine = Engine(self.recorder, self._environ, plan.run.labels | {LABEL_STACK: self.name})
+        self.endpoints = {
+            item.name: Endpoint(item, self.engine.listed, self.recorder.probe, self._environ)
+            for item in self._endpoints()
+        }
+        settings = self.settings.persistence
+        self.persistence = Persistence(settings, self.endpoint) if settings is not None else None
+        self.recorder.start()
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return an endpoint by its name; raises DevenvError with the names there are."""
+        try:
+            return self.endpoints[name]
+        except KeyError:
+            raise DevenvError(
+                f"no endpoint {name!r}; there are: {', '.join(self.endpoints) or 'none'}",
+                "Describe it in devenv.toml: [[verify.endpoint]].",
+            ) from None
+
+    @property
+    def reloads(self) -> list[Reload]:
+        """The reloads that devenv.toml describes, on the private copy; empty for a stack that is not isolated."""
+        if not self.isolated:
+            return []
+        root = str(self.plan.source.root)
+        return [Reload(item, root, str(self.folder), self.endpoint(item.endpoint)) for item in self.settings.reloads]
+
+    def up(
+        self, *, build: bool = False, wait: bool = True, services: tuple[str, ...] = (), timeout: float | None = None
+    ) -> UpReport:
+        """Create and start, wait until every service is ready and every endpoint of theirs is served."""
+        __tracebackhide__ = True
+        at, began = time.time(), time.monotonic()
+        self.mark("up")
+        built = self.build(*services) if build else None
+        limit = (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
+        scope = scope_of(self.project, services)
+        job = Job(self.plan.options, self.project, "up", ("--detach", "--no-build"), services, self._environ)
+        words = last_words(self.plan.options.directory, self._environ)
+        watch = ProjectWatch(scope, resolve_endpoint(self._environ))
+        if not wait:
+            job.run(lambda record: None)
+            return UpReport(time.monotonic() - began, {"build": built.seconds if built else 0.0}, {})
+        verdict = Waiter(scope, job, watch, words, limit).run(lambda record: None)
+        if verdict.error is not None:
+            evidence = [f"  {item.service} | {line}" for item in verdict.services for line in item.evidence]
+            raise self.failed("every service to be ready", "\n".join([verdict.error.message, *evidence]))
+        names = {service.name for service in scope.services}
+        rest = max(1.0, limit - (time.monotonic() - began)) if limit else COMPOSE_LIMIT
+        for endpoint in self.endpoints.values():
+            if endpoint.settings.service in names:
+                endpoint.wait_served(rest)
+        return stages_of(self.engine, at, time.monotonic() - began, built, verdict)
+
+    def build(self, *services: str, no_cache: bool = False) -> BuildReport:
+        """Build the images of the services that have a build; raises what a failed build becomes."""
+        self.mark(f"build {' '.join(services)}")
+        began = time.monotonic()
+        watch = BuildWatch()
+        flags = ("--no-cache",) if no_cache else ()
+        if any(service.builds for service in self.project.services):
+            Job(self.plan.options, self.project, "build", flags, services, self._environ).run(watch.take)
+        return watch.report(time.monotonic() - began, self._image_ids())
+
+    def down(self, *, volumes: bool = False) -> None:
+        """Take it down; with `volumes`, all data too."""
+        self.recorder.state()
+        if self.isolated and volumes and self.persistence is not None:
+            self.persistence.forget()
+        self.compose("down", *(["--volumes"] if volumes else []))
+
+    def stop(self, *services: str) -> None:
+        """Stop services."""
+        self.compose("stop", *services)
+
+    def start(self, *services: str) -> None:
+        """Start existing containers."""
+        self.compose("start", *services)
+
+    def restart(self, *services: str) -> None:
+        """Restart services."""
+        self.compose("restart", *services)
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run Compose on the stack and return what it printed."""
+        if not self.isolated and arguments[:1] in (("down",), ("rm",)):
+            raise DevenvError(f"{self.name} is not a copy: tests do not remove it", "Use fresh_stack in this test.")
+        self.mark(f"compose {' '.join(arguments)}")
+        options = self.plan.options
+        command = options.command(*arguments)
+        return run(command, folder=options.directory, environ=self._environ, check=check, limit=COMPOSE_LIMIT)
+
+    def wait_healthy(self, timeout: float | None = None, services: tuple[str, ...] = ()) -> float:
+        """Wait until the containers run and are healthy where they have a health check; return the seconds it took."""
+        began = time.monotonic()
+        limit = (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
+        wanted = set(services) or {service.name for service in self.project.services}
+        what = f"{', '.join(sorted(wanted))} to be healthy"
+        wait_until(what, lambda: self._unready(wanted), limit, lambda found: not found, every=0.1)
+        return time.monotonic() - began
+
+    def is_well(self) -> bool:
+        """Whether every service runs and is healthy where it has a health check."""
+        return not self._unready({service.name for service in self.project.services})
+
+    def _unready(self, wanted: set[str]) -> list[str]:
+        found = [item for item in self.engine.containers() if item.service in wanted and not item.one_off]
+        missing = wanted - {item.service for item in found}
+        bad = [f"{item.service}: {item.status}" for item in found if not _is_well(item.state, item.health, item)]
+        return [*bad, *(f"{name}: no container" for name in sorted(missing))]
+
+    def mark(self, text: str) -> None:
+        """Write a moment into the evidence."""
+        self.recorder.mark("phase", text)
+
+    def failed(self, expected: str, seen: str) -> VerificationFailed:
+        """Return the error that says so."""
+        return VerificationFailed(f"expected: {expected}\nseen:     {seen}")
+
+    def explain(self, at: float | None = None) -> str:
+        """Say what the stack showed around that time (default: now): last event, last probe, log lines."""
+        return explain(self.recorder, time.time() if at is None else at)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Write the last state down, and remove all that is the stack's own; safe at any time, even half made."""
+        try:
+            self.recorder.state()
+            self.recorder.mark("cleanup", "kept as it is" if keep or not self.isolated else "clean-up begins")
+        finally:
+            for endpoint in self.endpoints.values():
+                endpoint.close()
+            self.recorder.stop()
+            if self.isolated and not keep:
+                self._remove()
+
+    def _remove(self) -> None:
+        try:
+            options = self.plan.options
+            command = options.command("down", "--volumes", "--remove-orphans", "--timeout", STOP_WITHIN)
+            run(command, folder=options.directory, environ=self._environ, check=False, limit=COMPOSE_LIMIT)
+        finally:
+            # What Compose does not know any more (a mutated file, a half made start) still has the run's labels.
+            found = leftovers.on_engine(self.plan.run.id, self._environ)
+            mine = [item for item in found if item.stack == self.name]
+            leftovers.remove(mine, self._environ)
+            shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+    def images_for(self, other: Stack) -> dict[str, str]:
+        """Return the name of each image that this stack runs from, and the name that `other` has for it."""
+        mine, theirs = self._image_names(), other._image_names()
+        given = {service.name: service.image for service in self.project.services if not service.builds}
+        return {mine[name]: theirs[name] for name in mine} | {image: image for image in given.values() if image}
+
+    def _image_names(self) -> dict[str, str]:
+        return {
+            service.name: f"devenv-verify/{self.name}:{service.name.lower()}" if self.isolated else service.image
+            for service in self.project.services
+            if service.builds
+        }
+
+    def _image_ids(self) -> dict[str, str]:
+        command = ["docker", "image", "inspect", "--format", "{{.Id}}"]
+        return {
+            service: run([*command, name], environ=self._environ).strip()
+            for service, name in self._image_names().items()
+        }
+
+    def _endpoints(self) -> list[EndpointSettings]:
+        if self.settings.endpoints:
+            return list(self.settings.endpoints)
+        found = []
+        for service in self.project.services:
+            ports = [port for port in service.ports if port.protocol == "tcp"]
+            for port in ports:
+                name = service.name if len(ports) == 1 else f"{service.name}:{port.container}"
+                found.append(EndpointSettings(name, service.name, port.container))
+        return found
+
+
+StackMaker = Callable[..., Stack]
+
+
+def _is_well(state: State, health: Health, item: Any) -> bool:
+    if state is State.RUNNING:
+        return health in (Health.NONE, Health.HEALTHY)
+    return state is State.EXITED and item.exit_code == 0

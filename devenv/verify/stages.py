@@ -1,0 +1,80 @@
+"""How far a start or a build got, and when: by the engine's own timestamps where it has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from devenv.control.stream import Remark
+from devenv.control.verdict import UpVerdict
+from devenv.model import Progress
+
+if TYPE_CHECKING:
+    from devenv.verify.engine import Engine
+
+SETTLING = 2.0  # seconds that an event may be later than the reading which shows the same
+_STEP = re.compile(r"^Step .*\[[^\]]*\d+/\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """One build: image ids by service, and how many steps of Dockerfiles were taken from the cache or really run."""
+
+    seconds: float
+    images: Mapping[str, str]
+    cached: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpReport:
+    """One start: seconds from its beginning until each stage was reached by the slowest service, and by each."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    verdict: UpVerdict | None = None
+
+
+class BuildWatch:
+    """Follows the progress of a build."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, str] = {}
+
+    def take(self, record: Progress | Remark) -> None:
+        """Take one record of the job."""
+        if isinstance(record, Progress) and _STEP.match(record.id):
+            self._words[record.id.removeprefix("Step ")] = record.text
+
+    def report(self, seconds: float, images: Mapping[str, str]) -> BuildReport:
+        """Sum up."""
+        cached = tuple(name for name, word in self._words.items() if word == "Cached")
+        built = tuple(name for name, word in self._words.items() if word == "Built")
+        return BuildReport(seconds, images, cached, built)
+
+
+def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport | None, verdict: UpVerdict) -> UpReport:
+    """Return when each container was created, started and healthy; what was there before `began` counts as 0."""
+    services: dict[str, dict[str, float]] = {}
+    for container in engine.containers():
+        found = services.setdefault(container.service, {})
+        times = {"create": container.created_at, "start": container.started_at}
+        if container.health == "healthy":
+            since = container.started_at or began
+            event = next(iter(engine.events(since, container.service, "health_status")), None)
+            if event is None and since >= began:
+                event = engine.wait_event("health_status", container.service, since=since, timeout=SETTLING)
+            times["healthy"] = event.at if event is not None else began
+        for stage, at in times.items():
+            if at is not None:
+                found[stage] = max(found.get(stage, 0.0), at - began, 0.0)
+    stages = {"build": built.seconds} if built is not None else {}
+    for stage in ("create", "start", "healthy"):
+        reached = [found[stage] for found in services.values() if stage in found]
+        if reached:
+            stages[stage] = max(reached)
+    stages["served"] = seconds
+    return UpReport(seconds, stages, services, verdict)

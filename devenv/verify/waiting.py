@@ -1,0 +1,44 @@
+"""Waiting for a condition with a deadline, and the error that says what was expected and what was seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+EVERY = 0.05  # seconds between two looks
+T = TypeVar("T")
+
+
+class VerificationFailed(AssertionError):
+    """What was expected did not come; the plugin adds what the stack showed at that moment."""
+
+
+def wait_until(
+    what: str,
+    probe: Callable[[], T],
+    timeout: float,
+    accept: Callable[[T], object] = bool,
+    *,
+    every: float = EVERY,
+) -> T:
+    """Ask until the answer is accepted, and return it; raises VerificationFailed with the last answer or exception."""
+    __tracebackhide__ = True  # pytest: the caller's line is what a reader looks for
+    began = time.monotonic()
+    seen = "nothing: there was no time to look"
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            answer = probe()
+        except Exception as error:  # noqa: BLE001 - whatever a probe raises is an answer; the last one is told
+            seen = f"{type(error).__name__}: {error}"
+        else:
+            if accept(answer):
+                return answer
+            seen = str(answer) if type(answer).__str__ is not object.__str__ else repr(answer)
+        if time.monotonic() - began >= timeout:
+            raise VerificationFailed(
+                f"expected: {what} within {timeout:g} s\nseen:     {seen[:1000]} (after {tries} tries)"
+            )
+        time.sleep(every)

@@ -1,0 +1,77 @@
+"""The docker CLI, which alone knows the engine that the user means: DOCKER_HOST, DOCKER_CONTEXT, current context."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from devenv.errors import ToolMissing
+from scripts.machine.process import ask, find_program
+
+# The words of the docker CLI when the socket is there but may not be opened.
+_FORBIDDEN = re.compile(r"permission denied", re.IGNORECASE)
+_LOCAL_HOSTS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What `docker version` came back with: the engine's version, or why there is none."""
+
+    version: str = ""
+    reason: str = ""
+    installed: bool = True
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether an engine is there that this user may not talk to."""
+        return not self.version and _FORBIDDEN.search(self.reason) is not None
+
+
+def ask_engine() -> Answer:
+    """Ask the engine that the docker CLI would use for its version."""
+    if find_program("docker") is None:
+        return Answer(reason="docker is not installed", installed=False)
+    done = ask(["docker", "version", "--format", "{{.Server.Version}}"])
+    version = done.stdout.strip()
+    if done.returncode == 0 and version and version != "<no value>":
+        return Answer(version=version)
+    return Answer(reason=(done.stderr.strip().splitlines() or ["it gave no reason"])[-1])
+
+
+def chosen_endpoint() -> str:
+    """Return the name of an endpoint that the user chose; empty for the machine's own engine."""
+    if host := os.environ.get("DOCKER_HOST", ""):
+        return "" if host in _LOCAL_HOSTS else f"DOCKER_HOST={host}"
+    if context := os.environ.get("DOCKER_CONTEXT", ""):
+        return "" if context == "default" else f"DOCKER_CONTEXT={context}"
+    if find_program("docker") is None:
+        return ""
+    context = ask(["docker", "context", "show"]).stdout.strip()
+    return "" if context in ("", "default") else f"the docker context {context!r}"
+
+
+def engine_architecture() -> str:
+    """Return the engine's architecture in Go's words, such as amd64."""
+    return ask(["docker", "version", "--format", "{{.Server.Arch}}"]).stdout.strip()
+
+
+def image_id(name: str) -> str:
+    """Return the id of the image that has this name, empty where the engine has none."""
+    done = ask(["docker", "image", "inspect", "--format", "{{.Id}}", name])
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def image_exists(name: str) -> bool:
+    """Whether the engine has an image of this name."""
+    return bool(image_id(name))
+
+
+def plugin_version(plugin: str) -> str:
+    """Return the version of a CLI plugin such as buildx or compose; empty where docker does not find it."""
+    try:
+        done = ask(["docker", plugin, "version"])
+    except ToolMissing:
+        return ""
+    found = re.search(r"\bv?(\d+\.\d+[^\s,]*)", done.stdout)
+    return found[1] if done.returncode == 0 and found else ""

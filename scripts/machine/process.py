@@ -1,0 +1,83 @@
+"""Programs of the machine: run one, keep what it printed, and turn a failure into an error that says which and why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from devenv.errors import DevenvError, ToolMissing
+
+# A root shell from `su` has no sbin on its PATH, and dockerd and iptables live there on Debian.
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+def project_root() -> Path:
+    """Return the folder that holds the Makefile."""
+    return Path(__file__).resolve().parents[2]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment with sbin on PATH and a quiet pip, plus `extra`."""
+    path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    path += [folder for folder in _SYSTEM_FOLDERS if folder not in path]
+    # pip's word about a newer pip is nobody's business during a setup.
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join(path),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        **(extra or {}),
+    }
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a program on PATH or in sbin, None where there is none."""
+    return shutil.which(name, path=environment()["PATH"])
+
+
+def ask(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program whose answer, good or bad, the caller reads.
+
+    Raises ToolMissing where it is not installed.
+    """
+    try:
+        return subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment(env),
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ToolMissing(f"{argv[0]} is not installed") from error
+    except PermissionError as error:
+        raise ToolMissing(f"{argv[0]} is there but may not be executed") from error
+
+
+def must(
+    argv: Sequence[str],
+    doing: str,
+    *,
+    hint: str = "",
+    env: Mapping[str, str] | None = None,
+    tail: int = 12,
+) -> str:
+    """Run a program that has to succeed and return its stdout.
+
+    Raises DevenvError that names `doing` and carries the last `tail` lines of output.
+    """
+    done = ask(argv, env=env)
+    if done.returncode == 0:
+        return done.stdout
+    raise DevenvError(
+        f"{doing} failed (exit code {done.returncode})\n{last_lines(done.stdout + done.stderr, tail)}", hint
+    )
+
+
+def last_lines(text: str, count: int) -> str:
+    """Return the last non-empty lines of a text, indented."""
+    return "\n".join(f"  {line}" for line in [line for line in text.splitlines() if line.strip()][-count:])

@@ -1,0 +1,126 @@
+"""A Debian machine without Docker, as a container with an engine of its own inside, to try a clone on.
+
+Usage: tests/setup/fresh-machine [--keep] CLONE [COMMAND...]
+
+The machine has python3, make, git and certificates, the package sources of this one, and nothing of the project. It
+runs privileged, with its own network and /var/lib/docker. Each COMMAND is run in the clone by sh with no terminal and
+no input, timed, and stops the row when it fails; without any they are `make run` and `.ci/run`. Docker is not in the
+machine until the clone puts it there. The machine is removed at the end; --keep leaves it and says how to get in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from devenv.errors import DevenvError
+from scripts.machine import apt
+from scripts.machine.apt_policy import sources_of
+from scripts.machine.base_build import current_recipe
+from scripts.machine.base_recipe import BUNDLE, Recipe, sources_list
+from scripts.machine.process import must
+from scripts.machine.report import run_script, say
+
+PACKAGES = ("python3", "make", "git", "ca-certificates")
+COMMANDS = ("make run", ".ci/run")
+
+
+def make_image(recipe: Recipe) -> str:
+    """Make the image of the bare machine, once for a recipe, and return its name."""
+    name = f"localhost/devenv-fresh-machine:{recipe.tag.rpartition(':')[2]}"
+    if subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0:
+        return name
+    say(f"fresh machine: making {name}")
+    sources = sources_of(recipe.codename, apt.sources(), apt.releases())
+    pip_conf = (recipe.pip_settings or "[global]\n") + f"cert = {BUNDLE}\n"
+    with tempfile.TemporaryDirectory(prefix="devenv-fresh-") as folder:
+        work = Path(folder)
+        work.chmod(0o755)
+        (work / "pip.conf").write_text(pip_conf, encoding="utf-8")
+        # mmdebstrap leaves these sources in the machine, so it takes packages from where this one does.
+        (work / "sources.list").write_text(sources_list(sources, work), encoding="utf-8")
+        packer = subprocess.Popen(
+            [
+                "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
+                *(f"--aptopt={line}" for line in apt.acquire_settings()),
+                f"--customize-hook=upload {work}/pip.conf /etc/pip.conf",
+                f"--customize-hook=upload {recipe.bundle} {BUNDLE}",
+                "--format=tar", "--quiet", recipe.codename, "-", str(work / "sources.list"),
+            ],
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        subprocess.run(["docker", "import", "-", name], stdin=packer.stdout, stdout=subprocess.DEVNULL, check=True)
+        if packer.wait() != 0:
+            subprocess.run(["docker", "image", "rm", name], check=False)
+            raise DevenvError("mmdebstrap could not make the machine")
+    return name
+
+
+def copy_clone(clone: Path, machine: str) -> None:
+    """Copy what a fresh clone of a checkout would have: everything but what git ignores."""
+    listed = must(["git", "-C", str(clone), "ls-files", "-z", "--cached", "--others", "--exclude-standard"], "listing")
+    names = [name for name in listed.split("\0") if name and (clone / name).exists()]
+    with tempfile.NamedTemporaryFile("w", prefix="devenv-fresh-") as file:
+        file.write("\0".join(names))
+        file.flush()
+        packed = subprocess.Popen(
+            ["tar", "-C", str(clone), "--null", "--files-from", file.name, "-cf", "-"], stdout=subprocess.PIPE
+        )
+        unpack = ["docker", "exec", "-i", machine, "tar", "-xf", "-", "--no-same-owner", "-C", "/srv/clone"]
+        subprocess.run(unpack, stdin=packed.stdout, check=True)
+        if packed.wait() != 0:
+            raise DevenvError(f"{clone} could not be copied")
+    begin = "git init --quiet && git add --all"
+    must(["docker", "exec", "--workdir", "/srv/clone", machine, "sh", "-c", begin], "making the copy a checkout")
+
+
+def try_clone(clone: Path, commands: Sequence[str], *, keep: bool) -> None:
+    """Run commands in a copy of a clone on a new machine; raises DevenvError when one fails."""
+    machine = f"devenv-fresh-{uuid.uuid4().hex[:8]}"
+    try:
+        must(
+            [
+                *("docker", "run", "--detach", "--init", "--privileged", "--name", machine, "--hostname", "fresh"),
+                *("--volume", "/var/lib/docker", make_image(current_recipe()), "sleep", "infinity"),
+            ],
+            "starting the machine",
+        )
+        must(["docker", "exec", machine, "mkdir", "-p", "/srv/clone"], "making a folder for the clone")
+        copy_clone(clone, machine)
+        for command in commands:
+            started = time.monotonic()
+            say(f"fresh machine: {command}")
+            done = subprocess.run(
+                ["docker", "exec", "--workdir", "/srv/clone", "--env", "CI=true", machine, "sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+            say(f"fresh machine: {command}: exit code {done.returncode} after {time.monotonic() - started:.1f} s")
+            if done.returncode != 0:
+                raise DevenvError(f"{command} failed on the fresh machine")
+    finally:
+        if keep:
+            say(f"fresh machine: docker exec -it -w /srv/clone {machine} bash; docker rm -fv {machine}")
+        else:
+            subprocess.run(["docker", "rm", "--force", "--volumes", machine], stdout=subprocess.DEVNULL, check=False)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run tests/setup/fresh-machine."""
+    parser = argparse.ArgumentParser(
+        prog="fresh-machine", usage="tests/setup/fresh-machine [--keep] CLONE [COMMAND...]"
+    )
+    parser.add_argument("clone", type=Path)
+    parser.add_argument("commands", nargs="*", default=list(COMMANDS))
+    parser.add_argument("--keep", action="store_true")
+    chosen = parser.parse_args(arguments)
+    try_clone(chosen.clone.resolve(), chosen.commands, keep=chosen.keep)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from _programs import Programs
+
+from devenv.errors import DevenvError, ToolMissing
+from scripts.machine import venv
+from scripts.machine.venv import ensure_venv, read_stamp, wanted_stamp
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = ".devenv-unfinished"
+
+
+class Project:
+    """A project whose base Python and virtual environment are scripts that write down what they were told."""
+
+    def __init__(self, root: Path, programs: Programs) -> None:
+        self.root, self.folder, self._programs = root, root / ".venv", programs
+        self.python = self.folder / "bin" / "python"
+        root.mkdir()
+        (root / "pyproject.toml").write_text('[project]\nname = "x"\n[tool.hatch]\n', encoding="utf-8")
+        self.lock("one==1")
+
+    def lock(self, *pins: str) -> None:
+        (self.root / "requirements.lock").write_text("".join(f"{pin} \\\n" for pin in pins), encoding="utf-8")
+
+    def base_python(self, *, ensurepip: bool = True, installs: str = "exit 0", installed: str = "[]") -> str:
+        inner = self._programs.add(
+            "venv-python",
+            f"""case "$*" in
+*"pip list"*) echo '{installed}' ;;
+*"pip install"*) {installs} ;;
+esac""",
+        )
+        return str(
+            self._programs.add(
+                "base-python",
+                f"""case "$*" in
+*"import ensurepip"*) {"exit 0" if ensurepip else "exit 1"} ;;
+"-m venv "*) /bin/mkdir -p "{self.folder}/bin"; /bin/ln -sf "{inner}" "{self.python}" ;;
+esac""",
+            )
+        )
+
+    def ensure(self) -> None:
+        ensure_venv(self.root, self.folder, self.python)
+
+    def installs(self) -> list[str]:
+        return [call for call in self._programs.calls("venv-python") if "pip install" in call]
+
+    def makings(self) -> int:
+        return len(self._programs.calls("base-python -m venv"))
+
+
+@pytest.fixture
+def project(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project = Project(tmp_path / "project", programs)
+    monkeypatch.setattr(sys, "executable", project.base_python())
+    return project
+
+
+def test_a_new_environment_gets_the_lock_by_hash_then_the_project(project: Project) -> None:
+    project.ensure()
+    locked, itself = project.installs()
+    assert "--require-hashes" in locked
+    assert locked.endswith(f"-r {project.root}/requirements.lock")
+    assert "--no-deps --no-build-isolation" in itself
+    assert itself.endswith(f"-e {project.root}")
+    assert read_stamp(project.folder) == wanted_stamp(project.root)
+    assert not (project.folder / MARK).exists()
+
+
+def test_nothing_is_done_when_nothing_changed(project: Project) -> None:
+    project.ensure()
+    project.ensure()
+    assert len(project.installs()) == 2
+    assert project.makings() == 1
+
+
+def test_another_lock_is_installed_into_the_same_environment(project: Project) -> None:
+    project.ensure()
+    project.lock("one==2")
+    project.ensure()
+    assert len(project.installs()) == 4
+    assert project.makings() == 1
+
+
+def test_a_change_of_the_project_alone_installs_the_project_alone(project: Project) -> None:
+    project.ensure()
+    (project.root / "pyproject.toml").write_text('[project]\nname = "y"\n[tool.hatch]\n', encoding="utf-8")
+    project.ensure()
+    assert [" -e " in call for call in project.installs()] == [False, True, True]
+
+
+def test_settings_of_other_tools_in_pyproject_do_not_count(project: Project) -> None:
+    before = wanted_stamp(project.root)
+    with (project.root / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("[tool.ruff]\nline-length = 100\n")
+    assert wanted_stamp(project.root) == before
+
+
+def test_a_package_that_left_the_lock_is_removed_and_tools_stay(
+    project: Project, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = json.dumps([{"name": name} for name in ("One", "left_over", "pip", "devenv")])
+    monkeypatch.setattr(sys, "executable", project.base_python(installed=installed))
+    project.ensure()
+    assert [call for call in programs.calls() if "uninstall" in call] == [
+        "venv-python -m pip uninstall -y left-over",
+    ]
+
+
+def test_an_install_that_was_cut_short_starts_anew(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", project.base_python(installs="kill -9 $$"))
+    with pytest.raises(DevenvError, match="installing the locked packages"):
+        project.ensure()
+    assert read_stamp(project.folder) == {}
+    half = project.folder / "lib" / "half-a-package"
+    half.mkdir(parents=True)
+
+    monkeypatch.setattr(sys, "executable", project.base_python())
+    project.ensure()
+    assert not half.exists()
+    assert project.makings() == 2
+    assert read_stamp(project.folder) == wanted_stamp(project.root)
+
+
+def test_an_environment_that_was_moved_is_made_again(project: Project) -> None:
+    project.ensure()
+    stamp = {**wanted_stamp(project.root), "root": "/somewhere/else"}
+    (project.folder / ".devenv-stamp.json").write_text(json.dumps(stamp), encoding="utf-8")
+    project.ensure()
+    assert project.makings() == 2
+
+
+def test_one_whose_base_python_is_gone_is_made_again(project: Project) -> None:
+    project.ensure()
+    project.python.unlink()
+    project.python.symlink_to("/nonexistent/python")
+    project.ensure()
+    assert project.makings() == 2
+
+
+def test_one_made_by_hand_is_completed_and_kept(project: Project, programs: Programs) -> None:
+    project.python.parent.mkdir(parents=True)
+    project.python.symlink_to(programs.folder / "venv-python")
+    project.ensure()
+    assert project.makings() == 0
+    assert read_stamp(project.folder) == wanted_stamp(project.root)
+
+
+def test_a_stamp_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / ".devenv-stamp.json").write_text("{broken", encoding="utf-8")
+    assert read_stamp(tmp_path) == {}
+    (tmp_path / ".devenv-stamp.json").write_text("[]", encoding="utf-8")
+    assert read_stamp(tmp_path) == {}
+
+
+def test_without_ensurepip_and_without_root_the_package_is_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", project.base_python(ensurepip=False))
+    with pytest.raises(ToolMissing) as raised:
+        project.ensure()
+    assert f"python3.{sys.version_info.minor}-venv" in raised.value.hint
+    assert not project.folder.exists()
+
+
+def test_the_real_script_does_nothing_for_an_environment_that_is_ready() -> None:
+    stamp = venv.venv_folder() / ".devenv-stamp.json"
+    subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, cwd="/")
+    before = stamp.stat().st_mtime_ns
+    done = subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, text=True, cwd="/")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert stamp.stat().st_mtime_ns == before

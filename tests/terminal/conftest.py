@@ -1,0 +1,43 @@
+"""A terminal on a scripted project for each test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from devenv.tui.app import DevenvApp
+from devenv.tui.theme import ThemeChoice
+from tests.terminal.driving import Driver
+from tests.terminal.scripted import ScriptedBackend, ScriptedControl
+
+Opening = Callable[..., AbstractAsyncContextManager[Driver]]
+
+
+@asynccontextmanager
+async def _opened(size: tuple[int, int] = (120, 40), theme: ThemeChoice = "dark") -> AsyncIterator[Driver]:
+    backend, control = ScriptedBackend(), ScriptedControl()
+    app = DevenvApp(backend, control, title="shop", theme=theme)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        driver = Driver(app, pilot, backend, control)
+        await driver.until(lambda: app.main.detail is not None and app.main.detail.is_attached)
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def base_image() -> str:
+    """The name of a Python base image that needs no registry: scripts/base-image makes one where none can be pulled."""
+    given = os.environ.get("DEVENV_TEST_IMAGE")
+    if given:
+        return given
+    script = Path(__file__).parents[2] / "scripts" / "base-image"
+    return subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def opened() -> Opening:
+    return _opened

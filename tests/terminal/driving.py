@@ -1,0 +1,85 @@
+"""A terminal under test: keys in, what is on screen out; it waits for conditions, never for a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.pilot import Pilot
+
+from devenv.model import Resource
+from devenv.tui.app import DevenvApp
+from devenv.tui.screens.main import MainScreen
+from tests.terminal.scripted import ScriptedBackend, ScriptedControl
+
+LIMIT = 10.0  # seconds
+
+
+@dataclass
+class Driver:
+    app: DevenvApp
+    pilot: Pilot[int]
+    backend: ScriptedBackend
+    control: ScriptedControl
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app.main
+
+    def lines(self) -> list[str]:
+        """What is on screen now, one text a line."""
+        screen = self.app.screen
+        strips = screen._compositor.render_strips()
+        return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
+
+    def text(self) -> str:
+        return "\n".join(self.lines())
+
+    def row(self, service: str) -> str:
+        """The line of the table that begins with that name."""
+        return next((line for line in self.lines() if line[2:].startswith(f"{service} ")), "")
+
+    def shows(self, *texts: str) -> bool:
+        screen = self.text()
+        return all(text in screen for text in texts)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, condition: Callable[[], object], limit: float = LIMIT) -> None:
+        """Let the program run until the condition holds."""
+        end = time.monotonic() + limit
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {limit} s:\n{self.text()}")
+            await asyncio.sleep(0.005)
+
+    async def sees(self, *texts: str) -> None:
+        await self.until(lambda: self.shows(*texts))
+
+    async def settle(self) -> None:
+        """Let the program run until it has drawn all that it wants to draw."""
+        quiet = 0
+        drawn = -1
+        while quiet < 5:
+            await self.pilot.pause(0.02)
+            table = self.main.table
+            quiet = quiet + 1 if table.lines_drawn == drawn else 0
+            drawn = table.lines_drawn
+
+    async def live(self, *resources: Resource) -> None:
+        self.backend.live(*resources)
+        table = self.main.table
+        await self.until(lambda: len(table.rows) == len(resources))
+        room = min(len(resources) + 1, int(self.app.size.height * 0.4))
+        await self.until(lambda: table.size.height >= room and all(self.row(row.title) for row in table.visible_rows))
+        await self.sees("● live")
+
+    async def select(self, service: str) -> None:
+        """Move the cursor to that row."""
+        table = self.main.table
+        index = next(index for index, row in enumerate(table.rows) if row.title == service)
+        table.select(index)
+        await self.until(lambda: self.main.log_pane.title.text.startswith(f" LOGS {service}"))

@@ -1,0 +1,179 @@
+"""The table: what it says, that a change touches only what changed, and that the cursor stays where it was put."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from devenv.model import Gone, Happening, Health, Sample, Seen, State
+from tests.terminal.conftest import Opening
+from tests.terminal.scripted import absent, connection, container, shop
+
+
+async def test_every_state_is_a_glyph_and_a_word(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*shop())
+        await terminal.sees("● running", "‖ paused", "■ exited 0", "○ absent", "✓ healthy", "✗ unhealthy", "◌ starting")
+        assert "✗ exited 137 (SIGKILL)" in terminal.row("db")
+        assert "↻ restarting (3)" in terminal.row("cache")
+        assert "8080→80" in terminal.row("web")
+        assert terminal.row("web").count("8080") == 1  # IPv4 and IPv6 of one port
+        await terminal.sees("5 running · 1 unhealthy · 2 crashed · 1 absent")
+
+
+async def test_services_by_name_and_replicas_by_number(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*reversed(shop()))
+        titles = [row.title for row in terminal.main.table.rows]
+        assert titles == ["api", "cache", "db", "docs", "mail", "migrate", "web", "worker-1", "worker-2", "worker-3"]
+
+
+async def test_a_crash_that_the_policy_healed_stays_visible(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"))
+        died = Happening("docker/api-1", time.time(), "die", "exited with code 137", (("exitCode", "137"),))
+        terminal.backend.emit(died)
+        await terminal.sees("▲ running after 137 (SIGKILL)")
+        terminal.backend.emit(Happening("docker/api-1", time.time(), "oom", "out of memory"))
+        await terminal.sees("▲ running after OOM kill")
+
+
+async def test_a_stop_on_purpose_is_no_crash(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"))
+        now = time.time()
+        terminal.backend.emit(
+            Happening("docker/api-1", now - 1, "kill", "killed", (("signal", "15"),)),
+            Happening("docker/api-1", now, "die", "exited with code 143", (("exitCode", "143"),)),
+            Seen("docker", container("api", state=State.EXITED, exit_code=143, finished_at=now)),
+        )
+        await terminal.sees("■ exited 143 (SIGTERM)")
+
+
+async def test_only_the_cells_that_changed_are_drawn(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*shop())
+        table = terminal.main.table
+        await terminal.settle()
+        before = table.cells_updated
+        built = terminal.main.board.rows_built
+        terminal.backend.emit(Seen("docker", replace(shop()[0], health=Health.UNHEALTHY, started_at=time.time() - 200)))
+        await terminal.until(lambda: "✗ unhealthy" in terminal.row("web"))
+        assert table.cells_updated - before in (1, 2)  # health, and the age where its text turned meanwhile
+        assert terminal.main.board.rows_built - built <= 1 + len(table.rows)  # the row, and at most one tick
+
+
+async def test_equal_records_draw_nothing(opened: Opening) -> None:
+    async with opened() as terminal:
+        resources = tuple(replace(resource, started_at=None, finished_at=None, created_at=None) for resource in shop())
+        await terminal.live(*resources)
+        await terminal.sees("✓ healthy")
+        table = terminal.main.table
+        await terminal.settle()
+        before = (table.cells_updated, table.lines_drawn, terminal.main.footer.updates)
+        for drains in range(terminal.app.feed.drains, terminal.app.feed.drains + 3):
+            terminal.backend.emit(*(Seen("docker", resource) for resource in resources))
+            await terminal.until(partial(lambda drains: terminal.app.feed.drains > drains, drains))
+        await terminal.pilot.pause()
+        assert (table.cells_updated, table.lines_drawn, terminal.main.footer.updates) == before
+
+
+async def test_the_cursor_survives_updates_and_re_creation(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"), container("db"), container("web"))
+        await terminal.select("db")
+        terminal.backend.emit(
+            Seen("docker", container("auth")), Seen("docker", container("api", health=Health.HEALTHY))
+        )
+        await terminal.until(lambda: len(terminal.main.table.rows) == 4)
+        assert terminal.main.selected is not None
+        assert terminal.main.selected.service == "db"
+        terminal.backend.emit(Gone("docker", "docker/db-1"))
+        await terminal.until(lambda: len(terminal.main.table.rows) == 3)
+        terminal.backend.emit(Seen("docker", container("db", key="docker/new", container_id="new")))
+        await terminal.until(lambda: terminal.main.selected is not None and terminal.main.selected.key == "docker/new")
+        await terminal.until(lambda: terminal.main.log_pane.title.text.startswith(" LOGS db"))
+
+
+async def test_two_containers_of_one_place_are_two_rows(opened: Opening) -> None:
+    async with opened() as terminal:
+        old = container("web", state=State.EXITED, exit_code=143, name="abc_shop-web-1", key="docker/old")
+        await terminal.live(old, container("web"))
+        assert "● running" in terminal.row("web")
+        await terminal.sees("web (abc_shop-web-1)")
+
+
+async def test_one_off_containers_have_their_own_name(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("web"), container("web", name="shop-web-run-1", key="docker/run", one_off=True))
+        assert [row.title for row in terminal.main.table.rows] == ["web", "shop-web-run-1"]
+        await terminal.sees("1 running")
+
+
+async def test_use_is_shown_and_only_what_is_visible_is_sampled(opened: Opening) -> None:
+    async with opened(size=(80, 24)) as terminal:
+        many = [container(f"s{number:02}") for number in range(40)]
+        await terminal.live(*many)
+        await terminal.until(lambda: 0 < len(terminal.backend.stats) < 15)
+        assert "docker/s00-1" in terminal.backend.stats
+        terminal.backend.emit(Sample("docker/s00-1", time.time(), 0.423, 55_000_000, 60_000_000))
+        await terminal.until(lambda: "42%" in terminal.row("s00") and "52 MiB" in terminal.row("s00"))
+        await terminal.press("end")
+        await terminal.until(lambda: "docker/s39-1" in terminal.backend.stats)
+        assert "docker/s00-1" not in terminal.backend.stats
+        assert terminal.main.selected is not None
+        assert terminal.main.selected.service == "s39"
+
+
+async def test_filter(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*shop())
+        await terminal.press("slash", *"work")
+        await terminal.until(
+            lambda: [row.title for row in terminal.main.table.rows] == ["worker-1", "worker-2", "worker-3"]
+        )
+        await terminal.press("enter")
+        await terminal.until(lambda: terminal.app.focused is terminal.main.table)
+        assert len(terminal.main.table.rows) == 3
+        terminal.backend.emit(Seen("docker", container("worker", 4)))
+        await terminal.until(lambda: len(terminal.main.table.rows) == 4)
+        await terminal.press("escape")
+        await terminal.until(lambda: len(terminal.main.table.rows) == 11)
+        await terminal.press("slash", *"zzz")
+        await terminal.sees("nothing matches “zzz”")
+
+
+async def test_a_click_selects_and_the_wheel_scrolls(opened: Opening) -> None:
+    async with opened(size=(80, 24)) as terminal:
+        await terminal.live(*(container(f"s{number:02}") for number in range(30)))
+        await terminal.pilot.click("ResourceTable", offset=(5, 3))
+        await terminal.until(lambda: terminal.main.selected is not None and terminal.main.selected.service == "s02")
+        terminal.main.table.scroll_relative(y=5, animate=False)
+        await terminal.until(lambda: not terminal.shows("s02 "))
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"), [(120, ()), (80, ()), (70, ("PORTS",)), (60, ("PORTS", "AGE")), (45, ("PORTS", "AGE", "RST"))]
+)
+async def test_columns_give_way_by_rank(opened: Opening, width: int, missing: tuple[str, ...]) -> None:
+    async with opened(size=(width, 24)) as terminal:
+        await terminal.live(*shop())
+        head = terminal.lines()[1]
+        for title in ("SERVICE", "STATE", "PORTS", "AGE"):
+            assert (title in head) == (title not in missing), head
+        assert "✗ exited 137 (SIGKILL)" in terminal.row("db")
+
+
+async def test_an_absent_service_is_not_watched(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(absent("docs"))
+        await terminal.sees("nothing was created yet, so there is no log")
+        assert terminal.backend.stats == frozenset()
+        assert terminal.backend.logs == frozenset()
+        terminal.backend.live(container("docs"))
+        await terminal.until(lambda: terminal.backend.logs == {"docker/docs-1"})
+        assert terminal.backend.detail == "docker/docs-1"
+        terminal.backend.emit(connection())

@@ -1,0 +1,142 @@
+"""What may be typed, before and after the verb; and how little is loaded for it."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from devenv.cli import main, parse_arguments
+from devenv.errors import DevenvError
+
+ROOT = Path(__file__).parents[2]
+# `python -X importtime` of an empty program names about 60 modules with site; argparse brings another 20.
+MODULES_ALLOWED = 110
+
+
+def test_project_options_count_on_both_sides_of_the_verb() -> None:
+    found = parse_arguments(
+        [
+            "-f",
+            "a",
+            "--profile",
+            "x",
+            "-p",
+            "one",
+            "up",
+            "web",
+            "-f",
+            "b",
+            "--profile",
+            "y",
+            "-p",
+            "two",
+            "--env-file",
+            "e",
+        ]
+    )
+    assert (found.files, found.profiles, found.env_files) == (("a", "b"), ("x", "y"), ("e",))
+    assert (found.project_name, found.command, found.services) == ("two", "up", ["web"])
+    before = parse_arguments(["--read-only", "--project-directory", "d", "status"])
+    assert (before.read_only, before.project_directory, before.no_color, before.config) == (True, "d", None, None)
+
+
+def test_no_verb_is_the_terminal() -> None:
+    assert parse_arguments([]).command == "tui"
+    assert parse_arguments(["-f", "a"]).files == ("a",)
+
+
+def test_f_means_follow_after_logs_and_file_before() -> None:
+    found = parse_arguments(["-f", "a", "logs", "-f", "-n", "5", "-t", "web", "--file", "b"])
+    assert (found.files, found.follow, found.tail, found.timestamps) == (("a", "b"), True, "5", True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["up", "--bogus"],
+        ["explode"],
+        ["up", "--build", "--no-build"],
+        ["up", "--wait", "--timeout", "-1"],
+        ["up", "--wait", "--timeout", "soon"],
+        ["logs", "--tail", "many"],
+        ["completion", "tcsh"],
+        ["--prof", "x", "up"],
+        ["down", "-t", "x"],
+    ],
+)
+def test_what_is_wrong_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse_arguments(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_every_exit_code_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    text = capsys.readouterr().out
+
+    def codes(kind: type[DevenvError]) -> set[int]:
+        return {kind.exit_code}.union(*(codes(child) for child in kind.__subclasses__()))
+
+    assert codes(DevenvError) >= {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130}
+    listing = text.partition("exit codes:")[2].split()
+    assert [str(code) for code in sorted(codes(DevenvError)) if str(code) not in listing] == []
+
+
+def modules(*arguments: str, **variables: str) -> set[str]:
+    """Return the names of all modules that a call of devenv loads."""
+    script = (
+        "import sys\nfrom devenv.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "sys.stderr.write('MODULES ' + ' '.join(sys.modules))"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=None or dict(variables))
+    return set(done.stderr.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("completion", "bash"), ("up", "--help")])
+def test_the_quick_ways_load_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    loaded = modules(*arguments)
+    heavy = {"textual", "rich", "docker", "requests", "urllib3", "asyncio", "http.client", "subprocess", "tomllib"}
+    assert loaded & (heavy - ({"subprocess"} if arguments[0] == "completion" else set())) == set()
+    assert len(loaded) <= MODULES_ALLOWED + (40 if arguments[0] == "completion" else 0), sorted(loaded)
+
+
+def test_reading_the_project_loads_no_docker_sdk_and_no_textual(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    loaded = modules("-f", str(tmp_path / "compose.yaml"), "up", "nobody", PATH=str(tmp_path))
+    assert loaded & {"textual", "rich", "docker", "requests"} == set()
+
+
+def test_errors_go_to_stderr_with_their_hint_and_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COMPOSE_FILE", raising=False)
+    assert main(["status"]) == 5
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("devenv: invalid project: No Compose file found")
+    assert "\n  hint: " in captured.err
+    assert "\x1b" not in captured.err
+
+
+def test_the_terminal_interface_needs_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tui"]) == 2
+    assert "devenv status --json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "devenv" in capsys.readouterr().out
+
+
+def test_the_namespace_has_every_option_once() -> None:
+    found: argparse.Namespace = parse_arguments(["up"])
+    assert not [name for name in vars(found) if name.startswith(("before_", "after_"))]

@@ -1,0 +1,63 @@
+"""`down -v` on a terminal asks, naming what will be lost; Compose is played by a script, the terminal is a real one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fakedocker import fake_docker
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+case "$*" in
+  *config*) echo '{"name": "p", "services": {"web": {}}, "volumes": {"data": {"name": "p_data"}}}' ;;
+  *dry-run*) echo '{"id":"Volume p_data","status":"Done","text":"Removed"}' >&2 ;;
+  *) echo "$@" >>said; echo '{"id":"Volume p_data","status":"Done","text":"Removed"}' >&2 ;;
+esac
+"""
+
+
+def down(folder: Path, answer: str | None) -> tuple[int, str, str]:
+    """Run `devenv down -v`; return its exit code, what it told, and what Compose was asked to do."""
+    (folder / "compose.yaml").touch()
+    environ = fake_docker(folder, SCRIPT) | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
+    command = [sys.executable, "-m", "devenv", "down", "-v"]
+    if answer is None:
+        command.append("--yes")
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(
+            command, cwd=folder, env=environ, stdin=theirs, capture_output=True, text=True, timeout=30, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    said = folder / "said"
+    return done.returncode, done.stderr, said.read_text() if said.exists() else ""
+
+
+def test_yes_deletes(tmp_path: Path) -> None:
+    code, told, said = down(tmp_path, "yes")
+    assert code == 0
+    assert "Deletes for ever these volumes and all data in them: p_data." in told
+    assert said.endswith("down --volumes\n")
+
+
+@pytest.mark.parametrize("answer", ["", "no", "yesterday"])
+def test_anything_else_keeps_everything(tmp_path: Path, answer: str) -> None:
+    code, told, said = down(tmp_path, answer)
+    assert code == 10
+    assert "Not confirmed: p_data and everything else is as it was" in told
+    assert said == ""
+
+
+def test_with_yes_nothing_is_asked(tmp_path: Path) -> None:
+    code, told, said = down(tmp_path, None)
+    assert code == 0
+    assert "Type yes" not in told
+    assert said.endswith("down --volumes\n")

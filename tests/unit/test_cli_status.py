@@ -1,0 +1,107 @@
+"""`devenv status`: containers sorted to services, one word for each, the table and the documented JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devenv.commands.grouping import Summary, group
+from devenv.commands.status import to_json, to_table
+from devenv.model import Health, Port, Project, Resource, Runtime, Service, State
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "STATUS_JSON.md"
+
+
+def container(service: str, state: State = State.RUNNING, **changes: object) -> Resource:
+    made = Resource(f"docker/{service}", Runtime.COMPOSE, "container", f"p-{service}-1", service, state)
+    return replace(made, **{"container_id": service, "restarts": 0, **changes})  # type: ignore[arg-type]  # real fields
+
+
+def project(*services: Service) -> Project:
+    return Project("p", "/p", ("/p/compose.yaml",), services)
+
+
+ONE = project(Service("web"))
+
+
+@pytest.mark.parametrize(
+    ("containers", "word"),
+    [
+        ((), "absent"),
+        ((container("web"),), "running"),
+        ((container("web", health=Health.STARTING),), "starting"),
+        ((container("web", health=Health.HEALTHY),), "healthy"),
+        ((container("web", health=Health.UNHEALTHY),), "unhealthy"),
+        ((container("web", State.EXITED, exit_code=0),), "completed"),
+        ((container("web", State.EXITED, exit_code=1),), "failed"),
+        ((container("web", State.EXITED, exit_code=143),), "stopped"),
+        ((container("web", State.EXITED, exit_code=137),), "stopped"),
+        ((container("web", State.EXITED, exit_code=137, oom_killed=True),), "failed"),
+        ((container("web", State.RESTARTING, exit_code=1),), "restarting"),
+        ((container("web", State.PAUSED),), "paused"),
+        ((container("web", State.CREATED),), "created"),
+        ((container("web", State.CREATED, error="no such program"),), "failed"),
+        ((container("web", State.DEAD),), "failed"),
+        ((container("web", State.UNKNOWN),), "failed"),
+        ((container("web", health=Health.HEALTHY), container("web", State.EXITED, exit_code=1)), "failed"),
+        ((container("web", one_off=True),), "absent"),
+    ],
+)
+def test_one_word_for_a_service(containers: tuple[Resource, ...], word: str) -> None:
+    assert group(ONE, containers).services[0].summary.value == word
+
+
+def test_fewer_containers_than_declared_are_partial() -> None:
+    three = project(Service("web", replicas=3))
+    assert group(three, (container("web"), container("web"))).services[0].summary is Summary.PARTIAL
+    none = project(Service("web", replicas=0))
+    assert group(none, ()).services[0].summary is Summary.RUNNING
+
+
+def test_every_word_is_documented() -> None:
+    text = DOCUMENT.read_text("utf-8")
+    assert [word.value for word in Summary if f"`{word.value}`" not in text] == []
+
+
+def test_what_belongs_to_no_service_is_an_orphan_and_absent_records_are_not_containers() -> None:
+    absent = Resource("compose/p/web", Runtime.COMPOSE, "service", "web", "web", State.ABSENT)
+    grouped = group(ONE, (absent, container("gone"), container("web", one_off=True)))
+    assert [item.service for item in grouped.orphans] == ["gone"]
+    assert grouped.services[0].containers == ()
+    assert len(grouped.services[0].one_offs) == 1
+
+
+def test_the_json_has_exactly_the_documented_fields() -> None:
+    web = container("web", ports=(Port(80, "tcp", 8080, "127.0.0.1"),), exit_code=0, started_at=1.5)
+    found = to_json(ONE, group(ONE, (web, container("gone"))))
+    assert list(found) == ["schema", "at", "project", "services", "orphans"]
+    assert found["project"] == {"name": "p", "directory": "/p", "files": ["/p/compose.yaml"]}
+    (service,) = found["services"]  # type: ignore[misc]  # JSON
+    assert list(service) == ["name", "state", "replicas", "containers", "one_offs"]
+    (item,) = service["containers"]
+    text = DOCUMENT.read_text("utf-8")
+    assert [key for key in item if f"`{key}`" not in text] == []
+    assert item["exit_code"] is None, "it runs: what the engine says of an earlier run is no exit code"
+    assert item["started_at"] == "1970-01-01T00:00:01.500+00:00"
+    assert item["ports"] == [{"container": 80, "protocol": "tcp", "host": 8080, "host_ip": "127.0.0.1"}]
+    (orphan,) = found["orphans"]  # type: ignore[misc]  # JSON
+    assert orphan["service"] == "gone"
+
+
+def test_the_table() -> None:
+    many = project(Service("db"), Service("web"), Service("job"))
+    resources = (
+        container("web", health=Health.HEALTHY, started_at=40.0, ports=(Port(80, host=8080, host_ip="::"), Port(81))),
+        container("job", State.EXITED, exit_code=137, oom_killed=True, finished_at=90.0, restarts=2),
+        container("gone", one_off=True),
+    )
+    lines = to_table(group(many, resources), now=100.0)
+    assert [line.split() for line in lines] == [
+        ["SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE"],
+        ["db", "absent"],
+        ["web", "p-web-1", "running", "healthy", "0", "[::]:8080->80,", "81", "1m"],
+        ["job", "p-job-1", "exited", "2", "137", "(OOM)", "10s"],
+        ["gone", "(orphan)", "p-gone-1", "(one-off)", "running", "0"],
+    ]

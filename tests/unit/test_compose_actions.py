@@ -1,0 +1,147 @@
+"""Changes for the terminal: one at a time, told as records, canceled as by ctrl-c; Compose is played by a script."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fakedocker import fake_docker
+
+from devenv.backends.compose import ComposeOptions
+from devenv.control import actions
+from devenv.control.actions import ComposeControl
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
+from devenv.errors import Refused
+from devenv.model import Action, Change, Phase, Progress, Project, Service
+
+PROJECT = Project("p", "/p", (), (Service("web"),), volumes=("p_data",))
+STEP = """echo '{"id":"Container p-web-1","status":"Done","text":"Started"}' >&2"""
+
+
+class Terminal:
+    """Collects what a control tells, as the terminal does."""
+
+    def __init__(
+        self, folder: Path, script: str, project: Project | None = PROJECT, *, read_only: bool = False
+    ) -> None:
+        self.audit = AuditLog(folder / "audit.jsonl")
+        self.control = ComposeControl(
+            ComposeOptions(directory=str(folder)),
+            lambda: project,
+            Guard(self.audit, read_only=read_only, source="tui"),
+            fake_docker(folder, script),
+        )
+        self.records: list[Change] = []
+        self.woken = threading.Event()
+        self.control.start(self.woken.set)
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 10
+        while not condition():
+            assert time.monotonic() < deadline, self.records
+            self.woken.wait(0.5)
+            self.woken.clear()
+            self.records += self.control.drain()
+
+    def phases(self) -> list[Phase]:
+        return [record.phase for record in self.records if isinstance(record, Action)]
+
+    def last(self) -> Action:
+        return [record for record in self.records if isinstance(record, Action)][-1]
+
+
+def test_the_life_of_an_action(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}')
+    plan = terminal.control.plan("up", ("web",))
+    action = terminal.control.request(plan)
+    assert action.phase is Phase.REQUESTED
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert terminal.phases() == [Phase.REQUESTED, Phase.RUNNING, Phase.DONE]
+    assert Progress("Container p-web-1", "Started", "done") in terminal.records
+    assert (tmp_path / "said").read_text() == "compose --progress json up --detach web\n"
+    events = [json.loads(line)["event"] for line in terminal.audit.path.read_text().splitlines()]
+    assert events == ["allowed", "finished"]
+
+
+def test_down_with_volumes_is_to_be_confirmed_and_names_them(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said')
+    plan = terminal.control.plan("down", volumes=True)
+    assert (plan.needs_confirmation, plan.losses) == (True, ("p_data",))
+    terminal.control.request(plan)
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text().endswith("down --volumes\n")
+    assert terminal.last().detail == "there was nothing to do"
+
+
+def test_a_failure_is_told_with_hint_and_code(tmp_path: Path) -> None:
+    message = '{"error":true,"message":"external volume \\"v\\" not found"}'
+    terminal = Terminal(tmp_path, f"echo '{message}' >&2; exit 1")
+    terminal.control.request(terminal.control.plan("up"))
+    terminal.until(lambda: Phase.FAILED in terminal.phases())
+    assert terminal.last().detail == "The external volume v does not exist"
+    assert "docker volume create v" in terminal.last().hint
+    assert terminal.last().exit_code == 5
+
+
+def test_only_one_change_at_a_time_and_it_can_be_canceled(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f"{STEP}; exec sleep 60")
+    action = terminal.control.request(terminal.control.plan("build"))
+    names = {thread.name for thread in threading.enumerate()}
+    assert f"devenv-action-{action.id}-build" in names
+    with pytest.raises(Refused, match="build is still running"):
+        terminal.control.request(terminal.control.plan("restart"))
+    terminal.control.cancel(action.id + 1)
+    terminal.until(lambda: any(isinstance(record, Progress) for record in terminal.records))
+    assert Phase.FAILED not in terminal.phases()
+    terminal.control.cancel(action.id)
+    terminal.until(lambda: Phase.FAILED in terminal.phases())
+    assert terminal.last().exit_code == 130
+    terminal.control.cancel(action.id)
+    results = [json.loads(line).get("result") for line in terminal.audit.path.read_text().splitlines()]
+    assert results == [None, None, "interrupted"]
+
+
+def test_leaving_interrupts_what_runs(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f"{STEP}; exec sleep 60")
+    terminal.control.request(terminal.control.plan("up"))
+    terminal.until(lambda: any(isinstance(record, Progress) for record in terminal.records))
+    terminal.control.stop()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("devenv-action")]
+
+
+def test_read_only_refuses_in_the_plan_and_in_the_request(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "exit 1", read_only=True)
+    plan = terminal.control.plan("stop")
+    assert not plan.allowed
+    assert "read-only" in plan.reason
+    with pytest.raises(Refused):
+        terminal.control.request(plan)
+    assert terminal.control.drain() == []
+
+
+def test_before_the_project_is_known_nothing_is_changed(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "exit 1", project=None)
+    plan = terminal.control.plan("down")
+    assert (plan.allowed, plan.reason) == (False, "The project is not resolved yet")
+    with pytest.raises(Refused, match="not resolved yet"):
+        terminal.control.request(plan)
+
+
+def test_a_terminal_that_does_not_read_loses_progress_but_no_action(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "BUFFERED", 5)
+    terminal = Terminal(tmp_path, f"for i in $(seq 50); do {STEP}; done")
+    terminal.control.request(terminal.control.plan("up"))
+    deadline = time.monotonic() + 10
+    while any(thread.name.startswith("devenv-action") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    terminal.records = terminal.control.drain()
+    assert terminal.phases() == [Phase.REQUESTED, Phase.RUNNING, Phase.DONE]
+    assert len(terminal.records) <= 6

@@ -1,0 +1,95 @@
+"""Settings come from the right place, and a wrong one is told by file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devenv.config import WAIT_TIMEOUT, Config, load_config
+from devenv.errors import UsageError
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "devenv.toml"
+    file.write_text(text)
+    return file
+
+
+def test_defaults_without_a_file(tmp_path: Path) -> None:
+    assert load_config(tmp_path, {}) == Config(root=None, read_only=False, wait_timeout=WAIT_TIMEOUT)
+
+
+def test_the_file_is_found_upward_and_its_paths_are_its_own(tmp_path: Path) -> None:
+    write(tmp_path, 'wait_timeout = 7\n[compose]\nfiles = ["deploy/compose.yaml"]\nenv_files = [".env.dev"]\n')
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    config = load_config(deep, {})
+    assert config.root == tmp_path
+    assert config.wait_timeout == 7
+    assert config.compose.files == (tmp_path / "deploy/compose.yaml",)
+    assert config.compose.env_files == (tmp_path / ".env.dev",)
+
+
+def test_flags_beat_variables_beat_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "read_only = false\nwait_timeout = 7\n")
+    environ = {"DEVENV_READ_ONLY": "1", "DEVENV_WAIT_TIMEOUT": "8"}
+    assert load_config(tmp_path, {}).wait_timeout == 7
+    assert load_config(tmp_path, environ).wait_timeout == 8
+    assert load_config(tmp_path, environ).read_only is True
+    assert load_config(tmp_path, environ, read_only=False, wait_timeout=9) == Config(
+        root=tmp_path, read_only=False, wait_timeout=9
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("wait_timeuot = 1", "unknown key wait_timeuot"),
+        ("[compose]\nfile = 'x'", "unknown key compose.file"),
+        ("wait_timeout = 'soon'", "wait_timeout must be a number of seconds"),
+        ("wait_timeout = -1", "wait_timeout must be a number of seconds"),
+        ("wait_timeout = true", "wait_timeout must be a number of seconds"),
+        ("wait_timeout = inf", "wait_timeout must be a number of seconds"),
+        ("read_only = 1", "read_only must be true or false"),
+        ("compose = 1", "compose must be a table"),
+        ("[compose]\nfiles = 'x'", "compose.files must be a list of strings"),
+        ("[compose]\nfiles = [1]", "compose.files must be a list of strings"),
+        ("[compose]\nproject_name = 3", "compose.project_name must be a string"),
+        ("[compose", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_names_itself_and_the_key(tmp_path: Path, text: str, told: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path, {})
+    assert str(file) in caught.value.message
+    assert told in caught.value.message
+
+
+def test_a_typo_gets_the_near_match(tmp_path: Path) -> None:
+    write(tmp_path, "wait_timeuot = 1")
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path, {})
+    assert caught.value.hint == "Did you mean 'wait_timeout'?"
+
+
+@pytest.mark.parametrize(
+    "environ", [{"DEVENV_READ_ONLY": "maybe"}, {"DEVENV_WAIT_TIMEOUT": "soon"}, {"DEVENV_WAIT_TIMEOUT": "nan"}]
+)
+def test_a_wrong_variable_names_itself(tmp_path: Path, environ: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=next(iter(environ))):
+        load_config(tmp_path, environ)
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config(tmp_path, {}, file=Path("absent.toml"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config(tmp_path, {"DEVENV_CONFIG": "absent.toml"})
+
+
+def test_bytes_that_are_not_text_are_told(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_config(tmp_path, {})

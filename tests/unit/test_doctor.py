@@ -1,0 +1,144 @@
+"""Each check tells the healthy from the sick, with a fix; a broken check hides no other."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from devenv.backends.docker.about import EngineFacts
+from devenv.doctor import Context, Finding, Level, clock, disk, engine, memory, ports, project, run_checks, tools
+from devenv.errors import EngineUnreachable, ProjectError
+from devenv.model import Port, Project, Service
+
+FACTS = EngineFacts(
+    endpoint="unix:///var/run/docker.sock (context default)",
+    version="28.5.2",
+    system="Debian",
+    root="/",
+    memory=8 * 1024**3,
+    cpus=4,
+    local=True,
+    clock_skew=0.1,
+)
+
+
+def shop(*published: Port) -> Project:
+    return Project("shop", "/shop", ("/shop/compose.yaml",), (Service("web", ports=published),))
+
+
+def context(facts: EngineFacts = FACTS, here: Project | None = None, environ: dict[str, str] | None = None) -> Context:
+    return Context(lambda: here or shop(), environ or {}, lambda _: facts)
+
+
+def test_a_healthy_engine_passes() -> None:
+    checks = (engine.check, clock.check, memory.check, project.check)
+    assert [check(context()).level for check in checks] == [Level.OK] * len(checks)
+
+
+@pytest.mark.parametrize(
+    ("check", "sick", "level", "word"),
+    [
+        (engine.check, replace(FACTS, version="20.10.24"), Level.WARNING, "20.10.24"),
+        (clock.check, replace(FACTS, clock_skew=-90.0), Level.WARNING, "90 s behind"),
+        (clock.check, replace(FACTS, clock_skew=90.0), Level.WARNING, "90 s ahead of"),
+        (clock.check, replace(FACTS, clock_skew=None), Level.UNKNOWN, "time"),
+        (memory.check, replace(FACTS, memory=1024**3), Level.WARNING, "1.0 GiB"),
+        (disk.check, replace(FACTS, local=False), Level.UNKNOWN, "not on this machine"),
+        (disk.check, replace(FACTS, root="/no/such/folder"), Level.UNKNOWN, "not on this machine"),
+    ],
+)
+def test_a_sick_engine_is_told(check: Callable[[Context], Finding], sick: EngineFacts, level: Level, word: str) -> None:
+    found = check(context(sick))
+    assert found.level is level
+    assert word in found.message
+
+
+@pytest.mark.parametrize(("free", "level"), [(disk.FULL - 1, Level.FAILED), (disk.LOW - 1, Level.WARNING)])
+def test_a_full_disk_is_told(free: int, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        pass
+
+    usage = Usage()
+    usage.free = free  # type: ignore[attr-defined]  # the one field that is read
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    assert disk.check(context()).level is level
+
+
+def test_a_taken_port_names_who_has_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        found = ports.check(context(here=shop(Port(80, host=taken, host_ip="127.0.0.1"))))
+    assert found.level is Level.FAILED
+    assert f"{taken}/tcp of web: process" in found.message
+    assert found.fix
+
+
+def test_a_port_of_another_project_is_taken_and_of_this_one_is_not() -> None:
+    here = shop(Port(80, host=8080))
+    own = replace(FACTS, published={(8080, "tcp"): "shop"})
+    other = replace(FACTS, published={(8080, "tcp"): "rival"})
+    assert ports.check(context(own, here)).level is Level.OK
+    found = ports.check(context(other, here))
+    assert found.level is Level.FAILED
+    assert "rival" in found.message
+
+
+def test_a_free_port_is_fine() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    assert ports.check(context(here=shop(Port(80, host=free)))).level is Level.OK
+
+
+def test_an_engine_or_project_that_fails_is_a_finding_of_each_check_that_needs_it() -> None:
+    def no_engine(_: object) -> EngineFacts:
+        raise EngineUnreachable("nobody answers", "start it")
+
+    def no_project() -> Project:
+        raise ProjectError("no file", "name one")
+
+    findings = {finding.check: finding for finding in run_checks(Context(no_project, {"PATH": ""}, no_engine))}
+    assert findings["engine"] == Finding("engine", Level.FAILED, "nobody answers", "start it")
+    assert findings["project"] == Finding("project", Level.FAILED, "no file", "name one")
+    assert findings["docker-cli"].message == "docker is not installed"
+
+
+def test_a_check_that_breaks_hides_no_other() -> None:
+    def broken(_: Context) -> Finding:
+        raise ZeroDivisionError
+
+    findings = run_checks(context(), (("broken", broken), ("memory", memory.check)))
+    assert [finding.level for finding in findings] == [Level.UNKNOWN, Level.OK]
+
+
+def test_the_engine_is_asked_once() -> None:
+    asked: list[object] = []
+
+    def ask(environ: object) -> EngineFacts:
+        asked.append(environ)
+        return FACTS
+
+    here = Context(shop, {}, ask)
+    run_checks(here, (("engine", engine.check), ("memory", memory.check), ("clock", clock.check)))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("prints", "code", "level", "word"),
+    [
+        ("Docker version 28.5.2, build x", 0, Level.OK, "28.5.2"),
+        ("Docker version 19.3.1", 0, Level.FAILED, "too old: 19.3.1"),
+        ("no version at all", 0, Level.FAILED, "does not work"),
+        ("docker: 'x' is not a docker command", 1, Level.FAILED, "does not work"),
+    ],
+)
+def test_the_docker_program(tmp_path: Path, prints: str, code: int, level: Level, word: str) -> None:
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\necho "{prints}"\nexit {code}\n')
+    program.chmod(0o755)
+    found = tools.check_docker(context(environ={"PATH": str(tmp_path)}))
+    assert found.level is level
+    assert word in found.message

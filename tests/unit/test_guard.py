@@ -1,0 +1,131 @@
+"""The guard: policy, blast radius, and the audit log of everything that was asked for."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devenv.control import audit
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
+from devenv.control.protocol import CHANGING_VERBS
+from devenv.errors import Interrupted, Refused, ServiceFailed
+from devenv.model import Project, Service
+
+PROJECT = Project("shop", "/p", ("/p/compose.yaml",), (Service("web"),), volumes=("shop_data", "shop_cache"))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> AuditLog:
+    return AuditLog(tmp_path / "state" / "audit.jsonl")
+
+
+def records(log: AuditLog) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("verb", CHANGING_VERBS)
+def test_read_only_refuses_every_verb_and_writes_it_down(log: AuditLog, verb: str) -> None:
+    guard = Guard(log, read_only=True)
+    plan = guard.plan(verb, project=PROJECT)
+    assert not plan.allowed
+    with pytest.raises(Refused, match="read-only") as caught:
+        guard.begin(plan, PROJECT)
+    assert "DEVENV_READ_ONLY" in caught.value.hint
+    (record,) = records(log)
+    assert (record["event"], record["verb"], record["project"]) == ("refused", verb, "shop")
+
+
+def test_an_allowed_change_has_a_begin_and_an_end(log: AuditLog) -> None:
+    guard = Guard(log, source="tui")
+    ticket = guard.begin(guard.plan("restart", ("web",), project=PROJECT), PROJECT)
+    assert ticket.warning == ""
+    guard.finish(ticket)
+    begun, ended = records(log)
+    assert (begun["event"], begun["source"], begun["targets"]) == ("allowed", "tui", ["web"])
+    assert begun["at"].endswith("+00:00")
+    assert begun["user"]
+    assert (ended["event"], ended["result"], ended["exit_code"]) == ("finished", "done", 0)
+    assert ended["request"] == begun["request"]
+    assert ended["seconds"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "code"),
+    [
+        (ServiceFailed("web: boom"), "failed", 7),
+        (Interrupted("stopped"), "interrupted", 130),
+        (KeyboardInterrupt(), "interrupted", 130),
+        (RuntimeError("bug"), "failed", 1),
+    ],
+)
+def test_how_a_change_ended(log: AuditLog, error: BaseException, result: str, code: int) -> None:
+    guard = Guard(log)
+    guard.finish(guard.begin(guard.plan("up", project=PROJECT), PROJECT), error)
+    ended = records(log)[-1]
+    assert (ended["result"], ended["exit_code"]) == (result, code)
+    assert ended["error"]
+
+
+def test_only_down_is_to_be_confirmed(log: AuditLog) -> None:
+    guard = Guard(log)
+    asked = [verb for verb in CHANGING_VERBS if guard.plan(verb, project=PROJECT).needs_confirmation]
+    assert asked == ["down"]
+
+
+def test_the_blast_radius_names_what_is_lost(log: AuditLog) -> None:
+    guard = Guard(log)
+    plain = guard.plan("down", project=PROJECT)
+    assert plain.losses == ()
+    assert "project shop" in plain.sentences[0]
+    plan = guard.plan("down", project=PROJECT, volumes=True)
+    assert plan.losses == ("shop_data", "shop_cache")
+    assert "shop_data, shop_cache" in plan.sentences[-1]
+    told = guard.plan("down", ("web",), project=PROJECT, volumes=True, losses=("only_this",))
+    assert told.losses == ("only_this",)
+    assert "web" in told.sentences[0]
+    assert "anonymous" in guard.plan("down", project=PROJECT, volumes=True, losses=()).sentences[-1]
+
+
+def test_what_was_not_confirmed_is_written_down(log: AuditLog) -> None:
+    guard = Guard(log)
+    error = guard.refuse(guard.plan("down", project=PROJECT, volumes=True), "not confirmed", "hint", PROJECT)
+    assert (error.message, error.hint, error.exit_code) == ("not confirmed", "hint", 10)
+    (record,) = records(log)
+    assert (record["event"], record["reason"], record["volumes"]) == ("refused", "not confirmed", True)
+
+
+def test_an_unknown_verb_is_a_bug(log: AuditLog) -> None:
+    with pytest.raises(ValueError, match="no such verb"):
+        Guard(log).plan("explode")
+
+
+def test_the_log_belongs_to_the_user_alone(log: AuditLog) -> None:
+    assert log.write("x", text="\ud800 [/foo]\n") == ""
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+    assert len(log.path.read_bytes().splitlines()) == 1
+
+
+def test_a_log_that_cannot_be_written_warns_and_does_not_stop_the_change(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    guard = Guard(AuditLog(tmp_path / "file" / "audit.jsonl"))
+    ticket = guard.begin(guard.plan("up", project=PROJECT), PROJECT)
+    assert "cannot be written" in ticket.warning
+
+
+def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "ROTATE_AT", 200)
+    for number in range(10):
+        log.write("x", number=number)
+    assert log.path.stat().st_size < 400
+    kept = [*log.path.with_suffix(".jsonl.1").read_text().splitlines(), *log.path.read_text().splitlines()]
+    assert json.loads(kept[-1])["number"] == 9
+
+
+def test_the_log_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert audit.default_path() == tmp_path / "devenv" / "audit.jsonl"

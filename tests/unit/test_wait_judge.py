@@ -1,0 +1,272 @@
+"""The rules of `up --wait`, one a test; time and events are given by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from devenv.control.judge import CRASH_EXITS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
+from devenv.control.verdict import Outcome, ServiceVerdict
+from devenv.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
+
+
+def project(*services: Service) -> Project:
+    return Project("p", "/p", ("/p/compose.yaml",), services)
+
+
+def container(service: str, state: State = State.RUNNING, number: int = 1, **changes: object) -> Resource:
+    key = f"docker/{service}{number}"
+    made = Resource(key, Runtime.COMPOSE, "container", f"p-{service}-{number}", service, state)
+    made = replace(made, number=number, container_id=f"{service}{number}", started_at=1000.0)
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name real fields
+
+
+class Scene:
+    """A judge with a clock that the test moves."""
+
+    def __init__(self, *services: Service, before: tuple[Resource, ...] = ()) -> None:
+        self.now = 0.0
+        self.judge = Judge(project(*services), 0.0)
+        self.judge.see(before, 0.0)
+        self.containers = {item.key: item for item in before}
+
+    def see(self, *containers: Resource, after: float = 0.0) -> None:
+        self.now += after
+        self.containers |= {item.key: item for item in containers}
+        self.judge.see(self.containers.values(), self.now)
+
+    def happen(self, key: str, *actions: str) -> None:
+        for action in actions:
+            self.judge.observe(Happening(key, self.now, action, action), self.now)
+
+    def start(self, service: str, **changes: object) -> None:
+        item = container(service, **changes)  # type: ignore[arg-type]  # the tests name real fields
+        item = replace(item, started_at=1000.0 + self.now)
+        self.happen(item.key, "start")
+        self.see(item)
+
+    def crash(self, service: str, code: int, state: State = State.RESTARTING) -> None:
+        item = container(service, state, exit_code=code)
+        self.happen(item.key, "die")
+        self.see(replace(item, started_at=1000.0 + self.now))
+
+    def verdict(self, service: str, after: float = 0.0) -> ServiceVerdict:
+        self.now += after
+        return next(item for item in self.judge.verdicts(self.now) if item.service == service)
+
+
+def test_nothing_exists_yet() -> None:
+    verdict = Scene(Service("a")).verdict("a")
+    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "not created yet")
+
+
+def test_healthy_is_ready_at_once_and_says_when() -> None:
+    scene = Scene(Service("a", has_healthcheck=True))
+    scene.start("a", health=Health.STARTING)
+    assert scene.verdict("a", after=3).outcome is Outcome.WAITING
+    scene.see(container("a", health=Health.HEALTHY, started_at=1000.0))
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.after) == (Outcome.READY, 3.0)
+    assert scene.verdict("a", after=5).after == 3.0
+
+
+def test_without_health_check_it_must_stay_for_the_settled_period() -> None:
+    scene = Scene(Service("a"))
+    scene.start("a")
+    assert scene.verdict("a", after=SETTLE - 0.1).outcome is Outcome.WAITING
+    assert scene.judge.next_change(scene.now) == pytest.approx(0.1)
+    assert scene.verdict("a", after=0.1).outcome is Outcome.READY
+
+
+def test_one_that_ended_before_must_stay_longer() -> None:
+    scene = Scene(Service("a", restart="always"))
+    scene.start("a")
+    scene.crash("a", 1)
+    scene.start("a")
+    assert scene.verdict("a", after=SETTLE + 1).outcome is Outcome.WAITING
+    assert scene.verdict("a", after=RECOVERED - SETTLE - 1).outcome is Outcome.READY
+
+
+def test_a_health_check_of_the_image_counts_too() -> None:
+    scene = Scene(Service("a", has_healthcheck=False))
+    scene.start("a", health=Health.STARTING)
+    assert scene.verdict("a", after=SETTLE * 3).outcome is Outcome.WAITING
+
+
+@pytest.mark.parametrize("restart", ["no", "on-failure", "on-failure:3"])
+def test_a_one_shot_that_ended_well_is_completed(restart: str) -> None:
+    scene = Scene(Service("a", restart=restart))
+    scene.start("a")
+    scene.crash("a", 0, State.EXITED)
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.COMPLETED, 0)
+
+
+def test_a_one_shot_that_ended_badly_failed_with_its_code() -> None:
+    scene = Scene(Service("a"))
+    scene.start("a")
+    scene.crash("a", 3, State.EXITED)
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAILED, 3)
+    assert "exited with code 3" in verdict.reason
+
+
+def test_what_was_there_before_is_no_verdict_until_compose_has_acted() -> None:
+    before = (container("a", State.EXITED, exit_code=3), container("b", health=Health.UNHEALTHY), container("c"))
+    scene = Scene(Service("a"), Service("b", has_healthcheck=True), Service("c"), before=before)
+    for service in "abc":
+        assert scene.verdict(service, after=SETTLE).outcome is Outcome.WAITING
+    assert "Compose has not dealt with it yet" in scene.verdict("a").reason
+    scene.judge.compose_ended()
+    assert [scene.verdict(service).outcome for service in "abc"] == [Outcome.FAILED, Outcome.FAILED, Outcome.READY]
+
+
+def test_an_old_crash_loop_goes_on_while_its_better_successor_is_built() -> None:
+    scene = Scene(Service("a", restart="always"), before=(container("a"),))
+    loop(scene, "a", CRASH_EXITS + 1)
+    assert scene.verdict("a").outcome is Outcome.WAITING
+    scene.judge.compose_did(Progress("Container p-a-1", "Recreate"))
+    assert scene.verdict("a").outcome is Outcome.WAITING
+    scene.containers.clear()
+    scene.start("a", number=2)
+    assert scene.verdict("a", after=SETTLE).outcome is Outcome.READY
+
+
+def test_unhealthy_fails_at_once() -> None:
+    scene = Scene(Service("a", has_healthcheck=True))
+    scene.start("a", health=Health.UNHEALTHY)
+    verdict = scene.verdict("a")
+    assert verdict.outcome is Outcome.FAILED
+    assert "unhealthy" in verdict.reason
+
+
+def test_a_container_that_compose_replaces_has_not_failed() -> None:
+    scene = Scene(Service("a"), before=(container("a"),))
+    scene.happen("docker/a1", "kill", "die", "stop")
+    scene.see(container("a", State.EXITED, exit_code=143))
+    assert scene.verdict("a").outcome is Outcome.WAITING
+
+
+def test_a_container_that_somebody_stops_has_failed_without_a_crash() -> None:
+    scene = Scene(Service("a"))
+    scene.start("a")
+    scene.happen("docker/a1", "kill", "die", "stop")
+    scene.see(container("a", State.EXITED, exit_code=143))
+    assert scene.verdict("a").outcome is Outcome.WAITING, "Compose is still busy and may be the one"
+    scene.judge.compose_ended()
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 0)
+    assert "stopped from outside" in verdict.reason
+
+
+def loop(scene: Scene, service: str, times: int, code: int = 3) -> None:
+    for _ in range(times):
+        scene.now += 0.5
+        scene.start(service)
+        scene.crash(service, code)
+
+
+@pytest.mark.parametrize(("restart", "code"), [("always", 3), ("unless-stopped", 0), ("on-failure", 1)])
+def test_a_crash_loop_alone_fails_after_few_exits(restart: str, code: int) -> None:
+    scene = Scene(Service("a", restart=restart))
+    loop(scene, "a", CRASH_EXITS - 1, code)
+    assert scene.verdict("a").outcome is Outcome.WAITING
+    loop(scene, "a", 1, code)
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.exits, verdict.exit_code) == (Outcome.FAILED, CRASH_EXITS, code)
+    assert "again and again" in verdict.reason
+
+
+def test_a_loop_from_before_is_known_by_the_engines_count() -> None:
+    scene = Scene(Service("a", restart="always"), before=(container("a", State.RESTARTING, exit_code=3, restarts=12),))
+    assert scene.verdict("a").outcome is Outcome.WAITING, "Compose may be about to replace it"
+    scene.judge.compose_did(Progress("Container p-a-1", "Running", "done"))
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 12)
+
+
+def test_a_loop_may_wait_for_another_service_and_recover() -> None:
+    scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
+    scene.start("db", health=Health.STARTING)
+    loop(scene, "app", CRASH_EXITS + 2)
+    assert scene.verdict("app").outcome is Outcome.WAITING
+    scene.see(container("db", health=Health.HEALTHY))
+    assert scene.verdict("app", after=0.1).outcome is Outcome.WAITING, "its present run began before db was there"
+    scene.start("app")
+    assert scene.verdict("app", after=RECOVERED).outcome is Outcome.READY
+
+
+def test_a_loop_that_goes_on_after_the_others_are_there_fails() -> None:
+    scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
+    scene.start("db", health=Health.STARTING)
+    loop(scene, "app", CRASH_EXITS)
+    scene.see(container("db", health=Health.HEALTHY))
+    scene.verdict("app", after=0.1)
+    loop(scene, "app", 1)
+    assert scene.verdict("app").outcome is Outcome.FAILED
+
+
+def test_patience_with_a_loop_ends() -> None:
+    scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
+    scene.start("db", health=Health.STARTING)
+    loop(scene, "app", PATIENT_EXITS)
+    assert scene.verdict("app").outcome is Outcome.FAILED
+
+
+def test_who_waits_for_the_loop_is_no_reason_for_patience() -> None:
+    web = Service("web", depends_on=(("mid", "service_started"),))
+    mid = Service("mid", depends_on=(("app", "service_healthy"),))
+    scene = Scene(Service("app", restart="always", has_healthcheck=True), mid, web)
+    scene.see(container("web", State.CREATED), container("mid", State.CREATED))
+    scene.verdict("app")
+    loop(scene, "app", CRASH_EXITS)
+    assert scene.verdict("app").outcome is Outcome.FAILED
+    assert scene.judge.blocked_by("mid", scene.judge.verdicts(scene.now)) == "app to be healthy"
+
+
+def test_all_replicas_are_needed() -> None:
+    scene = Scene(Service("a", replicas=3))
+    for number in (1, 2):
+        scene.start("a", number=number)
+    verdict = scene.verdict("a", after=SETTLE)
+    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "2 of 3 replicas are ready; not created yet")
+    scene.start("a", number=3)
+    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.verdict("a", after=SETTLE).outcome is Outcome.READY
+
+
+def test_one_failing_replica_fails_the_service() -> None:
+    scene = Scene(Service("a", replicas=2))
+    scene.start("a", number=1)
+    scene.happen("docker/a2", "start", "die")
+    scene.see(container("a", State.EXITED, number=2, exit_code=9))
+    verdict = scene.verdict("a", after=SETTLE)
+    assert (verdict.outcome, verdict.container_id, verdict.exit_code) == (Outcome.FAILED, "a2", 9)
+
+
+def test_scaled_to_zero_is_ready() -> None:
+    assert Scene(Service("a", replicas=0)).verdict("a").outcome is Outcome.READY
+
+
+def test_out_of_memory_is_said_even_when_the_engine_forgot() -> None:
+    scene = Scene(Service("a"))
+    scene.start("a")
+    scene.happen("docker/a1", "oom")
+    scene.crash("a", 137, State.EXITED)
+    assert "OOM" in scene.verdict("a").reason
+
+
+def test_a_container_of_compose_run_is_not_the_service() -> None:
+    scene = Scene(Service("a"))
+    scene.see(container("a", one_off=True))
+    assert scene.verdict("a", after=SETTLE).reason == "not created yet"
+
+
+def test_paused_and_dead_do_not_heal() -> None:
+    scene = Scene(Service("a"), Service("b"), Service("c"))
+    broken = container("c", State.CREATED, error="no such file")
+    scene.see(container("a", State.PAUSED), container("b", State.DEAD), broken)
+    scene.judge.compose_ended()
+    assert {verdict.outcome for verdict in scene.judge.verdicts(1.0)} == {Outcome.FAILED}
+    assert "no such file" in scene.verdict("c").reason
