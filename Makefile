@@ -61,7 +61,7 @@ docker-down: venv ## Stop the stack and remove its containers; the data stays
 	@$(DEVENV) down $(ARGS)
 
 docker-logs: venv ## Print and follow the logs (ARGS=backend: of one service)
-	@$(DEVENV) logs $(ARGS)
+	@$(DEVENV) logs -f $(ARGS)
 
 docker-build: setup ## Build the images
 	@$(DEVENV) build $(ARGS)

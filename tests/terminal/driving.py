@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from devenv.model import Resource
@@ -30,8 +31,9 @@ class Driver:
 
     def lines(self) -> list[str]:
         """What is on screen now, one text a line."""
-        screen = self.app.screen
-        strips = screen._compositor.render_strips()
+        # As the app itself draws: with the screens below, which show through a dialog.
+        visible_screen_stack.set(list(self.app._background_screens))
+        strips = self.app.screen._compositor.render_strips()
         return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
 
     def text(self) -> str:

@@ -166,3 +166,18 @@ async def test_a_flood_is_drained_seldom_and_a_first_line_at_once(opened: Openin
         took = terminal.app.feed._last - loop_time
         assert terminal.app.feed.drains - before <= took * 15 + 2
         assert len(terminal.main.log_pane.view.buffer.lines) == 3000
+
+
+async def test_wrapped_lines_lose_no_character_when_the_scroll_bar_appears(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        words = " ".join(f"word{number}" for number in range(40))
+        terminal.backend.emit(log("docker/api-1", words))
+        await terminal.settle()
+        terminal.backend.emit(*(log("docker/api-1", words) for _ in range(20)), log("docker/api-1", "the end"))
+        await terminal.sees("the end")
+        view = terminal.main.log_pane.view
+        assert view.show_vertical_scrollbar
+        rows = [view.render_line(y).text for y in range(view.size.height)]
+        assert words in "".join(row[2:] for row in rows)
