@@ -26,12 +26,20 @@ def test_readiness_waits_longer_than_the_service_does(rendered: Rendering) -> No
         assert container(deployment["spec"])["readinessProbe"]["timeoutSeconds"] > 2
 
 
-def test_grace_period_holds_the_sleep_and_the_shutdown(rendered: Rendering) -> None:
+def test_grace_period_holds_the_sleep_the_drain_and_the_shutdown(rendered: Rendering) -> None:
     for deployment in rendered.all("Deployment"):
         sleep = container(deployment["spec"])["lifecycle"]["preStop"]["sleep"]["seconds"]
-        shutdown = int(rendered.config(deployment)["SHUTDOWN_TIMEOUT"])
+        config = rendered.config(deployment)
+        drain, shutdown = int(config.get("DRAIN_TIMEOUT", 0)), int(config["SHUTDOWN_TIMEOUT"])
         assert sleep >= 5
-        assert sleep + shutdown + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        assert sleep + drain + shutdown + 5 <= deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_a_backend_that_rolls_drains_longer_than_idle_connections_live(rendered: Rendering) -> None:
+    """The frontend keeps an idle connection to the backend for 4 s; a backend that is alone is recreated at once."""
+    backend = rendered.one("Deployment", "backend")
+    drain = int(rendered.config(backend).get("DRAIN_TIMEOUT", 0))
+    assert drain > 4 if backend["spec"]["strategy"]["type"] == "RollingUpdate" else drain == 0
 
 
 def test_a_drain_may_always_take_one(rendered: Rendering) -> None:

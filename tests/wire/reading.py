@@ -11,7 +11,7 @@ from devenv.errors import DevenvError
 from devenv.model import Change, Connection, Happening, LogLine, LogsDropped, Project, Resource, Sample, Seen, Service
 from devenv.state import Store
 
-LIMIT = 10.0  # seconds
+LIMIT = 30.0  # seconds; a deadline for busy machines, not a budget
 
 
 class Reader:
