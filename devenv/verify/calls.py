@@ -138,8 +138,9 @@ class Reload:
         self.file.write_text(self._original + self.settings.broken, "utf-8")
 
     def restore(self) -> None:
-        """Put the source back as it was."""
-        self.file.write_text(self._original, "utf-8")
+        """Put the source back as it was; a file that is as it was is not touched, which would be a change too."""
+        if self.file.read_text("utf-8") != self._original:
+            self.file.write_text(self._original, "utf-8")
 
 
 def _fits(call: CallSettings, answer: httpx.Response) -> bool:

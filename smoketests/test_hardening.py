@@ -1,0 +1,99 @@
+"""What the containers may do, as they run and not as it is written."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+
+import pytest
+
+from devenv.manifests.credentials import judge, masked
+from devenv.secrets.images import scan_image
+from devenv.text import mask_secrets
+
+pytestmark = pytest.mark.behaviour("hardening")
+
+SERVICES = ("backend", "frontend")
+EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
+
+
+@EACH_SERVICE
+def test_ports_on_loopback_only(engine, service: str) -> None:
+    """Nobody on the network reaches a developer's stack."""
+    published = [port for port in engine.container(service).ports if port.host]
+    assert published, f"{service} publishes no port"
+    assert [port for port in published if not ipaddress.ip_address(port.host_ip).is_loopback] == []
+
+
+@EACH_SERVICE
+def test_processes_have_no_privileges(engine, service: str) -> None:
+    """No process is root's, has a capability or can get one."""
+    text = engine.exec(service, "sh", "-c", "cat /proc/[0-9]*/status")
+    processes = [dict(re.findall(r"^(\w+):\s+(.*)$", item, re.M)) for item in re.split(r"(?=^Name:)", text, flags=re.M)]
+    processes = [item for item in processes if item]
+    assert len(processes) >= 2, "the service and this look at it"
+    for process in processes:
+        assert "0" not in process["Uid"].split(), f"{process['Name']} runs as root"
+        assert "0" not in process["Gid"].split(), f"{process['Name']} runs in root's group"
+        held = {name: process[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+        assert {name: value for name, value in held.items() if int(value, 16)} == {}, process["Name"]
+        assert process["NoNewPrivs"] == "1", process["Name"]
+
+
+@EACH_SERVICE
+def test_root_file_system_is_read_only(engine, service: str) -> None:
+    """Not even root can change a program."""
+    mounts = [line.split() for line in engine.exec(service, "cat", "/proc/mounts").splitlines()]
+    root = next(fields for fields in mounts if fields[1] == "/")
+    assert "ro" in root[3].split(",")
+    for path in ("/probe", "/app/probe", "/opt/venv/probe"):
+        assert "Read-only file system" in engine.exec(service, "touch", path, user="0", check=False)
+    writable = {fields[1] for fields in mounts if "rw" in fields[3].split(",")}
+    kept = {path for path in writable if not path.startswith(("/proc", "/sys", "/dev"))}
+    assert kept <= {"/data", "/tmp", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
+
+
+@EACH_SERVICE
+def test_limits_are_in_force(engine, service: str) -> None:
+    """Memory, processors and processes are limited, by what the kernel says inside."""
+    limits = engine.inspect(service)["HostConfig"]
+    assert 0 < limits["Memory"] <= 512 * 2**20
+    assert 0 < limits["NanoCpus"] <= 2e9
+    assert 0 < limits["PidsLimit"] <= 256
+    assert int(limit_inside(engine, service, "memory.max", "memory/memory.limit_in_bytes")) == limits["Memory"]
+    assert int(limit_inside(engine, service, "pids.max", "pids/pids.max")) == limits["PidsLimit"]
+    version1 = "cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"
+    quota, period = map(int, limit_inside(engine, service, "cpu.max", *version1.split()).split())
+    assert quota / period == limits["NanoCpus"] / 1e9
+
+
+def limit_inside(engine, service: str, version2: str, *version1: str) -> str:
+    """What the container's own control group says, whichever version the kernel has."""
+    old = " ".join(f"/sys/fs/cgroup/{name}" for name in version1)
+    script = f"if [ -e /sys/fs/cgroup/{version2} ]; then cat /sys/fs/cgroup/{version2}; else cat {old}; fi"
+    return engine.exec(service, "sh", "-c", script).strip()
+
+
+@EACH_SERVICE
+def test_no_secret_in_inspect(engine, service: str) -> None:
+    """Whoever may ask the engine learns no secret from a container's configuration."""
+    config = engine.inspect(service)["Config"]
+    pairs = [entry.partition("=")[::2] for entry in config["Env"]] + list(config["Labels"].items())
+    assert {name: masked(value) for name, value in pairs if judge(name, value)} == {}
+    command = json.dumps([config["Cmd"], config["Entrypoint"], config["Healthcheck"]])
+    assert mask_secrets(command) == command
+
+
+@EACH_SERVICE
+def test_no_secret_in_image(engine, service: str) -> None:
+    """Nor from its image: environment, labels, history and the files of every layer."""
+    assert [f"{leak.name} {leak.what} in {leak.file}" for leak in scan_image(engine.image(service)["Id"])] == []
+
+
+@EACH_SERVICE
+def test_no_secret_in_logs(engine, service: str) -> None:
+    """Nor from what it printed since it was created."""
+    lines = engine.logs(service).splitlines()
+    assert lines, f"{service} printed nothing at all"
+    assert [mask_secrets(line) for line in lines if mask_secrets(line) != line] == []
