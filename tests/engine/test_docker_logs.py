@@ -30,7 +30,7 @@ def test_the_log_is_whole_over_restarts_and_ends_with_the_container(project: Fac
     reader.backend.follow_logs([reader.named(name).key])
     reader.until(lambda: reader.has(name, state=State.RUNNING, restarts=2), limit=30)
     reader.until(lambda: reader.texts("stdout") == [f"line {n}" for n in (1, 2, 3, 4, 5)] * 3)
-    assert reader.texts("stderr") == ["problem"] * 3
+    reader.until(lambda: reader.texts("stderr") == ["problem"] * 3)
     made.docker("restart", name)
     reader.until(lambda: len(reader.texts("stdout")) == 20)
     made.compose("down")
