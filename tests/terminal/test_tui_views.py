@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 import pytest
@@ -159,3 +160,13 @@ async def test_an_empty_project(opened: Opening) -> None:
         await terminal.press("r", "S", "enter", "down", "end")
         assert terminal.control.plans == []
         await terminal.live(container("web"))
+
+
+async def test_the_collector_that_rests_until_the_first_paint_works_again_afterwards(opened: Opening) -> None:
+    gc.disable()
+    try:
+        async with opened() as terminal:
+            await terminal.until(gc.isenabled)
+    finally:
+        gc.unfreeze()
+        gc.enable()
