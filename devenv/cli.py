@@ -16,6 +16,10 @@ from types import FrameType
 
 from devenv import __version__
 from devenv.commands.check_options import add_check_commands
+from devenv.commands.deploy_options import add_deploy_command
+from devenv.commands.kube_options import add_kube_commands
+from devenv.commands.load_options import add_load_command
+from devenv.commands.minikube_options import add_minikube_commands
 from devenv.commands.options import add_project_options, merge_options
 from devenv.commands.verify_options import add_verify_commands
 from devenv.errors import EXIT_INTERRUPTED, DevenvError
@@ -28,7 +32,8 @@ exit codes:
   3 no engine        4 no permission       5 no or invalid project
   6 port taken       7 service failed      8 timed out
   9 tool missing    10 refused            11 findings
- 12 inconclusive   130 interrupted"""
+ 12 inconclusive    13 no cluster        14 rolled back (deploy)
+130 interrupted"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -85,6 +90,10 @@ def build_parser() -> argparse.ArgumentParser:
     _command(commands, "tui", "open the terminal interface")
     add_check_commands(commands)
     add_verify_commands(commands)
+    add_load_command(commands)
+    add_deploy_command(commands)
+    add_kube_commands(commands)
+    add_minikube_commands(commands)
     completion = _command(commands, "completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser

@@ -14,7 +14,11 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
 
     [manifests]                  # what `devenv manifests` and `devenv secrets` check: devenv/manifest_config.py
 
+    [kubernetes]                 # which cluster, and what may be changed there: devenv/kube_config.py
+
     [verify]                     # what smoke tests ask of the project: devenv/verify_config.py
+
+    [load]                       # what load tests ask of the project: devenv/loadtest_config.py
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from devenv.errors import UsageError
+from devenv.kube_config import KubeSettings, read_kube
+from devenv.loadtest_config import LoadSettings, read_load
 from devenv.manifest_config import ManifestSettings, read_manifests
 from devenv.toml_table import Table
 from devenv.verify_config import VerifySettings, read_verify
@@ -54,6 +60,8 @@ class Config:
     compose: ComposeSettings = field(default_factory=ComposeSettings)
     manifests: ManifestSettings = field(default_factory=ManifestSettings)
     verify: VerifySettings = field(default_factory=VerifySettings)
+    kubernetes: KubeSettings = field(default_factory=KubeSettings)
+    load: LoadSettings = field(default_factory=LoadSettings)
 
 
 def find_file(start: Path) -> Path | None:
@@ -71,6 +79,8 @@ def load_config(
     file: Path | None = None,
     read_only: bool | None = None,
     wait_timeout: float | None = None,
+    context: str = "",
+    namespace: str = "",
 ) -> Config:
     """Read the settings that hold in the folder `start`; the keyword arguments are the command line's flags.
 
@@ -84,7 +94,12 @@ def load_config(
         read_only = _boolean(environ, "DEVENV_READ_ONLY", config.read_only)
     if wait_timeout is None:
         wait_timeout = _seconds(environ, "DEVENV_WAIT_TIMEOUT", config.wait_timeout)
-    return replace(config, read_only=read_only, wait_timeout=wait_timeout)
+    kubernetes = replace(
+        config.kubernetes,
+        context=context or environ.get("DEVENV_CONTEXT") or config.kubernetes.context,
+        namespace=namespace or environ.get("DEVENV_NAMESPACE") or config.kubernetes.namespace,
+    )
+    return replace(config, read_only=read_only, wait_timeout=wait_timeout, kubernetes=kubernetes)
 
 
 def _read(path: Path) -> Config:
@@ -111,6 +126,8 @@ def _read(path: Path) -> Config:
         compose=compose,
         manifests=read_manifests(top.table("manifests"), path.parent),
         verify=read_verify(top.table("verify"), path.parent),
+        kubernetes=read_kube(top.table("kubernetes")),
+        load=read_load(top.table("load")),
     )
     table.finish()
     top.finish()

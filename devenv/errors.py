@@ -11,9 +11,15 @@ DevenvError                    1  something devenv was asked to do failed
 ├── ToolMissing                9  docker, Compose or another program is not installed or too old
 ├── Refused                   10  the guard did not allow the change, or the user did not confirm it
 ├── FindingsFound             11  a check of files found something that has to be corrected or excused
-└── Inconclusive              12  nothing was found, but a part could not be checked
+├── Inconclusive              12  nothing was found, but a part could not be checked
+└── KubeError                  1  a cluster refused or failed (devenv/backends/kube/errors.py)
+    ├── Unreachable           13  no API server answers at the kubeconfig's address
+    ├── Unauthorized           4  the cluster does not accept the kubeconfig's credentials
+    ├── Forbidden              4  the cluster's RBAC rules do not allow it
+    └── BadKubeconfig          2  the kubeconfig is missing, broken, or has no such context
 
-A program ended with ctrl-c exits with 130, as shells expect.
+`devenv deploy` exits with 14 when it failed and went back to what served before (EXIT_ROLLED_BACK), with 7 when it
+failed and did not. A program ended with ctrl-c exits with 130, as shells expect.
 """
 
 from __future__ import annotations
@@ -21,6 +27,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 EXIT_OK = 0
+EXIT_NO_PERMISSION = 4
+EXIT_NO_CLUSTER = 13
+EXIT_ROLLED_BACK = 14  # a deployment failed, and what ran before serves again
 EXIT_INTERRUPTED = 130
 
 
@@ -53,7 +62,7 @@ class EngineUnreachable(DevenvError):
 class EngineForbidden(EngineUnreachable):
     """The engine's socket is there, but this user may not open it."""
 
-    exit_code = 4
+    exit_code = EXIT_NO_PERMISSION
     title = "permission denied"
 
 

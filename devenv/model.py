@@ -101,6 +101,13 @@ class Resource:
     number: int = 1  # replica number within the service
     container_id: str = ""  # the runtime's full id; "" while nothing exists
     pid: int | None = None  # on the host (or in the engine's virtual machine), while running
+    # Only in Kubernetes; what a kind has beyond these stands in `facts`.
+    context: str = ""
+    namespace: str = ""  # "" for a kind without
+    owner: str = ""  # key of the controlling owner
+    why: str = ""  # what its state and health come from, in words; "" where there is nothing to say
+    ready: tuple[int, int] | None = None  # ready and wanted: containers of a pod, pods of a workload
+    facts: tuple[tuple[str, str], ...] = ()  # what its kind has to show: node, IP, hosts, capacity ..., by column name
 
 
 class ConnectionState(StrEnum):
@@ -109,7 +116,7 @@ class ConnectionState(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"
     STALE = "stale"  # connection lost a moment ago; data are shown with their age
-    RETRYING = "retrying"  # waiting `retry_in` seconds before the next try
+    RETRYING = "retrying"  # the next try is `retry_in` seconds after `since`, or (None) under way
     FAILED = "failed"  # will not heal by itself soon; the hint says what to do. It is still retried.
 
 
@@ -137,6 +144,7 @@ class Sample:
     cpu: float | None  # None for the first sample: a rate needs two
     memory: int | None  # working set, without reclaimable page cache, as `docker stats` shows
     memory_limit: int | None
+    window: float | None = None  # seconds that `cpu` is a mean over, where the runtime says so (metrics.k8s.io)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +179,10 @@ class LogsDropped:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All resources of one backend at one moment: what is not in it is gone."""
+    """All resources of one source at one moment: what is not in it is gone.
+
+    A backend that reads several lists names each: "kubernetes/minikube#pods".
+    """
 
     backend: str
     resources: tuple[Resource, ...]
@@ -191,6 +202,32 @@ class Gone:
 
     backend: str
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingMetric:
+    """One metric that an autoscaler follows: what it is now (None: unknown) and what it shall be, in `unit`."""
+
+    name: str  # "cpu", "memory", or the metric's name
+    unit: str  # "%" of the request, or the quantity's unit
+    current: float | None
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """An autoscaler's state at a time. `conditions` are (type, status, reason, message), as the controller says."""
+
+    key: str  # of the autoscaler's resource
+    at: float
+    target: str  # "Deployment/frontend"
+    minimum: int
+    maximum: int
+    current: int
+    desired: int
+    metrics: tuple[ScalingMetric, ...] = ()
+    conditions: tuple[tuple[str, str, str, str], ...] = ()
+    last_scaled_at: float | None = None
 
 
 class Phase(StrEnum):
@@ -258,4 +295,4 @@ class Project:
     volumes: tuple[str, ...] = field(default=())  # full names on the engine, external ones excluded
 
 
-Change = Snapshot | Seen | Gone | Connection | Sample | Happening | LogLine | LogsDropped | Action | Progress
+Change = Snapshot | Seen | Gone | Connection | Sample | Scaling | Happening | LogLine | LogsDropped | Action | Progress

@@ -10,7 +10,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from devenv.model import Action, Change, Connection, Gone, Happening, Phase, Progress, Resource, Sample, Seen, Snapshot
+from devenv.model import (
+    Action,
+    Change,
+    Connection,
+    Gone,
+    Happening,
+    Phase,
+    Progress,
+    Resource,
+    Sample,
+    Scaling,
+    Seen,
+    Snapshot,
+)
 
 HAPPENINGS_KEPT = 100  # per resource
 STRANGERS_KEPT = 64  # keys that have happenings but no resource
@@ -28,11 +41,17 @@ class Delta:
     samples: tuple[Sample, ...] = ()
     actions: tuple[Action, ...] = ()
     happenings: tuple[Happening, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not (self.updated or self.removed or self.connections or self.samples or self.actions or self.happenings)
+        return not any(
+            (
+                *(self.updated, self.removed, self.connections, self.samples),
+                *(self.actions, self.happenings, self.scalings),
+            )
+        )
 
 
 class Store:
@@ -44,6 +63,7 @@ class Store:
         self._owner: dict[str, str] = {}
         self._connections: dict[str, Connection] = {}
         self._samples: dict[str, Sample] = {}
+        self._scalings: dict[str, Scaling] = {}
         self._actions: dict[int, Action] = {}
         self._progress: dict[str, Progress] = {}
         self._happenings: dict[str, deque[tuple[int, Happening]]] = {}
@@ -77,6 +97,10 @@ class Store:
         """The newest resource use of that resource."""
         return self._samples.get(key)
 
+    def scaling(self, key: str) -> Scaling | None:
+        """The newest state of that autoscaler."""
+        return self._scalings.get(key)
+
     def happenings(self, key: str) -> tuple[Happening, ...]:
         """What happened to that resource, oldest first, at most HAPPENINGS_KEPT."""
         return tuple(happening for _, happening in self._happenings.get(key, ()))
@@ -105,6 +129,10 @@ class Store:
                     if change.key in self._resources and self._samples.get(change.key) != change:
                         self._samples[change.key] = change
                         self._touch("sample", change.key)
+                case Scaling():
+                    if change.key in self._resources and self._scalings.get(change.key) != change:
+                        self._scalings[change.key] = change
+                        self._touch("scaling", change.key)
                 case Happening():
                     self._happen(change)
                 case Action():
@@ -131,6 +159,7 @@ class Store:
             removed=tuple(key for key in resource_keys if key not in self._resources),
             connections=tuple(self._connections[str(key)] for key in found.get("connection", ())),
             samples=tuple(self._samples[str(key)] for key in found.get("sample", ()) if str(key) in self._samples),
+            scalings=tuple(self._scalings[str(key)] for key in found.get("scaling", ()) if str(key) in self._scalings),
             actions=tuple(self._actions[int(key)] for key in found.get("action", ())),
             happenings=tuple(
                 happening
@@ -171,6 +200,7 @@ class Store:
             return
         del self._owner[key]
         self._samples.pop(key, None)
+        self._scalings.pop(key, None)
         self._happenings.pop(key, None)
         self._touch("resource", key)
 

@@ -23,6 +23,14 @@ path = "/version"
 prepare = {endpoint = "api", method = "POST", path = "/lists", body = '{"name": "{nonce}"}', keep = "id"}
 write = {endpoint = "api", method = "POST", path = "/lists/{kept}", body = '{"text": "{nonce}"}', status = 201}
 read = {endpoint = "api", path = "/search?q={nonce}", contains = "{nonce}"}
+
+[verify.kubernetes]                              # for --target kubernetes
+overlay = "dev"                                  # of [manifests.overlays], or a folder: what is deployed and tested
+rolling = "staging"                              # the same where every service rolls without a gap; default: none
+secrets = ["database/password"]                  # SECRET/KEY pairs that a copy gets, with random values
+client = "api"                                   # the service whose image has python3, for calls inside the cluster
+ingress = "https://127.0.0.1:8443"               # where the ingress controller is reached; default: it is looked for
+images = {"docker.io/library/postgres" = "registry.test/postgres:17"}   # instead of what the overlays name
 """
 
 from __future__ import annotations
@@ -31,6 +39,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devenv.errors import UsageError
 from devenv.toml_table import Table
 
 TESTS = "smoketests"
@@ -87,6 +96,18 @@ class PersistenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KubeVerifySettings:
+    """All of `[verify.kubernetes]`. `images`: a name without tag and digest, and the image that is used instead."""
+
+    overlay: str = ""
+    rolling: str = ""
+    secrets: tuple[str, ...] = ()
+    client: str = ""
+    ingress: str = ""
+    images: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class VerifySettings:
     """All of `[verify]`."""
 
@@ -96,6 +117,7 @@ class VerifySettings:
     endpoints: tuple[EndpointSettings, ...] = ()
     reloads: tuple[ReloadSettings, ...] = ()
     persistence: PersistenceSettings | None = None
+    kubernetes: KubeVerifySettings = field(default_factory=KubeVerifySettings)
 
 
 def read_verify(table: Table, root: Path) -> VerifySettings:
@@ -107,6 +129,7 @@ def read_verify(table: Table, root: Path) -> VerifySettings:
         endpoints=tuple(_endpoint(item) for item in table.list_of_tables("endpoint")),
         reloads=tuple(_reload(item, root) for item in table.list_of_tables("reload")),
         persistence=_persistence(table.table("persistence")) if table.has("persistence") else None,
+        kubernetes=_kubernetes(table.table("kubernetes")),
     )
     table.finish()
     return settings
@@ -146,6 +169,27 @@ def _persistence(table: Table) -> PersistenceSettings:
         write=_call(table.table("write"), "POST"),
         read=_call(table.table("read"), "GET"),
         prepare=_call(table.table("prepare"), "POST") if table.has("prepare") else None,
+    )
+    table.finish()
+    return found
+
+
+def _kubernetes(table: Table) -> KubeVerifySettings:
+    secrets = table.texts("secrets")
+    for pair in secrets:
+        name, _, key = pair.partition("/")
+        if not name or not key or "/" in key:
+            raise UsageError(
+                f"devenv.toml: verify.kubernetes.secrets has {pair!r}",
+                "Write SECRET/KEY: the name of the Secret and the key that gets a random value.",
+            )
+    found = KubeVerifySettings(
+        overlay=table.text("overlay"),
+        rolling=table.text("rolling"),
+        secrets=secrets,
+        client=table.text("client"),
+        ingress=table.text("ingress"),
+        images=table.named_texts("images"),
     )
     table.finish()
     return found

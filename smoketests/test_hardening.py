@@ -14,6 +14,8 @@ from devenv.text import mask_secrets
 
 pytestmark = pytest.mark.behaviour("hardening")
 
+ON_BOTH = pytest.mark.targets("compose", "kubernetes")
+
 SERVICES = ("backend", "frontend")
 EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
 
@@ -26,6 +28,7 @@ def test_ports_on_loopback_only(engine, service: str) -> None:
     assert [port for port in published if not ipaddress.ip_address(port.host_ip).is_loopback] == []
 
 
+@ON_BOTH
 @EACH_SERVICE
 def test_processes_have_no_privileges(engine, service: str) -> None:
     """No process is root's, has a capability or can get one."""
@@ -41,31 +44,36 @@ def test_processes_have_no_privileges(engine, service: str) -> None:
         assert process["NoNewPrivs"] == "1", process["Name"]
 
 
+@ON_BOTH
 @EACH_SERVICE
-def test_root_file_system_is_read_only(engine, service: str) -> None:
-    """Not even root can change a program."""
+def test_root_file_system_is_read_only(engine, target, service: str) -> None:
+    """Nobody can change a program: in a container not even root, in a pod nobody is root."""
+    user = "0" if target == "compose" else ""
     mounts = [line.split() for line in engine.exec(service, "cat", "/proc/mounts").splitlines()]
     root = next(fields for fields in mounts if fields[1] == "/")
     assert "ro" in root[3].split(",")
     for path in ("/probe", "/app/probe", "/opt/venv/probe"):
-        assert "Read-only file system" in engine.exec(service, "touch", path, user="0", check=False)
+        assert "Read-only file system" in engine.exec(service, "touch", path, user=user, check=False)
     writable = {fields[1] for fields in mounts if "rw" in fields[3].split(",")}
     kept = {path for path in writable if not path.startswith(("/proc", "/sys", "/dev"))}
-    assert kept <= {"/data", "/tmp", "/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
+    files = {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts", "/dev/termination-log"}
+    assert kept <= {"/data", "/tmp", *files}
 
 
+@ON_BOTH
 @EACH_SERVICE
 def test_limits_are_in_force(engine, service: str) -> None:
     """Memory, processors and processes are limited, by what the kernel says inside."""
-    limits = engine.inspect(service)["HostConfig"]
-    assert 0 < limits["Memory"] <= 512 * 2**20
-    assert 0 < limits["NanoCpus"] <= 2e9
-    assert 0 < limits["PidsLimit"] <= 256
-    assert int(limit_inside(engine, service, "memory.max", "memory/memory.limit_in_bytes")) == limits["Memory"]
-    assert int(limit_inside(engine, service, "pids.max", "pids/pids.max")) == limits["PidsLimit"]
+    limits = engine.limits(service)
+    assert 0 < limits.memory <= 512 * 2**20
+    assert 0 < limits.processors <= 2
+    assert int(limit_inside(engine, service, "memory.max", "memory/memory.limit_in_bytes")) == limits.memory
+    if limits.processes is not None:  # a pod's is the kubelet's to set, for all pods of the node
+        assert 0 < limits.processes <= 256
+        assert int(limit_inside(engine, service, "pids.max", "pids/pids.max")) == limits.processes
     version1 = "cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"
     quota, period = map(int, limit_inside(engine, service, "cpu.max", *version1.split()).split())
-    assert quota / period == limits["NanoCpus"] / 1e9
+    assert quota / period == limits.processors
 
 
 def limit_inside(engine, service: str, version2: str, *version1: str) -> str:
@@ -91,6 +99,7 @@ def test_no_secret_in_image(engine, service: str) -> None:
     assert [f"{leak.name} {leak.what} in {leak.file}" for leak in scan_image(engine.image(service)["Id"])] == []
 
 
+@ON_BOTH
 @EACH_SERVICE
 def test_no_secret_in_logs(engine, service: str) -> None:
     """Nor from what it printed since it was created."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.behaviour("order")
+# Compose alone: in Kubernetes nothing is started in an order, and readiness says who may get work.
+pytestmark = [pytest.mark.behaviour("order"), pytest.mark.targets("compose")]
 
 
 def test_frontend_starts_after_the_backend_was_healthy(isolated_stack, measure) -> None:

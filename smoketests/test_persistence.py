@@ -9,6 +9,7 @@ from devenv.verify.calls import new_nonce
 pytestmark = pytest.mark.behaviour("persistence")
 
 WORDS = 3
+ON_BOTH = pytest.mark.targets("compose", "kubernetes")
 
 
 @pytest.fixture
@@ -24,22 +25,25 @@ def assert_found(stack, words: list[str]) -> None:
     assert [word for word in words if not stack.persistence.read(word)] == [], "acknowledged writes are lost"
 
 
+@ON_BOTH
 def test_restart(isolated_stack, words, measure) -> None:
-    """`restart`."""
+    """`restart`; in Kubernetes a rolling one."""
     with measure.timing("restart"):
         isolated_stack.restart()
         isolated_stack.wait_healthy()
     assert_found(isolated_stack, words)
 
 
+@ON_BOTH
 def test_stop_and_start(isolated_stack, words) -> None:
-    """`stop`, then `start`."""
+    """`stop`, then `start`; in Kubernetes no replica, then as many as before."""
     isolated_stack.stop()
     isolated_stack.start()
     isolated_stack.wait_healthy()
     assert_found(isolated_stack, words)
 
 
+@ON_BOTH
 def test_down_and_up(isolated_stack, words) -> None:
     """`down`, then `up`: other containers, the same data."""
     before = isolated_stack.engine.container("backend")
@@ -67,8 +71,9 @@ def test_new_image(isolated_stack, words) -> None:
     assert_found(isolated_stack, words)
 
 
+@ON_BOTH
 def test_down_with_volumes(isolated_stack, words) -> None:
-    """`down -v` is the one way to an empty store."""
+    """`down -v`, in Kubernetes the claims removed, is the one way to an empty store."""
     assert_found(isolated_stack, words)
     isolated_stack.down(volumes=True)
     isolated_stack.up()

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-pytestmark = pytest.mark.behaviour("reachability")
+pytestmark = [pytest.mark.behaviour("reachability"), pytest.mark.targets("compose", "kubernetes")]
 
 
 @pytest.mark.parametrize("name", ["backend", "frontend"])

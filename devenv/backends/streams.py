@@ -20,6 +20,7 @@ from devenv.model import (
     LogsDropped,
     Progress,
     Sample,
+    Scaling,
     Seen,
     Snapshot,
 )
@@ -41,6 +42,8 @@ def _slot(record: Change) -> tuple[str, str | int] | None:
             return ("connection", record.backend)
         case Sample():
             return ("sample", record.key)
+        case Scaling():
+            return ("scaling", record.key)
         case Action():
             return ("action", record.id)
         case Progress():

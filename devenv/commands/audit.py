@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from devenv.commands.context import Context
 from devenv.commands.verify import run_smoketests
 from devenv.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive
+from devenv.load.history import newest
 from devenv.verify.audit import audit, time_builds, worst
 from devenv.verify.environment import Environments, locate
 from devenv.verify.history import History
@@ -17,6 +19,7 @@ from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports.data import Report
 from devenv.verify.reports.publish import append
 from devenv.verify.reports.text import HEAD, markdown_table, measurement_row, table
+from devenv.verify.runner import Outcome
 from devenv.verify.runs import begin_run
 from devenv.verify.verdict import Measurement, Verdict
 
@@ -31,7 +34,8 @@ def run(arguments: Namespace) -> int:
     measured = outcome.measurements
     if not {"cached_build", "build_improvement"} <= {item.criterion.name.partition(".")[0] for item in measured}:
         measured += _builds(context)
-    found = audit(measured, budgets)
+    measured += _deployed(outcome, measured, budgets)
+    found = [*audit(measured, budgets), *newest(context.project().name, this_machine().id)]  # the last load test's too
     lines = table(HEAD, [measurement_row(item, None) for item in found])
     sys.stdout.write("\n".join(["", "Success metrics", *lines]) + "\n")
     sys.stdout.flush()
@@ -45,6 +49,17 @@ def run(arguments: Namespace) -> int:
     if verdict is Verdict.INCONCLUSIVE:
         raise Inconclusive("not every success metric was measured", "The table says which, and why.")
     return EXIT_OK
+
+
+def _deployed(outcome: Outcome, measured: list[Measurement], budgets: Mapping[str, float]) -> list[Measurement]:
+    """Return what only deployments measure, from the history, unless this run has measured it too."""
+    if outcome.report is None:
+        return []
+    from devenv.verify.deployments import latest
+
+    known = {item.criterion.name.partition(".")[0] for item in measured}
+    found = latest(History(), str(outcome.report["project"]), budgets)
+    return [item for item in found if item.criterion.name not in known]
 
 
 def _builds(context: Context) -> list[Measurement]:

@@ -22,7 +22,14 @@ class Context:
         self.environ = dict(os.environ)
         self.start = Path.cwd()
         chosen = Path(arguments.config) if arguments.config else None
-        self.config: Config = load_config(self.start, self.environ, file=chosen, read_only=arguments.read_only)
+        self.config: Config = load_config(
+            self.start,
+            self.environ,
+            file=chosen,
+            read_only=arguments.read_only,
+            context=arguments.context or "",
+            namespace=arguments.namespace or "",
+        )
         self.options = find_project(
             self.start,
             ComposeOptions(

@@ -40,23 +40,34 @@ def _clean(arguments: Namespace) -> int:
     from devenv.control.audit import AuditLog, default_path
     from devenv.errors import DevenvError, Refused
     from devenv.verify import leftovers
+    from devenv.verify.kube import leftovers as on_clusters
 
     chosen = Path(arguments.config) if arguments.config else None
-    if load_config(Path.cwd(), os.environ, file=chosen, read_only=arguments.read_only).read_only:
+    config = load_config(Path.cwd(), os.environ, file=chosen, read_only=arguments.read_only)
+    if config.read_only:
         raise Refused("doctor --clean was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
     found = leftovers.of_dead_runs()
+    in_clusters, problems = on_clusters.of_dead_runs(config.kubernetes)
     leftovers.remove(found)
-    AuditLog(default_path()).write("clean", removed=[f"{item.kind} {item.id}" for item in found])
+    problems += on_clusters.remove_all(in_clusters)
+    names = [f"{item.kind} {item.id}" for item in found] + [f"{item.kind} {item.id}" for item in in_clusters]
+    AuditLog(default_path()).write("clean", removed=names)
     still = {(item.kind, item.id) for item in leftovers.of_dead_runs()}
+    if in_clusters:
+        still |= {(item.kind, item.id) for item in on_clusters.of_dead_runs(config.kubernetes)[0]}
     data = [asdict(item) | {"removed": (item.kind, item.id) not in still} for item in found]
+    data += [asdict(item) | {"id": item.id, "removed": (item.kind, item.id) not in still} for item in in_clusters]
     if arguments.json:
         sys.stdout.write(json.dumps({"leftovers": data}, indent=2) + "\n")
     else:
         words = [f"{'removed' if item['removed'] else 'still there'} {item['kind']} {item['name']}" for item in data]
         sys.stdout.write("\n".join(words or ["nothing is left of dead runs"]) + "\n")
+    for problem in problems:
+        sys.stderr.write(f"not looked at: {problem}\n")
     if still:
         raise DevenvError(
-            f"{len(still)} leftovers could not be removed", "docker says why: try to remove them by hand."
+            f"{len(still)} leftovers could not be removed",
+            "docker or the cluster says why: try to remove them by hand.",
         )
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 _LISTS = ("files", "profiles", "env_files")
-_SINGLES = ("project_name", "project_directory", "config", "read_only", "no_color")
+_SINGLES = ("project_name", "project_directory", "config", "context", "namespace", "read_only", "no_color")
 
 
 def add_project_options(parser: argparse.ArgumentParser, prefix: str, *, short_file: bool = True) -> None:
@@ -22,6 +22,8 @@ def add_project_options(parser: argparse.ArgumentParser, prefix: str, *, short_f
         "--project-directory", dest=f"{prefix}project_directory", metavar="DIR", help="what relative paths start from"
     )
     group.add_argument("--config", dest=f"{prefix}config", metavar="FILE", help="devenv.toml to use")
+    group.add_argument("--context", dest=f"{prefix}context", metavar="NAME", help="Kubernetes context")
+    group.add_argument("--namespace", dest=f"{prefix}namespace", metavar="NAME", help="Kubernetes namespace")
     for flag, what in (("read-only", "refuse every change"), ("no-color", "no colours (also NO_COLOR)")):
         name = f"{prefix}{flag.replace('-', '_')}"
         group.add_argument(f"--{flag}", action="store_true", default=None, dest=name, help=what)

@@ -7,13 +7,18 @@ import sys
 import time
 from argparse import Namespace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
+from devenv.commands.console import warn
 from devenv.commands.context import Context
 from devenv.commands.grouping import Grouped, ServiceGroup, group
 from devenv.commands.reading import read_project
 from devenv.commands.table import format_table
 from devenv.model import Health, Port, Project, Resource, State
 from devenv.text import human_age
+
+if TYPE_CHECKING:
+    from devenv.commands.kube_status import ClusterPart
 
 SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do not count
 _HEAD = ("SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE")
@@ -24,12 +29,26 @@ def run(arguments: Namespace) -> int:
     context = Context(arguments)
     project = context.project()
     grouped = group(project, read_project(context, project))
+    cluster = _cluster(context)
     if arguments.json:
-        text = json.dumps(to_json(project, grouped), indent=2, ensure_ascii=False)
+        data = to_json(project, grouped) | ({"cluster": cluster.json()} if cluster is not None else {})
+        text = json.dumps(data, indent=2, ensure_ascii=False)
     else:
-        text = "\n".join(to_table(grouped, time.time()))
+        now = time.time()
+        text = "\n".join([*to_table(grouped, now), *(["", *cluster.lines(now)] if cluster is not None else [])])
     sys.stdout.write(f"{text}\n")
     return 0
+
+
+def _cluster(context: Context) -> ClusterPart | None:
+    if not (context.config.kubernetes.context or context.config.kubernetes.namespace):
+        return None
+    from devenv.commands.kube_status import read_cluster  # not for those who have no cluster
+
+    cluster = read_cluster(context.config.kubernetes, context.environ)
+    for remark in cluster.remarks if cluster is not None else ():
+        warn(f"cluster, without {remark}", no_color=context.no_color)
+    return cluster
 
 
 def to_table(grouped: Grouped, now: float) -> list[str]:

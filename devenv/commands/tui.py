@@ -6,17 +6,35 @@ import gc
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from devenv.backends.compose import NoComposeFile
 from devenv.commands.context import Context
 from devenv.errors import UsageError
 
+if TYPE_CHECKING:
+    from devenv.tui.kube.session import Connector
+    from devenv.verify.live import LiveRun, RunWish
 
-def run(arguments: Namespace) -> int:
-    """Open it and return its exit code; raises UsageError without a terminal."""
+
+def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None) -> int:
+    """Open it and return its exit code; raises UsageError without a terminal.
+
+    With options of pytest in `verify_at_once` the smoke tests begin with it. Without a Compose project it opens on the
+    cluster alone, where one is chosen.
+    """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The terminal interface needs a terminal", "For scripts there is: devenv status --json")
     gc.disable()  # a fifth of the time to the first paint; the terminal enables it again once it is painted
-    context = Context(arguments)
+    try:
+        context = Context(arguments)
+    except NoComposeFile as error:
+        if verify_at_once is not None:
+            raise
+        from devenv.commands.tui_cluster import run_alone
+
+        return run_alone(arguments, error)
     pending = context.begin_resolve()
     try:
         from devenv.backends.compose import ProjectScope
@@ -34,6 +52,34 @@ def run(arguments: Namespace) -> int:
         control = ComposeControl(context.options, lambda: scope.latest, guard)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
-        return run_app(backend, control, title=title, color=color)
+
+        def launch(wish: RunWish) -> LiveRun:
+            from devenv.commands.verify import start_live
+
+            return start_live(arguments, wish)
+
+        cluster = _connector(context)
+        return run_app(
+            backend,
+            control,
+            title=title,
+            color=color,
+            verify=launch,
+            verify_at_once=verify_at_once,
+            cluster=cluster,
+        )
     finally:
         pending.close()
+
+
+def _connector(context: Context) -> Connector | None:
+    """Return what connects to a cluster; None, and nothing is imported, where nothing tells of one."""
+    settings, environ = context.config.kubernetes, context.environ
+    files = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    files = files or [f"{environ.get('HOME', '')}/.kube/config"]
+    in_cluster = bool(environ.get("KUBERNETES_SERVICE_HOST"))
+    if not (settings.context or in_cluster or any(Path(path).is_file() for path in files)):
+        return None
+    from devenv.tui.kube.connect import KubeConnector
+
+    return KubeConnector(settings, environ, context.options, read_only=context.config.read_only)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.commands.context import Context
 from devenv.errors import EXIT_INTERRUPTED, UsageError
 from devenv.verify.runner import Outcome, run_tests, tests_folder
 from devenv.verify.runs import state_folder
+
+if TYPE_CHECKING:
+    from devenv.verify.live import LiveRun, RunWish
 
 
 def run(arguments: Namespace) -> int:
@@ -18,8 +22,20 @@ def run(arguments: Namespace) -> int:
     for flag in ("running", "keep", "strict"):
         if getattr(arguments, flag):
             options.append(f"--{flag}")
+    for image in arguments.images or ():
+        options += ["--image", image]
+    if arguments.ingress:
+        options += ["--ingress", arguments.ingress]
     if arguments.expression:
         options += ["-k", arguments.expression]
+    if arguments.tui:
+        from devenv.commands.tui import run as open_terminal
+
+        if arguments.budget_scale is not None:
+            options += ["--budget-scale", str(arguments.budget_scale)]
+        if arguments.report_dir:
+            options += ["--report-dir", str(Path(arguments.report_dir).absolute())]
+        return open_terminal(arguments, tuple(options))
     outcome = run_smoketests(arguments, options)
     error = outcome.error()
     if error is not None and outcome.exit_code != EXIT_INTERRUPTED:
@@ -27,15 +43,28 @@ def run(arguments: Namespace) -> int:
     return outcome.exit_code
 
 
-def run_smoketests(arguments: Namespace, options: list[str]) -> Outcome:
-    """Run pytest on the project that the arguments mean."""
+def start_live(arguments: Namespace, wish: RunWish) -> LiveRun:
+    """Start pytest beside this process, for the terminal to follow; raises DevenvError where nothing can be run."""
+    from devenv.verify.live import LiveRun
+
+    root, folder = _places(arguments)
+    return LiveRun(folder, root, wish, _environment(arguments))
+
+
+def _places(arguments: Namespace) -> tuple[Path, Path]:
+    """Return the project's root, where pytest starts, and the folder of its smoke tests."""
     context = Context(arguments)
     if context.options.project_directory and arguments.project_directory:
         raise UsageError("--project-directory is not possible here", "Set it in devenv.toml: [compose].")
     root = context.config.root or Path(context.options.directory)
+    return root, tests_folder(root, context.config.verify.tests)
+
+
+def run_smoketests(arguments: Namespace, options: list[str]) -> Outcome:
+    """Run pytest on the project that the arguments mean."""
+    root, folder = _places(arguments)
     if arguments.budget_scale is not None:
         options = [*options, "--budget-scale", str(arguments.budget_scale)]
-    folder = tests_folder(root, context.config.verify.tests)
     chosen = arguments.report_dir
     reports = Path(chosen).absolute() if chosen else state_folder() / "last-verify"
     (reports / "report.json").unlink(missing_ok=True)  # an old one must not be taken for this run's
@@ -54,6 +83,9 @@ def _environment(arguments: Namespace) -> dict[str, str]:
         environ["COMPOSE_PROFILES"] = ",".join(arguments.profiles)
     if arguments.project_name:
         environ["COMPOSE_PROJECT_NAME"] = arguments.project_name
+    for name, value in (("DEVENV_CONTEXT", arguments.context), ("DEVENV_NAMESPACE", arguments.namespace)):
+        if value:
+            environ[name] = value
     if arguments.config:
         environ["DEVENV_CONFIG"] = str(Path(arguments.config).absolute())
     return environ

@@ -18,6 +18,11 @@ def add_verify_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
     verify.add_argument("--keep", action="store_true", help="leave the isolated stacks up")
     verify.add_argument("--strict", action="store_true", help="what could not be measured is a failure too (exit 12)")
     verify.add_argument("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs it")
+    verify.add_argument(
+        "--image", action="append", dest="images", metavar="NAME=IMAGE", help="on Kubernetes, use this image instead"
+    )
+    verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
+    verify.add_argument("--tui", action="store_true", help="run them in the terminal interface, and watch")
     audit = _command(commands, "audit", "measure every success metric, and print the table")
     _run_options(audit)
     history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")

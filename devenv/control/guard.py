@@ -9,7 +9,9 @@ from itertools import count
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import CHANGING_VERBS, Plan
 from devenv.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
+from devenv.kube_config import ALLOWED, KubeSettings
 from devenv.model import Project
+from devenv.text import sanitize
 
 _ids = count(1)
 _WHAT = {
@@ -25,6 +27,16 @@ _READ_ONLY_HINT = "It was set by --read-only, DEVENV_READ_ONLY or read_only in d
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in which cluster a change is done: `cluster` is the server and its authority, as the kubeconfig says."""
+
+    context: str
+    namespace: str
+    cluster: str
+    cluster_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """A change that was allowed and begun; `Guard.finish` closes it. `warning`: the audit log could not be written."""
 
@@ -35,11 +47,19 @@ class Ticket:
 
 
 class Guard:
-    """Stands before every change of one project: policy, blast radius, audit log."""
+    """Stands before every change of a project or a cluster: policy, blast radius, audit log."""
 
-    def __init__(self, audit: AuditLog, *, read_only: bool = False, source: str = "cli") -> None:
+    def __init__(
+        self,
+        audit: AuditLog,
+        *,
+        read_only: bool = False,
+        source: str = "cli",
+        kubernetes: KubeSettings | None = None,
+    ) -> None:
         self._audit = audit
         self._source = source
+        self._kubernetes = kubernetes or KubeSettings()
         self.read_only = read_only
 
     def plan(
@@ -77,36 +97,80 @@ class Guard:
             hint=_READ_ONLY_HINT if self.read_only else "",
         )
 
-    def begin(self, plan: Plan, project: Project | None = None, directory: str = "") -> Ticket:
-        """Record the request and let it pass, or raise Refused (recorded too)."""
+    def plan_cluster(
+        self,
+        verb: str,
+        targets: tuple[str, ...],
+        place: Place,
+        *,
+        sentences: tuple[str, ...] = (),
+        losses: tuple[str, ...] = (),
+        needs_confirmation: bool = False,
+        options: tuple[tuple[str, str], ...] = (),
+    ) -> Plan:
+        """Weigh a change of a cluster; what it hits was found out by who plans it. Only contexts on the list pass."""
+        reason, hint = self._policy(place.context)
+        return Plan(
+            verb=verb,
+            targets=targets,
+            allowed=not reason,
+            needs_confirmation=needs_confirmation or bool(losses),
+            sentences=sentences,
+            losses=losses,
+            reason=reason,
+            hint=hint,
+            context=place.context,
+            namespace=place.namespace,
+            cluster=place.cluster,
+            cluster_uid=place.cluster_uid,
+            options=options,
+        )
+
+    def _policy(self, context: str) -> tuple[str, str]:
+        if self.read_only:
+            return _READ_ONLY, _READ_ONLY_HINT
+        if context and not self._kubernetes.may_change(context):
+            known = ", ".join((*ALLOWED, *self._kubernetes.allow))
+            reason = f"the context {sanitize(context)} is not on the list of those that may be changed ({known})"
+            return reason, f'To allow it, write into devenv.toml: [kubernetes] allow = ["{sanitize(context)}"]'
+        return "", ""
+
+    def begin(
+        self, plan: Plan, project: Project | None = None, directory: str = "", *, now: Place | None = None
+    ) -> Ticket:
+        """Record the request and let it pass, or raise Refused (recorded too).
+
+        `now` is where the plan's context leads at this moment: another cluster than the plan's refuses it.
+        """
         number = next(_ids)
-        facts = {
-            "source": self._source,
-            "verb": plan.verb,
-            "targets": list(plan.targets),
-            "volumes": plan.volumes,
-            "project": project.name if project else "",
-            "directory": project.directory if project else directory,
-        }
-        if not plan.allowed or self.read_only:
-            self._audit.write("refused", request=number, reason=plan.reason or _READ_ONLY, **facts)
-            raise Refused(f"{plan.verb} was not done: {plan.reason or _READ_ONLY}", plan.hint or _READ_ONLY_HINT)
+        facts = self._facts(plan, project, directory)
+        reason, hint = ("", "") if plan.allowed else (plan.reason, plan.hint)
+        if not reason:
+            reason, hint = self._policy(plan.context)
+        if not reason and now is not None:
+            reason, hint = _moved(plan, now)
+        if reason:
+            self._audit.write("refused", request=number, reason=reason, **facts)
+            raise Refused(f"{plan.verb} was not done: {reason}", hint)
         warning = self._audit.write("allowed", request=number, **facts)
         return Ticket(number, plan, time.monotonic(), warning)
 
     def refuse(self, plan: Plan, reason: str, hint: str, project: Project | None = None) -> Refused:
         """Record a request that the user or the surroundings did not confirm, and return the error to raise."""
-        self._audit.write(
-            "refused",
-            request=next(_ids),
-            reason=reason,
-            source=self._source,
-            verb=plan.verb,
-            targets=list(plan.targets),
-            volumes=plan.volumes,
-            project=project.name if project else "",
-        )
+        self._audit.write("refused", request=next(_ids), reason=reason, **self._facts(plan, project, ""))
         return Refused(reason, hint)
+
+    def _facts(self, plan: Plan, project: Project | None, directory: str) -> dict[str, object]:
+        facts: dict[str, object] = {"source": self._source, "verb": plan.verb, "targets": list(plan.targets)}
+        if plan.context:
+            where = {"context": plan.context, "namespace": plan.namespace, "cluster": plan.cluster}
+            return {**facts, **where, "options": dict(plan.options), "losses": list(plan.losses)}
+        return {
+            **facts,
+            "volumes": plan.volumes,
+            "project": project.name if project else "",
+            "directory": project.directory if project else directory,
+        }
 
     def finish(self, ticket: Ticket, error: BaseException | None = None) -> str:
         """Record how an allowed change ended; return "" or why that could not be written."""
@@ -124,3 +188,14 @@ class Guard:
             error=error.message if isinstance(error, DevenvError) else repr(error) if error else "",
             seconds=round(time.monotonic() - ticket.begun, 3),
         )
+
+
+def _moved(plan: Plan, now: Place) -> tuple[str, str]:
+    """Tell whether the context's name stands for another cluster now, or for one made anew at the same address."""
+    hint = "Look at what is there now, and ask for the change again."
+    if plan.cluster and now.cluster != plan.cluster:
+        where = f"{sanitize(now.cluster)}, and it was planned for {sanitize(plan.cluster)}"
+        return f"the context {sanitize(plan.context)} now leads to another cluster: {where}", hint
+    if plan.cluster_uid and now.cluster_uid and now.cluster_uid != plan.cluster_uid:
+        return f"the cluster behind the context {sanitize(plan.context)} was made anew since it was planned", hint
+    return "", ""

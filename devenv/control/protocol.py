@@ -28,6 +28,16 @@ class Plan:
     losses: tuple[str, ...] = ()
     reason: str = ""
     hint: str = ""
+    # Only of a cluster. `cluster`: server and authority that the context led to; `cluster_uid`: the cluster's own uid.
+    context: str = ""
+    namespace: str = ""
+    cluster: str = ""
+    cluster_uid: str = ""
+    options: tuple[tuple[str, str], ...] = ()  # what the verb needs beside targets: ("replicas", "3")
+
+    def option(self, name: str, default: str = "") -> str:
+        """Return one of the options."""
+        return dict(self.options).get(name, default)
 
 
 class Control(Protocol):

@@ -26,6 +26,8 @@ _REFERENCING = frozenset(
     {"ExternalSecret", "ClusterExternalSecret", "PushSecret", "SecretStore", "ClusterSecretStore", "SealedSecret"}
     | {"Role", "ClusterRole"}
 )
+_COMPOSE = "Compose"  # a file with services is one, though it has no kind
+_REFERENCE = re.compile(r"[A-Za-z0-9._-]+")  # of a secret: compose-spec, 09-secrets
 _PUBLIC_NAME = re.compile(
     r"ca_?bundle|cert(?:ificate)?s?$|\.crt$|digest|checksum|hash$|integrity|fingerprint", re.IGNORECASE
 )
@@ -47,7 +49,7 @@ def scan_yaml(text: str, file: str) -> Iterator[Leak]:
         yield from scan_text(text, file)
         return
     for document in documents:
-        kind = access.text(document.data, "kind")
+        kind = access.text(document.data, "kind") or (_COMPOSE if access.mapping(document.data, "services") else "")
         if access.mapping(document.data, "sops"):
             continue  # encrypted by SOPS, value by value
         for entry in _entries(document.node, "", kind, set()):
@@ -84,8 +86,11 @@ def _entries(node: yaml.Node, name: str, kind: str, seen: set[int]) -> Iterator[
         return
     seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
+        # Compose's short syntax, `secrets: [db_password]`, names secrets that are declared elsewhere.
+        reference = kind == _COMPOSE and name == "secrets"
         for item in node.value:
-            yield from _entries(item, name, kind, seen)
+            is_name = reference and _scalar(item) and _REFERENCE.fullmatch(item.value) is not None
+            yield from _entries(item, "" if is_name else name, kind, seen)
     elif isinstance(node, yaml.MappingNode):
         named = next((value.value for key, value in node.value if _is(key, "name") and _scalar(value)), "")
         for key, value in node.value:

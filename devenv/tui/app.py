@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -22,6 +23,10 @@ from devenv.tui.theme import ThemeChoice
 
 if TYPE_CHECKING:
     from textual.command import Provider
+
+    from devenv.tui.kube.session import Connector
+    from devenv.tui.verifying import Verifying
+    from devenv.verify.live import Launch
 
 
 def _palette() -> type[Provider]:
@@ -44,13 +49,31 @@ class DevenvApp(App[int]):
         Binding("ctrl+z", "suspend_process", "suspend", show=False, system=True, id="suspend"),
     ]
 
-    def __init__(self, backend: Backend, control: Control, *, title: str = "", theme: ThemeChoice = "auto") -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        control: Control,
+        *,
+        title: str = "",
+        theme: ThemeChoice = "auto",
+        verify: Launch | None = None,
+        verify_at_once: tuple[str, ...] | None = None,
+        cluster: Connector | None = None,
+    ) -> None:
         super().__init__()
+        self._launch = verify
+        self._verify_at_once = verify_at_once
+        self._verifying: Verifying | None = None
         self.animation_level = "none"
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
         self.theme = themes.choose(theme, os.environ)
-        self.main = MainScreen(backend, control, title)
+        if cluster is None:
+            self.main: MainScreen = MainScreen(backend, control, title)
+        else:
+            from devenv.tui.kube.joining import cluster_screen
+
+            self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self.feed = Feed((backend, control), self._deliver)
         self.marks = Marks(os.environ.get("DEVENV_BENCH_MARKS"))
 
@@ -74,6 +97,10 @@ class DevenvApp(App[int]):
         self.marks.write_once("first_paint")
         self.feed.start()
         await self.main.furnish()
+        self.main.verifies = self._launch is not None
+        self.main.refresh_bindings()
+        if self._verify_at_once is not None:
+            self.open_verify()
         gc.freeze()  # what was loaded stays; the collector need not walk it again
         gc.enable()
 
@@ -92,6 +119,19 @@ class DevenvApp(App[int]):
         for state in states:
             self.marks.write(state)
 
+    @on(MainScreen.VerifyAsked)
+    def open_verify(self) -> None:
+        """Show the smoke tests; start them where the command line asked for it."""
+        if self._launch is None:
+            return
+        if self._verifying is None:
+            from devenv.tui.verifying import Verifying
+
+            self._verifying = Verifying(self.main, self._launch, self._verify_at_once or ())
+            if self._verify_at_once is not None:
+                self._verifying.start()
+        self.push_screen(self._verifying.screen())
+
     def action_help_quit(self) -> None:
         """Leave with ctrl-c, as with q."""
         self.main.changes.quit()
@@ -101,20 +141,34 @@ class DevenvApp(App[int]):
         self.main.changes.quit()
 
 
-def run(backend: Backend, control: Control, *, title: str = "", theme: ThemeChoice = "auto", color: bool = True) -> int:
+def run(
+    backend: Backend,
+    control: Control,
+    *,
+    title: str = "",
+    theme: ThemeChoice = "auto",
+    color: bool = True,
+    verify: Launch | None = None,
+    verify_at_once: tuple[str, ...] | None = None,
+    cluster: Connector | None = None,
+) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
     `title` names the project until the backend knows it. Without `color` nothing but weight and reversal is used.
+    `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options.
+    `cluster` connects to a cluster after the first paint, where there may be one.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
-    app = DevenvApp(backend, control, title=title, theme=theme)
+    app = DevenvApp(
+        backend, control, title=title, theme=theme, verify=verify, verify_at_once=verify_at_once, cluster=cluster
+    )
     try:
         answer = app.run()
     finally:
         app.feed.stop()
-        control.stop()
-        backend.stop()
+        for source in reversed(app.feed.sources):
+            source.stop()
     if app.return_code:
         return app.return_code
     return answer or 0

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 from devenv.model import Resource
 from devenv.state import Delta, Store
 from devenv.tui import rows
+from devenv.tui.facts import Cell
 from devenv.tui.rows import Identity, Row
 
 HISTORY_KEPT: Final = 30  # samples of one resource, for its sparkline
+
+
+class Showing(Protocol):
+    """What the main screen asks of a board."""
+
+    filter_text: str
+    verdict: Callable[[Resource, float], Cell]
+
+    def take(self, delta: Delta, now: float) -> None:
+        """Bring the rows up to date."""
+        ...
+
+    def refresh(self, keys: Iterable[str], now: float) -> None:
+        """Build the rows of these resources again."""
+        ...
+
+    @property
+    def shown(self) -> Sequence[Row]:
+        """The rows that pass the filter, in order."""
+        ...
+
+    def history(self, key: str) -> tuple[float, ...]:
+        """The newest processor uses of that resource, oldest first."""
+        ...
 
 
 class Board:
@@ -25,6 +50,7 @@ class Board:
         self._rows: dict[str, Row] = {}
         self._history: dict[str, deque[float]] = {}
         self.rows_built = 0
+        self.verdict: Callable[[Resource, float], Cell] = lambda resource, now: rows.NO_VERDICT
 
     def take(self, delta: Delta, now: float) -> None:
         """Bring the rows up to date."""
@@ -60,9 +86,8 @@ class Board:
             key = resource.key
             if key in wanted:
                 self.rows_built += 1
-                row = rows.build(
-                    identity, resource, self._titles[key], self.store.sample(key), self.store.happenings(key), now
-                )
+                known = (self._titles[key], self.store.sample(key), self.store.happenings(key), now)
+                row = rows.build(identity, resource, *known, self.verdict(resource, now))
                 if self._rows.get(key) != row:
                     self._rows[key] = row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from textual.screen import Screen
 
@@ -25,16 +25,25 @@ class Changes:
         self._bar = bar
         self._seen: dict[int, float] = {}
         self.quitting = False
+        self.before_leaving: list[Callable[[], bool]] = []  # each may ask first, and then says True
 
     def ask(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> None:
         """Plan a change; ask where it takes something away, tell why where it is refused, else begin."""
         try:
             plan = self._control.plan(verb, targets, volumes=volumes)
         except DevenvError as error:
-            self._refuse(f"{verb} is not possible", error.message, error.hint)
+            self.impossible(verb, error)
             return
+        self.offer(plan)
+
+    def impossible(self, verb: str, error: DevenvError) -> None:
+        """Tell why a change could not even be planned."""
+        self._refuse(f"{verb} is not possible", error.message, error.hint)
+
+    def offer(self, plan: Plan) -> None:
+        """Ask where the plan takes something away, tell why where it is refused, else begin."""
         if not plan.allowed:
-            self._refuse(f"{verb} was refused", plan.reason, plan.hint)
+            self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
         elif plan.needs_confirmation:
             from devenv.tui.screens.confirm import ConfirmScreen, question
 
@@ -73,6 +82,8 @@ class Changes:
 
     def quit(self) -> None:
         """Leave; while a change runs, ask first, then cancel it and wait for its end."""
+        if any(asks() for asks in self.before_leaving):
+            return
         running = self._bar.running
         if running is None or self.quitting:
             self._screen.app.exit(0)

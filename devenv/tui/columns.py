@@ -38,22 +38,25 @@ COLUMNS: Final = (
     Column("ports", "PORTS", 9, 40, 2),
     Column("age", "AGE", 3, 4, 3, right=True),
 )
+# With what the smoke tests last said, once they have said something: the first to give way, the details have it too.
+VERIFIED_COLUMNS: Final = (*COLUMNS, Column("verdict", "VERIFIED", 12, 18, 1))
 MARGIN: Final = 2  # the cursor's mark and a space
 # Who gets what is left over: the name first (without it a row says nothing), then where a crash is told.
-_GROWS: Final = ("service", "restarts", "state", "ports", "cpu", "memory", "age")
+_GROWS: Final = ("service", "restarts", "state", "ports", "cpu", "memory", "age", "verdict")
 
 
-def place(width: int, longest_service: int = 0) -> tuple[Placed, ...]:
+def place(width: int, longest_service: int = 0, every: tuple[Column, ...] = COLUMNS) -> tuple[Placed, ...]:
     """Return the columns that fit into `width` cells; what is left over goes to those that can use it."""
     gap = 2 if width >= 100 else 1
-    columns = list(COLUMNS)
+    columns = list(every)
     while len(columns) > 2 and MARGIN + sum(column.least + gap for column in columns) - gap > width:
         columns.remove(min(columns, key=lambda column: column.rank))
     widths = {column.name: column.least for column in columns}
     most = {column.name: column.most for column in columns}
     most["service"] = min(max(longest_service, len("SERVICE")), most["service"])
     spare = width - MARGIN - sum(widths.values()) - gap * (len(columns) - 1)
-    for name in _GROWS:
+    known = all(column.name in _GROWS or column.name == "health" for column in every)
+    for name in _GROWS if known else ("service", *(column.name for column in every[1:])):
         more = min(spare, most.get(name, 0) - widths.get(name, 0))
         if more > 0:
             widths[name] += more

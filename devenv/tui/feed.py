@@ -31,7 +31,7 @@ class Feed:
     """Drains the sources in the loop's thread and hands everything on in one piece."""
 
     def __init__(self, sources: Sequence[Source], deliver: Callable[[list[Change]], None]) -> None:
-        self._sources = sources
+        self.sources = tuple(sources)
         self._deliver = deliver
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = False
@@ -42,7 +42,7 @@ class Feed:
     def start(self) -> None:
         """Start the sources; called in the running loop."""
         self._loop = asyncio.get_running_loop()
-        for source in self._sources:
+        for source in self.sources:
             source.start(self.wake)
 
     def stop(self) -> None:
@@ -80,6 +80,6 @@ class Feed:
         self._last = self._loop.time()
         self._woken = False
         self.drains += 1
-        changes = [change for source in self._sources for change in source.drain()]
+        changes = [change for source in self.sources for change in source.drain()]
         if changes:
             self._deliver(changes)

@@ -32,8 +32,9 @@ class Row:
     absent: bool
 
 
-CELLS: Final = ("service", "state", "health", "restarts", "cpu", "memory", "ports", "age")
+CELLS: Final = ("service", "state", "health", "restarts", "cpu", "memory", "ports", "age", "verdict")
 AGE: Final = CELLS.index("age")
+NO_VERDICT: Final = Cell("")
 
 
 def arrange(resources: Iterable[Resource]) -> list[tuple[Identity, Resource]]:
@@ -89,8 +90,9 @@ def build(
     sample: Sample | None,
     happenings: tuple[Happening, ...],
     now: float,
+    verdict: Cell = NO_VERDICT,
 ) -> Row:
-    """Make the row of one resource."""
+    """Make the row of one resource; `verdict` is what the smoke tests last said about its service."""
     absent = resource.state is State.ABSENT
     cells = (
         Cell(name, "quiet" if absent else "plain"),
@@ -101,6 +103,7 @@ def build(
         facts.memory_cell(resource, sample),
         facts.ports_cell(resource),
         facts.age_cell(resource, now),
+        verdict,
     )
     safe = tuple(Cell(shown(cell.text), cell.tone) for cell in cells)
     return Row(identity, resource.key, safe[0].text, safe, absent)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -17,11 +17,15 @@ from devenv.verify.history import History
 from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports import text
 from devenv.verify.reports.data import Report
+from devenv.verify.reports.junit import join_cases
 from devenv.verify.reports.publish import forget_old_runs, publish
+from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.session import CARRIER, INCONCLUSIVE, Session
+from devenv.verify.stream import tell
+from devenv.verify.subjects import Subject
 from devenv.verify.verdict import Measurement, TestResult, Verdict
 
-STREAM: Final = "DEVENV_VERIFY_STREAM"  # names a file that gets a JSON line for each step of each test
+_NOTHING: Final = {"behaviour": "", "measurements": [], "services": (), "subjects": {}}
 
 
 class Collector:
@@ -33,14 +37,32 @@ class Collector:
         self._began = time.time()
         self.measurements: list[Measurement] = []
         self.results: dict[str, TestResult] = {}
+        self.subjects: dict[str, Subject] = {}
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Tell whoever follows the run where it is and what it will do; the workers of pytest-xdist know that alone."""
+        tests = [{"test": item.nodeid, "behaviour": self._session.behaviour(item.nodeid)} for item in session.items]
+        tell(
+            {
+                "phase": "collected",
+                "at": time.time(),
+                "run": self._session.run.id,
+                "root": str(self._config.rootpath),
+                "evidence": str(self._session.evidence),
+                "reports": str(self._session.report_folder),
+                "isolated": not self._config.option.running,
+                "tests": tests,
+            }
+        )
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Tell whoever follows the run that a test begins."""
-        _stream({"test": nodeid, "phase": "begins", "at": time.time()})
+        tell({"test": nodeid, "phase": "begins", "at": time.time()})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect verdicts, where the reports of all workers come together."""
-        carried = getattr(report, CARRIER, {"behaviour": "", "measurements": []})
+        carried = getattr(report, CARRIER, _NOTHING)
+        self.subjects |= {name: Subject(**found) for name, found in carried["subjects"].items()}
         self.measurements += [Measurement.from_data(data) for data in carried["measurements"]]
         before = self.results.get(report.nodeid)
         verdict, why = _verdict_of(report)
@@ -48,10 +70,12 @@ class Collector:
             verdict, why = before.verdict, before.why
         seconds = report.duration + (before.seconds if before is not None else 0.0)
         behaviour = carried["behaviour"]
-        self.results[report.nodeid] = TestResult(report.nodeid, behaviour, verdict, seconds, why)
+        services = tuple(carried["services"]) or (before.services if before is not None else ())
+        self.results[report.nodeid] = TestResult(report.nodeid, behaviour, verdict, seconds, why, services)
         told = {"test": report.nodeid, "behaviour": behaviour, "phase": report.when, "verdict": verdict.value}
         measured = carried["measurements"]
-        _stream(told | {"seconds": seconds, "why": why, "at": time.time(), "measurements": measured})
+        told |= {"seconds": seconds, "why": why, "at": time.time(), "measurements": measured, "services": services}
+        tell(told)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -59,12 +83,19 @@ class Collector:
         if self._config.getini("strict") and session.exitstatus == 0 and self._inconclusive():
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         self._tell_junit()
+        tell({"phase": "finishing", "at": time.time()})
         try:
             return (yield)
         finally:
+            if self._config.option.xmlpath:
+                join_cases(Path(self._config.option.xmlpath))
             if self.results:
                 interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-                publish(self.report(interrupted=interrupted), self._session.report_folder, os.environ)
+                report = self.report(interrupted=interrupted)
+                publish(report, self._session.report_folder, os.environ)
+                whole = not interrupted and self._runs_all(session)
+                if self._config.option.target == "compose":  # its verdicts are about Compose's services
+                    ServiceVerdicts().add(report, self._all_subjects(), whole=whole)
                 forget_old_runs()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -104,6 +135,18 @@ class Collector:
             evidence=str(self._session.evidence),
         )
 
+    def _all_subjects(self) -> dict[str, Subject]:
+        """Return what was verified; a service that was never seen running is one that nothing is known of."""
+        source = self._source()
+        names = [service.name for service in source.project.services] if source is not None else []
+        return {name: Subject() for name in names} | self.subjects
+
+    def _runs_all(self, session: pytest.Session) -> bool:
+        """Whether no test was left out by a choice on the command line, or because the run was cut short."""
+        option = self._config.option
+        chosen = bool(option.keyword or option.markexpr) or any("::" in str(item) for item in self._config.args)
+        return not chosen and not session.shouldstop and not session.shouldfail
+
     def _source(self) -> Source | None:
         """Return the project, also where only the workers have used it; None where there is none."""
         try:
@@ -123,14 +166,6 @@ class Collector:
     def _inconclusive(self) -> bool:
         found = {item.verdict for item in self.measurements} | {test.verdict for test in self.results.values()}
         return Verdict.INCONCLUSIVE in found
-
-
-def _stream(data: dict[str, Any]) -> None:
-    """Write a line to the file that a follower of the run reads, if there is one."""
-    path = os.environ.get(STREAM)
-    if path:
-        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(json.dumps(data) + "\n")
 
 
 def _verdict_of(report: pytest.TestReport) -> tuple[Verdict, str]:

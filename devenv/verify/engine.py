@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from devenv.verify.recorder import Recorder
 from devenv.verify.waiting import VerificationFailed
 
 DONE = "devenv-kill-done"
+STOP_TIMEOUT = 10.0  # seconds; the engine's default (docs.docker.com/reference/cli/docker/container/stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of memory, processors, and processes; None where the runtime sets that limit elsewhere."""
+
+    memory: int
+    processors: float
+    processes: int | None
 
 
 class Engine:
@@ -45,6 +56,7 @@ class Engine:
 
     def container(self, service: str, number: int = 1) -> Resource:
         """One container of a service; raises DevenvError where there is none."""
+        self._recorder.touch(service)
         for resource in self.containers():
             if resource.service == service and resource.number == number and not resource.one_off:
                 return resource
@@ -52,6 +64,7 @@ class Engine:
 
     def listed(self, service: str) -> Resource:
         """The service's first container as one quick call tells it: state and ports; raises DevenvError without one."""
+        self._recorder.touch(service)
         endpoint = resolve_endpoint(self._environ)
         client = getattr(self._own, "client", None) or connect(endpoint)
         self._own.client = None  # kept only when it has worked
@@ -93,6 +106,21 @@ class Engine:
             wanted = " ".join(filter(None, ("event", action, text and repr(text), service and f"of {service}")))
             raise VerificationFailed(f"expected: {wanted} within {timeout:g} s\nseen:     {seen or 'no event at all'}")
         return found
+
+    def wait_health(self, service: str, *, healthy: bool, since: float, timeout: float) -> float:
+        """Wait until the service's health check says so, and return when it did; raises VerificationFailed."""
+        __tracebackhide__ = True
+        text = "is healthy" if healthy else "is unhealthy"
+        return self.wait_event("health_status", service, since=since, timeout=timeout, text=text).at
+
+    def grace(self, service: str) -> float:
+        """Seconds that the service has to end by itself (Compose's stop_grace_period)."""
+        return float(self.inspect(service)["Config"].get("StopTimeout") or STOP_TIMEOUT)
+
+    def limits(self, service: str) -> Limits:
+        """What the service may use, as the engine knows it."""
+        found = self.inspect(service)["HostConfig"]
+        return Limits(found["Memory"], found["NanoCpus"] / 1e9, found["PidsLimit"])
 
     def exec(self, service: str, *command: str, user: str = "", check: bool = True) -> str:
         """Run a command in the container and return what it printed; raises CommandFailed."""

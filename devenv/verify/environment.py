@@ -103,7 +103,8 @@ class Environments:
         )
         (base / OVERRIDE).write_text(text, "utf-8")
         isolated = replace(options, files=(*options.files, str(base / OVERRIDE)))
-        return self._made(StackPlan(source, self.run, project, isolated, document, folder, isolated=True))
+        changed = bool(override) or edit is not None
+        return self._made(StackPlan(source, self.run, project, isolated, document, folder, True, changed))
 
     def remove(self, stack: Stack) -> None:
         """Take one stack down with all that is its own; with --keep it stays as it is."""

@@ -18,6 +18,7 @@ from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
 from devenv.verify.session import INCONCLUSIVE, Session
 from devenv.verify.stack import Stack
+from devenv.verify.targets import suffix_of
 from devenv.verify.verdict import Measurement, Verdict, judge
 from devenv.verify.waiting import EVERY, VerificationFailed, wait_until
 from devenv.verify_config import VerifySettings
@@ -35,12 +36,23 @@ def verify_session(request: pytest.FixtureRequest) -> Session:
 @pytest.fixture(scope="session")
 def settings(verify_session: Session) -> VerifySettings:
     """What devenv.toml says below [verify]."""
-    return verify_session.environments().source.config.verify
+    return verify_session.settings().verify
 
 
 @pytest.fixture(scope="session")
-def stack(verify_session: Session) -> Iterator[Stack]:
+def target(request: pytest.FixtureRequest, verify_session: Session) -> str:
+    """What the test runs on: "compose" or "kubernetes"."""
+    return str(getattr(request, "param", verify_session.config.option.target))
+
+
+@pytest.fixture(scope="session")
+def stack(verify_session: Session, target: str) -> Iterator[Any]:
     """A running and healthy stack that all tests share: leave it as it was found."""
+    if target == "kubernetes":
+        from devenv.verify.kube.fixtures import shared_stack
+
+        yield from shared_stack(verify_session)
+        return
     environments = verify_session.environments()
     running = verify_session.config.option.running
     made = environments.running() if running else environments.isolated()
@@ -49,8 +61,10 @@ def stack(verify_session: Session) -> Iterator[Stack]:
             made.wait_healthy()
         else:
             made.up(build=True)
+        verify_session.note_subjects(made)
         yield made
     except Exception as error:
+        verify_session.note_subjects(made)
         verify_session.explain(error, "the shared stack")  # now: a moment later there is nothing to be seen
         raise
     finally:
@@ -66,8 +80,7 @@ def isolated_stack(stack: Stack) -> Iterator[Stack]:
         stack.persistence.forget()  # an earlier test may have lost what was prepared, and that would be its failure
     yield stack
     if not stack.is_well():
-        stack.compose("restart", "--timeout", "1", check=False)
-        stack.up()
+        stack.mend()
 
 
 @pytest.fixture
@@ -88,6 +101,7 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
         made.append(found)
         if up:
             found.up(build=build)
+            verify_session.note_subjects(found)
         elif build:
             found.build()
         return found
@@ -147,7 +161,8 @@ def wait_for() -> Callable[..., Any]:
 class Measure:
     """Records values of criteria for one test."""
 
-    def __init__(self, session: Session, budgets: Mapping[str, float], test: str) -> None:
+    def __init__(self, session: Session, budgets: Mapping[str, float], test: str, suffix: str = "") -> None:
+        self._suffix = suffix
         self._session = session
         self._budgets = budgets
         self._test = test
@@ -157,6 +172,7 @@ class Measure:
     ) -> Measurement:
         """Record and judge a value; raises VerificationFailed when it is not within its budget."""
         __tracebackhide__ = True
+        name += self._suffix
         found = criterion(name, self._budgets, **options)
         measurement = judge(found, value, stages or {}, time.time(), self._test, self._session.scale)
         self._session.measured(self._test, measurement)
@@ -177,7 +193,7 @@ class Measure:
 
     def inconclusive(self, name: str, why: str) -> None:
         """Record that the criterion could not be measured, and end the test."""
-        found = criterion(name, self._budgets)
+        found = criterion(name + self._suffix, self._budgets)
         self._session.measured(
             self._test, Measurement(found, Verdict.INCONCLUSIVE, why=why, at=time.time(), test=self._test)
         )
@@ -185,9 +201,9 @@ class Measure:
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest, verify_session: Session, settings: VerifySettings) -> Measure:
+def measure(request: pytest.FixtureRequest, verify_session: Session, settings: VerifySettings, target: str) -> Measure:
     """Record values of criteria."""
-    return Measure(verify_session, settings.budgets, request.node.nodeid)
+    return Measure(verify_session, settings.budgets, request.node.nodeid, suffix_of(request.node, target))
 
 
 @pytest.fixture

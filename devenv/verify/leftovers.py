@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.verify.docker import docker
+from devenv.verify.own_engine import group_name, groups_of, remove_groups
 from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, is_dead, runs_folder
 
 TREES: Final = "trees"  # in a run's folder: the private copies of projects
@@ -25,7 +26,10 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """One thing of a run: `kind` is container, network, volume, image or files; `id` is the engine's, or the path."""
+    """One thing of a run: `kind` is container, network, volume, image, files or cgroup; `id` is the engine's or a path.
+
+    A cgroup is what the containers of a run's second engine were in; its id is its name, under each controller.
+    """
 
     kind: str
     id: str
@@ -57,11 +61,15 @@ def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
         if dead.setdefault(item.owner, is_dead(item.owner))  # a look at the process for each owner, once
     ]
     folder = runs_folder()
-    for trees in sorted(folder.glob(f"*/{TREES}")) if folder.is_dir() else ():
-        path = trees.parent / OWNER
-        owner = path.read_text("utf-8").strip() if path.is_file() else ""
-        if owner and is_dead(owner):
-            found.append(Leftover("files", str(trees), str(trees), trees.parent.name, owner))
+    for path in sorted(folder.glob(f"*/{OWNER}")) if folder.is_dir() else ():
+        run, owner = path.parent.name, path.read_text("utf-8").strip()
+        trees, group = path.parent / TREES, group_name(run)
+        if not (trees.is_dir() or groups_of(group)) or not is_dead(owner):
+            continue
+        if trees.is_dir():
+            found.append(Leftover("files", str(trees), str(trees), run, owner))
+        if groups_of(group):
+            found.append(Leftover("cgroup", group, group, run, owner))
     return found
 
 
@@ -75,6 +83,8 @@ def remove(items: Iterable[Leftover], environ: Mapping[str, str] | None = None) 
     for item in items:
         if item.kind == "files":
             shutil.rmtree(Path(item.id), ignore_errors=True)
+        elif item.kind == "cgroup":
+            remove_groups(item.id)
 
 
 def _described(kind: str, text: str) -> Iterable[Leftover]:

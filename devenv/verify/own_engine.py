@@ -29,8 +29,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 _CLONE_NEWNET = 0x40000000  # sched.h
 # A new network namespace has a loopback interface that is down, and the engine binds ports to it when it starts.
 # SIOCSIFFLAGS and IFF_UP: netdevice(7).
-_WITH_LOOPBACK = """
-import fcntl, os, socket, struct, sys
+# The shims of containerd have their sockets in one place whatever its folders are; what a killed engine left there
+# would be nobody's. In its mount namespace a file system of its own lies over that, and goes with it.
+_ALONE = """
+import ctypes, fcntl, os, socket, struct, sys
+shims = "/run/containerd/s"
+os.makedirs(shims, mode=0o711, exist_ok=True)
+library = ctypes.CDLL(None, use_errno=True)
+if library.mount(b"devenv", shims.encode(), b"tmpfs", 0, b"mode=0711") != 0:
+    sys.exit(f"{shims} cannot be covered: {os.strerror(ctypes.get_errno())}")
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
     fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x1))
 os.execvp(sys.argv[1], sys.argv[1:])
@@ -44,7 +51,7 @@ class OwnEngine:
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder = folder
         self.environ = dict(environ) | {"DOCKER_HOST": f"unix://{folder}/s", "DOCKER_CONTEXT": ""}
-        self._group = f"devenv-{folder.parent.parent.name}"
+        self._group = group_name(folder.parent.parent.name)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -69,7 +76,7 @@ class OwnEngine:
                 [
                     *("setpriv", "--pdeathsig", "KILL"),
                     *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-                    *(sys.executable, "-I", "-c", _WITH_LOOPBACK),
+                    *(sys.executable, "-I", "-c", _ALONE),
                     *("dockerd", *(f"--{name}={value}" for name, value in options.items())),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -102,10 +109,7 @@ class OwnEngine:
         """End it and remove its data and its control groups."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
-        for group in (*CGROUPS.glob(f"*/{self._group}"), CGROUPS / self._group):
-            for folder, _, _ in os.walk(group, topdown=False):
-                with contextlib.suppress(OSError):  # one that is in use is nobody's loss
-                    Path(folder).rmdir()
+        remove_groups(self._group)
 
     def take_images(self, names: Mapping[str, str], environ: Mapping[str, str]) -> None:
         """Copy images of another engine: from its name to the name that they get here."""
@@ -137,6 +141,24 @@ class OwnEngine:
             log = (self.folder / "log").read_text("utf-8", "replace")
             raise DevenvError(f"dockerd ended: {log.strip()[-600:]}")
         return bool(docker("version", "--format", "{{.Server.Version}}", environ=self.environ))
+
+
+def group_name(run: str) -> str:
+    """Return the name of the control group that a run's second engine puts its containers into."""
+    return f"devenv-{run}"
+
+
+def groups_of(name: str) -> list[Path]:
+    """Return the control groups of that name: one for each controller, or the one of cgroup v2."""
+    return [path for path in (*CGROUPS.glob(f"*/{name}"), CGROUPS / name) if path.is_dir()]
+
+
+def remove_groups(name: str) -> None:
+    """Remove the control groups of that name; the kernel keeps those that have a process."""
+    for group in groups_of(name):
+        for folder, _, _ in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):  # one that is in use is nobody's loss
+                Path(folder).rmdir()
 
 
 def why_not(folder: Path) -> str:

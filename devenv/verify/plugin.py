@@ -20,7 +20,7 @@ _SESSION = "devenv-verify-session"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Describe the options and the ini option."""
-    group = parser.getgroup("devenv", "smoke tests of a Compose project (devenv)")
+    group = parser.getgroup("devenv", "smoke tests of a project on Compose or Kubernetes (devenv)")
     group.addoption("--running", action="store_true", help="test the stack that is up instead of an isolated copy")
     group.addoption("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs the stack")
     group.addoption("--keep", action="store_true", help="leave the isolated stacks up; devenv doctor --clean ends them")
@@ -34,6 +34,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="one more Compose file, merged after the project's own",
     )
+    group.addoption(
+        "--image",
+        action="append",
+        default=[],
+        metavar="NAME=IMAGE",
+        help="on Kubernetes, use IMAGE where the overlay names NAME (without tag and digest)",
+    )
+    group.addoption("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
     parser.addini("devenv_smoketests", "names of folders with smoke tests", type="args", default=["smoketests"])
 
 
@@ -41,17 +49,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Begin at once where the command line names smoke tests: reports of pytest's own are configured now."""
     config.addinivalue_line("markers", "behaviour(name): what a smoke test proves; shown in the reports")
-    if any(_is_smoketest(config, Path(str(item).partition("::")[0])) for item in config.args):
+    config.addinivalue_line("markers", "targets(*names): what a smoke test runs on: compose (default), kubernetes")
+    if any(is_smoketest(config, Path(str(item).partition("::")[0])) for item in config.args):
         _activate(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
     """Begin where a smoke test is found by a wider search."""
-    if file_path.suffix == ".py" and _is_smoketest(parent.config, file_path):
+    if file_path.suffix == ".py" and is_smoketest(parent.config, file_path):
         _activate(parent.config)
 
 
-def _is_smoketest(config: pytest.Config, path: Path) -> bool:
+def is_smoketest(config: pytest.Config, path: Path) -> bool:
+    """Whether a file is below a folder of smoke tests, or that folder itself."""
     names = set(config.getini("devenv_smoketests"))
     absolute = path if path.is_absolute() else config.invocation_params.dir / path
     try:
@@ -66,17 +76,19 @@ def _activate(config: pytest.Config) -> None:
         return
     from devenv.verify import fixtures
     from devenv.verify.session import Session
+    from devenv.verify.targets import Selection
 
-    if config.option.target != "compose":
-        raise pytest.UsageError(
-            f"--target {config.option.target}: smoke tests of Kubernetes are not there yet; --target compose is"
-        )
     if config.option.budget_scale <= 0:
         raise pytest.UsageError("--budget-scale must be above 0")
     session = Session(config)
     config.pluginmanager.register(session, _SESSION)
     config.stash[fixtures.SESSION] = session
     config.pluginmanager.register(fixtures, f"{_SESSION}-fixtures")
+    config.pluginmanager.register(Selection(session), f"{_SESSION}-targets")
+    if config.option.target != "compose":
+        from devenv.verify.kube import fixtures as kube_fixtures
+
+        config.pluginmanager.register(kube_fixtures, f"{_SESSION}-kube-fixtures")
     session.begin()
     if not session.is_worker:
         from devenv.verify.collector import Collector

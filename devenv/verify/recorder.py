@@ -8,15 +8,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from devenv.backends.docker.backend import DockerBackend
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
+from devenv.backends.protocol import Backend
 from devenv.errors import DevenvError
-from devenv.model import Change, Connection, Happening, LogLine, Project, Resource, Seen, Snapshot
+from devenv.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
 from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
+from devenv.verify.stream import tell
 
 LINES_KEPT = 2000  # log lines in memory, over all containers
 LOG_TAIL = 10_000  # lines of a container that is older than the recorder
@@ -25,16 +27,29 @@ CONNECTED_WITHIN = 10.0
 
 
 class Recorder:
-    """Records one project from `start` to `stop`. All methods may be called from any thread."""
+    """Records one project from `start` to `stop`. All methods may be called from any thread.
 
-    def __init__(self, path: Path, run: str, project: Project, environ: Mapping[str, str]) -> None:
+    `backend` reads the runtime, by default the Docker Engine; `kinds` are what it has logs of.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        run: str,
+        project: Project,
+        environ: Mapping[str, str],
+        backend: Backend | None = None,
+        kinds: Collection[str] = ("container",),
+    ) -> None:
         self.project = project
         self._environ = environ
         self.path = path
         self._file = EvidenceFile(path)
         names = tuple(service.name for service in project.services)
         self._file.write([Header(SCHEMA, run, project.name, names, time.time())])
-        self._backend = DockerBackend(lambda: project, environ)
+        self._backend = backend or DockerBackend(lambda: project, environ)
+        self._kinds = frozenset(kinds)
+        self._is_engine = backend is None
         self._changed = threading.Condition()
         self._wake = threading.Event()
         self._over = threading.Event()
@@ -42,8 +57,10 @@ class Recorder:
         self._happenings: list[Happening] = []
         self._lines: deque[LogLine] = deque(maxlen=LINES_KEPT)
         self._resources: dict[str, Resource] = {}
+        self._gone: set[str] = set()
         self._live = False
         self.last_probe: Probe | None = None
+        self._touched: dict[str, None] = {}
         self._thread = threading.Thread(target=self._run, name=f"recorder-{project.name}", daemon=True)
 
     def start(self) -> None:
@@ -60,8 +77,10 @@ class Recorder:
         self._file.close()
 
     def mark(self, kind: str, text: str) -> None:
-        """Write a moment down."""
-        self._put(Mark(time.time(), kind, text))
+        """Write a moment down, and tell it to whoever follows the run."""
+        at = time.time()
+        self._put(Mark(at, kind, text))
+        tell({"phase": "mark", "stack": self.project.name, "kind": kind, "text": text, "at": at})
 
     def probe(self, probe: Probe) -> None:
         """Write a call down."""
@@ -69,7 +88,13 @@ class Recorder:
         self._put(probe)
 
     def state(self) -> None:
-        """Write down all containers in full, health checks included: before each clean-up, and at a failure."""
+        """Write down all containers in full, health checks included: before each clean-up, and at a failure.
+
+        What a watch keeps fresh anyway, as Kubernetes' does, is written as it is known.
+        """
+        if not self._is_engine:
+            self._put(*(Seen(self._backend.name, resource) for resource in self._known()))
+            return
         try:
             found = read_resources(self.project, resolve_endpoint(self._environ))
         except DevenvError as error:
@@ -97,6 +122,18 @@ class Recorder:
                     return None
                 self._changed.wait(rest)
 
+    def touch(self, service: str) -> None:
+        """Note that a test did something with the service."""
+        with self._changed:
+            self._touched.pop(service, None)
+            self._touched[service] = None
+
+    def take_touched(self) -> tuple[str, ...]:
+        """Return the services that were touched since the last call, the last one last."""
+        with self._changed:
+            found, self._touched = tuple(self._touched), {}
+        return found
+
     def lines(self) -> list[LogLine]:
         """Return the newest log lines, oldest first."""
         with self._changed:
@@ -107,6 +144,10 @@ class Recorder:
         with self._changed:
             resource = self._resources.get(key)
         return resource.service if resource else ""
+
+    def _known(self) -> list[Resource]:
+        with self._changed:
+            return [resource for key, resource in self._resources.items() if key not in self._gone]
 
     def _put(self, *records: Record) -> None:
         with self._changed:
@@ -121,7 +162,7 @@ class Recorder:
                 self._wake.wait(TURN)
                 self._wake.clear()
                 self._take(self._backend.drain())
-                present = {key for key, resource in self._resources.items() if resource.kind == "container"}
+                present = {key for key, resource in self._resources.items() if resource.kind in self._kinds}
                 if present != followed:
                     followed = present
                     self._backend.follow_logs(followed, LOG_TAIL)
@@ -143,6 +184,8 @@ class Recorder:
                     self._resources[change.resource.key] = change.resource
                 elif isinstance(change, Snapshot):
                     self._resources |= {resource.key: resource for resource in change.resources}
+                elif isinstance(change, Gone):
+                    self._gone.add(change.key)
                 elif isinstance(change, Connection):
                     self._live = change.state == "live"
             self._changed.notify_all()

@@ -43,6 +43,26 @@ def choose_file(path: Path) -> Path:
     return next((file for file in found if _has_failure(file)), found[-1])
 
 
+def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[ReplayBackend, float, str]:
+    """Return the evidence of a test's failure, else of the test: when it was, and the service that it is about.
+
+    `services` are those that the test touched, the last one is tried first. Raises UsageError where there is none.
+    """
+    files = sorted(Path(folder).rglob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        raise UsageError(f"{folder}: there is no evidence in it", "The evidence of the newest runs alone is kept.")
+    found: list[tuple[int, float, Path]] = []
+    for file in files:
+        for record in read_evidence(file):
+            if isinstance(record, Mark) and record.text.startswith(test) and record.kind_of in ("failure", "test"):
+                found.append((record.kind_of == "failure", record.at, file))
+    _, at, file = max(found, default=(0, 0.0, files[-1]), key=lambda item: item[:2])
+    backend = ReplayBackend(file)
+    known = set(backend.services().values())
+    service = next((name for name in reversed(services) if name in known), min(filter(None, known), default=""))
+    return backend, at, service
+
+
 def _has_failure(path: Path) -> bool:
     return any(isinstance(record, Mark) and record.kind_of == "failure" for record in read_evidence(path))
 

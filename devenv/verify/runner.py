@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devenv.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, UsageError
+from devenv.backends.kube.errors import Unreachable
+from devenv.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
 from devenv.verify.verdict import Measurement, Verdict
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode
+_BEFORE = {kind.exit_code: kind for kind in (Refused, Unreachable, ToolMissing)}  # of the plugin, before any test
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Outcome:
         """Return the error that the program ends with, if any: its exit code is devenv's, not pytest's."""
         if self.exit_code == _USAGE:
             return UsageError("pytest did not accept the command line or the project", "It said why above.")
+        if self.exit_code in _BEFORE and self.report is None:
+            return _BEFORE[self.exit_code]("the tests were not begun", "It is said above why.")
         if self.exit_code == _NO_TESTS:
             return Inconclusive("there was no test to run", "Is -k too narrow?")
         if self.exit_code == _INTERNAL:

@@ -6,16 +6,26 @@ import os
 import signal
 import time
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from devenv.config import Config, load_config
 from devenv.errors import DevenvError
 from devenv.verify.environment import Environments, locate
+from devenv.verify.offline import Unmeasurable
 from devenv.verify.runs import Run, begin_run
+from devenv.verify.stack import Stack
+from devenv.verify.stream import hold_on
+from devenv.verify.subjects import Subject, subjects_of
 from devenv.verify.verdict import Measurement
+
+if TYPE_CHECKING:
+    from devenv.verify.kube.environment import KubeEnvironments
+    from devenv.verify.kube.stack import KubeStack
 
 CARRIER: Final = "devenv_verify"  # an attribute of a test report: pytest-xdist brings it to the controller
 INCONCLUSIVE: Final = "inconclusive: "
@@ -30,7 +40,22 @@ class Session:
         self.run: Run = begin_run()
         self._pending: dict[str, list[Measurement]] = {}
         self._behaviours: dict[str, str] = {}
+        self._touched: dict[str, tuple[str, ...]] = {}
+        self.subjects: dict[str, Subject] = {}  # what is verified, by service
         self._environments: Environments | None = None
+        self._kube: KubeEnvironments | None = None
+
+    @property
+    def stacks(self) -> list[Stack | KubeStack]:
+        """Every stack that there is now, on any runtime."""
+        found: list[Stack | KubeStack] = list(self._environments.stacks) if self._environments is not None else []
+        return [*found, *(self._kube.stacks if self._kube is not None else ())]
+
+    @property
+    def project_folder(self) -> Path:
+        """Where the project is looked for."""
+        chosen = self.config.option.project
+        return Path(chosen).absolute() if chosen else self.config.invocation_params.dir
 
     @property
     def report_folder(self) -> Path:
@@ -52,11 +77,26 @@ class Session:
         """Return the maker of stacks; the project is resolved at the first call."""
         if self._environments is None:
             option = self.config.option
-            folder = Path(option.project).absolute() if option.project else self.config.invocation_params.dir
             overrides = tuple(str(Path(item).absolute()) for item in option.compose_override)
-            source = locate(folder, os.environ, overrides)
+            source = locate(self.project_folder, os.environ, overrides)
             self._environments = Environments(source, self.run, keep=option.keep, scale=self.scale)
         return self._environments
+
+    def kube_environments(self) -> KubeEnvironments:
+        """Return the maker of stacks on Kubernetes; the cluster is asked at the first call. Raises DevenvError."""
+        if self._kube is None:
+            from devenv.verify.kube.environment import KubeEnvironments
+            from devenv.verify.kube.images import read_flags
+            from devenv.verify.kube.source import locate_kube
+
+            option = self.config.option
+            source = locate_kube(self.project_folder, os.environ, read_flags(option.image))
+            self._kube = KubeEnvironments(source, self.run, keep=option.keep, scale=self.scale)
+        return self._kube
+
+    def settings(self) -> Config:
+        """Return the project's settings."""
+        return load_config(self.project_folder, os.environ)
 
     def begin(self) -> None:
         """Prepare: pytest's own JUnit report, and SIGTERM that ends the run as ctrl-c does."""
@@ -64,14 +104,21 @@ class Session:
         if not self.is_worker and not option.xmlpath:
             option.xmlpath = str(self.report_folder / "junit.xml")
         signal.signal(signal.SIGTERM, _as_interrupt)
+        if not self.is_worker:
+            hold_on()
 
     def measured(self, test: str, measurement: Measurement) -> None:
         """Keep what a test measured until its report is made."""
         self._pending.setdefault(test, []).append(measurement)
 
+    def note_subjects(self, stack: Stack) -> None:
+        """Note what the stack is made of, once; a stack that a test changed is not what people run."""
+        if not stack.plan.changed and not any(self.subjects.values()):
+            self.subjects = subjects_of(stack)
+
     def mark(self, kind: str, text: str) -> None:
         """Write a moment into the evidence of every stack that there is."""
-        for stack in self._environments.stacks if self._environments is not None else ():
+        for stack in self.stacks:
             stack.recorder.mark(kind, text)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -91,7 +138,11 @@ class Session:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Explain a failure in the test."""
         self.mark("test", item.nodeid)
-        return (yield from self._explained(item))
+        self._take_touched()
+        try:
+            return (yield from self._explained(item))
+        finally:
+            self._touched[item.nodeid] = self._take_touched()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -100,7 +151,12 @@ class Session:
         """Give what was measured to the report, which also travels between processes."""
         report = yield
         found = self._pending.pop(item.nodeid, [])
-        data = {"behaviour": self._behaviours.get(item.nodeid, ""), "measurements": [one.to_data() for one in found]}
+        data = {
+            "behaviour": self._behaviours.get(item.nodeid, ""),
+            "measurements": [one.to_data() for one in found],
+            "services": self._touched.get(item.nodeid, ()),
+            "subjects": {name: asdict(subject) for name, subject in self.subjects.items()},
+        }
         setattr(report, CARRIER, data)
         return report
 
@@ -110,8 +166,20 @@ class Session:
         try:
             return (yield)
         finally:
-            if self._environments is not None:
-                self._environments.close()
+            try:
+                if self._kube is not None:
+                    self._kube.close()
+            finally:
+                if self._environments is not None:
+                    self._environments.close()
+
+    def behaviour(self, test: str) -> str:
+        """Return what a test is about."""
+        return self._behaviours.get(test, "")
+
+    def _take_touched(self) -> tuple[str, ...]:
+        """Return the services that tests did something with since the last call."""
+        return tuple(dict.fromkeys(name for stack in self.stacks for name in stack.recorder.take_touched()))
 
     def explain(self, error: BaseException, what: str) -> None:
         """Add to an error what every stack shows now, once; and mark the failure in the evidence."""
@@ -120,7 +188,7 @@ class Session:
         at = time.time()
         if isinstance(error, DevenvError) and error.hint:
             error.add_note(f"hint: {error.hint}")
-        for stack in self._environments.stacks if self._environments is not None else ():
+        for stack in self.stacks:
             stack.recorder.mark("failure", f"{what}: {str(error)[:300]}")
             stack.recorder.state()
             error.add_note(stack.explain(at))
@@ -130,10 +198,13 @@ class Session:
             return (yield)
         except pytest.skip.Exception:
             raise
+        except Unmeasurable as error:
+            pytest.skip(f"{INCONCLUSIVE}{error.message}")
         except Exception as error:
             self.explain(error, item.nodeid)
             raise
 
 
 def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the clean-up has begun: one more would cut it short
     raise KeyboardInterrupt

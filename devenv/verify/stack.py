@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.docker.endpoint import resolve_endpoint
@@ -24,9 +24,11 @@ from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.explain import explain
 from devenv.verify.http import Endpoint
+from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder
 from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
+from devenv.verify.stream import tell
 from devenv.verify.waiting import VerificationFailed, wait_until
 from devenv.verify_config import EndpointSettings
 
@@ -49,10 +51,13 @@ class StackPlan:
     document: Mapping[str, Any]
     folder: Path
     isolated: bool = False
+    changed: bool = False  # by the test: what it finds out is not about the project as it is
 
 
 class Stack:
     """A stack under test. Raises VerificationFailed where it does not do what is expected of it."""
+
+    target: Final = "compose"
 
     def __init__(self, plan: StackPlan, scale: float = 1.0) -> None:
         self.plan = plan
@@ -127,7 +132,13 @@ class Stack:
         watch = BuildWatch()
         flags = ("--no-cache",) if no_cache else ()
         if any(service.builds for service in self.project.services):
-            Job(self.plan.options, self.project, "build", flags, services, self._environ).run(watch.take)
+            try:
+                Job(self.plan.options, self.project, "build", flags, services, self._environ).run(watch.take)
+            except DevenvError as error:
+                outside = unmeasurable(error)
+                if outside is None:
+                    raise
+                raise outside from error
         return watch.report(time.monotonic() - began, self._image_ids())
 
     def down(self, *, volumes: bool = False) -> None:
@@ -148,6 +159,11 @@ class Stack:
     def restart(self, *services: str) -> None:
         """Restart services."""
         self.compose("restart", *services)
+
+    def mend(self) -> None:
+        """Bring it back to what the project says, whatever a test has done to it."""
+        self.compose("restart", "--timeout", "1", check=False)
+        self.up()
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run Compose on the stack and return what it printed."""
@@ -200,6 +216,7 @@ class Stack:
             self.recorder.stop()
             if self.isolated and not keep:
                 self._remove()
+                tell({"phase": "mark", "stack": self.name, "kind": "cleanup", "text": "removed", "at": time.time()})
 
     def _remove(self) -> None:
         try:

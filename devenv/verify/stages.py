@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from devenv.control.kube.pod_stages import STAGES as POD_STAGES
+from devenv.control.kube.pod_stages import PodStages
 from devenv.control.stream import Remark
 from devenv.control.verdict import UpVerdict
 from devenv.model import Progress
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
 
 SETTLING = 2.0  # seconds that an event may be later than the reading which shows the same
 _STEP = re.compile(r"^Step .*\[[^\]]*\d+/\d+\]")
+# To find the base image is a step that nothing saves: whether its word is Built or Cached says nothing about a build.
+_FROM = re.compile(r"\d+/\d+\] FROM\s")
 
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """One build: image ids by service, and how many steps of Dockerfiles were taken from the cache or really run."""
+    """One build: image ids by service, and the steps (without FROM) that came from the cache or really ran."""
 
     seconds: float
     images: Mapping[str, str]
@@ -51,8 +55,8 @@ class BuildWatch:
 
     def report(self, seconds: float, images: Mapping[str, str]) -> BuildReport:
         """Sum up."""
-        cached = tuple(name for name, word in self._words.items() if word == "Cached")
-        built = tuple(name for name, word in self._words.items() if word == "Built")
+        cached = tuple(name for name, word in self._words.items() if word == "Cached" and not _FROM.search(name))
+        built = tuple(name for name, word in self._words.items() if word == "Built" and not _FROM.search(name))
         return BuildReport(seconds, images, cached, built)
 
 
@@ -78,3 +82,24 @@ def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport |
             stages[stage] = max(reached)
     stages["served"] = seconds
     return UpReport(seconds, stages, services, verdict)
+
+
+def of_pods(pods: Iterable[PodStages], began: float, applied: float, seconds: float) -> UpReport:
+    """Return when the pods of each workload were created, scheduled, pulled, started and ready, by the cluster's clock.
+
+    Kubernetes tells whole seconds: a stage is exact to one.
+    """
+    services: dict[str, dict[str, float]] = {}
+    for pod in pods:
+        found = services.setdefault(pod.workload.partition("/")[2], {})
+        for stage in POD_STAGES:
+            at = getattr(pod, stage)
+            if at is not None:
+                found[stage] = max(found.get(stage, 0.0), at - began, 0.0)
+    stages = {"applied": applied}
+    for stage in POD_STAGES:
+        reached = [found[stage] for found in services.values() if stage in found]
+        if reached:
+            stages[stage] = max(reached)
+    stages["served"] = seconds
+    return UpReport(seconds, stages, services)

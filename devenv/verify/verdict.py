@@ -66,6 +66,7 @@ class TestResult:
     verdict: Verdict
     seconds: float = 0.0
     why: str = ""
+    services: tuple[str, ...] = ()  # those that it did something with, the last one last; none: it is about all
 
 
 def judge(

@@ -27,7 +27,11 @@ def smoke_tests() -> set[str]:
 def table() -> str:
     rows = ["| Fault | Caught by |\n", "| --- | --- |\n"]
     for mutation in MUTATIONS:
-        tests = ["every test: the stack never gets up"] if mutation.caught_by is None else sorted(mutation.caught_by)
+        tests = (
+            ["every test that starts it: the stack never gets up"]
+            if mutation.caught_by is None
+            else sorted(mutation.caught_by)
+        )
         caught = ", ".join(f"`{name.removeprefix('test_')}`" if "::" in name else name for name in tests)
         rows.append(f"| {mutation.what} (`{mutation.name}`) | {caught} |\n")
     return "".join(rows)
@@ -57,6 +61,13 @@ def test_every_smoke_test_is_turned_red_by_a_fault_made_for_it() -> None:
 def test_names_are_unique() -> None:
     names = [mutation.name for mutation in MUTATIONS]
     assert len(names) == len(set(names))
+
+
+def test_the_document_names_every_file_for_kubernetes() -> None:
+    after = DOCUMENT.read_text("utf-8").partition("<!-- kubernetes: begin -->")[2]
+    text = after.partition("<!-- kubernetes: end -->")[0]
+    named = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
+    assert named == {file.stem for file in (ROOT / "smoketests" / "kubernetes").glob("test_*.py")}
 
 
 def test_the_document_has_the_table() -> None:

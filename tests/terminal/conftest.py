@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,11 @@ Opening = Callable[..., AbstractAsyncContextManager[Driver]]
 
 
 @asynccontextmanager
-async def _opened(size: tuple[int, int] = (120, 40), theme: ThemeChoice = "dark") -> AsyncIterator[Driver]:
+async def _opened(
+    size: tuple[int, int] = (120, 40), theme: ThemeChoice = "dark", **options: Any
+) -> AsyncIterator[Driver]:
     backend, control = ScriptedBackend(), ScriptedControl()
-    app = DevenvApp(backend, control, title="shop", theme=theme)
+    app = DevenvApp(backend, control, title="shop", theme=theme, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot, backend, control)
         await driver.until(lambda: app.main.detail is not None and app.main.detail.is_attached)
@@ -36,6 +39,12 @@ def base_image() -> str:
         return given
     script = Path(__file__).parents[2] / "scripts" / "base-image"
     return subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.strip().splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the verdicts of whoever runs the tests out of what they see."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture

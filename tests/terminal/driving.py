@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from textual._context import visible_screen_stack
 from textual.pilot import Pilot
@@ -13,6 +14,7 @@ from textual.pilot import Pilot
 from devenv.model import Resource
 from devenv.tui.app import DevenvApp
 from devenv.tui.screens.main import MainScreen
+from devenv.tui.widgets.line_table import LineTable
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl
 
 LIMIT = 30.0  # seconds; a deadline for busy machines, not a budget
@@ -61,15 +63,15 @@ class Driver:
     async def sees(self, *texts: str) -> None:
         await self.until(lambda: self.shows(*texts))
 
-    async def settle(self) -> None:
-        """Let the program run until it has drawn all that it wants to draw."""
+    async def settle(self, table: LineTable[Any] | None = None) -> None:
+        """Let the program run until it has drawn all that it wants to draw, in the main table unless told another."""
         quiet = 0
         drawn = -1
         while quiet < 5:
             await self.pilot.pause(0.02)
-            table = self.main.table
-            quiet = quiet + 1 if table.lines_drawn == drawn else 0
-            drawn = table.lines_drawn
+            lines = (table or self.main.table).lines_drawn
+            quiet = quiet + 1 if lines == drawn else 0
+            drawn = lines
 
     async def live(self, *resources: Resource) -> None:
         self.backend.live(*resources)

@@ -128,9 +128,9 @@ async def test_long_lines_scroll_sideways(opened: Opening) -> None:
     async with opened(size=(80, 24)) as terminal:
         await terminal.live(container("api"))
         await terminal.until(lambda: terminal.backend.logs)
-        terminal.backend.emit(log("docker/api-1", "start " + "." * 100 + " finish"))
+        terminal.backend.emit(log("docker/api-1", "start " + "." * 75 + " finish"))
         await terminal.sees("start")
-        await terminal.press("l", "w", *["right"] * 45)
+        await terminal.press("l", "w", *["right"] * 20)
         await terminal.sees("finish")
         assert not terminal.shows("start ..")
 

@@ -34,8 +34,7 @@ def test_resizing_quickly_ends_in_peace() -> None:
         for size in ((80, 24), (130, 40), (80, 24)):
             terminal.resize(size)
         terminal.until(lambda: len(terminal.text().splitlines()) == 24 and "? help" in terminal.text().splitlines()[-1])
-        terminal.read_quiet(0.5)
-        assert terminal.read(1.5) == 0
+        assert any(terminal.read(1.5) == 0 for _ in range(4)), "it goes on drawing"
 
 
 def test_a_terminal_that_tells_no_size_is_taken_for_80_by_24() -> None:

@@ -156,7 +156,7 @@ async def test_every_theme_opens_every_screen(opened: Opening, theme: str) -> No
 async def test_an_empty_project(opened: Opening) -> None:
     async with opened() as terminal:
         await terminal.live()
-        await terminal.sees("this project declares no service", "● live")
+        await terminal.sees("nothing is declared or running here", "● live")
         await terminal.press("r", "S", "enter", "down", "end")
         assert terminal.control.plans == []
         await terminal.live(container("web"))

@@ -12,7 +12,7 @@ import pytest
 from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions
-from devenv.control import actions
+from devenv.control import runner
 from devenv.control.actions import ComposeControl
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
@@ -135,7 +135,7 @@ def test_before_the_project_is_known_nothing_is_changed(tmp_path: Path) -> None:
 def test_a_terminal_that_does_not_read_loses_progress_but_no_action(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "BUFFERED", 5)
+    monkeypatch.setattr(runner, "BUFFERED", 5)
     terminal = Terminal(tmp_path, f"for i in $(seq 50); do {STEP}; done")
     terminal.control.request(terminal.control.plan("up"))
     deadline = time.monotonic() + 10

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
@@ -42,14 +40,6 @@ def test_smoke_tests_are_found_by_a_wider_search_too(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, ".")
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
-
-
-@pytest.mark.parametrize("target", ["kubernetes", "all"])
-def test_kubernetes_is_refused_with_the_reason(tmp_path: Path, target: str) -> None:
-    with_tests(tmp_path, "smoketests", "def test_it(stack):\n    pass\n")
-    done = run_pytest(tmp_path, "smoketests", "--target", target)
-    assert done.returncode == 4
-    assert "Kubernetes are not there yet" in done.stderr
 
 
 def test_strict_lets_an_inconclusive_test_fail_the_run(tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ class ComposeOptions:
         return [*command, *arguments]
 
 
+class NoComposeFile(ProjectError):
+    """There is no Compose project here, nor was one named."""
+
+
 def find_project(
     start: Path,
     options: ComposeOptions,
@@ -62,7 +66,8 @@ def find_project(
 
     What the user chose wins: flags, then COMPOSE_FILE; then the nearest folder upward that has a Compose file, a
     `.env` with COMPOSE_FILE, or a devenv.toml with `[compose] files` (with `config_is_chosen`, that one first).
-    Settings of devenv.toml hold for its own project only. Raises ProjectError, with the folders searched.
+    Settings of devenv.toml hold for its own project only. Raises ProjectError, and NoComposeFile with the folders
+    searched.
     """
     start = start.absolute()
     config = config or Config()
@@ -83,7 +88,7 @@ def find_project(
         if found or env_chooses:
             options = replace(options, directory=str(folder if env_chooses else start), found=found)
             return _with_settings(options, config.compose, environ) if is_root else options
-    raise ProjectError(
+    raise NoComposeFile(
         f"No Compose file found in {start} or any folder above it",
         f"Searched for {', '.join(FILE_NAMES)} and for devenv.toml with [compose] files. "
         "Name the file with -f, or go to the project's folder.",

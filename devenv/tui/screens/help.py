@@ -17,6 +17,9 @@ Group = tuple[str, type[DOMNode]]
 _WRITTEN = {
     "question_mark": "?",
     "slash": "/",
+    "colon": ":",
+    "right": "→",
+    "left": "←",
     "escape": "Esc",
     "enter": "⏎",
     "up": "↑",

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.timer import Timer
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
 from devenv.model import Change, ConnectionState, Happening, LogLine, LogsDropped, Resource, Sample, State
 from devenv.state import Delta, Store
-from devenv.tui.board import Board
+from devenv.tui.board import Board, Showing
 from devenv.tui.changes import Changes
 from devenv.tui.log_shelf import LogShelf
+from devenv.tui.rows import Row
 from devenv.tui.screens.panes import Panes
+from devenv.tui.verdict_watch import VerdictWatch
 from devenv.tui.wanted import Wanted
 from devenv.tui.widgets.log_buffer import LogBuffer
 from devenv.tui.widgets.log_view import LogView
 from devenv.tui.widgets.resource_table import ResourceTable
+
+if TYPE_CHECKING:
+    from devenv.tui.moments import Moment
 
 SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
 TICK = 1.0  # seconds between two looks at ages and countdowns
@@ -38,14 +44,18 @@ class MainScreen(Panes):
         Binding("u", "change('up')", "up", tooltip="the selected service", id="up"),
         Binding("U", "change_all('up')", "up all", key_display="U", tooltip="the whole project", id="up_all"),
         Binding("D", "change_all('down')", "down", key_display="D", tooltip="the whole project; asks", id="down"),
+        Binding("v", "verify", "verify", tooltip="the smoke tests: run them, see how they go", id="verify"),
         Binding("q", "leave", "quit", id="quit"),
         Binding("question_mark", "help", "help", key_display="?", id="help"),
     ]
 
+    class VerifyAsked(Message):
+        """Somebody wants to see the smoke tests."""
+
     def __init__(self, backend: Backend, control: Control, title: str) -> None:
         super().__init__()
         self.store = Store()
-        self.board = Board(self.store)
+        self.board: Showing = Board(self.store)
         self.shelf = LogShelf()
         self.changes = Changes(self, control, self.action_bar)
         self._backend_name = backend.name
@@ -54,6 +64,9 @@ class MainScreen(Panes):
         self._version = 0
         self._settle: Timer | None = None
         self._keys_for: object = None
+        self.verifies = False  # whether there is something to run the smoke tests with
+        self._verdicts = VerdictWatch(self)
+        self._moment: Moment | None = None
 
     @property
     def selected(self) -> Resource | None:
@@ -71,6 +84,7 @@ class MainScreen(Panes):
         """Bring the rest, and begin to look at the clock."""
         await super().furnish()
         self.set_interval(TICK, self._tick)
+        self._verdicts.look()
 
     def take(self, changes: Sequence[Change]) -> Delta:
         """Apply records and draw what they changed."""
@@ -80,6 +94,7 @@ class MainScreen(Panes):
         self._version = delta.version
         now = time.time()
         if not delta.empty:
+            self._verdicts.take(delta)
             self.board.take(delta, now)
             self._tell_table()
             if delta.connections:
@@ -99,13 +114,26 @@ class MainScreen(Panes):
         touched = [self.shelf.take(line) for line in lines]
         if any(buffer is on_screen for buffer in touched):
             self.log_pane.view.sync()
+            if self._moment is not None:
+                self.await_moment(self._moment)
+
+    def await_moment(self, moment: Moment) -> None:
+        """Show the selected log at a moment as soon as its lines are there."""
+        row = self.table.selected
+        waits = row is not None and row.key == moment.key and moment.look()
+        self._moment = moment if waits else None
+
+    def refresh_rows(self, keys: Iterable[str]) -> None:
+        """Build rows again, and draw what changed in them."""
+        self.board.refresh(keys, time.time())
+        self._tell_table()
+        self._tell_detail()
 
     def _tick(self) -> None:
         now = time.time()
-        self.board.refresh([row.key for row in self.table.visible_rows], now)
-        self._tell_table()
+        self.refresh_rows([row.key for row in self.table.visible_rows])
         self._tell_header(now)
-        self._tell_detail()
+        self._verdicts.look()
         if self.action_bar.running is not None:
             self.action_bar.tell((), self.store.progress.values(), now)
 
@@ -120,7 +148,7 @@ class MainScreen(Panes):
         if connection is None or connection.state is ConnectionState.CONNECTING:
             return "connecting…"
         if connection.state is ConnectionState.LIVE:
-            return "this project declares no service"
+            return "nothing is declared or running here"
         return "nothing to show until the connection is back"
 
     def _tell_header(self, now: float) -> None:
@@ -138,7 +166,7 @@ class MainScreen(Panes):
         from devenv.tui.widgets.detail_text import describe, describe_use
 
         use = describe_use(resource, self.store.sample(row.key), self.board.history(row.key))
-        text = describe(resource, self.store.happenings(row.key), time.time())
+        text = describe(resource, self.store.happenings(row.key), time.time()) + self._verdicts.detail(resource)
         self.detail.tell(row.title, use, text, fresh=fresh)
 
     def _tell_keys(self) -> None:
@@ -167,6 +195,9 @@ class MainScreen(Panes):
         resource = self.store.resource(key)
         return resource is not None and resource.state is not State.ABSENT
 
+    def _waiting(self, row: Row) -> str:
+        return "nothing was created yet, so there is no log" if row.absent else "no output yet"
+
     @on(ResourceTable.Moved)
     def _moved(self) -> None:
         row = self.table.selected
@@ -175,8 +206,7 @@ class MainScreen(Panes):
             return
         first = not self.shelf.keys
         buffer = self.shelf.select(row.identity, row.key, time.time())
-        waiting = "nothing was created yet, so there is no log" if row.absent else "no output yet"
-        self.log_pane.show(row.title, buffer, waiting)
+        self.log_pane.show(row.title, buffer, self._waiting(row))
         if self._settle is not None:
             self._settle.stop()
         if first:
@@ -203,6 +233,8 @@ class MainScreen(Panes):
         if action == "change":
             resource = self.selected
             return bool(resource and resource.service and _makes_sense(str(parameters[0]), resource))
+        if action == "verify":
+            return self.verifies
         if action == "drop":
             return self.action_bar.running is not None or self.action_bar.failed is not None
         return super().check_action(action, parameters)
@@ -221,6 +253,14 @@ class MainScreen(Panes):
         """Cancel the running change, or put the error of one away."""
         self.changes.drop()
         self._tell_keys()
+
+    def verified(self) -> None:
+        """Look at once at what a run that has ended says."""
+        self._verdicts.look()
+
+    def action_verify(self) -> None:
+        """Open the screen of the smoke tests."""
+        self.post_message(self.VerifyAsked())
 
     def action_leave(self) -> None:
         """Quit."""

@@ -30,6 +30,7 @@ class Panes(Screen[None]):
     """Lays out table, log and details for every size of terminal."""
 
     AUTO_FOCUS = "ResourceTable"
+    TABLE: ClassVar[type[ResourceTable]] = ResourceTable
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority, so that the keys that follow at once are typed into the prompt and are not taken as commands.
         Binding(
@@ -63,7 +64,7 @@ class Panes(Screen[None]):
         self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (30, "-high")]
         self.header = HeaderBar()
         self.banner = Banner()
-        self.table = ResourceTable(id="table")
+        self.table = self.TABLE(id="table")
         self.log_pane = LogPane()
         self.detail: DetailPane | None = None
         self.action_bar = ActionBar()

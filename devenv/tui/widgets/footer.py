@@ -21,14 +21,19 @@ class KeyHint(NamedTuple):
 def hints(screen: Screen[None]) -> tuple[list[KeyHint], list[KeyHint]]:
     """Return the valid keys of the screen: those of the focused widget, and the others, without what is not shown."""
     own: list[KeyHint] = []
+    first: list[KeyHint] = []
     others: list[KeyHint] = []
     seen: set[str] = set()
+    preferred: str = getattr(screen, "PREFERRED_KEYS", "")
     for node, binding, enabled, _ in screen.active_bindings.values():
         if binding.show and enabled and binding.action not in seen:
             seen.add(binding.action)
             hint = KeyHint(binding.key, binding.key_display or binding.key, binding.description)
-            (own if node is screen.focused else others).append(hint)
-    return own, others
+            if node is screen.focused:
+                own.append(hint)
+            else:
+                (first if preferred and (binding.id or "").startswith(preferred) else others).append(hint)
+    return own, first + others
 
 
 class FooterBar(Line):

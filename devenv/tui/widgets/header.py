@@ -24,7 +24,8 @@ def connection_words(connection: Connection | None, now: float) -> Part:
         return _WORDS[ConnectionState.CONNECTING]
     word, style = _WORDS[connection.state]
     if connection.state is ConnectionState.RETRYING and connection.retry_in is not None:
-        word += f" in {max(0.0, connection.since + connection.retry_in - now):.0f} s"
+        left = connection.since + connection.retry_in - now
+        word += f" in {left:.0f} s" if left >= 0.5 else " now"
     if connection.state not in (ConnectionState.LIVE, ConnectionState.CONNECTING) and connection.last_live:
         word += f", data of {human_age(now - connection.last_live)} ago"
     return word, style

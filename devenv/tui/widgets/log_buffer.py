@@ -41,6 +41,14 @@ class LogBuffer:
         self.first = older.total + 1 + len(mine) - len(self.lines)
         self.dropped += older.dropped
 
+    def at(self, moment: float) -> int | None:
+        """Return the number of the newest line that is not later than that time; None where there is none."""
+        found = None
+        for number, line in enumerate(self.lines, self.first):
+            if line.at is not None and line.at <= moment:
+                found = number
+        return found
+
     def find(self, needle: str, start: int, step: int) -> int | None:
         """Return the number of the next line with that text from `start` on, in the direction of `step`; wraps."""
         wanted = needle.casefold()

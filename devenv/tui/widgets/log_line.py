@@ -65,6 +65,8 @@ def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
         return _marker(line, piece, view, styles)
     stderr = line.stream == "stderr"
     segments = [Segment("▎ " if stderr else "  ", styles.stderr)]
+    if view.needle is None and piece.number == view.current:
+        segments = [Segment("▶ ", styles.current)]  # the moment that somebody asked for
     if view.times:
         stamp = _clock(line.at) if piece.start == 0 else " " * TIME_WIDTH
         segments.append(Segment(stamp, styles.time))

@@ -149,6 +149,19 @@ class LogView(ScrollView, can_focus=True):
         self.times = not self.times
         self._rebuild()
 
+    def seek(self, at: float) -> bool:
+        """Stand on the newest line that is not later than `at`; False where every line is later: then on the oldest."""
+        found = self.buffer.at(at)
+        self._set_following(False)
+        self.current = found
+        self._moving = True
+        y = self._rows.y_of(found) - self.size.height // 2 if found is not None else 0
+        self.scroll_to(y=max(0, y), animate=False, force=True)
+        self._moving = False
+        self.refresh()
+        self.post_message(self.Changed())
+        return found is not None
+
     def search(self, text: str) -> None:
         """Mark a text; an empty one ends the search."""
         self.search_text = text

@@ -1,15 +1,31 @@
-"""A line to type a filter or a search text into."""
+"""A line to type a filter or a search text into, in the order in which the keys were pressed."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
 
-class Prompt(Input):
+class BurstInput(Input):
+    """Takes keys that arrive in one burst, as a slow line delivers them, in their order.
+
+    As a binding, backspace would go round by the app and be overtaken by the letters after it.
+    """
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.key == "backspace":
+            event.stop()
+            event.prevent_default()
+            self.action_delete_left()
+        else:
+            await super()._on_key(event)
+
+
+class Prompt(BurstInput):
     """An input of one line. It gives the focus back at once: the next key must not be typed into it any more."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

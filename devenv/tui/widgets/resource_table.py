@@ -9,76 +9,46 @@ from typing import ClassVar, Final
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from devenv.tui.columns import Placed, place
+from devenv.tui.columns import COLUMNS, VERIFIED_COLUMNS, Placed, place
 from devenv.tui.rows import CELLS, Identity, Row
 from devenv.tui.shown import fit, shown
+from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 # A container that is re-created is away for a moment; later its return must not move the cursor under a finger.
 RETURN_WITHIN: Final = 15.0
 
 
-class ResourceTable(ScrollView, can_focus=True):
+class ResourceTable(LineTable[Row]):
     """Shows rows; the cursor stays on the same service and number whatever happens around it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "table--head",
-        "table--good",
-        "table--warn",
-        "table--bad",
-        "table--alarm",
-        "table--quiet",
-        "table--cursor",
-    }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "detail", key_display="⏎", id="table.open"),
-        Binding("up,k", "move(-1)", "up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "down", show=False, id="table.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "page up", show=False, id="table.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "page down", show=False, id="table.page_down"),
-        Binding("home,g", "edge(-1)", "first", show=False, id="table.first"),
-        Binding("end,G", "edge(1)", "last", show=False, id="table.last"),
-    ]
-
-    class Moved(Message):
-        """The cursor stands on another resource, or on a new one of the same place."""
-
-    class Opened(Message):
-        """Somebody wants to see the details of the row under the cursor."""
+    STYLES = "table"
+    COMPONENT_CLASSES: ClassVar[set[str]] = component_classes("table")
+    BINDINGS: ClassVar[list[BindingType]] = keys("table", "detail")
 
     class Scrolled(Message):
         """Other rows are visible."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.rows: tuple[Row, ...] = ()
-        self.placeholder = ""
-        self._cursor = 0
         self._selected: tuple[Identity, str] | None = None  # what was announced
         self._wanted: Identity | None = None  # what the user chose, though it may be away for a moment
         self._lost_at: float | None = None
         self._placed: tuple[Placed, ...] = ()
         self._placed_for = (0, 0)
         self._longest = 0
-        self._styles: dict[str, Style] = {}
+        self._verified = False
         self.cells_updated = 0  # since the start: a budget of the tests
-        self.lines_drawn = 0
-
-    @property
-    def selected(self) -> Row | None:
-        """The row under the cursor."""
-        return self.rows[self._cursor] if self.rows else None
 
     @property
     def visible_rows(self) -> tuple[Row, ...]:
         """The rows that are on screen now."""
         top = self.scroll_offset.y
-        return self.rows[top : top + max(0, self.size.height - 1)]
+        return tuple(self.rows[top : top + max(0, self.size.height - 1)])
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -105,7 +75,7 @@ class ResourceTable(ScrollView, can_focus=True):
                 continue
             y = 1 + index - top
             for placed in self._placed:
-                at = CELLS.index(placed.column.name)
+                at = self.cell_index(placed)
                 if old.cells[at] != new.cells[at]:
                     self.cells_updated += 1
                     if 1 <= y < self.size.height:
@@ -127,10 +97,28 @@ class ResourceTable(ScrollView, can_focus=True):
         wanted = (self._width, self._longest)
         if wanted != self._placed_for:
             self._placed_for = wanted
-            self._placed = place(*wanted)
+            self._placed = self.fit_columns(*wanted)
+
+    def fit_columns(self, width: int, longest: int) -> tuple[Placed, ...]:
+        """Return the columns that fit."""
+        return place(width, longest, VERIFIED_COLUMNS if self._verified else COLUMNS)
+
+    def show_verdicts(self) -> None:
+        """Show what the smoke tests said, from now on."""
+        if not self._verified:
+            self._verified = True
+            self._placed_for = (0, 0)
+            self.refresh()
+
+    def cell_index(self, placed: Placed) -> int:
+        """Return which cell of a row that column shows."""
+        return CELLS.index(placed.column.name)
 
     def _find_cursor(self) -> None:
-        index = next((index for index, row in enumerate(self.rows) if row.identity == self._wanted), None)
+        self._put_cursor(next((index for index, row in enumerate(self.rows) if row.identity == self._wanted), None))
+
+    def _put_cursor(self, index: int | None) -> None:
+        """Put it where the wanted row is now; None where it is away."""
         now = monotonic()
         if index is not None:
             if self._lost_at is None or now - self._lost_at < RETURN_WITHIN or len(self.rows) == 1:
@@ -154,49 +142,16 @@ class ResourceTable(ScrollView, can_focus=True):
         index = max(0, min(index, len(self.rows) - 1))
         if index == self._cursor:
             return
-        top = self.scroll_offset.y
         for row in (self._cursor, index):
-            self.refresh(Region(0, 1 + row - top, self.size.width, 1))
+            self._refresh_row(row)
         self._cursor = index
         self._wanted, self._lost_at = self.rows[index].identity, None
         self._reveal()
         self._announce()
 
-    def _reveal(self) -> None:
-        top, room = self.scroll_offset.y, max(1, self.size.height - 1)
-        if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False)
-        elif self._cursor >= top + room:
-            self.scroll_to(y=self._cursor - room + 1, animate=False)
-
-    def action_move(self, step: int) -> None:
-        """Move the cursor by rows."""
-        self.select(self._cursor + step)
-
-    def action_page(self, step: int) -> None:
-        """Move the cursor by a screen."""
-        self.select(self._cursor + step * max(1, self.size.height - 2))
-
-    def action_edge(self, direction: int) -> None:
-        """Move the cursor to the first or the last row."""
-        self.select(0 if direction < 0 else len(self.rows) - 1)
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the details of what is there."""
         return action != "open" or bool(self.rows)
-
-    def action_open(self) -> None:
-        """Open the details of the row under the cursor."""
-        self.post_message(self.Opened())
-
-    def on_click(self, event: events.Click) -> None:
-        """Select the row that was clicked; a second click opens it."""
-        index = event.y - 1 + self.scroll_offset.y
-        if event.y < 1 or index >= len(self.rows):
-            return
-        self.select(index)
-        if event.chain == 2:
-            self.action_open()
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the columns for the new width."""
@@ -210,18 +165,6 @@ class ResourceTable(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if round(old_value) != round(new_value):
             self.post_message(self.Scrolled())
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        super().notify_style_update()
-        self._styles = {}
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            style = self.rich_style if name == "plain" else self.get_component_rich_style(f"table--{name}")
-            self._styles[name] = style
-        return style
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen: the head, a row, or nothing."""
@@ -243,7 +186,7 @@ class ResourceTable(ScrollView, can_focus=True):
     def _draw_row(self, row: Row, under_cursor: bool) -> Strip:
         parts = []
         for placed in self._placed:
-            cell = row.cells[CELLS.index(placed.column.name)]
+            cell = row.cells[self.cell_index(placed)]
             tone = "quiet" if row.absent else cell.tone
             parts.append((fit(cell.text, placed.width, right=placed.column.right), self._style(tone)))
         strip = self._join(parts, self._style("plain"), mark="▌ " if under_cursor else "  ")

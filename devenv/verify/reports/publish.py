@@ -10,6 +10,7 @@ from pathlib import Path
 from devenv.errors import DevenvError
 from devenv.verify import runs
 from devenv.verify.history import History, Trend
+from devenv.verify.own_engine import group_name, groups_of
 from devenv.verify.reports.data import Report
 from devenv.verify.reports.page import page
 from devenv.verify.reports.text import markdown
@@ -57,5 +58,7 @@ def forget_old_runs() -> None:
     found = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
     for path in found[: -runs.KEPT]:
         owner = path / "owner"
+        if groups_of(group_name(path.name)):
+            continue  # `devenv doctor --clean` knows by the folder whose they are
         if not owner.is_file() or runs.is_dead(owner.read_text("utf-8")):
             shutil.rmtree(path, ignore_errors=True)

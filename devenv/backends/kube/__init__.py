@@ -1,0 +1,1 @@
+"""Kubernetes, read over raw JSON."""

@@ -1,0 +1,133 @@
+"""What a kubeconfig's user signs in with: token, token file, client certificate, password, or a plugin's answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
+from devenv.backends.kube.plugin import run_plugin
+from devenv.text import sanitize
+
+_EARLY: Final = 10.0  # seconds before its end that a plugin's credential is renewed: a request takes time
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The Authorization header ("" for none) and the client certificate as PEM ("" for none)."""
+
+    authorization: str = ""
+    certificate: str = ""
+    key: str = ""
+    expires: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Credentials(authorization={bool(self.authorization)}, certificate={bool(self.certificate)})"
+
+
+class CredentialSource:
+    """Gives the credentials of one user as they are now; thread-safe.
+
+    A token file is read anew for each request (service account tokens rotate hourly), a plugin is asked again when
+    its credential ends or was refused.
+    """
+
+    def __init__(
+        self,
+        user: Mapping[str, Any],
+        cluster: Mapping[str, Any],
+        environ: Mapping[str, str],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._user = user
+        self._cluster = cluster
+        self._environ = environ
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._plugin: Credentials | None = None
+
+    def current(self) -> Credentials:
+        """Return what to sign in with now; may run a plugin. Raises BadKubeconfig and Unauthorized."""
+        certificate = _pem(self._user, "client-certificate")
+        key = _pem(self._user, "client-key")
+        token = self._token()
+        if token:
+            return Credentials(f"Bearer {token}", certificate, key)
+        if isinstance(self._user.get("exec"), dict):
+            asked = self._asked()
+            return Credentials(asked.authorization, asked.certificate or certificate, asked.key or key)
+        if self._user.get("username"):
+            pair = f"{self._user['username']}:{self._user.get('password', '')}".encode()
+            return Credentials(f"Basic {base64.b64encode(pair).decode()}", certificate, key)
+        return Credentials("", certificate, key)
+
+    def refused(self, used: Credentials) -> None:
+        """Forget a plugin's credential that the server answered with 401, unless another thread already did."""
+        with self._lock:
+            if self._plugin is not None and self._plugin.authorization == used.authorization:
+                self._plugin = None
+
+    @property
+    def hint(self) -> str:
+        """What the user can do when the credentials are refused."""
+        provider = self._user.get("auth-provider")
+        if isinstance(provider, dict):
+            return "Run any kubectl command with this context: it renews the token in the kubeconfig."
+        if not self._user:
+            return "The context names no user, or one that the kubeconfig does not have."
+        return ""
+
+    def _token(self) -> str:
+        # tokenFile beats token, as in client-go (clientcmd/api/types.go, AuthInfo).
+        path = self._user.get("tokenFile")
+        if path:
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise BadKubeconfig(f"Cannot read the token file {sanitize(str(path))}: {error}") from error
+        provider = self._user.get("auth-provider")
+        if isinstance(provider, dict):
+            config = provider.get("config")
+            # kubectl refreshes it and writes it back; a second writer would spend the refresh token.
+            return str(config.get("id-token") or config.get("access-token") or "") if isinstance(config, dict) else ""
+        return str(self._user.get("token") or "").strip()
+
+    def _asked(self) -> Credentials:
+        with self._lock:
+            held = self._plugin
+            if held is None or (held.expires is not None and held.expires - _EARLY <= self._clock()):
+                told = run_plugin(self._user["exec"], self._cluster, self._environ)
+                if not told.token and not told.certificate:
+                    raise Unauthorized(f"The credential plugin {told.command} gave neither a token nor a certificate")
+                bearer = f"Bearer {told.token}" if told.token else ""
+                held = self._plugin = Credentials(bearer, told.certificate, told.key, told.expires)
+            return held
+
+
+def _pem(user: Mapping[str, Any], key: str) -> str:
+    """Return the PEM text of `key`-data (base64), which wins, or of the file; read anew, files rotate too."""
+    data = user.get(f"{key}-data")
+    if data:
+        return decoded(str(data), f"{key}-data")
+    path = user.get(key)
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadKubeconfig(f"Cannot read {key} {sanitize(str(path))}: {error}") from error
+
+
+def decoded(data: str, key: str) -> str:
+    """Return the text of a kubeconfig's base64 field; raises BadKubeconfig that names the field."""
+    try:
+        return base64.b64decode(data, validate=False).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it anew.") from error

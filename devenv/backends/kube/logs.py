@@ -1,0 +1,286 @@
+"""The logs of pods: every container, init and previous runs, followed through restarts and broken connections.
+
+A key is a pod's ("kubernetes:<uid>": all its containers, each line with the container's name in front where there are
+several), one container's ("kubernetes:<uid>/<container>"), or a workload's: all its pods, also those that come later.
+The API gives one container's log a request, with times, and resumes at whole seconds (`sinceTime`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from devenv.backends.docker.lines import LineAssembler
+from devenv.backends.docker.resume import Resume
+from devenv.backends.kube.book import Book
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.entry import WORKLOADS
+from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
+from devenv.backends.kube.kinds import PODS
+from devenv.backends.kube.podlog import Run, container_names, run_of
+from devenv.backends.streams import Buffer, Stream
+from devenv.errors import DevenvError
+from devenv.model import LogLine, Resource
+from devenv.text import sanitize
+
+LOOK_AGAIN: Final = 10.0  # seconds to wait for a container to start, unless the pod's watch tells sooner
+# As with Docker's logs: a reader in a flood makes room, or the screen would wait for it.
+REST: Final = 0.002
+PAUSE: Final = 0.01
+FLOOD: Final = 20
+MOST: Final = 200  # logs followed at once: a connection and a thread each
+
+
+class ContainerLog:
+    """Reads one container's log until its pod is gone. `run` and `down` belong to a Stream."""
+
+    def __init__(
+        self, client: KubeClient, pod: Resource, container: str, buffer: Buffer, *, key: str, tail: int, prefix: str
+    ) -> None:
+        self._client = client
+        self._pod = pod
+        self._container = container
+        self._buffer = buffer
+        self._key = key
+        self._tail = tail
+        self._prefix = prefix
+        self._resume = Resume()
+        self._changed = threading.Event()
+        self._followed = -1  # the run (its restart count) that was read last
+        self._waiting = ""
+        self._lost = False
+
+    def notice(self) -> None:
+        """Take note that the pod changed, from the thread of the pods."""
+        self._changed.set()
+
+    def run(self, stream: Stream) -> None:
+        """Follow the log; returns when the connection is to be made anew, finishes when there will be no more."""
+        while not stream.stopping:
+            self._changed.clear()
+            try:
+                before = self._look()
+                if self._followed not in (-1, before.restarts) or (self._followed < 0 and before.restarts):
+                    self._previous(stream, before)
+                self._followed = before.restarts
+                if not self._follow(stream):
+                    stream.wait_until(self._changed, LOOK_AGAIN)
+                    continue
+                after = self._look()
+            except NotFound:
+                self._mark("pod removed")
+                return stream.finish()
+            except Forbidden as error:
+                self._mark(f"this log may not be read: {error.message}")
+                return stream.finish()
+            if after.restarts == before.restarts and after.running:
+                return None  # it runs and its log ended: only a new connection helps
+            if not after.running and after.end:
+                self._mark(f"container {self._container} ended: {after.end}", at=after.ended_at)
+            if after.over:
+                return stream.finish()
+            if after.restarts == before.restarts:
+                self._wait_for_start(stream, after.restarts)
+        return None
+
+    def down(self, error: Exception | None, pause: float) -> None:
+        """Say once, in the log itself, that it cannot be read at the moment."""
+        if self._lost or error is None:
+            return
+        self._lost = True
+        reason = error.message if isinstance(error, DevenvError) else f"{type(error).__name__}: {error}"
+        self._mark(f"log interrupted: {reason}")
+
+    def _look(self) -> Run:
+        pod = self._client.get(PODS.path(self._pod.namespace, self._pod.name))
+        if f"kubernetes:{pod.get('metadata', {}).get('uid')}" != self._pod.key:
+            raise NotFound("another pod has this name now", status=404)
+        return run_of(pod, self._container)
+
+    def _wait_for_start(self, stream: Stream, restarts: int) -> None:
+        while True:
+            self._changed.clear()
+            now = self._look()
+            if now.running or now.restarts != restarts or now.over:
+                return
+            stream.wait_until(self._changed, LOOK_AGAIN)
+
+    def _previous(self, stream: Stream, now: Run) -> None:
+        """Read what the run before the present one printed and was not read."""
+        try:
+            self._copy(stream, self._query() | {"previous": True})
+        except Invalid:
+            self._mark("the log of the run before is gone")
+        self._mark(f"container {self._container} ended: {now.end}; started again", at=now.ended_at)
+
+    def _follow(self, stream: Stream) -> bool:
+        """Read until the log ends; False where the container has not started yet."""
+        try:
+            self._copy(stream, self._query() | {"follow": True})
+        except Invalid as error:  # 400: "container "web" in pod "x" is waiting to start: ContainerCreating"
+            if error.message != self._waiting:
+                self._waiting = error.message
+                self._mark(error.message)
+            return False
+        return True
+
+    def _query(self) -> dict[str, Any]:
+        query: dict[str, Any] = {"container": self._container, "timestamps": True}
+        params = self._resume.params(self._tail)
+        if "since" not in params:
+            return query | {"tailLines": self._tail}
+        since = datetime.fromtimestamp(int(float(params["since"])), UTC)
+        return query | {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+    def _copy(self, stream: Stream, query: Mapping[str, Any]) -> None:
+        path = PODS.path(self._pod.namespace, self._pod.name, "log")
+        lines = LineAssembler(self._key)
+        busy, heard_at = 0, time.monotonic()
+        with self._client.stream(path, query) as chunks, stream.closing(chunks.close):
+            chunks.connect()
+            stream.succeeded()
+            if self._lost:
+                self._lost = False
+                self._mark("log continues")
+            for data in chunks:
+                self._put(lines.feed_raw(data))
+                now = time.monotonic()
+                busy = busy + 1 if now - heard_at < PAUSE else 0
+                if busy > FLOOD:
+                    time.sleep(REST)
+                    now += REST
+                heard_at = now
+        self._put(lines.flush())
+
+    def _put(self, lines: list[LogLine]) -> None:
+        new = self._resume.new_of(lines)
+        if self._prefix:
+            new = [replace(line, text=self._prefix + line.text) for line in new]
+        self._buffer.put_lines(new)
+
+    def _mark(self, text: str, *, at: float | None = None) -> None:
+        self._buffer.put(LogLine(self._key, at or time.time(), "devenv", sanitize(self._prefix + text)))
+
+
+class PodLogs:
+    """The logs that are followed now, one thread a container; `follow` belongs to the owner's thread."""
+
+    def __init__(self, client: KubeClient, book: Book, buffer: Buffer) -> None:
+        self._client = client
+        self._book = book
+        self._buffer = buffer
+        self._lock = threading.Lock()
+        self._wanted: frozenset[str] = frozenset()
+        self._tail = 500
+        self._readers: dict[str, dict[str, ContainerLog]] = {}  # by key and container
+        self._streams: dict[str, dict[str, Stream]] = {}
+        self._openers: dict[str, Stream] = {}
+
+    def follow(self, keys: Collection[str], tail: int) -> None:
+        """Follow exactly these pods, containers and workloads."""
+        with self._lock:
+            self._wanted = frozenset(key for key in keys if key.startswith("kubernetes:"))
+            self._tail = tail
+        self._settle()
+
+    def notice(self, pod: Resource, exists: bool) -> None:
+        """Take note of a pod that came, changed or went, from the thread of the pods."""
+        for name in [name for name in tuple(self._readers) if name.partition("/")[0] == pod.key]:
+            for reader in tuple(self._readers[name].values()):
+                reader.notice()
+        if exists and self._wanted and pod.key not in self._openers and self._belongs(pod):
+            self._open(pod, pod.key, "")
+
+    def hurry(self) -> None:
+        """The cluster is back: try again now."""
+        for stream in self.streams():
+            stream.hurry()
+
+    def streams(self) -> tuple[Stream, ...]:
+        """All streams, to be stopped."""
+        with self._lock:
+            each = [stream for streams in self._streams.values() for stream in streams.values()]
+            return (*self._openers.values(), *each)
+
+    def _settle(self) -> None:
+        pods = dict(self._expanded())
+        for key in [key for key in tuple(self._openers) if key not in pods]:
+            with self._lock:
+                opener = self._openers.pop(key, None)
+                ended = [*((opener,) if opener else ()), *self._streams.pop(key, {}).values()]
+                self._readers.pop(key, None)
+            for stream in ended:
+                stream.stop()
+        for key, pod in pods.items():
+            if key not in self._openers:
+                self._open(pod, key, key.partition("/")[2])
+
+    def _expanded(self) -> Iterator[tuple[str, Resource]]:
+        for key in self._wanted:
+            pod_key, _, container = key.partition("/")
+            for pod in self._book.pods_of(pod_key):
+                yield (key if container else pod.key), pod
+
+    def _belongs(self, pod: Resource) -> bool:
+        """Whether the pod, or a workload above it, is followed."""
+        key, seen = pod.key, 0
+        while key and seen < 4:
+            if key in self._wanted:
+                return True
+            entry = self._book.entry(key)
+            key = entry.shown.owner if entry is not None and entry.shown.kind in (*WORKLOADS, "pod") else ""
+            seen += 1
+        return False
+
+    def _open(self, pod: Resource, key: str, container: str) -> None:
+        self._forget_gone()
+        if len(self._openers) >= MOST:
+            return
+        opener = Stream(f"kube-log-{pod.name}", lambda stream: self._begin(stream, pod, key, container), _unheard)
+        with self._lock:
+            if self._openers.setdefault(key, opener) is not opener:
+                return  # the pod's watch and the owner of this found it at the same time
+        opener.start()
+
+    def _forget_gone(self) -> None:
+        """Drop what is left of pods that are gone: a workload is followed for days, and its pods are replaced."""
+        # The book is asked before the lock is taken: `notice` comes with the book's lock held.
+        gone = [key for key in tuple(self._openers) if self._book.entry(key.partition("/")[0]) is None]
+        with self._lock:
+            for key in self._openers.keys() & gone:
+                streams = (self._openers[key], *self._streams.get(key, {}).values())
+                if not any(stream.alive for stream in streams):
+                    for table in (self._openers, self._streams, self._readers):
+                        table.pop(key, None)
+
+    def _begin(self, stream: Stream, pod: Resource, key: str, container: str) -> None:
+        """Learn which containers the pod has, and start a reader of each."""
+        try:
+            names = (container,) if container else self._names(pod)
+        except NotFound:
+            return stream.finish()
+        except KubeError as error:
+            self._buffer.put(LogLine(key, time.time(), "devenv", f"log not opened: {error.message}"))
+            raise
+        with self._lock:
+            if stream.stopping or self._openers.get(key) is not stream:
+                return None
+            for name in names:
+                prefix = f"[{name}] " if len(names) > 1 else ""
+                reader = ContainerLog(self._client, pod, name, self._buffer, key=key, tail=self._tail, prefix=prefix)
+                follower = Stream(f"kube-log-{pod.name}-{name}", reader.run, reader.down)
+                self._readers.setdefault(key, {})[name] = reader
+                self._streams.setdefault(key, {})[name] = follower
+                follower.start()
+        return stream.finish()
+
+    def _names(self, pod: Resource) -> tuple[str, ...]:
+        return container_names(self._client.get(PODS.path(pod.namespace, pod.name)))
+
+
+def _unheard(error: Exception | None, pause: float) -> None:
+    """An opener that failed has said so in the log itself."""

@@ -1,0 +1,78 @@
+"""One reading of one kind, joined with what explains it: for commands, which show a moment and end."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from devenv.backends.kube.book import Book
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.entry import source_of
+from devenv.backends.kube.errors import Forbidden, NotFound
+from devenv.backends.kube.events import EventLog
+from devenv.backends.kube.kinds import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    HPAS,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Kind,
+)
+from devenv.backends.streams import Buffer
+from devenv.model import Resource, Snapshot
+
+_EXPLAINED_BY: Final = {
+    PODS: (JOBS,),
+    DEPLOYMENTS: (REPLICA_SETS, PODS, HPAS),
+    REPLICA_SETS: (PODS, HPAS),
+    STATEFUL_SETS: (PODS, HPAS),
+    DAEMON_SETS: (PODS,),
+    JOBS: (PODS,),
+    CRON_JOBS: (JOBS,),
+    SERVICES: (PODS, ENDPOINT_SLICES),
+}
+
+
+def read_kinds(
+    client: KubeClient, kinds: tuple[Kind, ...], namespace: str | None
+) -> tuple[tuple[Resource, ...], tuple[str, ...]]:
+    """Return the resources of these kinds, and in words what could not be read to explain them.
+
+    Raises KubeError where one of the kinds themselves cannot be read.
+    """
+    buffer = Buffer()
+    backend = client.target.backend
+    book = Book(backend, client.target.context.name, buffer.put, lambda pod, exists: None)
+    events = EventLog(book, Buffer())
+    related = dict.fromkeys(other for kind in kinds for other in _EXPLAINED_BY.get(kind, ()) if other not in kinds)
+    missing = []
+    for kind in (*related, EVENTS, *kinds):
+        space = namespace if kind.namespaced else None
+        try:
+            items, _ = client.list(kind, space)
+        except (Forbidden, NotFound) as error:
+            if kind in kinds:
+                raise
+            missing.append(f"{kind.plural}: {error.message}")
+            continue
+        uids = frozenset(str(item["metadata"].get("uid", "")) for item in items)
+        if kind is EVENTS and kind not in kinds:
+            events.page(items, True)
+            events.listed(uids)
+        else:
+            book.page(kind, items)
+            book.listed(kind, uids)
+    wanted = {source_of(backend, kind): number for number, kind in enumerate(kinds)}
+    found: dict[str, tuple[Resource, ...]] = {}
+    for record in buffer.drain():
+        if isinstance(record, Snapshot) and record.backend in wanted:
+            found[record.backend] = tuple(
+                entry.shown for item in record.resources if (entry := book.entry(item.key)) is not None
+            )
+    ordered = sorted(found.items(), key=lambda item: wanted[item[0]])
+    return tuple(resource for _, resources in ordered for resource in resources), tuple(missing)

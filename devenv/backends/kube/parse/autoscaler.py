@@ -1,0 +1,131 @@
+"""Horizontal pod autoscalers (autoscaling/v2): the resource, and the Scaling record with metrics and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from devenv.backends.kube.parse.common import (
+    Parsed,
+    base,
+    conditions,
+    facts,
+    joined,
+    mapping,
+    mappings,
+    number,
+    quantity,
+    text,
+    time_of,
+    why_not,
+    word,
+)
+from devenv.model import Health, Scaling, ScalingMetric, State
+
+# Where each type of metric source keeps its name and its target (autoscaling/v2 MetricSpec).
+_SOURCES: Final = {
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+    "Pods": "pods",
+    "Object": "object",
+    "External": "external",
+}
+
+
+def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
+    """Make a resource of an autoscaler; its service is the workload that it scales."""
+    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
+    scaling = scaling_of(raw, "", 0.0)
+    told = conditions(status)
+    target = mapping(spec.get("scaleTargetRef"))
+    blind = [
+        told[name] for name in ("AbleToScale", "ScalingActive") if mapping(told.get(name)).get("status") == "False"
+    ]
+    off = mapping(told.get("ScalingActive")).get("reason") == "ScalingDisabled"
+    resource = base(
+        raw,
+        "horizontalpodautoscaler",
+        context,
+        State.PAUSED if off else State.RUNNING,
+        service=word(target.get("name")),
+        health=Health.NONE if off else Health.UNHEALTHY if blind else Health.HEALTHY if told else Health.STARTING,
+        status=f"{scaling.current} of {scaling.minimum}-{scaling.maximum} replicas",
+        why=condition_words(status),
+        ready=(scaling.current, scaling.desired),
+        facts=facts(
+            ("reference", scaling.target),
+            ("targets", ", ".join(map(metric_text, scaling.metrics))),
+            ("min", str(scaling.minimum)),
+            ("max", str(scaling.maximum)),
+            ("replicas", str(scaling.current)),
+        ),
+    )
+    return Parsed(resource)
+
+
+def scaling_of(raw: Mapping[str, Any], key: str, at: float) -> Scaling:
+    """Make the Scaling record of an autoscaler's object."""
+    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
+    target = mapping(spec.get("scaleTargetRef"))
+    current = {_name(item): item for item in mappings(status.get("currentMetrics"))}
+    return Scaling(
+        key=key,
+        at=at,
+        target=f"{word(target.get('kind'))}/{word(target.get('name'))}",
+        minimum=1 if spec.get("minReplicas") is None else number(spec.get("minReplicas")),
+        maximum=number(spec.get("maxReplicas")),
+        current=number(status.get("currentReplicas")),
+        desired=number(status.get("desiredReplicas")),
+        metrics=tuple(_metric(item, current.get(_name(item))) for item in mappings(spec.get("metrics"))),
+        conditions=tuple(
+            (word(item.get("type")), word(item.get("status")), word(item.get("reason")), text(item.get("message")))
+            for item in mappings(status.get("conditions"))
+        ),
+        last_scaled_at=time_of(status.get("lastScaleTime")),
+    )
+
+
+def condition_words(status: Mapping[str, Any]) -> str:
+    """Say what hinders the autoscaler: it cannot scale, sees no metric, or is at a limit."""
+    told = conditions(status)
+    words = []
+    if mapping(told.get("AbleToScale")).get("status") == "False":
+        words.append(f"cannot scale: {why_not(told.get('AbleToScale'))}")
+    active = mapping(told.get("ScalingActive"))
+    if active.get("status") == "False":
+        words.append(f"scales by nothing: {why_not(active)}")
+    limited = mapping(told.get("ScalingLimited"))
+    if limited.get("status") == "True":
+        reason = limited.get("reason")
+        known = {"TooFewReplicas": "held at its minimum", "TooManyReplicas": "held at its maximum"}
+        words.append(known.get(str(reason), f"limited: {why_not(limited)}"))
+    return joined(words)
+
+
+def metric_text(metric: ScalingMetric) -> str:
+    """Write a metric as kubectl does: cpu: 10%/70%."""
+    current = "unknown" if metric.current is None else f"{metric.current:g}{metric.unit}"
+    return f"{metric.name}: {current}/{metric.target:g}{metric.unit}"
+
+
+def _source(metric: Mapping[str, Any]) -> Mapping[str, Any]:
+    return mapping(metric.get(_SOURCES.get(str(metric.get("type")), "")))
+
+
+def _name(metric: Mapping[str, Any]) -> str:
+    source = _source(metric)
+    name = word(source.get("name") or mapping(source.get("metric")).get("name"))
+    container = word(source.get("container"))
+    return f"{name} ({container})" if container else name
+
+
+def _metric(wanted: Mapping[str, Any], told: Mapping[str, Any] | None) -> ScalingMetric:
+    target = mapping(_source(wanted).get("target"))
+    current = mapping(_source(told).get("current")) if told is not None else {}
+    kind = target.get("type")
+    if kind == "Utilization":
+        value = current.get("averageUtilization")
+        now = float(value) if isinstance(value, int) else None
+        return ScalingMetric(_name(wanted), "%", now, float(number(target.get("averageUtilization"))))
+    field = "averageValue" if kind == "AverageValue" else "value"
+    return ScalingMetric(_name(wanted), "", quantity(current.get(field)), quantity(target.get(field)) or 0.0)

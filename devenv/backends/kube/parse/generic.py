@@ -1,0 +1,54 @@
+"""Any other kind, custom resources included: by its phase and its conditions, as most controllers write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from devenv.backends.kube.parse.common import Parsed, base, conditions, facts, joined, mapping, number, why_not, word
+from devenv.model import Health, State
+
+# The kstatus conventions (sigs.k8s.io/cli-utils, pkg/kstatus) and the conditions that most controllers use.
+_GOOD: Final = ("Ready", "Available", "Healthy", "Established", "Accepted", "Synced", "Programmed")
+_BAD: Final = ("Failed", "Stalled", "Degraded", "ReconcileError")
+_UNDER_WAY: Final = ("Reconciling", "Progressing")
+_PHASES: Final = {"Pending": State.CREATED, "Failed": State.DEAD, "Terminating": State.REMOVING}
+
+
+def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
+    """Make a resource of an object of any kind; without a status it is simply there."""
+    status, meta, spec = mapping(raw.get("status")), mapping(raw.get("metadata")), mapping(raw.get("spec"))
+    told = conditions(status)
+    phase = word(status.get("phase"))
+    failing = [item for name, item in told.items() if name in _BAD and item.get("status") == "True"]
+    failing += [item for name, item in told.items() if name in _GOOD and item.get("status") == "False"]
+    waiting = [item for name, item in told.items() if name in _GOOD and item.get("status") == "Unknown"]
+    waiting += [item for name, item in told.items() if name in _UNDER_WAY and item.get("status") == "True"]
+    good = any(name in _GOOD and item.get("status") == "True" for name, item in told.items())
+    seen, generation = status.get("observedGeneration"), number(meta.get("generation"))
+    behind = isinstance(seen, int) and seen < generation
+    if failing or phase == "Failed":
+        health = Health.UNHEALTHY
+    elif waiting or behind:
+        health = Health.STARTING
+    else:
+        health = Health.HEALTHY if good else Health.NONE
+    words = [f"{word(item.get('type'))}: {why_not(item)}" for item in (*failing, *waiting)]
+    words.append("its controller has not seen the newest change yet" if behind else "")
+    data = raw.get("data")
+    resource = base(
+        raw,
+        kind.lower(),
+        context,
+        _PHASES.get(phase, State.RUNNING),
+        status=phase or word(next((item.get("type") for item in told.values() if item.get("status") == "True"), "")),
+        health=health,
+        why=joined(words),
+        facts=facts(
+            # Names alone: a Secret's values are never kept.
+            ("keys", ",".join(map(word, data)) if isinstance(data, dict) else ""),
+            ("type", word(raw.get("type"))),
+            ("class", word(spec.get("storageClassName"))),
+        ),
+    )
+    return Parsed(resource)

@@ -1,0 +1,119 @@
+"""Services and their endpoint slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from devenv.backends.kube.parse.common import (
+    Parsed,
+    base,
+    facts,
+    key_of,
+    mapping,
+    mappings,
+    number,
+    selector_text,
+    word,
+)
+from devenv.model import Health, Port, State
+
+SERVICE_LABEL: Final = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What one endpoint slice holds: keys of pods that are ready and that are not; without a pod, their address."""
+
+    namespace: str
+    service: str
+    ready: frozenset[str]
+    unready: frozenset[str]
+
+
+def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
+    """Make a resource of a Service; how many endpoints it has is added by the book."""
+    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
+    kind = word(spec.get("type")) or "ClusterIP"
+    ports = mappings(spec.get("ports"))
+    outside = [
+        word(item.get("ip") or item.get("hostname"))
+        for item in mappings(mapping(status.get("loadBalancer")).get("ingress"))
+    ]
+    pending = kind == "LoadBalancer" and not outside
+    resource = base(
+        raw,
+        "service",
+        context,
+        State.CREATED if pending else State.RUNNING,
+        service=word(mapping(raw.get("metadata")).get("name")),
+        status=kind,
+        why="waits for an address from a load balancer (on minikube: `minikube tunnel`)" if pending else "",
+        health=Health.STARTING if pending else Health.NONE,
+        ports=tuple(
+            Port(
+                number(item.get("port")),
+                (word(item.get("protocol")) or "TCP").lower(),
+                number(item.get("nodePort")) or None,
+            )
+            for item in ports
+        ),
+        facts=facts(
+            ("type", kind),
+            ("cluster ip", word(spec.get("clusterIP"))),
+            ("external", ",".join(outside) or word(spec.get("externalName"))),
+            ("ports", ",".join(map(_port, ports))),
+            ("selector", selector_text(spec.get("selector"))),
+        ),
+    )
+    return Parsed(resource, ("SyncLoadBalancerFailed",) if pending else ())
+
+
+def parse_endpoint_slice(raw: Mapping[str, Any], context: str) -> Parsed:
+    """Make a resource of an endpoint slice."""
+    found = endpoints_of(raw)
+    resource = base(
+        raw,
+        "endpointslice",
+        context,
+        State.RUNNING,
+        service=found.service,
+        ready=(len(found.ready), len(found.ready) + len(found.unready)),
+        facts=facts(
+            ("addresses", word(raw.get("addressType"))),
+            ("ports", ",".join(_port(item) for item in mappings(raw.get("ports")))),
+        ),
+    )
+    return Parsed(resource)
+
+
+def endpoints_of(raw: Mapping[str, Any]) -> Endpoints:
+    """Return which pods a slice sends traffic to; an unset `ready` means true (discovery/v1 EndpointConditions)."""
+    meta = mapping(raw.get("metadata"))
+    ready: set[str] = set()
+    unready: set[str] = set()
+    for item in mappings(raw.get("endpoints")):
+        pod = mapping(item.get("targetRef"))
+        addresses = item.get("addresses")
+        uid = pod.get("uid")
+        if isinstance(uid, str):
+            name = key_of(uid)
+        else:
+            name = word(addresses[0]) if isinstance(addresses, list) and addresses else ""
+        (unready if mapping(item.get("conditions")).get("ready") is False else ready).add(name)
+    return Endpoints(
+        word(meta.get("namespace")),
+        word(mapping(meta.get("labels")).get(SERVICE_LABEL)),
+        frozenset(ready),
+        frozenset(unready - ready),
+    )
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    target = port.get("targetPort")
+    told = f"{number(port.get('port'))}"
+    if target not in (None, port.get("port")):
+        told += f"->{word(target) if isinstance(target, str) else number(target)}"
+    protocol = word(port.get("protocol"))
+    return told if protocol in ("TCP", "") else f"{told}/{protocol}"

@@ -1,0 +1,209 @@
+"""One sign-in to one cluster: where it is, with what credentials, and requests that answer or say why not."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.response import BaseHTTPResponse
+
+from devenv import __version__
+from devenv.backends.kube.access import Target
+from devenv.backends.kube.credentials import Credentials, CredentialSource
+from devenv.backends.kube.errors import BadKubeconfig, KubeError, Unauthorized, Unreachable, error_of
+from devenv.backends.kube.kubeconfig import load_kubeconfig
+from devenv.backends.kube.pool import Endpoint, InFlight, carried_by, open_pool, read_endpoint
+from devenv.text import sanitize
+
+CONNECT_TIMEOUT: Final = 5.0  # seconds; a cluster across the world answers a SYN within one
+_HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)? devenv tries again by itself."
+
+
+class Session:
+    """Sends requests of any thread to one API server."""
+
+    def __init__(self, target: Target, environ: Mapping[str, str]) -> None:
+        merged = load_kubeconfig(environ)
+        context = merged.contexts.get(target.context.name)
+        shown = sanitize(target.context.name)
+        if context is None:
+            raise BadKubeconfig(f"The kubeconfig has no context {shown!r} any more", "Choose another one.")
+        cluster = merged.clusters.get(str(context.get("cluster") or ""))
+        if cluster is None:
+            raise BadKubeconfig(f"The context {shown!r} names a cluster that the kubeconfig does not have")
+        user = merged.users.get(str(context.get("user") or ""), {})
+        self.identity = (cluster, user)
+        self.endpoint: Endpoint = read_endpoint(cluster, environ)
+        self._source = CredentialSource(user, cluster, environ)
+        self._lock = threading.Lock()
+        self._pool: urllib3.PoolManager | None = None
+        self._pool_for = ("", "")
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float,
+        flight: InFlight | None = None,
+    ) -> BaseHTTPResponse:
+        """Send one request and return the open answer, whatever its status below 400; raises KubeError.
+
+        `timeout` seconds without a byte end it. A 401 renews the credentials once.
+        """
+        credentials = self._source.current()
+        response = self._send(method, path, query, body, headers, timeout, flight, credentials)
+        if response.status == 401:
+            self._read_all(response)
+            self._source.refused(credentials)
+            response = self._send(method, path, query, body, headers, timeout, flight, self._source.current())
+        if response.status < 400:
+            return response
+        error = error_of(response.status, self._read_all(response), response.headers)
+        if isinstance(error, Unauthorized) and self._source.hint:
+            error.hint = self._source.hint
+        raise error
+
+    def close(self) -> None:
+        """Close the idle connections; open streams are closed by their owners."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.clear()
+
+    def access(self) -> tuple[Endpoint, Credentials]:
+        """Return where the server is and what to sign in with now; may run a plugin."""
+        return self.endpoint, self._source.current()
+
+    def translate(self, error: Exception, *, broke: bool = False) -> KubeError:
+        """Return what went wrong on the wire in words; `broke`: in the middle of an answer."""
+        return unreachable(error, self.endpoint.server, broke=broke)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        timeout: float,
+        flight: InFlight | None,
+        credentials: Credentials,
+    ) -> BaseHTTPResponse:
+        sent = {"User-Agent": f"devenv/{__version__}", "Accept": "application/json", **(headers or {})}
+        if credentials.authorization:
+            sent["Authorization"] = credentials.authorization
+        url = f"{self.endpoint.server}{path}{_encoded(query)}"
+        # A connection that was kept may have been closed meanwhile; reading again is harmless, changing is not.
+        for tries_left in (1, 0) if method == "GET" else (0,):
+            try:
+                with carried_by(flight or InFlight()):
+                    return self._pool_with(credentials).request(
+                        method,
+                        url,
+                        body=body,
+                        headers=sent,
+                        preload_content=False,
+                        redirect=False,
+                        retries=False,
+                        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+                    )
+            except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+                stale = isinstance(error, ProtocolError) and not (flight is not None and flight.closed)
+                if not (stale and tries_left):
+                    raise self.translate(error) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _read_all(self, response: BaseHTTPResponse) -> bytes:
+        try:
+            return response.data
+        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
+            raise self.translate(error, broke=True) from error
+
+    def _pool_with(self, credentials: Credentials) -> urllib3.PoolManager:
+        """Return the pool; a new one where the client certificate is another one now."""
+        wanted = (credentials.certificate, credentials.key)
+        with self._lock:
+            if self._pool is None or self._pool_for != wanted:
+                self._pool, self._pool_for = open_pool(self.endpoint, credentials), wanted
+            return self._pool
+
+
+def _encoded(query: Mapping[str, Any] | None) -> str:
+    """Return the query with its question mark; None is left out, booleans are lower case."""
+    pairs = [
+        (key, str(value).lower() if isinstance(value, bool) else str(value))
+        for key, value in (query or {}).items()
+        if value is not None and value != ""
+    ]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def unreachable(error: Exception, server: str, *, broke: bool = False) -> KubeError:
+    """Say which part of the connection failed: name, port, proxy, TLS, or the answer itself."""
+    where = sanitize(server)
+    hint = _HINT
+    cause = error.original_error if isinstance(error, ProxyError) else error
+    if isinstance(error, LocationValueError):
+        return BadKubeconfig(f"The kubeconfig's server is not an address: {where}", "It begins with https://.")
+    if isinstance(error, ProxyError):
+        what = f"The proxy to {where} does not work: {_words(cause)}"
+        hint = "Correct HTTPS_PROXY, NO_PROXY, or proxy-url in the kubeconfig."
+    elif isinstance(error, SSLError):
+        what, hint = _tls_words(error, where)
+    elif isinstance(error, NameResolutionError):
+        what = f"The name in {where} is not known"
+    elif isinstance(error, NewConnectionError):
+        what = f"Nothing listens at {where}" if "refused" in str(error) else f"No way to {where}: {_words(error)}"
+    elif isinstance(error, ConnectTimeoutError):
+        what = f"Nothing answers at {where} within {CONNECT_TIMEOUT:.0f} s"
+    elif isinstance(error, ReadTimeoutError):
+        what = f"The API server at {where} does not answer"
+    elif broke:
+        what = f"The connection to {where} broke"
+    else:
+        what = f"The API server at {where} closed the connection: {_words(cause)}"
+    found = Unreachable(what, hint)
+    found.broke = broke
+    return found
+
+
+def _tls_words(error: Exception, where: str) -> tuple[str, str]:
+    text = str(error)
+    if "unable to get" in text or "self-signed" in text or "self signed" in text or "signature failure" in text:
+        return (
+            f"The server at {where} is not the one that the kubeconfig knows: its certificate is of another authority",
+            "It is another cluster at the same address, or one made anew: write the kubeconfig anew "
+            "(`minikube update-context`).",
+        )
+    if "Hostname mismatch" in text or "IP address mismatch" in text:
+        return f"The certificate of {where} is for another name", "Correct server or tls-server-name in the kubeconfig."
+    if "expired" in text:
+        return f"The certificate of {where} has expired", "Renew the cluster's certificates (minikube: stop and start)."
+    if "wrong version number" in text or "record layer failure" in text:
+        return f"The server at {where} does not speak TLS", "Is server in the kubeconfig the API server's port?"
+    return f"TLS with {where} failed: {_words(error)}", _HINT
+
+
+def _words(error: object) -> str:
+    """Return the last, most telling part of nested network errors."""
+    text = sanitize(str(error))
+    return text.rsplit(": ", 1)[-1].strip("()'\" ,")

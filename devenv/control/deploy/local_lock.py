@@ -1,0 +1,36 @@
+"""One deployment of an overlay at a time on this machine, whatever the cluster allows to write."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devenv.errors import DevenvError, Refused
+
+
+@contextmanager
+def only_one(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock for the block; the system lets go of it when the process dies.
+
+    Raises Refused while another process has it, and DevenvError where no such file can be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two deployments apart.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            other = os.read(handle, 40).decode("ascii", "replace").strip()
+            by = f" by process {other}" if other.isdecimal() else ""
+            raise Refused(f"{what} is being deployed already{by}", "Wait for it, or end it.") from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,197 @@
+"""What a deployment is told with: stages, verdict, and the JSON form (docs/schemas/deploy-report.schema.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+from devenv import __version__
+from devenv.control.kube.pod_stages import PodStages
+
+SCHEMA: Final = 1
+
+
+class Verdict(StrEnum):
+    """How a deployment ended. The last two judge no rollout: nothing was waited for, or nothing was changed."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled back"
+    INCONCLUSIVE = "inconclusive"  # it rolled out, or may have, and a part of the proof was not possible
+    APPLIED = "applied"
+    PLANNED = "planned"
+
+
+class Status(StrEnum):
+    """How a stage, or one check of a proof, ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a deployment; `text` says what it did, or why it did not."""
+
+    name: str
+    status: Status
+    seconds: float
+    text: str = ""
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at to prove a revision: it serves, it is the rendered image, the data is there."""
+
+    name: str
+    status: Status
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """All checks of one revision."""
+
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """The worst of the checks; inconclusive without any."""
+        found = {check.status for check in self.checks if check.status is not Status.SKIPPED}
+        order = (Status.FAILED, Status.INCONCLUSIVE, Status.DONE)
+        return next((status for status in order if status in found), Status.INCONCLUSIVE)
+
+    @property
+    def text(self) -> str:
+        """The checks that are not done, in words; "" when all are."""
+        return "; ".join(f"{check.name}: {check.text}" for check in self.checks if check.status is self.status)
+
+
+class Prover(Protocol):
+    """Looks through the cluster at what serves. Nothing of it raises for what it finds."""
+
+    def prepare(self) -> Check:
+        """Write data into the revision that serves now, to be found again after a change."""
+        ...
+
+    def prove(self, objects: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+        """Ask every endpoint, and write and read data; what `prepare` wrote has to be there."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection into the cluster."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One object that a deployment applies, or that it left to somebody else; `diff` is masked."""
+
+    kind: str
+    namespace: str
+    name: str
+    action: str  # created, changed, unchanged
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One deployment. `restored` names the revision that a rollback went back to; `changed`: the cluster was."""
+
+    overlay: str
+    context: str
+    namespace: str
+    revision: str
+    began: float
+    seconds: float
+    verdict: Verdict
+    reason: str = ""
+    hint: str = ""
+    exit_code: int = 0
+    changed: bool = False
+    restored: str = ""
+    stages: tuple[Stage, ...] = ()
+    changes: tuple[Changed, ...] = ()
+    left_out: tuple[str, ...] = ()
+    no_longer_rendered: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    pods: tuple[PodStages, ...] = ()
+    proof: Proof | None = None
+    rollback_proof: Proof | None = None
+    recorded: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def stage(self, name: str) -> Stage | None:
+        """Return the first stage of that name."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "schema": SCHEMA,
+            "devenv": __version__,
+            "overlay": self.overlay,
+            "context": self.context,
+            "namespace": self.namespace,
+            "revision": self.revision,
+            "restored": self.restored,
+            "began": datetime.fromtimestamp(self.began, UTC).isoformat(timespec="milliseconds"),
+            "seconds": round(self.seconds, 3),
+            "verdict": self.verdict.value,
+            "exit_code": self.exit_code,
+            "reason": self.reason,
+            "hint": self.hint,
+            "changed": self.changed,
+            "stages": [
+                {
+                    "name": stage.name,
+                    "status": stage.status.value,
+                    "seconds": round(stage.seconds, 3),
+                    "text": stage.text,
+                    "details": list(stage.details),
+                }
+                for stage in self.stages
+            ],
+            "changes": [
+                {
+                    "kind": item.kind,
+                    "namespace": item.namespace,
+                    "name": item.name,
+                    "action": item.action,
+                    "diff": list(item.diff),
+                }
+                for item in self.changes
+            ],
+            "left_out": list(self.left_out),
+            "no_longer_rendered": list(self.no_longer_rendered),
+            "images": dict(self.images),
+            "pods": [_pod(pod) for pod in self.pods],
+            "proof": _proof(self.proof),
+            "rollback_proof": _proof(self.rollback_proof),
+            "recorded": list(self.recorded),
+            "notes": list(self.notes),
+        }
+
+
+def _pod(pod: PodStages) -> dict[str, Any]:
+    return {
+        "namespace": pod.namespace,
+        "name": pod.name,
+        "workload": pod.workload,
+        "restarts": pod.restarts,
+        "stages": pod.seconds,
+        "digests": dict(pod.digests or {}),
+    }
+
+
+def _proof(proof: Proof | None) -> dict[str, Any] | None:
+    if proof is None:
+        return None
+    checks = [{"name": check.name, "status": check.status.value, "text": check.text} for check in proof.checks]
+    return {"status": proof.status.value, "checks": checks}

@@ -1,0 +1,222 @@
+"""Server-side apply: what it would change, told before, and doing it. The server merges; nothing is computed here.
+
+Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound, Unauthorized, Unreachable
+from devenv.backends.kube.kinds import Kind
+from devenv.control.kube.conflicts import FieldConflict, find_conflicts
+from devenv.control.kube.difference import diff_lines, plain
+from devenv.control.kube.objects import CRD, ESTABLISHED_WITHIN, KindBook, flatten, makes, title
+from devenv.control.kube.rewording import reworded
+from devenv.errors import DevenvError
+from devenv.text import sanitize
+
+FIELD_MANAGER = "devenv"
+_APPLY = "application/apply-patch+yaml"
+_TIMEOUT = 60.0  # seconds for one object: admission webhooks may take 30 each
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """What applying does to one object. `action`: created, changed or unchanged.
+
+    `diff` is a unified diff over YAML with secrets masked. `conflicts`: fields that others own with other values, so
+    that it is not applied unless forced. `problem` says why the server would refuse the object, `hint` what helps.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    action: str
+    diff: tuple[str, ...] = ()
+    conflicts: tuple[FieldConflict, ...] = ()
+    problem: str = ""
+    hint: str = ""
+
+    @property
+    def title(self) -> str:
+        """Return "Deployment docsearch/backend"."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+class FieldConflicts(DevenvError):
+    """Other managers own fields that should be applied; `changes` are the objects concerned."""
+
+    title = "field conflict"
+
+    def __init__(self, changes: Sequence[ObjectChange]) -> None:
+        self.changes = tuple(changes)
+        lines: list[str] = []
+        advice: dict[str, None] = {}
+        for change in self.changes:
+            for conflict in change.conflicts:
+                lines.append(f"{change.title}: {conflict.explanation}")
+                advice[conflict.advice] = None
+        super().__init__("\n".join(lines), " ".join(advice))
+
+
+def plan_apply(client: KubeClient, objects: Iterable[Mapping[str, Any]]) -> list[ObjectChange]:
+    """Ask the server with a dry run what applying would change; nothing is changed.
+
+    Objects of a namespace or a kind that comes into being with them cannot be tried: they are shown as created. An
+    object that the server refuses has a `problem`. Raises Unreachable, Unauthorized, and UsageError for no objects.
+    """
+    items = flatten(objects)
+    book = KindBook(client)
+    return [_plan_one(client, book, item, items) for item in items]
+
+
+def apply(
+    client: KubeClient,
+    objects: Iterable[Mapping[str, Any]],
+    *,
+    force_conflicts: bool = False,
+    dry_run: bool = False,
+    report: Callable[[ObjectChange], None] = lambda change: None,
+) -> list[ObjectChange]:
+    """Apply the objects in order, and tell each when it is done; ends at the first that fails.
+
+    Raises FieldConflicts, and the server's error with the object's name and how many were applied before it.
+    """
+    items = flatten(objects)
+    book = KindBook(client)
+    done: list[ObjectChange] = []
+    for item in items:
+        change = _apply_one(client, book, item, items, done, force=force_conflicts, dry_run=dry_run)
+        done.append(change)
+        report(change)
+    return done
+
+
+def _plan_one(
+    client: KubeClient, book: KindBook, item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+) -> ObjectChange:
+    kind = book.find(item)
+    if kind is None:
+        return _unknown_kind(item, items)
+    body = book.place(item, kind, client.target.namespace)
+    live: dict[str, Any] | None = None
+    try:
+        live = _live(client, kind, body)
+        return _change(body, live, _send(client, kind, body, dry_run=True))
+    except Conflict as error:
+        if not error.causes:
+            return _problem(body, live, error)
+        forced = _send(client, kind, body, dry_run=True, force=True)
+        return replace(_change(body, live, forced), conflicts=find_conflicts(error.causes, live))
+    except NotFound as error:
+        namespace = str(body["metadata"].get("namespace") or "")
+        if namespace and makes(items, "Namespace", namespace):
+            return _change(body, None, body)
+        return replace(_problem(body, live, error), hint=f"Make it first: kubectl create namespace {namespace}")
+    except (Unreachable, Unauthorized):
+        raise
+    except KubeError as error:
+        return _problem(body, live, error)
+
+
+def _apply_one(
+    client: KubeClient,
+    book: KindBook,
+    item: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    done: Sequence[ObjectChange],
+    *,
+    force: bool,
+    dry_run: bool,
+) -> ObjectChange:
+    comes = any(change.kind == CRD for change in done)
+    kind = book.find(item, patience=ESTABLISHED_WITHIN if comes and not dry_run else 0.0)
+    if kind is None:
+        change = _unknown_kind(item, items)
+        if dry_run and not change.problem:
+            return change
+        raise DevenvError(
+            f"{change.title}: {change.problem or 'its kind is not served yet'}{_before(done)}", change.hint
+        )
+    body = book.place(item, kind, client.target.namespace)
+    live: dict[str, Any] | None = None
+    try:
+        live = _live(client, kind, body)
+        return _change(body, live, _send(client, kind, body, dry_run=dry_run, force=force))
+    except Conflict as error:
+        if not error.causes:
+            raise _named(error, body, done) from error
+        change = replace(_change(body, live, body), conflicts=find_conflicts(error.causes, live))
+        conflicts = FieldConflicts([change])
+        raise reworded(conflicts, conflicts.message + _before(done), conflicts.hint) from error
+    except KubeError as error:
+        raise _named(error, body, done) from error
+
+
+def _live(client: KubeClient, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.get(_path(kind, body))
+    except NotFound:
+        return None
+    return found
+
+
+def _send(
+    client: KubeClient, kind: Kind, body: Mapping[str, Any], *, dry_run: bool, force: bool = False
+) -> dict[str, Any]:
+    query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": "true" if force else "false"}
+    if dry_run:
+        query["dryRun"] = "All"
+    sent: dict[str, Any] = client.request(
+        "PATCH", _path(kind, body), query=query, body=dict(body), content_type=_APPLY, timeout=_TIMEOUT
+    )
+    return sent
+
+
+def _change(body: Mapping[str, Any], live: Mapping[str, Any] | None, after: Mapping[str, Any]) -> ObjectChange:
+    action = "created" if live is None else "unchanged" if plain(live) == plain(after) else "changed"
+    return _record(body, action, diff_lines(live, after) if action != "unchanged" else ())
+
+
+def _problem(body: Mapping[str, Any], live: Mapping[str, Any] | None, error: KubeError) -> ObjectChange:
+    hint = error.hint
+    if "field is immutable" in error.message:
+        hint = "The field cannot be changed: delete the object and apply it anew, or keep the field as it is."
+    elif isinstance(error, Forbidden) and not hint:
+        hint = "Ask who rules the cluster for the right, or apply it as somebody who has it."
+    return replace(_record(body, "changed" if live else "created"), problem=error.message, hint=hint)
+
+
+def _record(body: Mapping[str, Any], action: str, diff: tuple[str, ...] = ()) -> ObjectChange:
+    metadata = body["metadata"]
+    kind, namespace, name = (
+        sanitize(str(text or "")) for text in (body["kind"], metadata.get("namespace"), metadata["name"])
+    )
+    return ObjectChange(kind, namespace, name, action, diff)
+
+
+def _unknown_kind(item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> ObjectChange:
+    change = _record(item, "created", diff_lines(None, item))
+    defined = [other["spec"]["names"]["kind"] for other in items if other.get("kind") == CRD]
+    if item["kind"] in defined:
+        return change
+    hint = "Install what defines it first (its CustomResourceDefinition), or correct apiVersion and kind."
+    return replace(change, problem=f"the cluster serves no {item['apiVersion']} {item['kind']}", hint=hint)
+
+
+def _named(error: KubeError, body: Mapping[str, Any], done: Sequence[ObjectChange]) -> KubeError:
+    """Say of which object the server spoke; the error keeps its type, and so its exit code."""
+    return reworded(error, f"{title(body)}: {error.message}{_before(done)}", _problem(body, None, error).hint)
+
+
+def _before(done: Sequence[ObjectChange]) -> str:
+    return f" ({len(done)} objects before it were applied)" if done else ""
+
+
+def _path(kind: Kind, body: Mapping[str, Any]) -> str:
+    metadata = body["metadata"]
+    return kind.path(metadata.get("namespace"), str(metadata["name"]))

@@ -1,0 +1,190 @@
+"""Which pod a port-forward leads to: the ready pods behind a Service, of a workload, or a pod and its successor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import KubeError, NotFound
+from devenv.backends.kube.kinds import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    KNOWN,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    Kind,
+    find_kind,
+)
+from devenv.control.kube.selectors import label_selector
+from devenv.errors import UsageError
+from devenv.text import sanitize
+
+SERVICE_LABEL = "kubernetes.io/service-name"  # https://kubernetes.io/docs/concepts/services-networking/endpoint-slices
+
+_OWNERS = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS)  # what makes a pod again
+
+
+class NoPod(KubeError):
+    """There is no ready pod to lead to now; the message says why, and it may come."""
+
+    title = "no pod"
+
+
+@dataclass(frozen=True, slots=True)
+class PodPort:
+    """A port of a pod. `uid` tells a pod from the one of the same name that replaces it."""
+
+    namespace: str
+    pod: str
+    uid: str
+    port: int
+
+
+class PodFinder:
+    """Finds the pods for one target; every call asks the server anew, so that a replaced pod is found."""
+
+    def __init__(
+        self, client: KubeClient, kind: str, name: str, port: int | str, namespace: str, *, unready: bool = False
+    ) -> None:
+        self._client = client
+        self.kind: Kind = find_kind(kind, KNOWN)
+        self.name = name
+        self.namespace = namespace
+        self._port = port
+        self._unready = unready
+        self._owner: tuple[Kind, str] | None = None  # what the pod belonged to, when it was last seen
+
+    @property
+    def title(self) -> str:
+        """Return "service/web:80"."""
+        return sanitize(f"{self.kind.name.lower()}/{self.name}:{self._port}")
+
+    def find(self) -> list[PodPort]:
+        """Return the ready pods, never none. Raises NoPod, NotFound for a target that is gone, and other KubeErrors."""
+        if self.kind == SERVICES:
+            return self._of_service()
+        if self.kind != PODS:
+            return self._of_workload(self.kind, self.name)
+        try:
+            pod = self._client.get(PODS.path(self.namespace, self.name))
+        except NotFound:
+            if self._owner is None:
+                raise
+            return self._of_workload(*self._owner)
+        if self._owner is None:
+            self._owner = self._top_owner(pod)
+        if not _is_ready(pod) and self._owner is not None and _is_ending(pod):
+            return self._of_workload(*self._owner)
+        return self._ready([pod])
+
+    def _of_service(self) -> list[PodPort]:
+        service = self._client.get(SERVICES.path(self.namespace, self.name))
+        wanted = self._service_port(service)
+        slices, _ = self._client.list(ENDPOINT_SLICES, self.namespace, labels=f"{SERVICE_LABEL}={self.name}")
+        found: list[PodPort] = []
+        waiting: list[str] = []
+        for item in slices:
+            port = next(
+                (entry.get("port") for entry in item.get("ports") or () if (entry.get("name") or "") == wanted), None
+            )
+            for endpoint in item.get("endpoints") or ():
+                reference = endpoint.get("targetRef") or {}
+                if reference.get("kind") != "Pod":
+                    continue
+                if (endpoint.get("conditions") or {}).get("ready") is False or port is None:
+                    waiting.append(str(reference.get("name")))
+                else:
+                    found.append(PodPort(self.namespace, str(reference["name"]), str(reference.get("uid")), int(port)))
+        if not found:
+            why = f"not ready: {', '.join(waiting[:5])}" if waiting else "no pod matches its selector"
+            raise NoPod(sanitize(f"Service {self.name} has no ready endpoint ({why})"))
+        return found
+
+    def _service_port(self, service: Mapping[str, Any]) -> str:
+        """Return the name of the service's port: slices know ports by their names."""
+        ports = (service.get("spec") or {}).get("ports") or []
+        for entry in ports:
+            if str(self._port) in (str(entry.get("port")), entry.get("name")):
+                return str(entry.get("name") or "")
+        known = ", ".join(f"{entry.get('port')} {entry.get('name') or ''}".strip() for entry in ports)
+        raise UsageError(sanitize(f"Service {self.name} has no port {self._port}"), sanitize(f"It has: {known}"))
+
+    def _of_workload(self, kind: Kind, name: str) -> list[PodPort]:
+        workload = self._client.get(kind.path(self.namespace, name))
+        selector = (workload.get("spec") or {}).get("selector")
+        if not isinstance(selector, dict) or not selector:
+            raise UsageError(f"A {kind.name} has no pods to forward to", "Name a Service, a workload or a pod.")
+        pods, _ = self._client.list(PODS, self.namespace, labels=label_selector(selector))
+        if not pods:
+            replicas = (workload.get("spec") or {}).get("replicas")
+            raise NoPod(f"{kind.name} {sanitize(name)} has no pods" + (" (0 replicas)" if replicas == 0 else ""))
+        return self._ready(pods)
+
+    def _ready(self, pods: list[dict[str, Any]]) -> list[PodPort]:
+        ready = [pod for pod in pods if _is_ready(pod)]
+        if not ready and self._unready:
+            ready = [pod for pod in pods if _runs(pod)]
+        if not ready:
+            named = ", ".join(f"{pod['metadata']['name']} {_state(pod)}" for pod in pods[:5])
+            raise NoPod(sanitize(f"no pod is ready: {named}"))
+        return [
+            PodPort(self.namespace, pod["metadata"]["name"], str(pod["metadata"].get("uid")), self._number(pod))
+            for pod in sorted(ready, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+        ]
+
+    def _number(self, pod: Mapping[str, Any]) -> int:
+        if str(self._port).isdecimal():
+            return int(self._port)
+        for container in pod["spec"].get("containers") or ():
+            for port in container.get("ports") or ():
+                if port.get("name") == self._port:
+                    return int(port["containerPort"])
+        raise UsageError(f"No container of the pod has a port named {self._port}", "Give its number.")
+
+    def _top_owner(self, pod: Mapping[str, Any]) -> tuple[Kind, str] | None:
+        """Return the workload that will replace the pod: of a ReplicaSet its Deployment."""
+        found: tuple[Kind, str] | None = None
+        item = pod
+        for _ in range(3):
+            owner = next((one for one in item["metadata"].get("ownerReferences") or () if one.get("controller")), None)
+            kind = next((one for one in _OWNERS if owner and one.name == owner["kind"]), None)
+            if owner is None or kind is None:
+                break
+            found = (kind, str(owner["name"]))
+            try:
+                item = self._client.get(kind.path(self.namespace, found[1]))
+            except NotFound:
+                break
+        return found
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _runs(pod: Mapping[str, Any]) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
+
+
+def _is_ending(pod: Mapping[str, Any]) -> bool:
+    phase = (pod.get("status") or {}).get("phase")
+    return bool(pod["metadata"].get("deletionTimestamp")) or phase in ("Failed", "Succeeded")
+
+
+def _state(pod: Mapping[str, Any]) -> str:
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or ():
+        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+        if reason:
+            return str(reason)
+    return str(status.get("phase") or "Pending")

@@ -1,0 +1,214 @@
+"""What is known of some workloads while they roll out: objects go in as the watches tell them, words come out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from devenv.control.kube.pod_stages import PodStages, stages_of, time_of
+from devenv.control.kube.pod_trouble import Healing, Trouble, creation_trouble, pod_trouble, restarts_of
+from devenv.control.kube.workload_progress import old_pods, overdue, progress_of, template_matches
+
+Key = tuple[str, str, str]  # kind in lower case, namespace, name
+_REVISION = "deployment.kubernetes.io/revision"
+OLD: Final = 30.0  # seconds: a pod that is older when it is seen first was not made by the change that is waited for
+_ORDER = list(Healing)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadState:
+    """One workload at a moment. `waits` says what it waits for, in words; "" when it is rolled out."""
+
+    kind: str
+    namespace: str
+    name: str
+    done: bool
+    desired: int = 0
+    updated: int = 0
+    ready: int = 0
+    old: int = 0
+    waits: str = ""
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as kubectl writes them."""
+        return f"{self.kind}/{self.name}"
+
+
+@dataclass(slots=True)
+class RolloutView:
+    """The objects that matter to the rollout of `workloads`; not thread-safe.
+
+    Only pods of a workload's new revision are judged: an old one may crash, the new one may be what repairs it. What
+    went wrong before the view saw an object first, restarts and a deadline, is not of this rollout either: an
+    unchanged workload may have suffered from what another one's change repairs.
+    """
+
+    workloads: tuple[Key, ...]
+    _objects: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    _before: dict[str, str | int] = field(default_factory=dict)  # by uid: an old deadline, or an old pod's restarts
+    _events: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # by the involved object's uid
+
+    def put(self, kind: str, item: Mapping[str, Any]) -> None:
+        """Take an object that was listed, added or changed; `kind` is in lower case."""
+        if kind == "event":
+            about = str((item.get("involvedObject") or {}).get("uid", ""))
+            self._events.setdefault(about, {})[_key(kind, item)[2]] = item
+        else:
+            self._objects[_key(kind, item)] = item
+            if kind == "deployment":
+                self._before.setdefault(_uid(item), overdue(item))
+            elif kind == "pod":
+                self._before.setdefault(_uid(item), restarts_of(item) if _is_old(item) else 0)
+
+    def remove(self, kind: str, item: Mapping[str, Any]) -> None:
+        """Forget an object that was deleted. Events stay: they expire by themselves, and are still true."""
+        self._objects.pop(_key(kind, item), None)
+
+    def keep_only(self, kind: str, uids: Collection[str]) -> None:
+        """Forget what a new list of the kind no longer has."""
+        for key in [key for key, item in self._objects.items() if key[0] == kind and _uid(item) not in uids]:
+            del self._objects[key]
+
+    def get(self, key: Key) -> Mapping[str, Any] | None:
+        """Return an object as it was told last; None where it is not there."""
+        return self._objects.get(key)
+
+    def states(self) -> tuple[WorkloadState, ...]:
+        """Judge every workload as it is now."""
+        return tuple(self._state(key) for key in self.workloads)
+
+    def pods(self) -> tuple[PodStages, ...]:
+        """Return the stages of the pods of all new revisions, oldest first."""
+        found = [
+            stages_of(pod, self._about(pod), f"{key[0]}/{key[2]}")
+            for key in self.workloads
+            if (workload := self._objects.get(key)) is not None
+            for pod in self._new_pods(key[0], workload)
+        ]
+        return tuple(sorted(found, key=lambda pod: (pod.created, pod.name)))
+
+    def is_leaving(self, namespace: str) -> bool:
+        """Whether a pod of that namespace is on its way out: until it is gone, a quota counts it."""
+        return any(key[0] == "pod" and key[1] == namespace and _is_leaving(item) for key, item in self._objects.items())
+
+    def _state(self, key: Key) -> WorkloadState:
+        kind, _, name = key
+        workload = self._objects.get(key)
+        if workload is None:
+            return WorkloadState(*key, done=False, waits="it is not there")
+        progress = progress_of(kind, workload, str(self._before.get(_uid(workload), "")))
+        old = self._old_replicas(workload) if kind == "deployment" and progress.observed else 0
+        counts = (progress.desired, progress.updated, progress.ready, max(progress.old, old))
+        if progress.done and not old:
+            return WorkloadState(*key, True, *counts)
+        troubles = [*progress.troubles, *(self._troubles(kind, workload) if progress.observed else ())]
+        troubles.sort(key=lambda trouble: _ORDER.index(trouble.healing))
+        words = [progress.words or (old_pods(old) if old else "")]
+        stopping = 0 if troubles else self._stopping(kind, workload)
+        if stopping:
+            words.append(old_pods(stopping, "stopping"))
+        if troubles:
+            worst = troubles[0]
+            words.append("" if worst.subject == name else worst.subject)
+            words.append(f"{worst.reason}, {worst.text}" if worst.text else worst.reason)
+        return WorkloadState(*key, False, *counts, ": ".join(filter(None, words)), tuple(troubles))
+
+    def _troubles(self, kind: str, workload: Mapping[str, Any]) -> list[Trouble]:
+        found = [
+            pod_trouble(pod, self._about(pod), int(self._before.get(_uid(pod), 0)))
+            for pod in self._new_pods(kind, workload)
+        ]
+        return [*self._creation_troubles(kind, workload), *(trouble for trouble in found if trouble is not None)]
+
+    def _creation_troubles(self, kind: str, workload: Mapping[str, Any]) -> list[Trouble]:
+        owner = self._owner_of_pods(kind, workload)
+        if owner is None:
+            return []
+        name = _key(kind, owner)[2]
+        if kind == "deployment":  # its ReplicaSet's condition says it, and goes when it is over; an event stays
+            conditions = (owner.get("status") or {}).get("conditions") or ()
+            failures = [item for item in conditions if item.get("type") == "ReplicaFailure"]
+            return [creation_trouble(name, item) for item in failures if item.get("status") == "True"]
+        told = [item for item in self._about(owner) if item.get("reason") == "FailedCreate"]
+        return [creation_trouble(name, told[-1])] if told and not self._new_pods(kind, workload) else []
+
+    def _new_pods(self, kind: str, workload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        owner = self._owner_of_pods(kind, workload)
+        if owner is None:
+            return []
+        found = [item for key, item in self._objects.items() if key[0] == "pod" and owner_uid(item) == _uid(owner)]
+        return [pod for pod in found if not _is_leaving(pod) and _is_new(kind, workload, pod)]
+
+    def _owner_of_pods(self, kind: str, workload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return a Deployment's new ReplicaSet, None while there is none; other workloads own their pods."""
+        if kind != "deployment":
+            return workload
+        sets = self._replica_sets(workload)
+        same = [item for item in sets if template_matches(item, workload)]
+        if same:
+            return min(same, key=lambda item: str((item.get("metadata") or {}).get("creationTimestamp")))
+        # An API server that defaults more fields than the one that made the ReplicaSet makes the templates differ.
+        wanted = _annotation(workload)
+        return next((item for item in sets if wanted and _annotation(item) == wanted), None)
+
+    def _old_replicas(self, deployment: Mapping[str, Any]) -> int:
+        new = self._owner_of_pods("deployment", deployment)
+        old = [item for item in self._replica_sets(deployment) if item is not new] if new is not None else []
+        return sum(int((item.get("status") or {}).get("replicas") or 0) for item in old)
+
+    def _stopping(self, kind: str, workload: Mapping[str, Any]) -> int:
+        owners = {_uid(item) for item in self._replica_sets(workload)} if kind == "deployment" else {_uid(workload)}
+        pods = [item for key, item in self._objects.items() if key[0] == "pod" and owner_uid(item) in owners]
+        return sum(_is_leaving(pod) for pod in pods)
+
+    def _replica_sets(self, deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        uid = _uid(deployment)
+        return [item for key, item in self._objects.items() if key[0] == "replicaset" and owner_uid(item) == uid]
+
+    def _about(self, item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        return list(self._events.get(_uid(item), {}).values())
+
+
+def owner_uid(item: Mapping[str, Any]) -> str:
+    """Return the uid of the controller that owns an object; "" where there is none."""
+    owners = (item.get("metadata") or {}).get("ownerReferences") or ()
+    return next((str(owner.get("uid")) for owner in owners if owner.get("controller")), "")
+
+
+def _is_new(kind: str, workload: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    if kind == "statefulset":
+        revision = (workload.get("status") or {}).get("updateRevision")
+        return not revision or labels.get("controller-revision-hash") == revision
+    if kind == "daemonset":
+        # The only link that needs no ControllerRevisions; "deprecated" since 1.9, and still written (1.36).
+        annotations = (workload.get("metadata") or {}).get("annotations") or {}
+        generation = annotations.get("deprecated.daemonset.template.generation")
+        return not generation or labels.get("pod-template-generation") == generation
+    return True
+
+
+def _is_old(pod: Mapping[str, Any]) -> bool:
+    created = time_of((pod.get("metadata") or {}).get("creationTimestamp"))
+    return created is not None and time.time() - created > OLD
+
+
+def _annotation(item: Mapping[str, Any]) -> str:
+    return str(((item.get("metadata") or {}).get("annotations") or {}).get(_REVISION, ""))
+
+
+def _is_leaving(item: Mapping[str, Any]) -> bool:
+    return bool((item.get("metadata") or {}).get("deletionTimestamp"))
+
+
+def _uid(item: Mapping[str, Any]) -> str:
+    return str((item.get("metadata") or {}).get("uid", ""))
+
+
+def _key(kind: str, item: Mapping[str, Any]) -> Key:
+    metadata = item.get("metadata") or {}
+    return kind, str(metadata.get("namespace", "")), str(metadata.get("name", ""))

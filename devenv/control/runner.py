@@ -1,0 +1,134 @@
+"""Changes for the terminal: each in a named thread, told as records. What a change does is its `Work`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Protocol
+
+from devenv.control.guard import Guard, Ticket
+from devenv.control.stream import Remark
+from devenv.errors import DevenvError
+from devenv.model import Action, Change, Phase, Progress
+
+BUFFERED = 2000  # records; a build tells some hundred. Older progress is dropped, actions never
+STOP_PATIENCE = 2.0  # seconds that leaving the terminal waits for what was interrupted
+_ids = count(1)  # of all runners: an action's id is unique in the terminal
+
+Report = Callable[[Progress | Remark], None]
+
+
+class Work(Protocol):
+    """What a change does, to be run once."""
+
+    def run(self, report: Report) -> str:
+        """Do it in this thread and return a word for its end ("" for none); raises DevenvError."""
+        ...
+
+    def interrupt(self) -> None:
+        """End it as ctrl-c would, from any thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    action: Action
+    work: Work
+    thread: threading.Thread
+
+
+class Runner:
+    """Runs up to `limit` changes at a time and keeps their records until they are drained."""
+
+    def __init__(self, guard: Guard, limit: int = 1) -> None:
+        self._guard = guard
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._buffer: deque[Action | Progress] = deque()
+        self._wake: Callable[[], None] = lambda: None
+        self._running: dict[int, _Running] = {}
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Call `wake` from a thread whenever an empty buffer gets its first record."""
+        self._wake = wake
+
+    def stop(self) -> None:
+        """Interrupt what runs and wait a short while for it."""
+        with self._lock:
+            running = tuple(self._running.values())
+        for item in running:
+            item.work.interrupt()
+        deadline = time.monotonic() + STOP_PATIENCE
+        for item in running:
+            item.thread.join(max(0.0, deadline - time.monotonic()))
+
+    def drain(self) -> list[Change]:
+        """Take the records since the last call."""
+        with self._lock:
+            records: list[Change] = list(self._buffer)
+            self._buffer.clear()
+        return records
+
+    def busy(self, targets: tuple[str, ...] = ()) -> Action | None:
+        """Return an action that must end before another one of these targets may begin."""
+        with self._lock:
+            actions = [item.action for item in self._running.values()]
+        for action in actions:
+            if self._limit == 1 or len(actions) >= self._limit or set(action.targets) & set(targets):
+                return action
+        return None
+
+    def begin(self, ticket: Ticket, work: Work) -> Action:
+        """Run the work of an allowed change in a thread; its end is written into the audit log."""
+        plan = ticket.plan
+        action = Action(next(_ids), plan.verb, plan.targets, Phase.REQUESTED, time.time(), ticket.warning)
+        name = f"devenv-action-{action.id}-{plan.verb}"
+        thread = threading.Thread(target=self._run, args=(action, work, ticket), name=name, daemon=True)
+        with self._lock:
+            self._running[action.id] = _Running(action, work, thread)
+        self._put(action)
+        thread.start()
+        return action
+
+    def cancel(self, action_id: int) -> None:
+        """Interrupt the action if it still runs."""
+        with self._lock:
+            running = self._running.get(action_id)
+        if running is not None:
+            running.work.interrupt()
+
+    def _run(self, action: Action, work: Work, ticket: Ticket) -> None:
+        def report(record: Progress | Remark) -> None:
+            self._put(record if isinstance(record, Progress) else Progress(record.text, "Warning", "warning"))
+
+        self._put(replace(action, phase=Phase.RUNNING))
+        failure: BaseException | None = None
+        try:
+            end = replace(action, phase=Phase.DONE, detail=work.run(report), exit_code=0)
+        except DevenvError as error:
+            failure = error
+            end = replace(action, phase=Phase.FAILED, detail=error.message, hint=error.hint, exit_code=error.exit_code)
+        except BaseException as error:
+            failure = error
+            end = replace(action, phase=Phase.FAILED, detail=f"devenv itself failed: {error!r}", exit_code=1)
+            raise
+        finally:
+            warning = self._guard.finish(ticket, failure)
+            with self._lock:
+                del self._running[action.id]
+            self._put(replace(end, hint=warning) if warning and not end.hint else end)
+
+    def _put(self, record: Action | Progress) -> None:
+        with self._lock:
+            was_empty = not self._buffer
+            if len(self._buffer) >= BUFFERED:
+                oldest = next((item for item in self._buffer if isinstance(item, Progress)), None)
+                if oldest is not None:
+                    self._buffer.remove(oldest)
+            self._buffer.append(record)
+        if was_empty:
+            self._wake()

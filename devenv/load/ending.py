@@ -1,0 +1,36 @@
+"""What is done when a load test is over, and when its report is made again: reports, summary, history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from devenv.load.history import keep
+from devenv.load.outcome import Facts, exit_code, verdict
+from devenv.load.recording.lines import write_text
+from devenv.load.reports.data import Report, make_report, save_outcome
+from devenv.load.reports.page import page
+from devenv.load.reports.text import markdown, terminal
+from devenv.verify.reports.publish import append
+
+PAGE = "report.html"
+
+
+def write_reports(folder: Path) -> Report:
+    """Write report.html, report.md and report.json from the recording in a folder; raises DevenvError."""
+    report = make_report(folder)
+    write_text(folder / PAGE, page(report))
+    write_text(folder / "report.md", markdown(report) + "\n")
+    write_text(folder / "report.json", json.dumps(report.to_data(), indent=2, ensure_ascii=False) + "\n")
+    return report
+
+
+def finish(folder: Path, facts: Facts, environ: Mapping[str, str]) -> str:
+    """Keep the outcome, write everything, and return what people are told; raises DevenvError."""
+    save_outcome(folder, exit_code(facts), verdict(facts), facts.reasons, facts.findings)
+    report = write_reports(folder)
+    keep(report)
+    if environ.get("GITHUB_STEP_SUMMARY"):
+        append(Path(environ["GITHUB_STEP_SUMMARY"]), markdown(report) + "\n")
+    return f"\n{terminal(report)}\n\nreport: {folder / PAGE}"

@@ -1,0 +1,82 @@
+"""How a load test ended, and the exit code that says so.
+
+  0  all requests were served, all thresholds hold
+  1  requests failed (what --exit-code-on-error changes), no threshold was breached
+  2  wrong command line or setting
+ 12  inconclusive: the generator was the limit, or fell behind its schedule, or a worker was lost
+ 70  an exception in the load test itself (sysexits.h: EX_SOFTWARE)
+ 99  a threshold was breached
+A target that cannot be reached or prepared ends it with devenv's own codes. A killed process has 128 + the signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from devenv.errors import EXIT_OK, Inconclusive
+from devenv.load.thresholds import Finding, breached
+from devenv.verify.verdict import Verdict
+
+EXIT_FAILED_REQUESTS: Final = 1
+EXIT_INCONCLUSIVE: Final = Inconclusive.exit_code
+EXIT_EXCEPTION: Final = 70
+EXIT_BREACHED: Final = 99
+BUSY: Final = 90.0  # percent of a core: a generator above it measures itself
+LATE: Final = 0.1  # seconds after its intended start at which a request counts as late
+LATE_SHARE: Final = 0.01  # of all arrivals, and the run is inconclusive
+LATE_FEW: Final = 5  # late requests say nothing yet: any machine pauses once
+MANY: Final = 3  # readings above BUSY in a row: one is a moment, three are the run
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides the outcome. `error_code`: what one failed request means (Locust's --exit-code-on-error)."""
+
+    findings: Sequence[Finding] = ()
+    failures: int = 0
+    exceptions: int = 0
+    reasons: Sequence[str] = ()  # why it is inconclusive
+    error_code: int = EXIT_FAILED_REQUESTS
+
+
+def exit_code(facts: Facts) -> int:
+    """Return the code; a run that measured its generator says nothing about a threshold."""
+    if facts.exceptions:
+        return EXIT_EXCEPTION
+    if facts.reasons:
+        return EXIT_INCONCLUSIVE
+    if breached(facts.findings):
+        return EXIT_BREACHED
+    return facts.error_code if facts.failures else EXIT_OK
+
+
+def verdict(facts: Facts) -> Verdict:
+    """Return the same as a verdict."""
+    code = exit_code(facts)
+    known = {EXIT_OK: Verdict.PASSED, EXIT_INCONCLUSIVE: Verdict.INCONCLUSIVE, EXIT_EXCEPTION: Verdict.ERROR}
+    return known.get(code, Verdict.FAILED)
+
+
+def generator_reasons(busiest: Sequence[float], arrivals: int, late: int, dropped: int) -> list[str]:
+    """Say why the generator was the limit; empty where it was not.
+
+    `busiest` is the CPU of the busiest generator process in percent of a core, one value for each reading; `late` of
+    `arrivals` began more than LATE seconds after their time, `dropped` were never sent because too many were in flight.
+    """
+    reasons = []
+    runs = [min(busiest[at : at + MANY]) for at in range(len(busiest) - MANY + 1)]
+    if runs and max(runs) > BUSY:
+        reasons.append(
+            f"the generator used {max(runs):.0f} % of a core (limit {BUSY:.0f} %): "
+            "give it more processes (--processes 2) or machines"
+        )
+    if late > max(LATE_FEW, LATE_SHARE * arrivals):
+        reasons.append(
+            f"{late} of {arrivals} requests began more than {LATE * 1000:.0f} ms after their time: "
+            "the generator fell behind its schedule"
+        )
+    if dropped:
+        reasons.append(f"{dropped} requests were not sent, because too many were in flight")
+    return reasons

@@ -1,0 +1,117 @@
+"""The recorder: a process beside the generator that writes down what the target does, until its stdin is closed.
+
+python -m devenv.load.recorder DIR, where run.json says what to watch. It reads through devenv's backends, so it
+survives a lost engine or API server; times without a connection are in the recording, as is its own CPU. A process
+of its own, because Locust patches its process for gevent and must not wait for an engine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.backends.protocol import Backend
+from devenv.errors import DevenvError
+from devenv.load.recording.lines import BASE, WATCHED, Lines, say
+from devenv.load.recording.machine import Machine, Own
+from devenv.load.recording.sources import Extra, Nothing
+from devenv.load.recording.told import Telling
+from devenv.model import Happening, State
+
+TICK: Final = 1.0  # seconds
+SHARE: Final = 0.01  # of the target's CPU may be the recorder's (issue: at most 1 % to what it measures)
+
+
+class Recorder:
+    """Writes what a backend tells."""
+
+    def __init__(self, backend: Backend, lines: Lines, extra: Extra | None = None) -> None:
+        self._backend = backend
+        self._lines = lines
+        self._extra = extra
+        self._telling = Telling()
+        self._machine = Machine()
+        self._own = Own()
+        self._watched: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Connect; nothing is waited for."""
+        self._lines.write("begin", pid=os.getpid(), cores=self._machine.cores)
+        self._backend.start(lambda: None)  # it is drained once a tick, however much arrives
+        if self._extra is not None:
+            self._extra.start()
+
+    def tick(self) -> None:
+        """Write what arrived since the last tick, and what this process and the machine used."""
+        for change in self._backend.drain():
+            if isinstance(change, Happening) and change.action.startswith("exec_"):
+                continue  # health checks run all the time
+            for kind, values in self._telling.take(change):
+                self._lines.write(kind, **values)
+        if self._extra is not None:
+            for kind, values in self._extra.drain():
+                self._lines.write(kind, **values)
+        self._lines.write("tick", machine=self._machine.read(), own=round(self._own.read(), 5))
+        keys = frozenset(
+            item.key
+            for item in self._telling.resources.values()
+            if item.kind in ("container", "pod") and item.state is State.RUNNING
+        )
+        if keys != self._watched:
+            self._watched = keys
+            self._backend.watch_stats(sorted(keys))
+
+    def stop(self) -> None:
+        """Write the end and disconnect."""
+        self.tick()
+        self._backend.stop()
+        if self._extra is not None:
+            self._extra.stop()
+        self._lines.write("end")
+        self._lines.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Record until standard input ends."""
+    folder = Path(arguments[0])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-c is for the generator: the end of a run is recorded too
+    run = json.loads((folder / BASE).read_text("utf-8"))
+    try:
+        recorder = _recorder(run["target"], Path(run["folder"]), Lines(folder / WATCHED, run["base"]))
+    except DevenvError as error:
+        say({"error": error.message, "hint": error.hint, "code": error.exit_code})
+        return error.exit_code
+    recorder.start()
+    say({"recording": True})
+    while not select.select([sys.stdin], [], [], TICK)[0]:
+        recorder.tick()
+    recorder.stop()
+    return 0
+
+
+def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder:
+    if target["kind"] == "compose":
+        from devenv.backends.docker.backend import DockerBackend
+        from devenv.verify.environment import locate
+
+        project = locate(folder).project
+        return Recorder(DockerBackend(lambda: project), lines)
+    if target["kind"] == "kubernetes":
+        from devenv.backends.kube.access import find_target
+        from devenv.backends.kube.backend import KubeBackend
+        from devenv.kube_config import KubeSettings
+        from devenv.load.recording.cluster import ClusterFacts
+
+        cluster = find_target(KubeSettings(target["context"], target["namespace"]), os.environ)
+        return Recorder(KubeBackend(cluster, os.environ), lines, ClusterFacts(cluster, target["service"]))
+    return Recorder(Nothing(), lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

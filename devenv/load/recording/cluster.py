@@ -1,0 +1,152 @@
+"""What a load test on a cluster needs beyond the backend's records: settings, ready endpoints, probe counters."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from devenv.backends.kube.access import Target
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES, PODS
+from devenv.backends.streams import Stream
+from devenv.errors import DevenvError
+from devenv.load.recording.probe_metrics import parse_probes
+from devenv.load.recording.told import Told
+
+ROUND: Final = 2.0  # seconds between two looks at the endpoints
+PROBES_EVERY: Final = 2  # rounds; probes of docsearch run every 5 and 10 s
+_SYNC: Final = re.compile(r"--horizontal-pod-autoscaler-sync-period=(\d+(?:\.\d+)?)(m?s|m)")
+_TOLERANCE: Final = re.compile(r"--horizontal-pod-autoscaler-tolerance=([0-9.]+)")
+_RESOLUTION: Final = re.compile(r"--metric-resolution=(\d+(?:\.\d+)?)(m?s|m)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+class ClusterFacts:
+    """Reads in a thread of its own; what cannot be read is told as missing, once, with the reason."""
+
+    def __init__(self, target: Target, service: str, environ: Mapping[str, str] = os.environ) -> None:
+        self._target = target
+        self._service = service
+        self._client = KubeClient(target, environ)
+        self._told: list[Told] = []
+        self._lock = threading.Lock()
+        self._before: dict[str, dict[str, Any]] = {}
+        self._missing: dict[str, str] = {}
+        self._stream = Stream("load-cluster-facts", self._run, lambda error, pause: self._lost("cluster", str(error)))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stream.start()
+
+    def drain(self) -> list[Told]:
+        """Take what was read."""
+        with self._lock:
+            told, self._told = self._told, []
+        return told
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stream.stop()
+        self._stream.join(1.0)
+        self._client.close()
+
+    def _run(self, stream: Stream) -> None:
+        self._read_settings()
+        stream.succeeded()
+        never = threading.Event()
+        number = 0
+        while True:
+            due = time.monotonic() + ROUND
+            self._try("endpoints", self._endpoints)
+            if number % PROBES_EVERY == 0:
+                self._try("probe counters", self._probes)
+            number += 1
+            stream.wait_until(never, max(0.0, due - time.monotonic()))
+
+    def _read_settings(self) -> None:
+        namespace = self._target.namespace
+        found: dict[str, Any] = {"service": self._service}
+        hpas, _ = self._client.list(HPAS, namespace)
+        ours = [item for item in hpas if item["spec"]["scaleTargetRef"].get("name") == self._service]
+        found["autoscaler"] = ours[0]["spec"] if ours else None
+        deployments, _ = self._client.list(DEPLOYMENTS, namespace)
+        mine = next((item for item in deployments if item["metadata"]["name"] == self._service), None)
+        found["containers"] = mine["spec"]["template"]["spec"]["containers"] if mine else []
+        found |= self._arguments()
+        nodes, _ = self._client.list(NODES)
+        found["allocatable"] = {item["metadata"]["name"]: item["status"].get("allocatable", {}) for item in nodes}
+        for container in found["containers"]:
+            container.pop("env", None)  # may hold secrets, and nothing here needs it
+        self._put("settings", found)
+
+    def _arguments(self) -> dict[str, float]:
+        """Return what the command lines of the controllers say, where they run as pods that may be read."""
+        found: dict[str, float] = {}
+        try:
+            pods, _ = self._client.list(PODS, "kube-system")
+        except DevenvError as error:
+            self._lost("controller settings", error.message)
+            return found
+        for pod in pods:
+            words = " ".join(
+                word
+                for item in pod["spec"].get("containers", ())
+                for word in [*(item.get("command") or ()), *(item.get("args") or ())]
+            )
+            if match := _SYNC.search(words):
+                found["sync"] = float(match[1]) * _UNITS[match[2]]
+            if match := _TOLERANCE.search(words):
+                found["tolerance"] = float(match[1])
+            if match := _RESOLUTION.search(words):
+                found["resolution"] = float(match[1]) * _UNITS[match[2]]
+        return found
+
+    def _endpoints(self) -> None:
+        slices, _ = self._client.list(
+            ENDPOINT_SLICES, self._target.namespace, labels=f"kubernetes.io/service-name={self._service}"
+        )
+        ready: set[str] = set()
+        for item in slices:
+            for endpoint in item.get("endpoints") or ():
+                if (endpoint.get("conditions") or {}).get("ready", True):
+                    ready.update(endpoint.get("addresses") or ())
+        self._put("endpoints", {"ready": len(ready)})
+
+    def _probes(self) -> None:
+        nodes, _ = self._client.list(NODES)
+        counters: dict[str, int] = {}
+        for node in nodes:
+            name = str(node["metadata"]["name"])
+            self._try(f"probe counters of {name}", partial(self._probes_of, name, counters))
+        if counters:
+            self._put("probes", {"counters": counters})
+
+    def _probes_of(self, node: str, counters: dict[str, int]) -> None:
+        text = self._client.request("GET", f"{NODES.path(None, node)}/proxy/metrics/probes", accept="text/plain")
+        counters |= parse_probes(str(text), self._target.namespace)
+
+    def _try(self, what: str, read: Callable[[], None]) -> None:
+        try:
+            read()
+        except DevenvError as error:
+            self._lost(what, error.message)
+            return
+        if self._missing.pop(what, None) is not None:
+            self._put("found", {"what": what})
+
+    def _lost(self, what: str, why: str) -> None:
+        if self._missing.get(what) != why:
+            self._missing[what] = why
+            self._put("missing", {"what": what, "why": why})
+
+    def _put(self, kind: str, values: dict[str, Any]) -> None:
+        if self._before.get(kind) == values and kind != "missing":
+            return
+        self._before[kind] = values
+        with self._lock:
+            self._told.append((kind, values))

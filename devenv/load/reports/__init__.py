@@ -1,0 +1,1 @@
+"""The reports of a load test: HTML, Markdown, JSON."""

@@ -1,0 +1,124 @@
+"""One self-contained HTML page of a load test: tables, and charts on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from string import Template
+
+from devenv.load.reports.charts import render
+from devenv.load.reports.data import Report, knee_words
+from devenv.load.reports.panels import axis_of, charts_of
+from devenv.load.reports.text import (
+    FIGURES_HEAD,
+    STAGE_HEAD,
+    STEP_HEAD,
+    THRESHOLD_HEAD,
+    figure_rows,
+    stage_row,
+    step_rows,
+)
+from devenv.load.thresholds import finding_row
+from devenv.load.verdicts.judgement import Judgement
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; --back: #fff;
+  --c1: #0969da; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #bf3989; --c6: #6e7781;
+  --c7: #9a6700; --c8: #057f93; }
+@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; --back: #0d1117;
+  --c1: #58a6ff; --c2: #ff9e64; --c3: #3fb950; --c4: #bc8cff; --c5: #f778ba; --c6: #b1bac4;
+  --c7: #e3b341; --c8: #56d4dd; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
+  background: var(--back); }
+table { border-collapse: collapse; margin: .5rem 0 1rem; }
+th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td { font-variant-numeric: tabular-nums; }
+.passed { color: var(--good); } .failed, .error, .FAILED { color: var(--bad); } .inconclusive { color: var(--unsure); }
+figure { margin: 0 0 1.2rem; } svg { display: block; width: 100%; height: auto; }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; font-size: .9rem; }
+figcaption i { display: inline-block; width: 1rem; height: 3px; background: currentColor; margin-right: .35rem;
+  vertical-align: middle; }
+figcaption span.dashed i { height: 0; border-top: 2px dashed currentColor; background: none; }
+.line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
+.line.dashed { stroke-dasharray: 5 4; opacity: .7; } .band { fill: currentColor; stroke: currentColor; opacity: .3; }
+.dot { fill: currentColor; }
+.grid { stroke: #8883; } .tick { fill: #888; font-size: 11px; } .name { fill: #888; font-size: 11px; }
+.phase { fill: #8881; } .phase.even { fill: #8880; } .gap { fill: var(--bad); opacity: .18; }
+.mark { stroke: var(--bad); stroke-dasharray: 2 3; }
+.c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
+.c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }
+small { opacity: .75; }
+</style></head><body>
+<h1 class="$verdict">$title</h1>
+<p><small>$facts</small></p>
+$reasons
+$tables
+<h2>Over time</h2>
+<p><small>$reading</small></p>
+$charts
+</body></html>
+""")
+_READING = (
+    "All charts have the same time axis. A line is the mean of its column, the band around it reaches from the least "
+    "to the greatest value; percentiles are of all requests of the column. Red: a gap, or an event (point at it)."
+)
+
+
+def page(report: Report) -> str:
+    """Write the page; it loads nothing from anywhere and runs no script."""
+    run = report.recording.run
+    began = datetime.fromtimestamp(run["began"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    model = "open model" if run["options"].get("open") else "closed model"
+    facts = (
+        f"run {run['run']}, {began}, {run['target']['url']}, {model}, seed {run['seed']}, {run['documents']} documents"
+    )
+    notes = [*report.reasons, *run["target"].get("notes", ())]
+    axis = axis_of(report.recording)
+    return _PAGE.substitute(
+        title=escape(report.title),
+        verdict=report.verdict.value,
+        facts=escape(facts),
+        reasons=_list(notes),
+        tables="".join(_tables(report)),
+        reading=escape(_READING),
+        charts="".join(render(chart, axis) for chart in charts_of(report.recording)) or "<p>Nothing was recorded.</p>",
+    )
+
+
+def _tables(report: Report) -> Iterable[str]:
+    if report.findings:
+        yield "<h2>Thresholds</h2>" + _table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])
+    yield "<h2>Requests</h2>" + _table(FIGURES_HEAD, figure_rows(report))
+    if report.knee is not None:
+        yield f"<h2>Steps</h2>{_table(STEP_HEAD, step_rows(report.knee))}<p>{escape(knee_words(report.knee))}</p>"
+    for judgement in report.judgements:
+        yield _judgement(judgement)
+    gaps = report.recording.gaps
+    if gaps:
+        yield "<h2>Gaps</h2>" + _list(f"{gap.since:.0f} to {gap.until:.0f} s: {gap.what}" for gap in gaps)
+
+
+def _judgement(item: Judgement) -> str:
+    head = f'<h2>{escape(item.name.capitalize())}: <span class="{item.verdict.value}">{item.verdict.value}</span></h2>'
+    stages = _table(STAGE_HEAD, map(stage_row, item.stages)) if item.stages else ""
+    return head + _list(item.reasons) + stages + _list(item.facts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{escape(name.capitalize())}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(text: str) -> str:
+    return f'<td class="{text}">{text}</td>' if text in ("passed", "FAILED") else f"<td>{escape(text)}</td>"
+
+
+def _list(texts: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>{items}</ul>" if items else ""

@@ -1,0 +1,240 @@
+"""A recording read back: series over one time axis, and where they have gaps."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.errors import DevenvError
+from devenv.load.figures import Figures, total
+from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Tail
+
+SILENCE: Final = 3.5  # seconds without a tick (they come every second) are a gap
+STEP: Final = 1.0  # seconds by which wall and monotonic clock may drift apart between two lines
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTick:
+    """One second of load: users, figures by name, CPU of the generator's processes in percent of a core."""
+
+    t: float
+    users: int
+    phase: str
+    figures: Mapping[str, Figures]
+    cpu: tuple[float, ...] = ()
+    late: int = 0
+    dropped: int = 0
+
+    @property
+    def total(self) -> Figures:
+        """All names together."""
+        return total(self.figures.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """CPU (cores) and memory (bytes) of a container or pod, measured at `t` and known at `told`."""
+
+    t: float
+    told: float
+    cpu: float | None
+    memory: int | None
+    limit: int | None
+    window: float | None
+
+
+@dataclass(slots=True)
+class Track:
+    """The uses of one container or pod."""
+
+    key: str
+    name: str
+    service: str
+    uses: list[Use] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time in which something was not recorded."""
+
+    since: float
+    until: float
+    what: str
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything that was recorded. The lists of plain lines keep the recording's own words; all are in time order."""
+
+    run: Mapping[str, Any]
+    load: list[LoadTick] = field(default_factory=list)
+    phases: list[tuple[float, str]] = field(default_factory=list)
+    tracks: dict[str, Track] = field(default_factory=dict)
+    machine: list[tuple[float, float]] = field(default_factory=list)  # cores in use on this machine
+    cores: int | None = None  # of this machine
+    own: list[float] = field(default_factory=list)  # cores that the recorder used
+    resources: list[dict[str, Any]] = field(default_factory=list)  # kinds "resource" and "gone"
+    scalings: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    probes: list[dict[str, Any]] = field(default_factory=list)
+    endpoints: list[tuple[float, int]] = field(default_factory=list)  # ready addresses of the service under load
+    settings: dict[str, Any] = field(default_factory=dict)  # of the cluster
+    missing: list[dict[str, Any]] = field(default_factory=list)  # facts that could not be read, with `what` and `why`
+    notes: list[dict[str, Any]] = field(default_factory=list)  # lost workers, what was cleaned up
+    gaps: list[Gap] = field(default_factory=list)
+    steps: list[tuple[float, float]] = field(default_factory=list)  # of the wall clock: when, by how many seconds
+    broken: int = 0
+
+    @property
+    def length(self) -> float:
+        """Seconds from the first to the last thing that was recorded."""
+        return max([self.load[-1].t if self.load else 0.0, *(t for t, _ in self.machine[-1:])])
+
+    def load_between(self, since: float, until: float) -> list[LoadTick]:
+        """Return the ticks of a time."""
+        return [tick for tick in self.load if since < tick.t <= until]
+
+    def figures(self, ticks: Sequence[LoadTick] | None = None) -> dict[str, Figures]:
+        """Return the figures by name over ticks (default: all), and `total`."""
+        chosen = self.load if ticks is None else ticks
+        found: dict[str, list[Figures]] = {}
+        for tick in chosen:
+            for name, item in tick.figures.items():
+                found.setdefault(name, []).append(item)
+        # Every name lasts as long as the whole: a name with no request in a second had a rate of 0 in it.
+        length = sum(max((item.seconds for item in tick.figures.values()), default=1.0) for tick in chosen)
+        summed = {name: _over(items, length) for name, items in found.items()}
+        return summed | {"total": _over([tick.total for tick in chosen], length)}
+
+    def service_cpu(self, service: str, since: float, until: float) -> float | None:
+        """Return the mean cores in use of a service's containers together, in a time; None without a sample."""
+        sums = 0.0
+        seen = False
+        for track in self.tracks.values():
+            values = [use.cpu for use in track.uses if since < use.t <= until and use.cpu is not None]
+            if track.service == service and values:
+                sums += sum(values) / len(values)
+                seen = True
+        return sums if seen else None
+
+
+def _over(items: Iterable[Figures], seconds: float) -> Figures:
+    summed = total(items)
+    return Figures(summed.requests, summed.failures, seconds, summed.times)
+
+
+def read_recording(folder: Path) -> Recording:
+    """Read the recording of a folder, whole or not; raises DevenvError where there is none."""
+    try:
+        run = json.loads((folder / BASE).read_text("utf-8"))
+    except OSError as error:
+        raise DevenvError(f"{folder} has no recording of a load test", f"Name the folder with {BASE} in it.") from error
+    except ValueError as error:
+        raise DevenvError(f"{folder / BASE} cannot be read: {error}", "It was cut off or changed by hand.") from error
+    if not isinstance(run, dict) or run.get("schema") != SCHEMA:
+        raise DevenvError(f"{folder / BASE} was not written by this version of devenv", "Use the version that did.")
+    load, watched = Tail(folder / LOAD), Tail(folder / WATCHED)
+    recording = gather(run, list(load.read()), list(watched.read()))
+    recording.broken = load.broken + watched.broken
+    return recording
+
+
+def gather(run: Mapping[str, Any], load: Sequence[dict[str, Any]], watched: Sequence[dict[str, Any]]) -> Recording:
+    """Make a recording of the lines of its two files."""
+    made = Recording(run)
+    for line in load:
+        _take_load(made, line)
+    for line in watched:
+        _take_watched(made, line)
+    made.phases.sort()
+    made.gaps += [*_silences([tick.t for tick in made.load], "the load")]
+    ticks = [line["t"] for line in watched if line["type"] in ("tick", "begin", "end")]
+    made.gaps += [*_silences(ticks, "the target"), *_disconnected(watched)]
+    made.gaps.sort(key=lambda gap: gap.since)
+    made.steps = sorted({*_steps(load), *_steps(watched)})
+    return made
+
+
+def _take_load(made: Recording, line: dict[str, Any]) -> None:
+    match line["type"]:
+        case "load":
+            generator = line.get("generator", {})
+            made.load.append(
+                LoadTick(
+                    line["t"],
+                    int(line["users"]),
+                    line["phase"],
+                    {name: Figures.from_data(item) for name, item in line["names"].items()},
+                    tuple(generator.get("cpu", ())),
+                    int(generator.get("late", 0)),
+                    int(generator.get("dropped", 0)),
+                )
+            )
+        case "phase":
+            made.phases.append((line["t"], line["name"]))
+        case _:
+            made.notes.append(line)
+
+
+def _take_watched(made: Recording, line: dict[str, Any]) -> None:
+    lists = {
+        "resource": made.resources,
+        "gone": made.resources,
+        "event": made.events,
+        "scaling": made.scalings,
+        "probes": made.probes,
+        "missing": made.missing,
+    }
+    match line["type"]:
+        case "sample":
+            track = made.tracks.setdefault(line["key"], Track(line["key"], line["name"], line["service"]))
+            taken = line["of"] - (line["at"] - line["t"])  # the measurement's own wall time on this recording's axis
+            track.uses.append(Use(taken, line["t"], line["cpu"], line["memory"], line["limit"], line["window"]))
+        case "tick":
+            if line["machine"] is not None:
+                made.machine.append((line["t"], line["machine"]))
+            made.own.append(line["own"])
+        case "endpoints":
+            made.endpoints.append((line["t"], int(line["ready"])))
+        case "begin":
+            made.cores = line["cores"]
+        case "settings":
+            made.settings = line
+        case kind if kind in lists:
+            if "of" in line and line["of"] is not None:
+                line = line | {"t_of": line["of"] - (line["at"] - line["t"])}
+            lists[kind].append(line)
+
+
+def _silences(times: Sequence[float], what: str) -> Iterator[Gap]:
+    for before, after in itertools.pairwise(times):
+        if after - before > SILENCE:
+            yield Gap(before, after, f"{what} was not recorded")
+
+
+def _disconnected(lines: Sequence[dict[str, Any]]) -> Iterator[Gap]:
+    since: float | None = None
+    why = ""
+    was_live = False
+    for line in lines:
+        if line["type"] != "link":
+            continue
+        if line["state"] == "live":
+            if since is not None and was_live:
+                yield Gap(since, line["t"], why)
+            since, was_live = None, True
+        elif since is None:
+            since, why = line["t"], f"{line['backend']}: {line['why'] or line['state']}"
+    if since is not None and lines:
+        yield Gap(since, lines[-1]["t"], why)
+
+
+def _steps(lines: Sequence[dict[str, Any]]) -> Iterator[tuple[float, float]]:
+    for before, after in itertools.pairwise(lines):
+        step = (after["at"] - after["t"]) - (before["at"] - before["t"])
+        if abs(step) > STEP:
+            yield round(after["t"]), round(step)

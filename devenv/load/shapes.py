@@ -1,0 +1,94 @@
+"""The shapes of load over time, as pure functions of the time: how many users, and what the time is called.
+
+A user is a person in the closed model and one arrival rate in the open one; shapes know no difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from devenv.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the load shall be at a time."""
+
+    users: int
+    rate: float  # users to start or stop a second
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for: `users` at the peak, started at `rate` a second, for `seconds` in all (None: the default)."""
+
+    users: int
+    rate: float
+    seconds: float | None
+
+    def lasting(self, default: float) -> float:
+        """Return the length of the run."""
+        return self.seconds if self.seconds else default
+
+
+Shape = Callable[[float, Wish], Point | None]  # seconds since the start -> the load; None: it is over
+
+_AT_ONCE: Final = (
+    100.0  # users a second that are as good as at once, and that Locust's dispatcher takes without trouble
+)
+STEPS: Final = 12
+STEP: Final = 30.0  # seconds: long enough for a p95 of some thousand requests, and for two readings of each container
+
+
+def steady(now: float, wish: Wish) -> Point | None:
+    """All users, for the whole time (default 60 s)."""
+    return None if now >= wish.lasting(60) else Point(wish.users, wish.rate, "steady")
+
+
+def soak(now: float, wish: Wish) -> Point | None:
+    """All users for long (default 2 h): what leaks shows only then."""
+    return None if now >= wish.lasting(7200) else Point(wish.users, wish.rate, "soak")
+
+
+def ramp(now: float, wish: Wish) -> Point | None:
+    """From one user to all of them, evenly over the time (default 120 s)."""
+    length = wish.lasting(120)
+    if now >= length:
+        return None
+    return Point(max(1, math.ceil(wish.users * (now + 1) / length)), _AT_ONCE, "ramp")
+
+
+def spike(now: float, wish: Wish) -> Point | None:
+    """A fifth of the users, then suddenly all, then a fifth again: thirds of the time (default 90 s)."""
+    length = wish.lasting(90)
+    if now >= length:
+        return None
+    few = max(1, wish.users // 5)
+    third = int(3 * now / length)
+    phase = ("before the spike", "spike", "after the spike")[third]
+    return Point(wish.users if third == 1 else few, _AT_ONCE, phase)
+
+
+def step(now: float, wish: Wish) -> Point | None:
+    """Twelve equal steps up to all users (default 30 s each); who runs it ends it where the knee is found."""
+    length = wish.lasting(STEPS * STEP)
+    if now >= length:
+        return None
+    number = int(STEPS * now / length) + 1
+    return Point(max(number, round(wish.users * number / STEPS)), _AT_ONCE, f"step {number}")
+
+
+SHAPES: Final[Mapping[str, Shape]] = {"steady": steady, "ramp": ramp, "spike": spike, "soak": soak, "step": step}
+NAMES: Final = (*SHAPES, "hpa")
+OPEN_BY_DEFAULT: Final = ("spike", "step", "hpa")  # where a target that slows down must not be spared
+
+
+def find(name: str) -> Shape:
+    """Return the shape of that name; raises UsageError. `hpa` depends on what is measured and is not among them."""
+    if name not in SHAPES:
+        raise UsageError(f"--shape {name!r}: there is no such shape", f"Known are: {', '.join(NAMES)}.")
+    return SHAPES[name]

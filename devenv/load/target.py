@@ -1,0 +1,195 @@
+"""What `--target compose|kubernetes|URL` and `--host` mean: where requests go, and what is watched meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.snapshot import read_resources
+from devenv.config import load_config
+from devenv.errors import DevenvError, UsageError
+from devenv.loadtest_config import LoadSettings
+from devenv.verify.environment import locate
+from devenv.verify.http import Endpoint
+from devenv.verify_config import EndpointSettings
+
+ANSWER_WITHIN = 10.0  # seconds for the first answer
+
+
+@dataclass(slots=True)
+class Target:
+    """A target. `project` is what history calls it; `limits` maps a service to its CPU (cores) and memory (bytes)."""
+
+    kind: str  # "compose", "kubernetes" or "url"
+    url: str
+    project: str
+    host_header: str = ""
+    service: str = ""
+    context: str = ""
+    namespace: str = ""
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    close: Callable[[], None] = lambda: None
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what a recording keeps of it."""
+        data = {key: value for key, value in asdict(self).items() if key != "close"}
+        return data | {"notes": list(self.notes)}
+
+
+def find_target(target: str, host: str, host_header: str, folder: Path, environ: Mapping[str, str]) -> Target:
+    """Resolve what was asked for; with a host, requests go there and `target` says only what is watched.
+
+    Raises UsageError for an unknown word, and whatever an absent engine, cluster or project becomes.
+    """
+    if host and not target:
+        return _of_url(host, host_header)
+    if urlsplit(target).scheme in ("http", "https"):
+        return _of_url(host or target, host_header)
+    settings = load_config(folder, environ).load
+    if target in ("", "compose"):
+        found = _compose(settings, folder, environ, host)
+    elif target == "kubernetes":
+        found = _kubernetes(settings, folder, environ, host)
+    else:
+        raise UsageError(f"--target {target!r} is not known", "Say compose, kubernetes, or a URL like http://host:80.")
+    found.host_header = host_header or found.host_header
+    return found
+
+
+def check(target: Target, path: str) -> None:
+    """Ask the target once; raises DevenvError when it does not answer 2xx."""
+    headers = {"Host": target.host_header} if target.host_header else {}
+    try:
+        with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN, verify=False) as client:
+            answer = client.get(target.url.rstrip("/") + path, headers=headers)
+    except httpx.HTTPError as error:
+        raise DevenvError(f"{target.url} does not answer: {error or type(error).__name__}", _hint(target)) from error
+    if not answer.is_success:
+        raise DevenvError(f"GET {target.url.rstrip('/')}{path} answers {answer.status_code}", _hint(target))
+
+
+def _hint(target: Target) -> str:
+    if target.kind == "compose":
+        return "Is it up? devenv up --wait brings it up, devenv status shows it."
+    return "Is it deployed, and is its host name right (--host-header)?" if target.kind == "kubernetes" else ""
+
+
+def _of_url(url: str, host_header: str) -> Target:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url!r} is not a URL of a target", "Write for example http://127.0.0.1:3000.")
+    return Target("url", url.rstrip("/"), parts.hostname, host_header)
+
+
+def _compose(settings: LoadSettings, folder: Path, environ: Mapping[str, str], host: str) -> Target:
+    source = locate(folder, environ)
+    service = settings.service or _only_published(source.document)
+    services = source.document.get("services") or {}
+    if service not in services:
+        raise UsageError(
+            f"[load].service: {service!r} is no service of the project", f"There are: {', '.join(services)}."
+        )
+    resources = read_resources(source.project, resolve_endpoint(environ))
+    running = [item for item in resources if item.service == service and not item.one_off]
+
+    def container(_: str) -> Any:
+        if not running:
+            raise DevenvError(f"{service} does not run", "devenv up --wait brings it up.")
+        return running[0]
+
+    wanted = EndpointSettings(service, service, settings.port or None)
+    url = host
+    if not host:
+        endpoint = Endpoint(wanted, container, lambda probe: None, environ)
+        try:
+            url = endpoint.url
+        finally:
+            endpoint.close()
+    limits = {name: _limits(body) for name, body in services.items()}
+    return Target("compose", url, source.project.name, service=service, limits=limits)
+
+
+def _only_published(document: Mapping[str, Any]) -> str:
+    services = document.get("services") or {}
+    found = [name for name, body in services.items() if body.get("ports")]
+    if len(found) != 1:
+        raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
+    return str(found[0])
+
+
+def _limits(body: Mapping[str, Any]) -> dict[str, float]:
+    given = ((body.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    cpu, memory = given.get("cpus") or body.get("cpus"), given.get("memory") or body.get("mem_limit")
+    return {key: float(value) for key, value in (("cpu", cpu), ("memory", memory)) if value}
+
+
+def _kubernetes(settings: LoadSettings, folder: Path, environ: Mapping[str, str], host: str) -> Target:
+    from devenv.backends.kube.access import find_target as find_cluster
+    from devenv.backends.kube.client import KubeClient
+    from devenv.backends.kube.kinds import SERVICES
+
+    config = load_config(folder, environ)
+    cluster = find_cluster(config.kubernetes, environ)
+    if not settings.service:
+        raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
+    client = KubeClient(cluster, environ)
+    try:
+        client.get(SERVICES.path(cluster.namespace, settings.service))  # its errors say what is wrong better than ours
+    finally:
+        client.close()
+    made = Target(
+        kind="kubernetes",
+        url=host,
+        project=_project_name(folder, environ),
+        service=settings.service,
+        context=cluster.context.name,
+        namespace=cluster.namespace,
+    )
+    if not host:
+        _forward(made, settings, environ)
+    return made
+
+
+def _project_name(folder: Path, environ: Mapping[str, str]) -> str:
+    """Return the name under which all measurements of the project are kept, whatever they ran on."""
+    return locate(folder, environ).project.name
+
+
+def _forward(target: Target, settings: LoadSettings, environ: Mapping[str, str]) -> None:
+    """Let a process of its own carry the connections: inside the generator it would take from the generator's core."""
+    command = [sys.executable, "-m", "devenv.load.forwarding", target.context, target.namespace, target.service]
+    helper = subprocess.Popen(
+        [*command, str(settings.port or "")],
+        stdin=subprocess.PIPE,  # it ends when this end closes, however the run ends
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environ},
+        text=True,
+        start_new_session=True,  # ctrl-c is for the generator, which still needs the way to clean up
+    )
+    assert helper.stdout is not None
+    assert helper.stdin is not None
+    line = helper.stdout.readline()
+    told: dict[str, Any] = json.loads(line) if line else {"error": "the port-forward ended at once", "hint": ""}
+    if "error" in told:
+        helper.wait()
+        raise DevenvError(told["error"], told["hint"])
+    pipe = helper.stdin
+
+    def close() -> None:
+        pipe.close()
+        helper.wait(10)
+
+    target.url = told["url"]
+    target.notes = (*target.notes, *told["notes"])
+    target.close = close

@@ -1,0 +1,1 @@
+"""What is concluded from a recording: pure functions over its series."""

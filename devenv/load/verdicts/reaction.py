@@ -1,0 +1,133 @@
+"""When each stage of an autoscaler's reaction was reached, read from a recording."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from devenv.load.series import Recording
+from devenv.load.verdicts.settings import ScalingSettings
+
+UP, DOWN = "scale up", "scale down"  # phases of --shape hpa
+CALM = ("idle", "calibrate")  # phases before
+WINDOW = 10  # ticks over which a latency is looked at
+RECOVERED = 1.5  # times the p95 of the calibration
+UNNOTICED = 50.0  # ms: a p95 below is as good as any
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of the service: times when it was created, first seen ready, and gone (None: not)."""
+
+    key: str
+    created: float
+    ready: float | None
+    gone: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when a phase lasted."""
+
+    since: float
+    until: float
+
+
+def span(recording: Recording, name: str) -> Span | None:
+    """Return when a phase began and ended; None where it did not take place."""
+    for index, (t, phase) in enumerate(recording.phases):
+        if phase == name:
+            later = [after for after, _ in recording.phases[index + 1 :]]
+            return Span(t, later[0] if later else recording.length)
+    return None
+
+
+def pods(recording: Recording, service: str) -> list[Pod]:
+    """Return the service's pods in the order in which they were created."""
+    created: dict[str, float] = {}
+    ready: dict[str, float] = {}
+    gone: dict[str, float] = {}
+    for line in recording.resources:
+        key, t = line["key"], line["t"]
+        if line["type"] == "gone":
+            gone.setdefault(key, t)
+        elif line["kind"] == "pod" and line["service"] == service:
+            made = line["created"]
+            created.setdefault(key, t if made is None else min(t, made - (line["at"] - t)))
+            if line["health"] == "healthy":
+                ready.setdefault(key, t)
+            if line["state"] == "removing":
+                gone.setdefault(key, t)
+    found = [Pod(key, at, ready.get(key), gone.get(key)) for key, at in created.items()]
+    return sorted(found, key=lambda pod: pod.created)
+
+
+def alive(found: Iterable[Pod], t: float) -> int:
+    """Count the pods that were there and not on their way out at a time."""
+    return sum(pod.created <= t and (pod.gone is None or pod.gone > t) for pod in found)
+
+
+def ready_count_at(found: list[Pod], wanted: int, since: float) -> float | None:
+    """Return when for the first time that many pods were ready at once."""
+    times = sorted({since, *(pod.ready for pod in found if pod.ready is not None and pod.ready >= since)})
+    for t in times:
+        count = sum(pod.ready is not None and pod.ready <= t and (pod.gone is None or pod.gone > t) for pod in found)
+        if count >= wanted:
+            return t
+    return None
+
+
+def scalings(recording: Recording, service: str) -> list[dict[str, Any]]:
+    """Return what the service's autoscaler said, in time order."""
+    return [line for line in recording.scalings if line["target"].rpartition("/")[2] == service]
+
+
+def first(lines: Iterable[dict[str, Any]], wanted: Callable[[dict[str, Any]], bool], since: float) -> float | None:
+    """Return the time of the first line that is wanted, after a time."""
+    return next((float(line["t"]) for line in lines if line["t"] >= since and wanted(line)), None)
+
+
+def metric_fresh(recording: Recording, service: str, since: float) -> float | None:
+    """Return when a pod's metric arrived that was measured after a time, by its own timestamp."""
+    told = [
+        use.told
+        for track in recording.tracks.values()
+        if track.service == service
+        for use in track.uses
+        if use.t >= since and use.told >= since
+    ]
+    return min(told, default=None)
+
+
+def cpu_of(line: dict[str, Any]) -> float | None:
+    """Return the CPU utilization that the autoscaler acted on, in percent."""
+    return next((item["current"] for item in line["metrics"] if item["name"] == "cpu" and item["unit"] == "%"), None)
+
+
+def directions(lines: Iterable[dict[str, Any]]) -> list[int]:
+    """Return the changes of the desired number in order: +1 for up, -1 for down."""
+    numbers = [int(line["desired"]) for line in lines]
+    return [1 if after > before else -1 for before, after in itertools.pairwise(numbers) if after != before]
+
+
+def latency_recovered(recording: Recording, since: float, until: float) -> tuple[float | None, float]:
+    """Return when the p95 of the last WINDOW seconds was good for the first time after `since`, and what good is."""
+    calm = [tick for tick in recording.load if tick.phase in CALM]
+    usual = recording.figures(calm)["total"].percentile(95) if calm else None
+    good = max(UNNOTICED, RECOVERED * usual) if usual is not None else UNNOTICED
+    ticks = recording.load_between(since - WINDOW, until)
+    for end in range(WINDOW, len(ticks) + 1):
+        p95 = recording.figures(ticks[end - WINDOW : end])["total"].percentile(95)
+        if ticks[end - 1].t >= since and p95 is not None and p95 <= good:
+            return ticks[end - 1].t, good
+    return None, good
+
+
+def expected_replicas(recording: Recording, service: str, when: Span, settings: ScalingSettings) -> float | None:
+    """Return how many replicas the measured CPU asks for in the last third of a time, not rounded up."""
+    if not settings.target or not settings.request:
+        return None
+    used = recording.service_cpu(service, when.until - (when.until - when.since) / 3, when.until)
+    return None if used is None else used / (settings.request * settings.target / 100)

@@ -1,0 +1,38 @@
+"""Charts of characters: values over time, the newest at the right. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+
+
+def chart(values: Sequence[float | None], width: int, height: int, *, mark: float | None = None) -> list[str]:
+    """Draw the newest `width` values as columns of `height` lines; `mark` is drawn as a line across.
+
+    Unknown values stay empty. The first line begins with the greatest value, the last one with 0.
+    """
+    known = [value for value in values if value is not None]
+    top = max((*known, mark or 0.0), default=0.0) or 1.0
+    label = max(len(_number(top)), 1)
+    room = max(1, width - label - 2)
+    shown = list(values)[-room:]
+    at = None if mark is None else min(height - 1, int(mark / top * height - 1e-9))
+    lines = []
+    for row in range(height - 1, -1, -1):
+        cells = []
+        for value in shown:
+            filled = 0 if value is None else round(value / top * height * 8) - row * 8
+            block = BLOCKS[max(0, min(8, filled))]
+            cells.append("┄" if row == at and block == " " else block)
+        name = _number(top) if row == height - 1 else "0" if row == 0 else ""
+        line = "".join(cells)
+        if row == at:
+            line = line.ljust(room, "┄")
+        lines.append(f"{name:>{label}} ┤{line}".rstrip())
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"

@@ -1,0 +1,109 @@
+"""Connects the terminal to a cluster: the kubeconfig's, or the one that devenv.toml or a flag names."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.errors import DevenvError, ProjectError
+from devenv.kube_config import KubeSettings
+
+if TYPE_CHECKING:
+    from devenv.backends.compose import ComposeOptions
+    from devenv.backends.kube.access import Contexts, Target
+    from devenv.tui.kube.live import LiveSession
+
+COMPOSE_TIMEOUT: Final = 60.0  # seconds; Compose needs 0.1
+
+
+class KubeConnector:
+    """`devenv.tui.kube.session.Connector` of the real world; `guard` is made when the first cluster is opened."""
+
+    def __init__(
+        self,
+        settings: KubeSettings,
+        environ: Mapping[str, str],
+        options: ComposeOptions,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._options = options
+        self._read_only = read_only
+
+    def wants(self) -> bool:
+        """Return whether `connect` opens a cluster: settings name it, or the current one is on the allow-list."""
+        if self._settings.context:
+            return True
+        current = self.current()
+        return bool(current) and self._settings.may_change(current)
+
+    def connect(self) -> LiveSession | None:
+        """Open the context that settings name, or the current one where it is on the allow-list; else none."""
+        return self._session(self._settings) if self.wants() else None
+
+    def open(self, context: str) -> LiveSession:
+        """Open that context, in its own namespace."""
+        return self._session(replace(self._settings, context=context, namespace=""))
+
+    def target(self, context: str) -> Target:
+        """Return the place that a context names."""
+        from devenv.backends.kube.access import find_target
+
+        return find_target(replace(self._settings, context=context, namespace=""), self._environ)
+
+    def contexts(self) -> Contexts:
+        """Return all contexts."""
+        from devenv.backends.kube.access import contexts
+
+        return contexts(self._environ)
+
+    def may_change(self, context: str) -> bool:
+        """Whether that context is on the allow-list, and devenv is not read-only."""
+        return self._settings.may_change(context) and not self._read_only
+
+    def stamp(self) -> object:
+        """Return what differs after the kubeconfig was changed."""
+        from devenv.backends.kube.access import kubeconfig_stamp
+
+        return kubeconfig_stamp(self._environ)
+
+    def current(self) -> str:
+        """Return the current context."""
+        return self.contexts().current
+
+    def _session(self, settings: KubeSettings) -> LiveSession:
+        from devenv.backends.kube.access import find_target
+        from devenv.tui.kube.live import LiveSession
+
+        target = find_target(settings, self._environ)
+        return LiveSession(target, self._settings, self._environ, self._compose_service, read_only=self._read_only)
+
+    def _compose_service(self, name: str) -> Mapping[str, Any]:
+        from devenv.backends.compose.failures import from_config, not_installed
+
+        command = replace(self._options, profiles=("*",)).command("config", "--format", "json")
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self._options.directory,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMPOSE_TIMEOUT,
+                check=False,
+            )
+        except OSError as error:
+            raise not_installed(error) from error
+        except subprocess.TimeoutExpired as error:
+            raise ProjectError(f"Compose did not resolve the project within {COMPOSE_TIMEOUT:.0f} s") from error
+        if done.returncode:
+            raise from_config(done.stderr.decode("utf-8", "replace"), self._options, self._environ)
+        services = json.loads(done.stdout).get("services") or {}
+        if name not in services:
+            raise DevenvError(f"Compose has no service {name}")
+        found: Mapping[str, Any] = services[name]
+        return found

@@ -1,0 +1,210 @@
+"""What the keys do to a cluster: each wish is planned in a thread, offered, and done by the cluster's control."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from devenv.control.protocol import Plan
+from devenv.errors import DevenvError
+from devenv.model import Port, Resource
+from devenv.tui.kube.session import Forwarding, Session
+from devenv.tui.shown import shown
+
+if TYPE_CHECKING:
+    from devenv.tui.screens.cluster_actions import ClusterActions
+
+DEBUG_IMAGE = "busybox"
+_SHELL = "command -v bash >/dev/null && exec bash || exec sh"
+
+
+class Deeds:
+    """Asks what has to be asked first; tells why where something is not possible."""
+
+    def __init__(self, screen: ClusterActions) -> None:
+        self._screen = screen
+        self.forwards: list[Forwarding] = []
+
+    def change(self, verb: str, resource: Resource, argument: str = "") -> None:
+        """Plan a change in a thread, since its reach is read from the cluster, and offer it."""
+        session = self._screen.session
+        if session is None:
+            return
+
+        def work() -> None:
+            try:
+                plan = session.plan(verb, resource, argument)
+            except DevenvError as error:
+                self._screen.app.call_from_thread(self._screen.changes.impossible, verb, error)
+            else:
+                self._screen.app.call_from_thread(self._screen.changes.offer, plan)
+
+        self._screen.run_worker(work, thread=True, group="plan")
+
+    def scale(self, resource: Resource) -> None:
+        """Ask for the number of pods, then scale."""
+        from devenv.tui.screens.ask import AskScreen
+
+        now = str(resource.ready[1]) if resource.ready is not None else ""
+        question = f"How many pods shall {resource.kind} {resource.name} have?"
+        self._screen.app.push_screen(
+            AskScreen(question, now, _replicas), lambda text: self.change("scale", resource, text) if text else None
+        )
+
+    def pause(self, resource: Resource) -> None:
+        """Pause the rollout; resume one that is paused."""
+        self.change("resume" if _fact(resource, "paused") else "pause", resource)
+
+    def cordon(self, node: Resource) -> None:
+        """Cordon the node; uncordon one that is cordoned."""
+        closed = _fact(node, "cordoned") or "disabled" in f"{node.status} {node.why}".casefold()
+        self.change("uncordon" if closed or "cordon" in node.why.casefold() else "cordon", node)
+
+    def shell(self, resource: Resource) -> None:
+        """Leave the screen to a shell in the pod, or in one of the workload's pods."""
+        self._outside("exec", resource, "exec", "-it", _place(resource), "--", "sh", "-c", _SHELL)
+
+    def debug(self, resource: Resource) -> None:
+        """Leave the screen to a shell in an ephemeral container of the pod, or in a pod on the node."""
+        from devenv.tui.screens.ask import AskScreen
+
+        def begin(image: str | None) -> None:
+            if image:
+                what = resource.name if resource.kind == "pod" else f"node/{resource.name}"
+                target = () if resource.kind == "pod" else ("--profile=sysadmin",)
+                self._outside("debug", resource, "debug", "-it", what, f"--image={image}", *target)
+
+        self._screen.app.push_screen(
+            AskScreen(f"Which image shall the debug container beside {resource.name} have?", DEBUG_IMAGE, _word), begin
+        )
+
+    def edit(self, resource: Resource) -> None:
+        """Leave the screen to $EDITOR; the API server validates, and kubectl opens the editor again on an error."""
+        self._outside("edit", resource, "edit", f"{resource.kind}/{resource.name}")
+
+    def _outside(self, verb: str, resource: Resource, *arguments: str) -> None:
+        session = self._screen.session
+        if session is None:
+            return
+
+        def work() -> None:
+            try:
+                plan = session.plan(verb, resource)
+                command = session.kubectl(resource.namespace, *arguments)
+            except DevenvError as error:
+                self._screen.app.call_from_thread(self._screen.changes.impossible, verb, error)
+            else:
+                self._screen.app.call_from_thread(self._leave, session, plan, command)
+
+        self._screen.run_worker(work, thread=True, group="plan")
+
+    def _leave(self, session: Session, plan: Plan, command: list[str]) -> None:
+        if not plan.allowed:
+            self._screen.changes.offer(plan)
+            return
+        app = self._screen.app
+        try:
+            with app.suspend():
+                sys.stdout.write(f"$ {shown(' '.join(command))}\n")
+                sys.stdout.flush()
+                code = session.hand_over(plan, command)
+        except SuspendNotSupported:
+            self._screen.say("This terminal cannot be given to another program.", plan.verb)
+            return
+        except DevenvError as error:
+            self._screen.changes.impossible(plan.verb, error)
+            return
+        app.refresh(layout=True)
+        if code:
+            self._screen.say(f"{plan.verb} ended with exit code {code}", "kubectl")
+
+    def forward(self, resource: Resource) -> None:
+        """Ask for the ports, then lead a local port to the pods."""
+        from devenv.tui.screens.ask import AskScreen
+
+        first = next((str(port.container) for port in self._ports(resource)), "")
+        question = f"Lead which local port to which port of {resource.kind} {resource.name}? LOCAL:PORT or PORT"
+        self._screen.app.push_screen(
+            AskScreen(question, first, _ports), lambda text: self._begin_forward(resource, text) if text else None
+        )
+
+    def _ports(self, resource: Resource) -> tuple[Port, ...]:
+        """Return its ports; a workload has those of its pods."""
+        group = self._screen.joint.services.group_of_workload(resource)
+        if resource.ports or group is None:
+            return resource.ports
+        pod = self._screen.store.resource(next(iter(group.pods.values()), ""))
+        return pod.ports if pod is not None else ()
+
+    def _begin_forward(self, resource: Resource, text: str) -> None:
+        session = self._screen.session
+        if session is None:
+            return
+        local, _, port = text.rpartition(":")
+
+        def work() -> None:
+            try:
+                made = session.forward(resource, port, int(local or 0))
+            except DevenvError as error:
+                self._screen.app.call_from_thread(self._screen.changes.impossible, "port-forward", error)
+            else:
+                self._screen.app.call_from_thread(self._opened, made)
+
+        self._screen.run_worker(work, thread=True, group="forward")
+
+    def _opened(self, made: Forwarding) -> None:
+        self.forwards.append(made)
+        stats = made.stats()
+        self._screen.notify(
+            shown(f"127.0.0.1:{stats.local_port} → {stats.target}  (F lists them)"), title="port-forward", markup=False
+        )
+
+    def close_forward(self, index: int) -> None:
+        """Close one of the port-forwards."""
+        if 0 <= index < len(self.forwards):
+            made = self.forwards.pop(index)
+            self._screen.run_worker(made.close, thread=True, group="forward")
+
+    def close(self) -> None:
+        """Close all port-forwards: the program ends."""
+        while self.forwards:
+            self.forwards.pop().close()
+
+    def autoscaler(self, resource: Resource) -> str | None:
+        """Return the key of the autoscaler that a workload has, or of the one that is selected."""
+        if resource.kind == "horizontalpodautoscaler":
+            return resource.key
+        board = self._screen.joint
+        wanted = f"{resource.kind}/{resource.name}"
+        for key in board.scaling.keys:
+            found = self._screen.store.resource(key)
+            scaling = self._screen.store.scaling(key)
+            if found is None or scaling is None or found.namespace != resource.namespace:
+                continue
+            if scaling.target.casefold() == wanted:
+                return key
+        return None
+
+
+def _fact(resource: Resource, name: str) -> bool:
+    return dict(resource.facts).get(name, "").casefold() in ("yes", "true", name)
+
+
+def _place(resource: Resource) -> str:
+    return resource.name if resource.kind == "pod" else f"{resource.kind}/{resource.name}"
+
+
+def _replicas(text: str) -> str:
+    return "" if text.isdigit() and len(text) < 6 else "a whole number, 0 or more"
+
+
+def _word(text: str) -> str:
+    return "" if text and not text.startswith("-") and " " not in text else "the name of an image"
+
+
+def _ports(text: str) -> str:
+    local, _, port = text.rpartition(":")
+    fine = bool(port) and (not local or (local.isdigit() and int(local) < 65536))
+    return "" if fine else "LOCAL:PORT, or PORT alone for a free local port"

@@ -1,0 +1,139 @@
+"""The table of one kind: its objects by name, with the columns that the kind itself has to show."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from rich.cells import cell_len
+
+from devenv.model import Resource, Sample
+from devenv.state import Store
+from devenv.tui.columns import Column
+from devenv.tui.facts import Cell
+from devenv.tui.kube import cells
+from devenv.tui.kube.lines import Lines, Path
+from devenv.tui.rows import Row
+from devenv.tui.shown import shown
+
+FACTS_SHOWN: Final = 8  # columns: more do not fit on any terminal; the details have them all
+FACT_WIDEST: Final = 44
+_MEASURED: Final = ("pod", "node")
+_WITH_STATE: Final = cells.WORKLOADS | {"pod", "node", "persistentvolumeclaim", "persistentvolume", "namespace"}
+
+
+class KindLines(Lines):
+    """Lines of the objects of one kind in the store; a change costs the same however many there are."""
+
+    def __init__(self, store: Store, kind: str, *, all_namespaces: bool = False) -> None:
+        """Show the resources whose kind is this singular word in lower case."""
+        super().__init__()
+        self._store = store
+        self.kind = kind
+        self._namespaced = all_namespaces
+        self._placed: dict[str, Path] = {}
+        self._keys: dict[Path, str] = {}
+        self._widths: dict[str, int] = {}
+        self._arrange_columns()
+        for resource in store.resources.values():
+            if resource.kind == kind:
+                self.put(resource)
+
+    def put(self, resource: Resource) -> None:
+        """Take in a resource, new or changed; others than of this kind are left alone."""
+        if resource.kind != self.kind:
+            return
+        path = (resource.namespace if self._namespaced else "", resource.name, resource.key)
+        if resource.key not in self._placed:
+            self._placed[resource.key] = path
+            self._keys[path] = resource.key
+        self._learn(resource)
+        self.stale(path)
+        if not self.needle or self._means(resource):
+            self.show(path)
+        else:
+            self.hide(path)
+
+    def remove(self, key: str) -> None:
+        """Forget a resource."""
+        path = self._placed.pop(key, None)
+        if path is not None:
+            del self._keys[path]
+            self.hide(path)
+
+    def sample(self, sample: Sample) -> None:
+        """Take in what a resource uses."""
+        path = self._placed.get(sample.key)
+        if path is not None:
+            self.stale(path)
+
+    def filter(self, needle: str) -> None:
+        """Show only what has this text in its name, state, reason or facts."""
+        self.needle = needle.casefold()
+        found = ((path, self._store.resource(key)) for path, key in self._keys.items())
+        self.reset(path for path, resource in found if resource is not None and self._means(resource))
+
+    def width(self, path: Path) -> int:
+        """Return the cells of the name."""
+        return cell_len(path[1])
+
+    def build(self, path: Path) -> Row:
+        """Make the row of one object."""
+        now = time.time()
+        resource = self._store.resource(self._keys[path])
+        if resource is None:
+            return Row(self.identity(path), "", path[1], tuple(Cell("") for _ in self.cell_names), True)
+        cpu, memory = cells.sample_cells(resource, self._store.sample(resource.key))
+        restarts = "" if resource.restarts is None else str(resource.restarts)
+        known = {
+            "service": Cell(resource.name),
+            "namespace": Cell(resource.namespace, "quiet"),
+            "state": cells.state_cell(resource),
+            "restarts": Cell(restarts, "warn" if resource.restarts else "quiet"),
+            "cpu": cpu,
+            "memory": memory,
+            "why": Cell(resource.why, "warn" if resource.health != "healthy" else "quiet"),
+            "age": cells.age_cell(resource, now),
+        }
+        known |= {f"fact:{name}": Cell(value) for name, value in resource.facts}
+        made = tuple(known.get(name, Cell("", "quiet")) for name in self.cell_names)
+        safe = tuple(Cell(shown(cell.text), cell.tone) for cell in made)
+        return Row(self.identity(path), resource.key, shown(resource.name), safe, False)
+
+    def _learn(self, resource: Resource) -> None:
+        grown = False
+        for name, value in resource.facts:
+            known = self._widths.get(name)
+            if known is None and len(self._widths) >= FACTS_SHOWN:
+                continue
+            width = min(FACT_WIDEST, max(len(name), cell_len(shown(value))))
+            if known is None or width > known:
+                self._widths[name] = width
+                grown = True
+        if grown:
+            self._arrange_columns()
+
+    def _arrange_columns(self) -> None:
+        columns = [Column("service", "NAME", 10, 63, 100)]
+        if self._namespaced:
+            columns.append(Column("namespace", "NAMESPACE", 9, 24, 90))
+        if self.kind in _WITH_STATE:
+            columns.append(Column("state", "STATE", 12, 30, 80))
+        if self.kind == "pod":
+            columns.append(Column("restarts", "RESTARTS", 3, 8, 60, right=True, short="RST"))
+        if self.kind in _MEASURED:
+            columns += [Column("cpu", "CPU", 5, 6, 70, right=True), Column("memory", "MEMORY", 7, 8, 69, right=True)]
+        for rank, (name, width) in enumerate(self._widths.items()):
+            title = shown(name).upper() + (" MAX" if self.kind in _MEASURED and name in ("cpu", "memory") else "")
+            columns.append(Column(f"fact:{name}", title, min(width, max(len(title), 10)), width, 50 - rank))
+        if self.kind in _WITH_STATE:
+            columns.append(Column("why", "WHY", 8, 80, 20))
+        columns.append(Column("age", "AGE", 3, 4, 65, right=True))
+        self.columns = tuple(columns)
+        self.cell_names = tuple(column.name for column in columns)
+        self._rows.clear()
+        self.structure += 1
+
+    def _means(self, resource: Resource) -> bool:
+        words = (resource.name, resource.namespace, resource.state, resource.status, resource.why, resource.image)
+        return self.needle in "\n".join((*words, *(value for _, value in resource.facts))).casefold()

@@ -1,0 +1,110 @@
+"""The lines of a table of any length: kept in order one by one, and made into rows only where somebody looks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+from devenv.tui.columns import COLUMNS, Column
+from devenv.tui.rows import CELLS, Identity, Row
+
+Path = tuple[str, ...]  # where a line stands: lines are in the order of their paths
+
+
+class Lines(Sequence[Row], ABC):
+    """A sequence of rows. `structure` grows when lines come, go or are put elsewhere; a changed row is a new object."""
+
+    columns: tuple[Column, ...] = COLUMNS
+    cell_names: tuple[str, ...] = CELLS
+
+    def __init__(self) -> None:
+        self._paths: list[Path] = []
+        self._rows: dict[Path, Row] = {}
+        self.structure = 0
+        self.longest = 0  # of the first cells: it only grows, so that columns do not dance
+        self.needle = ""
+        self.chosen: Identity | None = None  # where the cursor was when other lines were shown
+        self.rows_built = 0  # since the start: a budget of the tests
+
+    @abstractmethod
+    def build(self, path: Path) -> Row:
+        """Make the row of a line."""
+
+    @abstractmethod
+    def width(self, path: Path) -> int:
+        """Return how many cells the line's first cell needs, cheaply."""
+
+    @staticmethod
+    def identity(path: Path) -> Identity:
+        """Return what the line stands for."""
+        return Identity("", path[0], 0, "\n".join(path[1:]))
+
+    def find(self, identity: Identity) -> int | None:
+        """Return the index of that line, None where it is not there."""
+        path = (identity.service, *identity.name.split("\n"))
+        index = bisect_left(self._paths, path)
+        return index if index < len(self._paths) and self._paths[index] == path else None
+
+    def stand_in(self, identity: Identity) -> Identity | None:
+        """Return the line that a line which is there, but not shown, is now a part of; None where there is none."""
+        return None
+
+    def path_at(self, index: int) -> Path:
+        """Return the path of a line."""
+        return self._paths[index]
+
+    def stale(self, path: Path) -> None:
+        """Let the row be made again when somebody looks."""
+        self._rows.pop(path, None)
+
+    def forget_rows(self) -> None:
+        """Let all rows be made again when somebody looks: time alone has changed them."""
+        self._rows.clear()
+
+    def show(self, path: Path) -> None:
+        """Put a line into its place; nothing happens where it is there."""
+        index = bisect_left(self._paths, path)
+        if index < len(self._paths) and self._paths[index] == path:
+            return
+        self._paths.insert(index, path)
+        self.longest = max(self.longest, self.width(path))
+        self.structure += 1
+
+    def hide(self, path: Path) -> None:
+        """Take a line away; nothing happens where it is not there."""
+        index = bisect_left(self._paths, path)
+        if index < len(self._paths) and self._paths[index] == path:
+            del self._paths[index]
+            self.structure += 1
+        self._rows.pop(path, None)
+
+    def reset(self, paths: Iterable[Path]) -> None:
+        """Show exactly these lines."""
+        self._paths = sorted(paths)
+        self._rows.clear()
+        self.longest = max((self.width(path) for path in self._paths), default=0)
+        self.structure += 1
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self._row(path) for path in list(self._paths))
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(index, slice):
+            return tuple(self._row(path) for path in self._paths[index])
+        return self._row(self._paths[index])
+
+    def _row(self, path: Path) -> Row:
+        row = self._rows.get(path)
+        if row is None:
+            self.rows_built += 1
+            row = self._rows[path] = self.build(path)
+        return row

@@ -1,0 +1,141 @@
+"""Whole objects as text: YAML and a description, masked and harmless. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from devenv.control.kube.masking import masked
+from devenv.manifests import access
+from devenv.tui.shown import shown, shown_lines
+from devenv.tui.widgets.line import Part
+
+_WIDTH: Final = 16
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object once more, with its secrets
+
+
+def cleaned(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the object masked, without managed fields and kubectl's copy of it."""
+    found: dict[str, Any] = masked(dict(item))
+    metadata = {key: value for key, value in access.mapping(found, "metadata").items() if key != "managedFields"}
+    annotations = {key: value for key, value in access.mapping(metadata, "annotations").items() if key != _APPLIED}
+    if "annotations" in metadata:
+        metadata = {**metadata, "annotations": annotations}
+    return {**found, "metadata": metadata}
+
+
+def yaml_parts(item: Mapping[str, Any]) -> list[Part]:
+    """Return the object as YAML, its keys in another colour."""
+    text = yaml.safe_dump(cleaned(item), sort_keys=False, allow_unicode=True, width=100)
+    parts: list[Part] = []
+    for line in shown_lines(text):
+        key, colon, rest = line.partition(":")
+        if colon and (not rest or rest.startswith(" ")) and '"' not in key and "'" not in key:
+            parts += [(f"{key}:", "$primary"), (f"{rest}\n", "$foreground")]
+        else:
+            parts.append((f"{line}\n", "$foreground"))
+    return parts
+
+
+def describe_parts(item: Mapping[str, Any]) -> list[Part]:
+    """Return what matters about an object, in the order in which one asks."""
+    found = cleaned(item)
+    parts: list[Part] = []
+    for label, text in _facts(found):
+        parts += [(f"{label:<{_WIDTH}}", "$quiet"), (f"{shown(text)}\n", "$foreground")]
+    template = access.mapping(found, "spec", "template", "spec") or access.mapping(found, "spec")
+    statuses = {str(status.get("name")): status for status in _statuses(found)}
+    for group in ("initContainers", "containers", "ephemeralContainers"):
+        for _, container in access.mappings(template, group):
+            name = str(container.get("name"))
+            parts.append((f"\n{group.removesuffix('s').upper()} {shown(name)}\n", "bold"))
+            for label, text in _container(container, statuses.get(name, {})):
+                parts += [(f"  {label:<{_WIDTH - 2}}", "$quiet"), (f"{shown(text)}\n", "$foreground")]
+    conditions = list(access.mappings(found, "status", "conditions"))
+    if conditions:
+        parts.append(("\nCONDITIONS\n", "bold"))
+    for _, condition in conditions:
+        status = str(condition.get("status"))
+        parts.append((f"  {shown(str(condition.get('type'))):<28}", "$foreground"))
+        parts.append((f"{shown(status):<8}", "$success" if status == "True" else "$warning"))
+        words = f"{condition.get('reason') or ''}  {condition.get('message') or ''}"
+        parts.append((f"{shown(words.strip())}\n", "$quiet"))
+    if found.get("kind") in ("Secret", "ConfigMap"):
+        parts.append(("\nDATA\n", "bold"))
+        for name, value in access.mapping(found, "data").items():
+            parts += [(f"  {shown(name)}  ", "$quiet"), (f"{shown(str(value))}\n", "$foreground")]
+    return parts
+
+
+def _facts(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    metadata = access.mapping(item, "metadata")
+    yield "kind", f"{item.get('kind')} ({item.get('apiVersion')})"
+    yield "name", str(metadata.get("name"))
+    if metadata.get("namespace"):
+        yield "namespace", str(metadata["namespace"])
+    yield "created", str(metadata.get("creationTimestamp"))
+    if metadata.get("deletionTimestamp"):
+        yield "deleted since", str(metadata["deletionTimestamp"])
+    if metadata.get("finalizers"):
+        yield "finalizers", ", ".join(map(str, access.sequence(metadata, "finalizers")))
+    for _, owner in access.mappings(metadata, "ownerReferences"):
+        yield "owner", f"{owner.get('kind')} {owner.get('name')}"
+    for title in ("labels", "annotations"):
+        for index, (name, value) in enumerate(access.mapping(metadata, title).items()):
+            yield title if index == 0 else "", f"{name}={value}"
+    spec = access.mapping(item, "spec")
+    for name, value in spec.items():
+        if isinstance(value, str | int | float | bool):
+            yield name, str(value)
+    selector = access.mapping(spec, "selector", "matchLabels") or access.mapping(spec, "selector")
+    if selector:
+        yield "selector", ", ".join(f"{name}={value}" for name, value in selector.items())
+    for name, value in access.mapping(item, "status").items():
+        if isinstance(value, str | int | float | bool):
+            yield name, str(value)
+
+
+def _statuses(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for group in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+        for _, status in access.mappings(item, "status", group):
+            yield status
+
+
+def _container(container: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "image", str(container.get("image"))
+    for name in ("command", "args"):
+        words = access.sequence(container, name)
+        if words:
+            yield name, " ".join(map(str, words))
+    ports = [
+        f"{port.get('containerPort')}/{port.get('protocol', 'TCP')}" for _, port in access.mappings(container, "ports")
+    ]
+    if ports:
+        yield "ports", ", ".join(ports)
+    for which in ("requests", "limits"):
+        amounts = access.mapping(container, "resources", which)
+        if amounts:
+            yield which, ", ".join(f"{name} {amount}" for name, amount in amounts.items())
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        if container.get(probe):
+            yield probe.removesuffix("Probe"), _flat(container[probe])
+    for _, variable in access.mappings(container, "env"):
+        value = variable.get("value")
+        yield "env", f"{variable.get('name')}={value if value is not None else _flat(variable.get('valueFrom'))}"
+    for _, source in access.mappings(container, "envFrom"):
+        yield "env from", _flat(source)
+    for _, mount in access.mappings(container, "volumeMounts"):
+        yield "mount", f"{mount.get('mountPath')} from {mount.get('name')}{' (ro)' if mount.get('readOnly') else ''}"
+    for when in ("state", "lastState"):
+        if status.get(when):
+            yield "state" if when == "state" else "before", _flat(status[when])
+    if status:
+        yield "ready", f"{status.get('ready')}, restarts {status.get('restartCount')}"
+
+
+def _flat(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_flat(part)}".strip() for name, part in value.items())
+    return " ".join(map(_flat, value)) if isinstance(value, list) else str(value)

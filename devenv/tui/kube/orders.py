@@ -1,0 +1,50 @@
+"""The command line's language: `:pods`, `:ns NAME`, `:ctx NAME` and so on. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.kinds import Kind
+
+ALL: Final = "all"  # the namespace argument that means every one
+SCREENS: Final = {
+    "events": "what happened, newest last",
+    "ev": "what happened, newest last",
+    "forwards": "port-forwards with their traffic",
+    "pf": "port-forwards with their traffic",
+    "compose": "back to the services",
+    "ns": "go to a namespace: NAME or all",
+    "ctx": "go to a context: NAME",
+    "help": "all keys",
+    "q": "quit",
+}
+SHOWN: Final = 12  # candidates
+
+
+class Order(NamedTuple):
+    """What was typed: a word and, where there is one, its argument."""
+
+    word: str
+    argument: str = ""
+
+
+def parse(text: str) -> Order:
+    """Read a line; a colon in front and spaces around do not matter."""
+    word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
+    return Order(word.casefold(), argument.strip())
+
+
+def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
+    """Return whole lines that begin as the text does, the shortest first."""
+    begun = text.lstrip().removeprefix(":")
+    word, space, argument = begun.partition(" ")
+    if space:
+        known = {"ns": (ALL, *namespaces), "ctx": tuple(contexts)}.get(word.casefold(), ())
+        return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:SHOWN]
+    words = dict.fromkeys(SCREENS)
+    for kind in kinds:
+        words |= dict.fromkeys((*kind.short, kind.plural))
+    found = [known for known in words if known.startswith(word.casefold())]
+    return tuple(sorted(found, key=lambda known: (len(known), known)))[:SHOWN]

@@ -1,0 +1,233 @@
+"""Where the terminal is: which cluster, which namespace, which kind; and what is watched there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from devenv.errors import DevenvError
+from devenv.tui.kube.orders import ALL
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.kinds import Kind
+    from devenv.tui.kube.session import Session
+    from devenv.tui.screens.cluster import ClusterScreen
+
+LOOK: Final = 5.0  # seconds between two looks at whether the kubeconfig was changed
+
+
+class Travel:
+    """Goes from one place to another; what has to wait for files or the network waits in a thread."""
+
+    def __init__(self, screen: ClusterScreen) -> None:
+        self._screen = screen
+        self.kinds: tuple[Kind, ...] = ()
+        self.namespaces: tuple[str, ...] = ()
+        self.contexts: tuple[str, ...] = ()
+        self._learned = False
+        self._kind: Kind | None = None
+        self._stamp: object = None
+        self._current = ""
+
+    def begin(self) -> None:
+        """Look for the cluster to show, in a thread, and from then on whether the kubeconfig was changed."""
+        self._thread("connect", self._connect)
+        self._screen.set_interval(LOOK, self.look)
+
+    def look(self) -> None:
+        """Look, in a thread, whether the kubeconfig's current context was changed."""
+        self._thread("kubeconfig", self._look)
+
+    def _thread(self, group: str, work: Callable[[], None]) -> None:
+        self._screen.run_worker(work, thread=True, group=group, exit_on_error=True)
+
+    def _later(self, call: Callable[..., object], *arguments: object) -> None:
+        self._screen.app.call_from_thread(call, *arguments)
+
+    def _failed(self, error: DevenvError) -> None:
+        hint = f" → {error.hint}" if error.hint else ""
+        self._screen.say(f"{error.message}{hint}", "cluster")
+
+    def _connect(self) -> None:
+        connector = self._screen.connector
+        try:
+            self._stamp, self._current = connector.stamp(), connector.current()
+            session = connector.connect()
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        if session is not None:
+            self._later(self._screen.attach, session)
+
+    def _look(self) -> None:
+        connector = self._screen.connector
+        try:
+            stamp = connector.stamp()
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            current = connector.current()
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        if current != self._current:
+            self._current = current
+            self._later(self._noticed, current)
+
+    def _noticed(self, current: str) -> None:
+        session = self._screen.session
+        if session is not None and current != session.target.context.name:
+            here = session.target.context.name
+            self._screen.say(
+                f"The kubeconfig's context is {current} now. devenv stays with {here}; :ctx {current} goes there",
+                "another context",
+            )
+
+    def watch(self) -> None:
+        """Watch in the cluster what the table shows, and nothing else."""
+        session = self._screen.session
+        if session is None:
+            return
+        from devenv.tui.kube.watched import SERVICES
+
+        kinds = (*SERVICES, *([self._kind] if self._kind is not None else ()))
+        session.backend.watch_kinds(
+            tuple(dict.fromkeys(kinds)), None if self._screen.all_namespaces else session.target.namespace
+        )
+
+    def learn(self) -> None:
+        """Ask in a thread which kinds, namespaces and contexts there are; the ones of every cluster are known."""
+        if not self.kinds:
+            from devenv.backends.kube.kinds import KNOWN
+
+            self.kinds = KNOWN
+        session = self._screen.session
+        if not self._learned:
+            self._learned = True
+            self._thread("learn", lambda: self._ask(session))
+
+    def _ask(self, session: Session | None) -> None:
+        try:
+            contexts = tuple(context.name for context in self._screen.connector.contexts().all)
+            kinds = session.kinds() if session is not None else self.kinds
+            namespaces = session.namespaces() if session is not None else ()
+        except DevenvError as error:
+            self._learned = False
+            self._later(self._failed, error)
+            return
+        self._later(self._know, contexts, kinds, namespaces)
+
+    def _know(self, contexts: tuple[str, ...], kinds: tuple[Kind, ...], namespaces: tuple[str, ...]) -> None:
+        self.contexts, self.kinds, self.namespaces = contexts, kinds, namespaces
+        self._screen.command_line.tell()
+
+    def to_kind(self, word: str, namespace: str = "") -> None:
+        """Show the objects of a kind by any of its names; those of every cluster need no discovery."""
+        from devenv.backends.kube.errors import KubeError
+        from devenv.backends.kube.kinds import KNOWN, find_kind
+
+        session = self._screen.session
+        if session is None:
+            self._screen.say("No cluster is open: :ctx NAME opens one.", word)
+            return
+        try:
+            kind = find_kind(word, self.kinds or KNOWN)
+        except KubeError as error:
+            if self._learned:
+                self._failed(error)
+            else:
+                self._thread("learn", lambda: self._find(session, word, namespace))
+            return
+        self._show(kind, namespace)
+
+    def _find(self, session: Session, word: str, namespace: str) -> None:
+        from devenv.backends.kube.kinds import find_kind
+
+        try:
+            kinds = session.kinds()
+            kind = find_kind(word, kinds)
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        self._later(self._show, kind, namespace)
+
+    def _show(self, kind: Kind, namespace: str) -> None:
+        if namespace:
+            self.to_namespace(namespace)
+        self._kind = kind
+        self._screen.show_kind(kind.name.lower())
+
+    def forget_kind(self) -> None:
+        """Watch the kind no more that was shown."""
+        self._kind = None
+
+    def to_namespace(self, name: str) -> None:
+        """Go to a namespace, to all of them, or (without a name) let the user choose."""
+        screen, session = self._screen, self._screen.session
+        if session is None:
+            screen.say("No cluster is open: :ctx NAME opens one.", "namespace")
+        elif not name:
+            self._thread("choose", lambda: self._choose_namespace(session))
+        elif name == ALL:
+            screen.all_namespaces = True
+            self.watch()
+            screen.settle_in()
+        else:
+            screen.all_namespaces = False
+            session.move(replace(session.target, namespace=name))
+            screen.settle_in()
+
+    def _choose_namespace(self, session: Session) -> None:
+        try:
+            names = session.namespaces()
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        here = ALL if self._screen.all_namespaces else session.target.namespace
+        choices = [(ALL, ALL, "every namespace"), *((name, name, "") for name in names)]
+        self._later(self._screen.choose, "namespace", choices, here, self.to_namespace)
+
+    def to_context(self, name: str) -> None:
+        """Go to a context, or (without a name) let the user choose."""
+        if name:
+            self._thread("connect", lambda: self._open(name))
+        else:
+            self._thread("choose", self._choose_context)
+
+    def _choose_context(self) -> None:
+        try:
+            known = self._screen.connector.contexts()
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        may = self._screen.connector.may_change
+        choices = [
+            (info.name, info.name, f"{info.flavour or info.server}{'' if may(info.name) else '  READ-ONLY'}")
+            for info in known.all
+        ]
+        session = self._screen.session
+        here = session.target.context.name if session is not None else known.current
+        self._later(self._screen.choose, "context", choices, here, self.to_context)
+
+    def _open(self, name: str) -> None:
+        screen = self._screen
+        try:
+            if screen.session is None:
+                session = screen.connector.open(name)
+                self._later(screen.attach, session)
+                return
+            target = screen.connector.target(name)
+        except DevenvError as error:
+            self._later(self._failed, error)
+            return
+        self._later(self._arrive, target)
+
+    def _arrive(self, target: object) -> None:
+        screen, session = self._screen, self._screen.session
+        assert session is not None  # a session stays for as long as the program runs
+        screen.all_namespaces = False
+        session.move(target)  # type: ignore[arg-type]  # call_from_thread hands on what `target` returned
+        self._learned = False
+        self.kinds = ()
+        screen.settle_in()

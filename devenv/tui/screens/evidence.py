@@ -1,0 +1,63 @@
+"""Evidence of a run, on a screen of its own: as a live session would look, read-only, at a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from devenv.model import Change
+from devenv.state import Delta
+from devenv.tui.feed import Feed
+from devenv.tui.moments import show_log
+from devenv.tui.screens.main import MainScreen
+from devenv.verify.replay import ReadOnlyControl, ReplayBackend
+
+
+class EvidenceScreen(MainScreen):
+    """The main screen on recorded facts; q and Esc lead back to where it was opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "leave", "back to the results", id="evidence.leave"),
+    ]
+
+    def __init__(self, backend: ReplayBackend, service: str, at: float) -> None:
+        control = ReadOnlyControl()
+        super().__init__(backend, control, backend.title)
+        self._shall_show = (service, at)
+        self._feed = Feed((backend, control), self._deliver)
+
+    def on_mount(self) -> None:
+        """Bring all panes at once: the program is painted already."""
+        self.call_after_refresh(self._open)
+
+    async def _open(self) -> None:
+        await self.furnish()
+        self._feed.start()
+
+    def on_unmount(self) -> None:
+        """Nothing more is to be shown."""
+        self._feed.stop()
+
+    def _deliver(self, changes: list[Change]) -> None:
+        self.call_later(self.take, changes)
+
+    def take(self, changes: Sequence[Change]) -> Delta:
+        """Show the records, and once the resources are there the log at the moment."""
+        delta = super().take(changes)
+        service, at = self._shall_show
+        if service and show_log(self, (service,), at):
+            self._shall_show = ("", 0.0)
+        return delta
+
+    def action_leave(self) -> None:
+        """Go back."""
+        self.app.pop_screen()
+
+    def action_back(self) -> None:
+        """Take one step back; at the table, leave."""
+        if self.focused is self.table and not self.filter.value and not self.has_class("detail-open"):
+            self.action_leave()
+        else:
+            super().action_back()

@@ -1,0 +1,104 @@
+"""The line that takes orders: what was typed, the rest of the likeliest one, and the others below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from devenv.tui.shown import shown
+from devenv.tui.widgets.line import Line, Part
+from devenv.tui.widgets.prompt import BurstInput
+
+Candidates = Callable[[str], tuple[str, ...]]
+
+
+class _First(Suggester):
+    def __init__(self, candidates: Candidates) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._candidates = candidates
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """Return the first candidate."""
+        return next(iter(self._candidates(value)), None) if value else None
+
+
+class OrderInput(BurstInput):
+    """The input itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "give", "go", key_display="⏎", priority=True, id="order.give"),
+        Binding("escape", "close", "close", key_display="esc", priority=True, id="order.close"),
+        Binding("tab", "complete", "complete", key_display="tab", priority=True, id="order.complete"),
+    ]
+
+    def action_give(self) -> None:
+        """Carry the order out, when the letters before the key are in it."""
+        self.call_later(self._give)
+
+    def _give(self) -> None:
+        self.post_message(CommandLine.Given(self.value))
+
+    def action_close(self) -> None:
+        """Go back without one."""
+        self.post_message(CommandLine.Given(""))
+
+    def action_complete(self) -> None:
+        """Take the suggestion."""
+        self.action_cursor_right()
+        self.cursor_position = len(self.value)
+
+
+class CommandLine(Vertical):
+    """An input and the candidates for what was begun."""
+
+    class Given(Message):
+        """An order was typed; "" for none."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, candidates: Candidates, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.display = False
+        self._candidates = candidates
+        self.input = OrderInput(
+            placeholder="pods, deploy, svc, hpa, any kind · ns NAME · ctx NAME · events · q",
+            compact=True,
+            suggester=_First(candidates),
+            id="order",
+        )
+        self.found = Line()
+
+    def compose(self) -> ComposeResult:
+        """Put the candidates below the input."""
+        yield self.input
+        yield self.found
+
+    def ask(self) -> None:
+        """Take the focus, empty."""
+        self.display = True
+        self.input.value = ""
+        self.tell()
+        self.screen.set_focus(self.input)
+
+    def close(self) -> None:
+        """Go from the screen."""
+        self.display = False
+
+    @on(Input.Changed)
+    def tell(self) -> None:
+        """Show what may be meant."""
+        found = self._candidates(self.input.value)
+        parts: list[Part] = [(" ", "")]
+        for index, text in enumerate(found):
+            parts += [(shown(text), "bold $primary" if index == 0 else "$quiet"), ("  ", "")]
+        self.found.say(*(parts if found else [(" no such command or kind is known", "$warning")]))

@@ -1,0 +1,118 @@
+"""Real deployments in the history: how long pods and rollouts took, and the share that succeeded.
+
+What each criterion means is in docs/VERIFY.md, Deployments.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from devenv.control.deploy.records import Outcome, Status
+from devenv.control.deploy.records import Verdict as Ended
+from devenv.control.kube.pod_stages import PodStages
+from devenv.text import human_age
+from devenv.verify.criteria import Better, Criterion, criterion
+from devenv.verify.history import History
+from devenv.verify.provenance import commit_of, this_machine
+from devenv.verify.reports.data import Report
+from devenv.verify.verdict import Measurement, Verdict, judge
+
+COUNTED: Final = 20  # the newest deployments that the share of success is made of
+OUTCOME: Final = Criterion("deployment_outcome", "%", None, "100: succeeded, 0: failed or rolled back", Better.HIGHER)
+METRICS: Final = ("pod_ready", "deployment", "pipeline", "deployment_success")
+_CLOCKS = 2.0  # seconds that a cluster's clock may be behind ours when a pod is told apart from an older one
+
+
+def remember(
+    history: History, outcome: Outcome, project: str, root: Path, budgets: Mapping[str, float]
+) -> tuple[Measurement, ...]:
+    """Put a deployment into the history and return what was measured; nothing for one that had nothing to change.
+
+    Raises DevenvError where the history cannot be used.
+    """
+    differs = any(item.action != "unchanged" for item in outcome.changes)
+    if not outcome.changed or not differs or outcome.verdict in (Ended.APPLIED, Ended.PLANNED):
+        return ()
+    machine = this_machine()
+    measured = [*measure(outcome, budgets), _outcome(outcome)]
+    before = history.trend(OUTCOME.name, project, machine.id, COUNTED).points
+    decided = [point.value for point in before if point.value is not None]
+    decided += [item.value for item in measured if item.criterion is OUTCOME and item.value is not None]
+    if decided:
+        counted = decided[-COUNTED:]
+        share = sum(counted) / len(counted)
+        found = judge(criterion("deployment_success", budgets), share, {}, time.time(), _title(outcome))
+        measured.append(replace(found, why=f"of the last {len(counted)} deployments"))
+    history.add(
+        Report(
+            run=f"deploy-{outcome.revision}",
+            began=outcome.began,
+            seconds=outcome.seconds,
+            project=project,
+            target="kubernetes",
+            isolated=False,
+            machine=machine,
+            commit=commit_of(root),
+            measurements=tuple(measured),
+            tests=(),
+        )
+    )
+    return tuple(measured)
+
+
+def measure(outcome: Outcome, budgets: Mapping[str, float]) -> list[Measurement]:
+    """Return the durations of one deployment: what did not come to its end has none."""
+    seconds = {stage.name: stage.seconds for stage in outcome.stages if stage.status is Status.DONE}
+    found: list[Measurement] = []
+
+    def add(name: str, value: float, stages: Mapping[str, float]) -> None:
+        found.append(judge(criterion(name, budgets), value, stages, time.time(), _title(outcome)))
+
+    if {"apply", "wait"} <= seconds.keys():
+        stages = {name: seconds[name] for name in ("apply", "wait")}
+        add("deployment", sum(stages.values()), stages)
+        slowest = max(new_pods(outcome), key=lambda pod: pod.seconds["ready"], default=None)
+        if slowest is not None:
+            add("pod_ready", slowest.seconds["ready"], slowest.seconds)
+    if outcome.verdict is Ended.SUCCEEDED and outcome.proof is not None and "build" in seconds:
+        add("pipeline", outcome.seconds, seconds)
+    return found
+
+
+def new_pods(outcome: Outcome) -> list[PodStages]:
+    """Return the pods that this deployment started and that got ready; after a rollback, none of them is there."""
+    if outcome.restored:
+        return []
+    return [pod for pod in outcome.pods if "ready" in pod.seconds and pod.created >= outcome.began - _CLOCKS]
+
+
+def latest(history: History, project: str, budgets: Mapping[str, float]) -> list[Measurement]:
+    """Return the newest value of each metric that only a deployment measures, judged by today's budgets."""
+    found = []
+    machine = this_machine().id
+    for name in METRICS:
+        points = [point for point in history.trend(name, project, machine).points if point.value is not None]
+        if points and points[-1].value is not None:
+            at = points[-1].at
+            judged = judge(criterion(name, budgets), points[-1].value, {}, at, "devenv deploy")
+            age = f"by a deployment {human_age(time.time() - at)} ago"
+            found.append(replace(judged, why=f"{judged.why}; {age}" if judged.why else age))
+    return found
+
+
+def _outcome(outcome: Outcome) -> Measurement:
+    title, at = _title(outcome), time.time()
+    if outcome.verdict is Ended.INCONCLUSIVE:
+        return Measurement(OUTCOME, Verdict.INCONCLUSIVE, None, why=outcome.reason, at=at, test=title)
+    succeeded = outcome.verdict is Ended.SUCCEEDED
+    verdict = Verdict.PASSED if succeeded else Verdict.FAILED
+    value = 100.0 if succeeded else 0.0
+    return Measurement(OUTCOME, verdict, value, why=outcome.reason, at=at, test=title)
+
+
+def _title(outcome: Outcome) -> str:
+    return f"deploy {outcome.overlay} to {outcome.namespace} in {outcome.context}"

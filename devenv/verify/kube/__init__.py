@@ -1,0 +1,1 @@
+"""Smoke tests on Kubernetes: isolated copies in namespaces of their own."""

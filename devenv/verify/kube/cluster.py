@@ -1,0 +1,215 @@
+"""The cluster's side of one namespace: what it shows, and what a test does to it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import NotFound
+from devenv.backends.kube.kinds import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    HPAS,
+    PODS,
+    STATEFUL_SETS,
+    Kind,
+)
+from devenv.control.kube.pod_stages import time_of
+from devenv.control.kube.selectors import label_selector
+from devenv.errors import DevenvError
+from devenv.manifests.access import quantity
+from devenv.verify.engine import Limits
+from devenv.verify.kube import kubectl
+from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.pod import Pod, read_pod
+from devenv.verify.recorder import Recorder
+from devenv.verify.waiting import wait_until
+
+WORKLOAD_KINDS: Final[dict[str, Kind]] = {
+    "Deployment": DEPLOYMENTS,
+    "StatefulSet": STATEFUL_SETS,
+    "DaemonSet": DAEMON_SETS,
+}
+_MERGE: Final = "application/merge-patch+json"
+_SERVICE_LABEL: Final = "kubernetes.io/service-name"
+EVERY: Final = 0.2  # seconds between two looks: each is a request to the API server
+
+
+class Cluster:
+    """One namespace; `workloads` are its services: name -> object. Every reading is fresh; raises KubeError."""
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        workloads: Mapping[str, Object],
+        recorder: Recorder | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.client = client
+        self.namespace = namespace
+        self.workloads = workloads
+        self._recorder = recorder
+        self._environ = environ
+
+    def now(self) -> float:
+        """The time that times of this class are compared with, seconds since the epoch."""
+        return time.time()
+
+    def workload(self, service: str) -> Object:
+        """The workload's object as it is now."""
+        found: Object = self.client.get(self.path(service))
+        return found
+
+    def path(self, service: str, sub: str = "") -> str:
+        """The path of the service's workload; raises DevenvError with the names there are."""
+        if self._recorder is not None:
+            self._recorder.touch(service)
+        item = self.workloads.get(service)
+        if item is None:
+            raise DevenvError(f"there is no workload {service!r}; there are: {', '.join(self.workloads)}")
+        return WORKLOAD_KINDS[item["kind"]].path(self.namespace, service, sub)
+
+    def pods(self, service: str = "", *, leaving: bool = False) -> list[Pod]:
+        """The pods of a service (of all), oldest first; those that are being deleted only where they are asked for."""
+        found: list[Pod] = []
+        for name, item in self.workloads.items():
+            if service in ("", name):
+                labels = label_selector(item["spec"]["selector"])
+                listed, _ = self.client.list(PODS, self.namespace, labels=labels)
+                ordered = sorted(listed, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+                found += [read_pod(pod, name) for pod in ordered]
+        return [pod for pod in found if leaving or not pod.leaving]
+
+    def containers(self) -> list[Pod]:
+        """All pods."""
+        return self.pods()
+
+    def container(self, service: str) -> Pod:
+        """The newest pod of a service; raises DevenvError where there is none."""
+        self.path(service)
+        found = self.pods(service)
+        if not found:
+            raise DevenvError(f"{self.namespace} has no pod of {service}")
+        return found[-1]
+
+    def scale(self, service: str, replicas: int) -> None:
+        """Set the number of pods."""
+        body = {"spec": {"replicas": replicas}}
+        self.client.request("PATCH", self.path(service, "scale"), body=body, content_type=_MERGE)
+
+    def patch(self, path: str, body: Mapping[str, Any], kind: str = _MERGE) -> Object:
+        """Patch an object; a merge patch replaces whole lists, a strategic one merges those with keys."""
+        found: Object = self.client.request("PATCH", path, body=dict(body), content_type=kind)
+        return found
+
+    def create(self, kind: Kind, item: Object) -> Object:
+        """Create an object in the namespace."""
+        found: Object = self.client.request("POST", kind.path(self.namespace), body=item)
+        return found
+
+    def delete(self, kind: Kind, name: str, grace: int | None = None) -> None:
+        """Delete an object; one that is not there is as it should be."""
+        body: dict[str, Any] = {"propagationPolicy": "Background"}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            self.client.request("DELETE", kind.path(self.namespace, name), body=body)
+        except NotFound:
+            return
+
+    def autoscaler_of(self, service: str) -> Object | None:
+        """The autoscaler that rules the number of the service's pods."""
+        found, _ = self.client.list(HPAS, self.namespace)
+        return next((item for item in found if item["spec"]["scaleTargetRef"]["name"] == service), None)
+
+    def addresses(self, service: str) -> set[str]:
+        """The names of the pods that the Service leads to: those whose endpoint is ready."""
+        slices, _ = self.client.list(ENDPOINT_SLICES, self.namespace, labels=f"{_SERVICE_LABEL}={service}")
+        return {
+            str((endpoint.get("targetRef") or {}).get("name"))
+            for item in slices
+            for endpoint in item.get("endpoints") or ()
+            if (endpoint.get("conditions") or {}).get("ready") is not False
+        }
+
+    def events(self, name: str = "", reason: str = "", since: float = 0.0) -> list[Object]:
+        """The events about objects of that name, oldest first."""
+        fields = f"involvedObject.name={name}" if name else ""
+        found, _ = self.client.list(EVENTS, self.namespace, fields=fields)
+        wanted = [item for item in found if reason in ("", item.get("reason")) and _last(item) >= since - 1]
+        return sorted(wanted, key=_last)
+
+    def wait_health(self, service: str, *, healthy: bool, since: float, timeout: float) -> float:
+        """Wait until a pod of the service is (not) ready and return when that was seen; raises VerificationFailed."""
+        __tracebackhide__ = True
+        word = "healthy" if healthy else "unhealthy"
+
+        def look() -> tuple[bool, str]:
+            pod = self.container(service)
+            return pod.ready is healthy, pod.status
+
+        wait_until(f"{service} to be {word}", look, timeout, lambda seen: seen[0], every=EVERY)
+        return max(time.time(), since)
+
+    def grace(self, service: str) -> float:
+        """Seconds that the service's pods have to end by themselves."""
+        return float(self.container(service).data["spec"]["terminationGracePeriodSeconds"])
+
+    def limits(self, service: str) -> Limits:
+        """What the service's first container may use; the number of processes is the kubelet's to limit."""
+        limits = self.container(service).data["spec"]["containers"][0].get("resources", {}).get("limits") or {}
+        return Limits(int(quantity(limits.get("memory")) or 0), quantity(limits.get("cpu")) or 0.0, None)
+
+    def exec(self, service: str, *command: str, user: str = "", check: bool = True) -> str:
+        """Run a command in the newest pod of a service and return what it printed; raises CommandFailed."""
+        if user:
+            raise DevenvError("a command in a pod runs as the pod's user", "Leave the user out.")
+        return self.exec_in(self.container(service).name, *command, check=check)
+
+    def exec_in(self, pod: str, *command: str, check: bool = True, limit: float = kubectl.LIMIT) -> str:
+        """Run a command in the first container of a pod."""
+        return kubectl.run([*self._kubectl(), "exec", pod, "--", *command], self._environ, check=check, limit=limit)
+
+    def converse(self, pod: str, *command: str) -> kubectl.Conversation:
+        """Run a command in a pod that is told lines while it runs."""
+        return kubectl.Conversation([*self._kubectl(), "exec", "-i", pod, "--", *command], self._environ)
+
+    def logs(self, service: str = "") -> str:
+        """Return all that the pods (of a service) printed."""
+        told: Sequence[str] = [
+            str(self.client.request("GET", PODS.path(self.namespace, pod.name, "log"), accept="*/*"))
+            for pod in self.pods(service)
+        ]
+        return "".join(told)
+
+    def stop(self, service: str, timeout: float = 60.0) -> Pod:
+        """Delete the newest pod of a service, wait until it is gone, and return it as it was seen last."""
+        pod = self.container(service)
+        _, version = self.client.list(PODS, self.namespace, fields=f"metadata.name={pod.name}")
+        with self.client.watch(
+            PODS, self.namespace, version, fields=f"metadata.name={pod.name}", timeout=timeout
+        ) as watch:
+            self.delete(PODS, pod.name)
+            for kind, item in watch:
+                if kind in ("MODIFIED", "DELETED") and item["metadata"]["uid"] == pod.container_id:
+                    pod = read_pod(item, service)
+                    if kind == "DELETED":
+                        break
+        return pod
+
+    def _kubectl(self) -> list[str]:
+        return kubectl.kubectl_command(self.client.target, self.namespace, self._environ)
+
+
+def _last(event: Mapping[str, Any]) -> float:
+    for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
+        at = time_of(event.get(key))
+        if at is not None:
+            return at
+    return 0.0

@@ -1,0 +1,164 @@
+"""Makes stacks on Kubernetes: an overlay's isolated copy in a namespace of its own, or what is up."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from devenv.backends.kube.errors import KubeError, NotFound
+from devenv.errors import DevenvError
+from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs
+from devenv.verify.kube.images import bare_name, choose, exchanged, full_name
+from devenv.verify.kube.leftovers import annotations_of, labels_of, note_cluster
+from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import KubeSource
+from devenv.verify.kube.stack import KubeStack, KubeStackPlan
+from devenv.verify.runs import Run
+
+_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+class KubeEnvironments:
+    """Makes the stacks of one run and removes them; `close` may be called at any time and more than once."""
+
+    def __init__(self, source: KubeSource, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
+        self.source = source
+        self.run = run
+        self._keep = keep
+        self._scale = scale
+        self._count = 0
+        self.stacks: list[KubeStack] = []
+        note_cluster(source.target.context.name, source.environ)
+
+    def running(self) -> KubeStack:
+        """Return the namespace that is up, with the overlay's workloads; nothing of it is ever removed."""
+        source = self.source
+        namespace = source.config.kubernetes.namespace
+        objects = source.overlay(source.settings.overlay)
+        if not namespace:
+            namespace = next(str(item["metadata"]["namespace"]) for item in objects if "namespace" in item["metadata"])
+        return self._made(KubeStackPlan(source, self.run, namespace, tuple(objects)))
+
+    def isolated(self, overlay: str = "", change: Callable[[list[Object]], None] | None = None) -> KubeStack:
+        """Return a new copy of an overlay (default: [verify.kubernetes] overlay), not applied.
+
+        `change` alters the objects of the copy. Raises UsageError, ProjectError, ToolMissing and KubeError.
+        """
+        source = self.source
+        self._count += 1
+        namespace = f"devenv-{self.run.id}-{self._count}"
+        objects = source.overlay(overlay or source.settings.overlay)
+        images, doubts = self._images(objects)
+        plan = CopyPlan(
+            namespace,
+            labels_of(self.run, namespace),
+            annotations_of(self.run),
+            images,
+            priorities=self._may_make_priorities(),
+        )
+        copied = make_copy(objects, plan)
+        copied += self._secrets(namespace, plan, copied)
+        if change is not None:
+            change(copied)
+        own = tuple(item["metadata"]["name"] for item in copied if item.get("kind") == "PriorityClass")
+        made = self._made(KubeStackPlan(source, self.run, namespace, tuple(copied), True, tuple(doubts), own))
+        for doubt in doubts:
+            made.mark(doubt)
+        if not plan.priorities:
+            made.mark("the copy has no PriorityClass: this account may not make one")
+        return made
+
+    def remove(self, stack: KubeStack) -> None:
+        """Remove one stack with all that is its own; with --keep it stays as it is."""
+        if stack in self.stacks:
+            self.stacks.remove(stack)
+            stack.close(keep=self._keep)
+
+    def close(self) -> None:
+        """Remove whatever is still there, and end the connection; the last error is raised when all were tried."""
+        problem: DevenvError | AssertionError | None = None
+        for stack in list(self.stacks):
+            try:
+                self.remove(stack)
+            except (DevenvError, AssertionError) as error:
+                problem = error
+        self.source.client.close()
+        if problem is not None:
+            raise problem
+
+    def _made(self, plan: KubeStackPlan) -> KubeStack:
+        stack = KubeStack(plan, self._scale)
+        self.stacks.append(stack)
+        return stack
+
+    def _images(self, objects: Iterable[Object]) -> tuple[dict[str, str], list[str]]:
+        """Return what is used instead of which image, and what is not as it should be about them.
+
+        Nothing stands in for an image of the overlay that is tested by default: that would be another program.
+        """
+        given, present = self.source.images, self.source.present()
+        tested = {
+            bare_name(full_name(image)) for image in _images_of(self.source.overlay(self.source.settings.overlay))
+        }
+        found, doubts = dict(given), []
+        for image in _images_of(objects):
+            wanted = exchanged(image, given)
+            chosen, doubt = choose(wanted, present)
+            if chosen != wanted and bare_name(full_name(wanted)) in tested:
+                chosen, doubt = wanted, f"no node has {wanted}"
+            found[bare_name(image)] = chosen
+            doubts += [doubt] if doubt else []
+        return found, doubts
+
+    def _secrets(self, namespace: str, plan: CopyPlan, objects: Iterable[Object]) -> list[Object]:
+        """Return the Secrets with random values that the copy's pods read."""
+        keys: dict[str, list[str]] = {}
+        read = {name for item in objects for spec in pod_specs(item) for name in _secrets_of(spec)}
+        for pair in self.source.settings.secrets:
+            name, _, key = pair.partition("/")
+            if name in read:
+                keys.setdefault(name, []).append(key)
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "namespace": namespace, "labels": dict(plan.labels)},
+                "type": "Opaque",
+                "data": {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in wanted},
+            }
+            for name, wanted in keys.items()
+        ]
+
+    def _may_make_priorities(self) -> bool:
+        attributes = {"group": "scheduling.k8s.io", "resource": "priorityclasses", "verb": "create"}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        try:
+            told: dict[str, Any] = self.source.client.request("POST", _REVIEW, body=body)
+        except NotFound:
+            return True  # a server without reviews says no when it is asked to make one
+        except KubeError as error:
+            if error.status == 403:
+                return False
+            raise
+        return bool((told.get("status") or {}).get("allowed"))
+
+
+def _images_of(objects: Iterable[Object]) -> list[str]:
+    found = [str(c.get("image", "")) for item in objects for spec in pod_specs(item) for c in containers_of(spec)]
+    return list(dict.fromkeys(found))
+
+
+def _secrets_of(spec: dict[str, Any]) -> list[str]:
+    """Return the Secrets that pods mount or take variables from."""
+    found = [str((volume.get("secret") or {}).get("secretName", "")) for volume in spec.get("volumes") or ()]
+    for container in containers_of(spec):
+        found += [str((item.get("secretRef") or {}).get("name", "")) for item in container.get("envFrom") or ()]
+        for variable in container.get("env") or ():
+            found.append(str(((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")))
+    return found

@@ -1,0 +1,109 @@
+"""The fixtures of smoke tests on Kubernetes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from devenv.errors import DevenvError
+from devenv.verify.kube.cluster import Cluster
+from devenv.verify.kube.helpers import client_pod
+from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.stack import KubeStack
+from devenv.verify.session import INCONCLUSIVE, Session
+from devenv.verify.waiting import VerificationFailed
+
+Change = Callable[[list[Object]], None]
+
+
+def shared_stack(session: Session) -> Iterator[KubeStack]:
+    """Yield the copy that all tests share, up and healthy, or with --running the namespace that is up."""
+    environments = session.kube_environments()
+    running = session.config.option.running
+    made = environments.running() if running else environments.isolated()
+    try:
+        if running:
+            made.wait_healthy()
+        else:
+            made.first_up = made.up()
+        yield made
+    except Exception as error:
+        session.explain(error, "the shared namespace")  # now: a moment later there is nothing to be seen
+        raise
+    finally:
+        environments.remove(made)
+
+
+@pytest.fixture
+def cluster(stack: Any) -> Cluster:
+    """The cluster's side of the shared namespace."""
+    found: Cluster = stack.engine
+    return found
+
+
+@pytest.fixture
+def fresh_namespace(verify_session: Session) -> Iterator[Callable[..., KubeStack]]:
+    """Make copies of the test's own; they are removed at its end."""
+    if verify_session.config.option.running:
+        pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
+    environments = verify_session.kube_environments()
+    made: list[KubeStack] = []
+
+    def make(overlay: str = "", up: bool = True, change: Change | None = None) -> KubeStack:
+        made.append(environments.isolated(overlay, change))
+        if up:
+            made[-1].up()
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for item in made:
+            environments.remove(item)
+
+
+@pytest.fixture(scope="session")
+def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
+    """A copy of the overlay in which every service rolls; inconclusive where it cannot be run here, with the reason."""
+    if verify_session.config.option.running:
+        pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
+    environments = verify_session.kube_environments()
+    overlay = environments.source.settings.rolling
+    if not overlay:
+        pytest.skip(f"{INCONCLUSIVE}devenv.toml names no overlay that rolls: [verify.kubernetes] rolling")
+    made = environments.isolated(overlay)
+    missing = [doubt for doubt in made.plan.doubts if "stands in" not in doubt]
+    try:
+        if missing:
+            pytest.skip(f"{INCONCLUSIVE}{'; '.join(missing)}: load it into the node, or name one with --image")
+        try:
+            made.up()
+        except VerificationFailed as error:
+            if not _is_missing_image(error):
+                raise
+            pytest.skip(f"{INCONCLUSIVE}an image of the overlay {overlay} is not on the node: {error}")
+        yield made
+    except (DevenvError, AssertionError) as error:
+        verify_session.explain(error, f"the overlay {overlay}")
+        raise
+    finally:
+        environments.remove(made)
+
+
+@pytest.fixture
+def rolling_stack(rolling_copy: KubeStack) -> KubeStack:
+    """That copy, healthy: what an earlier test has done to it is over."""
+    rolling_copy.wait_healthy()
+    return rolling_copy
+
+
+@pytest.fixture
+def caller() -> Callable[[KubeStack], str]:
+    """Return the pod from which a namespace's services are called."""
+    return client_pod
+
+
+def _is_missing_image(error: VerificationFailed) -> bool:
+    return any(word in str(error) for word in ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull"))

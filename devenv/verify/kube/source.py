@@ -1,0 +1,74 @@
+"""What is verified on Kubernetes: which cluster, which namespace, which overlay; and whether it may be touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from devenv.backends.kube.access import Target, find_target
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import Forbidden, KubeError
+from devenv.backends.kube.kinds import NODES
+from devenv.config import Config, load_config
+from devenv.errors import Refused
+from devenv.verify.kube.images import on_nodes
+from devenv.verify.kube.overlay import Object, overlay_folder, read_overlay
+from devenv.verify_config import KubeVerifySettings
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSource:
+    """The project and the cluster. `images` are those that a flag or devenv.toml gives instead of the overlay's."""
+
+    config: Config
+    target: Target
+    client: KubeClient
+    root: Path
+    environ: Mapping[str, str]
+    images: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> KubeVerifySettings:
+        """What devenv.toml says below [verify.kubernetes]."""
+        return self.config.verify.kubernetes
+
+    def overlay(self, name: str) -> list[Object]:
+        """Render an overlay; raises UsageError, ProjectError or ToolMissing."""
+        return read_overlay(overlay_folder(self.config, name), self.environ)
+
+    def present(self) -> list[str]:
+        """Return the images that the nodes have; none where they may not be read, or do not tell all that they have."""
+        try:
+            nodes, _ = self.client.list(NODES)
+        except Forbidden:
+            return []
+        return on_nodes(nodes)
+
+
+def locate_kube(
+    folder: Path, environ: Mapping[str, str] = os.environ, images: Mapping[str, str] | None = None
+) -> KubeSource:
+    """Find the project of a folder and its cluster, and ask whether that answers.
+
+    Raises UsageError, BadKubeconfig, Refused for a context that is not on the allow-list, and Unreachable.
+    """
+    config = load_config(folder, environ)
+    target = find_target(config.kubernetes, environ)
+    name = target.context.name
+    if config.read_only:
+        raise Refused("smoke tests change what they test: devenv is read-only here", "Unset read_only.")
+    if not config.kubernetes.may_change(name):
+        raise Refused(
+            f"the context {name} is not one that tests may change",
+            f'Choose another with --context, or allow it in devenv.toml: [kubernetes] allow = ["{name}"].',
+        )
+    client = KubeClient(target, environ)
+    try:
+        client.get("/version")
+    except KubeError:
+        client.close()
+        raise
+    chosen = {**config.verify.kubernetes.images, **(images or {})}
+    return KubeSource(config, target, client, config.root or folder, environ, chosen)

@@ -1,0 +1,68 @@
+"""What a verdict is about: the content of a service's image and its configuration, the same for every copy of it.
+
+An isolated copy builds images of its own, with labels and therefore ids of their own. What the image is made of is the
+same: its layers, and its configuration without labels. Compose's hash of a service as it is declared is the label that
+Compose puts on the containers of the working tree (compose, pkg/compose/hash.go: without build, replicas, profiles).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from devenv.errors import DevenvError
+from devenv.verify.docker import docker, run
+
+if TYPE_CHECKING:
+    from devenv.verify.stack import Stack
+
+CONFIG_HASH: Final = "com.docker.compose.config-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was verified of a service: hashes of its image's content and of its configuration, "" where unknown."""
+
+    image: str = ""
+    config: str = ""
+
+
+def image_contents(ids: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the hash of the content of each image that the engine still has, by its id."""
+    wanted = sorted(set(filter(None, ids)))
+    if not wanted:
+        return {}
+    # An image may be gone, and then the others are told all the same: the list ends before docker's complaint.
+    text = docker("image", "inspect", *wanted, environ=environ, check=False)
+    found, _ = json.JSONDecoder().raw_decode(text) if text.lstrip().startswith("[") else ([], 0)
+    contents = {str(item["Id"]): _content(item) for item in found}
+    return {image: contents[image] for image in wanted if image in contents}
+
+
+def _content(image: Mapping[str, object]) -> str:
+    config = image.get("Config")
+    kept = {key: value for key, value in config.items() if key != "Labels"} if isinstance(config, dict) else {}
+    files = image.get("RootFS")
+    layers = files.get("Layers") if isinstance(files, dict) else None
+    return hashlib.sha256(json.dumps([layers, kept], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def subjects_of(stack: Stack) -> dict[str, Subject]:
+    """Read what a stack under test is made of, by service; what cannot be read is left unknown."""
+    source = stack.plan.source
+    try:
+        containers = [item for item in stack.engine.containers() if item.service and not item.one_off]
+        images = image_contents((item.image_id for item in containers), source.environ)
+        if stack.isolated:
+            command = source.options.command("config", "--hash", "*")
+            text = run(command, folder=source.options.directory, environ=source.environ)
+            hashes = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
+        else:
+            hashes = {item.service: dict(item.labels).get(CONFIG_HASH, "") for item in containers}
+    except DevenvError as error:
+        stack.mark(f"what is verified could not be told: {error.message}")
+        return {}
+    return {item.service: Subject(images.get(item.image_id, ""), hashes.get(item.service, "")) for item in containers}

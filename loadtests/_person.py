@@ -1,0 +1,113 @@
+"""What all users are: somebody who does one thing after another, or an arrival rate of that thing."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections import Counter
+from typing import Any
+
+import _options
+import gevent
+from _given import given
+from gevent.pool import Group
+from locust import FastHttpUser, events, task
+
+from devenv.load.corpus import Corpus
+from devenv.load.schedule import Punctuality, arrivals
+
+IN_FLIGHT = 200  # requests of one user; more mean that the target does not answer at all
+# Every so many requests of a user end their connection: people come and go, and without that no connection would ever
+# lead to a replica that was added later.
+STAYS = 20
+punctuality = Punctuality()  # of this process
+_born: Counter[str] = Counter()  # users of each class that this process has started
+_corpora: dict[int, Corpus] = {}
+
+
+@events.test_start.add_listener
+def _begin(environment: Any, **_: Any) -> None:
+    seed = environment.parsed_options.seed
+    _corpora[seed] = Corpus(seed)  # now, and not when the first user is due
+    _born.clear()
+    punctuality.take()
+
+
+class Person(FastHttpUser):
+    """A user whose requests follow from the seed. Subclasses say what one visit is."""
+
+    abstract = True
+    connection_timeout = 5.0
+    network_timeout = 10.0  # whoever gives up earlier would hide what was slow
+    max_retries = 0  # a failure is a result
+    concurrency = IN_FLIGHT
+    thinks = (1.0, 3.0)  # seconds between two visits in the closed model, at least and at most
+
+    def on_start(self) -> None:
+        """Take a place among the users of this class."""
+        options = self.environment.parsed_options
+        self.is_open = _options.is_open(options)
+        worker = getattr(self.environment.runner, "worker_index", 0)
+        name = type(self).__name__
+        self.place = f"{options.seed}/{name}/{worker}/{_born[name]}"
+        _born[name] += 1
+        self.given = given(options)
+        self.corpus = _corpora[options.seed]
+        self.flights = Group()
+        self.sent = 0
+
+    def on_stop(self) -> None:
+        """Let nothing go on that belongs to this user."""
+        self.flights.kill()
+
+    @task
+    def live(self) -> None:
+        """Visit and think, for ever; in the open model visits begin when they are due."""
+        if self.is_open:
+            self._keep_schedule()
+            return
+        for number in itertools.count():
+            chance = random.Random(f"{self.place}/{number}")
+            self.visit(chance, None)
+            gevent.sleep(chance.uniform(*self.thinks))
+
+    def visit(self, chance: random.Random, due: float | None) -> None:
+        """Do the one thing. `due` is when it should begin (time.perf_counter), None in the closed model."""
+        raise NotImplementedError
+
+    def rest(self, chance: random.Random, least: float, most: float) -> None:
+        """Pause as a person does within a visit; nobody pauses in the open model."""
+        if not self.is_open:
+            gevent.sleep(chance.uniform(least, most))
+
+    def call(self, method: str, path: str, name: str, due: float | None = None, **options: Any) -> Any:
+        """Send a request and return the parsed answer, None where it failed.
+
+        With `due`, the time that is counted begins there: waiting for a connection is a part of it.
+        """
+        headers = {"Host": self.given["host_header"]} if self.given["host_header"] else {}
+        self.sent += 1
+        if self.sent % STAYS == 0:
+            headers["Connection"] = "close"
+        with self.client.request(method, path, name=name, catch_response=True, headers=headers, **options) as answer:
+            if due is not None:
+                answer.request_meta["response_time"] = 1000 * (time.perf_counter() - due)
+            if answer.request_meta["exception"] is not None:
+                return None
+            try:
+                return answer.json() if answer.content else {}
+            except ValueError:
+                answer.failure("the answer is not JSON")
+                return None
+
+    def _keep_schedule(self) -> None:
+        began = time.perf_counter()
+        for number, after in enumerate(arrivals(self.environment.parsed_options.rate, self.place)):
+            due = began + after
+            gevent.sleep(max(0.0, due - time.perf_counter()))
+            if len(self.flights) >= IN_FLIGHT:
+                punctuality.dropped += 1
+                continue
+            punctuality.sent(time.perf_counter() - due)
+            self.flights.spawn(self.visit, random.Random(f"{self.place}/{number}"), due)

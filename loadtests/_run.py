@@ -1,0 +1,236 @@
+"""Steers a run where Locust steers it: in the only process, or on the master."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import _names
+import _options
+import gevent
+from _counting import Counting
+from _given import give
+from locust import events, runners
+
+from devenv.commands.console import tell, tell_error
+from devenv.config import load_config
+from devenv.errors import DevenvError, UsageError
+from devenv.load import outcome
+from devenv.load.ending import finish
+from devenv.load.session import Plan, Session
+from devenv.load.shapes import Point, Wish
+from devenv.load.steering import Steering
+from devenv.load.target import Target, check, find_target
+from devenv.load.thresholds import Threshold, parse_all
+
+TICK = 1.0  # seconds
+logging.getLogger("httpx").setLevel(logging.WARNING)  # the requests of preparing are nobody's news
+STOPPED_WITHIN = 15.0  # seconds: a request takes at most 10
+
+
+class Run:
+    """One test after another on one target; Locust's web UI may start many."""
+
+    def __init__(self, environment: Any) -> None:
+        self.environment = environment
+        self.target: Target = self._find()
+        environment.host = self.target.url
+        self.session: Session | None = None
+        self._steering: Steering | None = None
+        self._counting: Counting | None = None
+        self._ticker: Any = None
+        self._finishing: Any = None
+        self._phase = ""
+        self._over = False
+
+    def tick(self) -> tuple[int, float] | None:
+        """Return the users and their rate for this second; None ends the test. Locust calls it once a second."""
+        if self.session is None:
+            try:
+                self._prepare()
+            except DevenvError as error:
+                tell_error(error)
+                self.environment.process_exit_code = error.exit_code
+                self._clean()
+                return None
+        assert self.session is not None
+        assert self._steering is not None
+        if self.session.aborted or self._over:
+            return None
+        point: Point | None = self._steering.point()
+        if point is None:
+            return None
+        if point.phase != self._phase:
+            self._phase = point.phase
+            self.session.note("phase", name=point.phase)
+        return point.users, point.rate
+
+    def stop_workers(self) -> None:
+        """Wait until no worker sends any more: only then is the run's data nobody's."""
+        runner = self.environment.runner
+        self._over = True
+        if self._counting is not None:
+            self._counting.freeze()
+        if not isinstance(runner, runners.MasterRunner):
+            return
+        runner.update_state(runners.STATE_STOPPING)  # else the rest would take over what the first leaves
+        for worker in runner.clients.all:
+            runner.server.send_to_client(runners.Message("stop", None, worker.id))
+        deadline = time.monotonic() + STOPPED_WITHIN
+        while runner.user_count and time.monotonic() < deadline:
+            gevent.sleep(0.1)
+        gevent.sleep(2 * runners.WORKER_REPORT_INTERVAL)  # their last reports
+
+    def finish(self) -> None:
+        """Judge, clean up, write the reports; does nothing where nothing runs.
+
+        In a greenlet of its own: Locust kills those of its runner while it quits, and this one has to come to its end.
+        """
+        if self._finishing is None or self._finishing.ready():
+            self._finishing = gevent.spawn(self._finish)
+        self._finishing.get()
+
+    def _finish(self) -> None:
+        session, counting = self.session, self._counting
+        if session is None or counting is None:
+            self._clean()
+            return
+        counting.freeze()
+        self._measure(session, counting)
+        options, runner = self.environment.parsed_options, self.environment.runner
+        exceptions = sum(int(item["count"]) for item in runner.exceptions.values())
+        facts = session.judge(self.environment.stats.total.num_failures, exceptions, options.exit_code_on_error)
+        self._clean()
+        try:
+            tell(finish(session.folder, facts, os.environ))
+        except DevenvError as error:
+            tell_error(error)
+        self.environment.process_exit_code = outcome.exit_code(facts)
+
+    def close(self) -> None:
+        """End what belongs to the target."""
+        self.target.close()
+
+    def _prepare(self) -> None:
+        options = self.environment.parsed_options
+        problem = _options.check(options)
+        if problem:
+            raise UsageError(problem)
+        if self.environment.host and self.environment.host.rstrip("/") != self.target.url.rstrip("/"):
+            self.target = find_target("", self.environment.host, options.host_header, Path.cwd(), os.environ)
+        settings = load_config(Path.cwd(), os.environ).load
+        kept = ("shape", "model", "rate", "seed", "replicas", "num_users", "spawn_rate", "run_time", "visible_within")
+        plan = Plan(
+            target=self.target,
+            seed=options.seed,
+            documents=options.documents,
+            collections=options.collections,
+            thresholds=self._thresholds(),
+            warm_up=settings.warm_up if options.warm_up is None else options.warm_up,
+            abort=options.abort_on_threshold,
+            folder=options.record,
+            options={name: getattr(options, name) for name in kept} | {"open": _options.is_open(options)},
+        )
+        self._over, self._phase = False, ""
+        self.session = Session(plan)
+        tell(f"devenv: {self.target.url}; {options.documents} documents are loaded; recording in {self.session.folder}")
+        self.session.prepare()
+        give(
+            options,
+            collections=self.session.library.collections,
+            documents=self.session.library.known(),
+            host_header=self.target.host_header,
+            token=self.session.run.id,
+        )
+        wish = Wish(options.num_users or 1, float(options.spawn_rate or 1), _seconds(options.run_time))
+        self._steering = Steering(wish, self.session, options)
+        self._counting = Counting(self.environment)
+        self._counting.begin()
+        self.session.begin()
+        self._ticker = gevent.spawn(self._tick_for_ever, self.session, self._counting)
+
+    def _tick_for_ever(self, session: Session, counting: Counting) -> None:
+        due = time.monotonic()
+        while True:
+            due += TICK
+            gevent.sleep(max(0.0, due - time.monotonic()))
+            self._measure(session, counting)
+
+    def _measure(self, session: Session, counting: Counting) -> None:
+        for worker in counting.lost():
+            session.note("lost", worker=worker)
+            session.doubts.append(f"the worker {worker} was lost, and with it a part of the load")
+        session.tick(counting.figures(), self.environment.runner.user_count, self._phase, counting.generator())
+
+    def _clean(self) -> None:
+        session, self.session = self.session, None
+        if self._ticker is not None:
+            self._ticker.kill()
+            self._ticker = None
+        if self._counting is not None:
+            self._counting.close()
+            self._counting = None
+        if session is not None:
+            session.end(lambda text: tell(f"devenv: {text}", color="yellow"))
+
+    def _find(self) -> Target:
+        options = self.environment.parsed_options
+        problem = _options.check(options)
+        if problem:
+            raise UsageError(problem)
+        self._thresholds()
+        found = find_target(options.target, self.environment.host or "", options.host_header, Path.cwd(), os.environ)
+        for note in found.notes:
+            tell(f"devenv: {note}", color="yellow")
+        path = load_config(Path.cwd(), os.environ).load.path if found.kind != "url" else "/"
+        check(found, path)
+        return found
+
+    def _thresholds(self) -> tuple[Threshold, ...]:
+        settings = load_config(Path.cwd(), os.environ).load
+        texts = [*settings.thresholds, *filter(None, self.environment.parsed_options.threshold)]
+        return parse_all(texts, _names.ALL)
+
+
+current: Run | None = None
+
+
+@events.init.add_listener
+def _begin(environment: Any, runner: Any, **_: Any) -> None:
+    global current
+    if isinstance(runner, runners.WorkerRunner):
+        return
+    try:
+        current = Run(environment)
+    except DevenvError as error:
+        tell_error(error)
+        sys.exit(error.exit_code)
+
+
+@events.test_stopping.add_listener
+def _stopping(environment: Any, **_: Any) -> None:
+    if current is not None:
+        current.stop_workers()
+
+
+@events.test_stop.add_listener
+def _stopped(environment: Any, **_: Any) -> None:
+    if current is not None:
+        current.finish()
+
+
+@events.quitting.add_listener
+def _quitting(environment: Any, **_: Any) -> None:
+    if current is not None:
+        if current.session is not None:
+            environment.runner.stop()
+        current.finish()
+        current.close()
+
+
+def _seconds(run_time: Any) -> float | None:
+    return float(run_time) if run_time else None

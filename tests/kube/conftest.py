@@ -1,0 +1,54 @@
+"""An API server for each test, a kubeconfig that names it, and a client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from devenv.backends.kube.access import Target, find_target
+from devenv.backends.kube.client import KubeClient
+from devenv.kube_config import KubeSettings
+from tests.kube.api_server import ApiServer
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as made:
+        yield made
+
+
+@pytest.fixture
+def kubeconfig(api: ApiServer, tmp_path: Path) -> Path:
+    return api.kubeconfig(tmp_path / "kubeconfig")
+
+
+@pytest.fixture
+def environ(kubeconfig: Path, tmp_path: Path) -> dict[str, str]:
+    """An environment that knows this server and nothing of the machine's own clusters and proxies."""
+    return {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+
+
+@pytest.fixture
+def target(environ: dict[str, str]) -> Target:
+    return find_target(KubeSettings(), environ)
+
+
+@pytest.fixture
+def make_client(environ: dict[str, str]) -> Iterator[Callable[..., KubeClient]]:
+    """Make clients of this server: make_client(namespace="x", environ=...)."""
+    made = []
+
+    def make(namespace: str = "", environ: dict[str, str] = environ) -> KubeClient:
+        made.append(KubeClient(find_target(KubeSettings(namespace=namespace), environ), environ))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(make_client: Callable[..., KubeClient]) -> KubeClient:
+    return make_client()

@@ -1,0 +1,180 @@
+"""`devenv kube contexts | get | events | logs`, run as a user would, against an API server on loopback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from devenv.commands.kube_status import read_cluster
+from devenv.kube_config import KubeSettings
+from tests.kube.api_server import ApiServer, deployment, event, pod, running, waiting
+
+Environ = dict[str, str]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+LIMIT = 60
+
+
+@pytest.fixture
+def line(environ: Environ, tmp_path: Path) -> list[str]:
+    (tmp_path / "work").mkdir()
+    return [sys.executable, "-m", "devenv", "kube"]
+
+
+@pytest.fixture
+def kube(line: list[str], environ: Environ, tmp_path: Path) -> Run:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*line, *words], env=environ, cwd=tmp_path / "work", capture_output=True, text=True, timeout=LIMIT
+        )
+
+    return run
+
+
+def broken(name: str) -> dict[str, object]:
+    made = pod(name)
+    made["status"]["phase"] = "Pending"
+    made["status"]["conditions"] = []
+    made["status"]["containerStatuses"] = [waiting("main", "web:2", "ErrImagePull", "no such tag")]
+    return made
+
+
+def test_contexts(kube: Run, api: ApiServer) -> None:
+    done = kube("contexts", "--json")
+    assert done.returncode == 0, done.stderr
+    [context] = json.loads(done.stdout)["contexts"]
+    assert context["context"] == "minikube"
+    assert context["server"] == api.url
+    assert context["may_change"] is True
+    assert "minikube" in kube("contexts").stdout
+
+
+def test_get_says_why(kube: Run, api: ApiServer) -> None:
+    api.put(pod("web-1"), broken("web-2"))
+    done = kube("get", "pods")
+    assert done.returncode == 0, done.stderr
+    head, first, second = done.stdout.splitlines()
+    assert head.split()[:4] == ["NAME", "READY", "STATUS", "HEALTH"]
+    assert "healthy" in first
+    assert "main: its image cannot be pulled (ErrImagePull): no such tag" in second
+    [item] = json.loads(kube("get", "pod/web-2", "-o", "json").stdout)["items"]
+    assert (item["health"], item["ready"]) == ("unhealthy", {"ready": 0, "wanted": 1})
+
+
+def test_get_yaml_hides_secrets(kube: Run, api: ApiServer) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": "aHVudGVyMg=="}}
+    api.put(secret)
+    done = kube("get", "secret", "db", "-o", "yaml")
+    assert yaml.safe_load(done.stdout)["metadata"]["name"] == "db"
+    assert "aHVudGVyMg" not in done.stdout
+
+
+def test_get_of_nobody_and_of_no_kind(kube: Run, api: ApiServer) -> None:
+    done = kube("get", "pods", "nobody")
+    assert done.returncode == 1
+    assert "There is no pod 'nobody' in namespace default" in done.stderr
+    done = kube("get", "podz")
+    assert done.returncode == 1
+    assert "pods" in done.stderr
+
+
+def test_where_no_cluster_answers_the_exit_code_says_so(kube: Run, api: ApiServer) -> None:
+    api.stop()
+    assert kube("get", "pods").returncode == 13
+
+
+def test_a_part_that_may_not_be_read_is_a_warning(kube: Run, api: ApiServer) -> None:
+    api.put(deployment("web"))
+    api.faults.forbidden = {"events", "horizontalpodautoscalers"}
+    done = kube("get", "deploy")
+    assert done.returncode == 0
+    assert "web" in done.stdout
+    assert "events is forbidden" in done.stderr
+    api.faults.forbidden = {"deployments"}
+    assert kube("get", "deploy").returncode == 4
+
+
+def test_events_of_one_object(kube: Run, api: ApiServer) -> None:
+    first, second = api.put(pod("web-1")), api.put(pod("web-2"))
+    bad = event(first, "BackOff", "Back-off restarting", kind="Warning") | {"lastTimestamp": "2099-01-31T12:00:00Z"}
+    api.put(event(first, "Pulled", "image is there"), bad, event(second, "Pulled", "another"))
+    done = kube("events", "pod/web-1", "--json")
+    assert [json.loads(line)["reason"] for line in done.stdout.splitlines()] == ["Pulled", "BackOff"]
+    assert len(kube("events", "--warnings", "--json").stdout.splitlines()) == 1
+    assert len(kube("events").stdout.splitlines()) == 4
+
+
+def test_logs_of_all_pods_of_a_workload_in_the_order_of_time(kube: Run, api: ApiServer) -> None:
+    api.put(deployment("web"), pod("web-1", labels={"app": "web"}), pod("web-2", labels={"app": "web"}))
+    api.logs.write("web-1", "one", at=1_700_000_001_000_000_000)
+    api.logs.write("web-2", "two", at=1_700_000_002_000_000_000)
+    api.logs.write("web-1", "three", at=1_700_000_003_000_000_000)
+    done = kube("logs", "deployment/web")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["web-1 | one", "web-2 | two", "web-1 | three"]
+    assert kube("logs", "web-1", "-n", "1", "-t").stdout == "2023-11-14T22:13:23.000+00:00 three\n"
+
+
+def test_logs_of_a_container_that_is_not_there(kube: Run, api: ApiServer) -> None:
+    api.put(pod("web-1"))
+    done = kube("logs", "web-1", "-c", "nobody")
+    assert done.returncode == 1
+    assert "It has main." in done.stderr
+
+
+def test_logs_of_the_run_before(kube: Run, api: ApiServer) -> None:
+    again = pod("web-1")
+    again["status"]["containerStatuses"] = [running("main", "web:1", restarts=1)]
+    api.put(again)
+    api.logs.write("web-1", "last words", previous=True)
+    assert kube("logs", "web-1", "--previous").stdout == "last words\n"
+
+
+def test_followed_logs_go_on_until_ctrl_c(line: list[str], environ: Environ, api: ApiServer, tmp_path: Path) -> None:
+    api.put(pod("web-1"))
+    api.logs.write("web-1", "one")
+    process = subprocess.Popen(
+        [*line, "logs", "web-1", "-f"],
+        env=environ,
+        cwd=tmp_path / "work",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one\n"
+        api.logs.write("web-1", "two")
+        assert process.stdout.readline() == "two\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=LIMIT)
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_cluster_is_a_part_of_the_status_where_it_is_configured(api: ApiServer, environ: Environ) -> None:
+    api.put(deployment("web"), pod("web-1"))
+    assert read_cluster(KubeSettings(), environ) is None
+    part = read_cluster(KubeSettings(context="minikube"), environ)
+    assert part is not None
+    told = json.loads(json.dumps(part.json()))
+    assert (told["context"], told["reachable"]) == ("minikube", True)
+    assert [item["name"] for item in told["workloads"]] == ["web"]
+    assert [item["health"] for item in told["pods"]] == ["healthy"]
+    assert any("web-1" in line for line in part.lines(0.0))
+
+
+def test_a_cluster_that_is_away_does_not_fail_the_status(api: ApiServer, environ: Environ) -> None:
+    api.stop()
+    part = read_cluster(KubeSettings(context="minikube"), environ)
+    assert part is not None
+    assert part.json()["reachable"] is False
+    assert "127.0.0.1" in part.lines(0.0)[1]

@@ -1,0 +1,66 @@
+"""How many seconds a cluster's connection says that it waits, while many streams try again at times of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from devenv.backends.kube import link as module
+from devenv.backends.kube.errors import Unreachable
+from devenv.backends.kube.link import Link
+from devenv.model import Connection, ConnectionState
+from devenv.tui.widgets.header import connection_words
+
+
+class Clock:
+    """Both clocks of the link, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+def test_the_seconds_are_those_until_the_next_try_also_long_after_the_break(clock: Clock) -> None:
+    said: list[Connection] = []
+    link = Link("kubernetes/x", said.append)
+    for name in ("pods", "services"):
+        link.opening(name)
+        link.live(name)
+    gone = Unreachable("no answer")
+    link.down("pods", gone, 1.0)
+    clock.now += 1.0
+    link.down("pods", gone, 2.0)
+    assert said[-1].state is ConnectionState.RETRYING
+    clock.now += 30.0
+    link.down("pods", gone, 8.0)
+    assert connection_words(said[-1], clock.now)[0].startswith("↻ retrying in 8 s")
+    clock.now += 3.0
+    assert connection_words(said[-1], clock.now)[0].startswith("↻ retrying in 5 s")
+    clock.now += 6.0  # pods try just now: what they wait for is the services' next try
+    link.down("services", gone, 4.0)
+    assert connection_words(said[-1], clock.now)[0].startswith("↻ retrying in 4 s")
+    clock.now += 5.0
+    assert connection_words(said[-1], clock.now)[0].startswith("↻ retrying now")
+
+
+def test_while_every_stream_tries_no_seconds_are_said(clock: Clock) -> None:
+    said: list[Connection] = []
+    link = Link("kubernetes/x", said.append)
+    link.opening("pods")
+    link.live("pods")
+    for _ in range(2):
+        link.down("pods", Unreachable("no answer"), 1.0)
+    clock.now += 3.0
+    link.remark("usage", "no metrics")
+    assert said[-1].state is ConnectionState.RETRYING
+    assert said[-1].retry_in is None

@@ -1,0 +1,158 @@
+"""Signing in: plugins, passwords, and what is said when it does not work."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.credentials import CredentialSource
+from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
+from devenv.backends.kube.kinds import NODES
+from tests.kube.api_server import ApiServer
+
+MakeClient = Callable[..., KubeClient]
+EXEC_API = "client.authentication.k8s.io/v1"
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """A credential plugin that prints what is in `answer`, and notes each call with what it was told."""
+    path = tmp_path / "plugin.sh"
+    path.write_text(
+        f'#!/bin/sh\necho "$KUBERNETES_EXEC_INFO $1 $EXTRA" >> {tmp_path}/calls\n'
+        f"[ -f {tmp_path}/answer ] || {{ echo 'token=hunter2hunter2 is out of date' >&2; exit 3; }}\n"
+        f"cat {tmp_path}/answer\n"
+    )
+    path.chmod(0o755)
+    return path
+
+
+def answer(tmp_path: Path, **status: Any) -> None:
+    told = {"apiVersion": EXEC_API, "kind": "ExecCredential", "status": status}
+    (tmp_path / "answer").write_text(json.dumps(told))
+
+
+def calls(tmp_path: Path) -> list[str]:
+    return (tmp_path / "calls").read_text().splitlines()
+
+
+def user(**more: Any) -> dict[str, Any]:
+    return {"exec": {"apiVersion": EXEC_API, "command": "./plugin.sh", "args": ["get"], **more}}
+
+
+def connect(api: ApiServer, make_client: MakeClient, tmp_path: Path, who: dict[str, Any]) -> KubeClient:
+    path = api.kubeconfig(tmp_path / "with-user", user=who)
+    return make_client(environ={"KUBECONFIG": str(path), "PATH": "/usr/bin:/bin"})
+
+
+def test_a_plugins_token_is_kept_until_it_is_refused(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, plugin: Path
+) -> None:
+    api.faults.token = "first"
+    answer(tmp_path, token="first")
+    client = connect(
+        api, make_client, tmp_path, user(env=[{"name": "EXTRA", "value": "more"}], provideClusterInfo=True)
+    )
+    for _ in range(3):
+        assert client.list(NODES)[0]
+    assert len(calls(tmp_path)) == 1
+    info, argument, extra = calls(tmp_path)[0].rsplit(" ", 2)
+    assert (argument, extra) == ("get", "more")
+    assert json.loads(info)["spec"] == {"interactive": False, "cluster": {"server": api.url}}
+    api.faults.token = "second"
+    answer(tmp_path, token="second")
+    assert client.list(NODES)[0], "401, the plugin is asked again, and the request is repeated"
+    assert len(calls(tmp_path)) == 2
+
+
+def test_a_token_that_ends_is_renewed_before_it_does(tmp_path: Path, plugin: Path) -> None:
+    now = 1_800_000_000.0
+    source = CredentialSource(
+        {"exec": {"command": str(plugin), "args": []}}, {}, {"PATH": "/usr/bin:/bin"}, clock=lambda: now
+    )
+    answer(tmp_path, token="short", expirationTimestamp="2027-01-15T08:10:00Z")  # ten minutes after `now`
+    assert source.current().authorization == "Bearer short"
+    now += 580
+    source.current()
+    assert len(calls(tmp_path)) == 1
+    now += 15
+    answer(tmp_path, token="next", expirationTimestamp="2027-01-15T09:10:00Z")
+    assert source.current().authorization == "Bearer next"
+
+
+def test_a_plugin_that_fails_says_why_without_its_secrets(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, plugin: Path
+) -> None:
+    client = connect(api, make_client, tmp_path, user())
+    with pytest.raises(Unauthorized, match=r"plugin .*plugin\.sh failed with 3: .* is out of date") as caught:
+        client.list(NODES)
+    assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"command": "no-such-plugin", "installHint": "brew install it"}, BadKubeconfig, "is not installed"),
+        ({"interactiveMode": "Always"}, Unauthorized, "wants a terminal of its own"),
+        ({"command": "/bin/true"}, Unauthorized, "printed no ExecCredential"),
+        ({"command": ""}, BadKubeconfig, "names no command"),
+    ],
+)
+def test_plugins_that_cannot_be_used(
+    api: ApiServer,
+    make_client: MakeClient,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    error: type[Exception],
+    words: str,
+) -> None:
+    client = connect(api, make_client, tmp_path, user(**settings))
+    with pytest.raises(error, match=words):
+        client.list(NODES)
+
+
+def test_an_install_hint_is_the_hint(api: ApiServer, make_client: MakeClient, tmp_path: Path) -> None:
+    client = connect(api, make_client, tmp_path, user(command="no-such-plugin", installHint="brew install it"))
+    with pytest.raises(BadKubeconfig) as caught:
+        client.list(NODES)
+    assert caught.value.hint == "brew install it"
+
+
+def test_a_user_that_is_not_accepted_is_told_after_one_more_try(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, plugin: Path
+) -> None:
+    api.faults.token = "another"
+    answer(tmp_path, token="wrong")
+    client = connect(api, make_client, tmp_path, user())
+    with pytest.raises(Unauthorized) as caught:
+        client.list(NODES)
+    assert "Sign in again" in caught.value.hint
+    assert len(calls(tmp_path)) == 2
+    assert api.count("GET", "/nodes") == 2
+
+
+def test_an_expired_oidc_token_says_who_renews_it(api: ApiServer, make_client: MakeClient, tmp_path: Path) -> None:
+    api.faults.token = "fresh"
+    who = {"auth-provider": {"name": "oidc", "config": {"id-token": "stale"}}}
+    client = connect(api, make_client, tmp_path, who)
+    with pytest.raises(Unauthorized) as caught:
+        client.list(NODES)
+    assert "kubectl" in caught.value.hint
+
+
+def test_a_name_and_a_password_and_a_token_file_before_a_token(tmp_path: Path) -> None:
+    basic = CredentialSource({"username": "me", "password": "word"}, {}, {}).current()
+    assert basic.authorization == "Basic " + base64.b64encode(b"me:word").decode()
+    (tmp_path / "token").write_text("from-file")
+    source = CredentialSource({"token": "inline", "tokenFile": str(tmp_path / "token")}, {}, {})
+    assert source.current().authorization == "Bearer from-file"
+    assert "from-file" not in repr(source.current())
+    (tmp_path / "token").unlink()
+    with pytest.raises(BadKubeconfig, match="Cannot read the token file"):
+        source.current()

@@ -1,0 +1,107 @@
+"""Runs Locust as people do: the program, on loadtests/, with a state folder of the test's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 60.0  # seconds for one run
+SMALL = ("--headless", "--only-summary", "--documents", "40", "--collections", "2", "--spawn-rate", "20")
+
+
+@dataclass
+class Started:
+    """A Locust that runs; `folder` gets its recording."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    log: Path
+
+    def output(self) -> str:
+        return self.log.read_text("utf-8")
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not happen: {self.output()[-3000:]}"
+            assert self.process.poll() is None, f"it ended before {what}: {self.output()[-3000:]}"
+            time.sleep(0.05)
+
+    def is_loading(self) -> bool:
+        """Whether users send requests."""
+        return any(line["type"] == "load" and line["names"] for line in self.lines("load.jsonl"))
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        whole = path.read_text("utf-8").rpartition("\n")[0].splitlines() if path.is_file() else []
+        return [json.loads(line) for line in whole]
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        self.process.send_signal(number)
+
+    def ended(self, seconds: float = LIMIT) -> Ended:
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"it did not end: {self.output()[-3000:]}") from None
+        outcome = self.folder / "outcome.json"
+        return Ended(code, self.output(), self, json.loads(outcome.read_text()) if outcome.is_file() else {})
+
+
+@dataclass
+class Ended:
+    """What became of it; `outcome` is what it kept beside the recording."""
+
+    code: int
+    output: str
+    started: Started
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> list[str]:
+        """The thresholds that did not hold."""
+        return [item["threshold"] for item in self.outcome.get("findings", ()) if item["holds"] is False]
+
+
+@dataclass
+class Runner:
+    """Starts runs for one test folder."""
+
+    folder: Path
+    environ: dict[str, str]
+    count: int = 0
+    started: list[Started] = field(default_factory=list)
+
+    def start(self, *arguments: str, files: str = "loadtests") -> Started:
+        self.count += 1
+        folder, log = self.folder / f"run-{self.count}", self.folder / f"run-{self.count}.log"
+        record = () if "--worker" in arguments else ("--record", str(folder))
+        environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state")}
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "locust", "-f", files, *arguments, *record],
+                cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+        made = Started(process, folder, log)
+        self.started.append(made)
+        return made
+
+    def run(self, *arguments: str, files: str = "loadtests") -> Ended:
+        return self.start(*arguments, files=files).ended()
+
+    def close(self) -> None:
+        for item in self.started:
+            if item.process.poll() is None:
+                item.process.kill()
+                item.process.wait()

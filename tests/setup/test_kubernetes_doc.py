@@ -1,0 +1,39 @@
+"""docs/KUBERNETES.md names every key of the cluster's screen and nothing that is not a key there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from textual.binding import Binding
+
+from devenv.tui.screens.cluster import ClusterScreen
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"^\| `(?P<key>[^`]+)` \|", re.MULTILINE)
+
+
+def section(title: str) -> str:
+    text = (ROOT / "docs/KUBERNETES.md").read_text("utf-8")
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_table_of_keys_is_that_of_the_screen() -> None:
+    bound = {
+        binding.key_display or binding.key
+        for binding in ClusterScreen.BINDINGS
+        if isinstance(binding, Binding) and (binding.id or "").startswith("kube.")
+    }
+    assert set(ROW.findall(section("Keys, and the same by kubectl"))) == bound
+
+
+def test_every_link_in_the_page_leads_somewhere() -> None:
+    text = (ROOT / "docs/KUBERNETES.md").read_text("utf-8")
+    titles = {
+        re.sub(r"[^\w -]", "", line[3:].lower()).replace(" ", "-") for line in text.splitlines() if line[:3] == "## "
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in titles, target
+        elif not target.startswith("http"):
+            assert (ROOT / "docs" / target.partition("#")[0]).exists(), target

@@ -1,0 +1,149 @@
+"""The command line: kinds, namespaces, contexts; and what is watched for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from devenv.backends.kube.access import Contexts
+from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
+from devenv.errors import DevenvError
+from devenv.model import Resource, Runtime, State
+from devenv.tui.app import DevenvApp
+from devenv.tui.kube.orders import candidates, parse
+from tests.terminal.cluster import FakeConnector, cluster_opened, context, pod, workload
+from tests.terminal.driving import Driver
+from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
+
+
+def config(name: str, data: str) -> Resource:
+    return Resource(
+        f"kubernetes:{name}",
+        Runtime.KUBERNETES,
+        "configmap",
+        name,
+        "",
+        State.RUNNING,
+        namespace="shop",
+        facts=(("data", data), ("immutable", "no")),
+    )
+
+
+async def test_a_kind_has_its_own_columns_and_escape_goes_back() -> None:
+    async with cluster_opened() as terminal:
+        terminal.backend.live(container("web"))
+        terminal.cluster.live(workload("web"), kind="deployments")
+        terminal.cluster.live(pod("web"))
+        await terminal.until(lambda: terminal.rows == ["▸ web"])
+        await terminal.order("cm")
+        await terminal.until(lambda: CONFIG_MAPS in terminal.cluster.kinds)
+        await terminal.sees("there is no configmap here", ":configmap")
+        terminal.cluster.live(config("settings", "3"), kind="configmaps")
+        await terminal.sees("NAME", "DATA", "IMMUTABLE", "settings")
+        await terminal.press("escape")
+        await terminal.until(lambda: terminal.rows == ["▸ web"])
+        assert CONFIG_MAPS not in terminal.cluster.kinds
+        assert PODS in terminal.cluster.kinds
+
+
+async def test_pods_by_their_short_name_in_all_namespaces() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"), dataclasses.replace(pod("dns"), namespace="kube-system"))
+        await terminal.order("ns all")
+        await terminal.until(lambda: terminal.cluster.namespace is None)
+        await terminal.sees("minikube/all namespaces")
+        await terminal.order("po")
+        await terminal.sees("NAMESPACE", "kube-system", "NODE")
+        assert [row.title for row in terminal.main.table.rows] == ["dns-7d9-00001", "web-7d9-00001"]
+
+
+async def test_a_kind_of_the_cluster_itself_is_found_by_discovery() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"))
+        await terminal.order("wd")
+        await terminal.until(lambda: any(kind.name == "Widget" for kind in terminal.cluster.kinds))
+        await terminal.order("wdgets")
+        await terminal.sees("widgets")
+
+
+async def test_a_namespace_is_chosen_from_a_list_or_by_its_name() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"))
+        await terminal.order("ns")
+        await terminal.sees("Which namespace?", "kube-system", "● shop")
+        await terminal.press(*"kube", "enter")
+        await terminal.until(lambda: terminal.session.target.namespace == "kube-system")
+        await terminal.sees("minikube/kube-system")
+        await terminal.order("ns default")
+        await terminal.until(lambda: terminal.cluster.namespace == "default")
+
+
+async def test_another_context_leaves_nothing_of_the_one_before() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"), pod("web", 2))
+        await terminal.sees("2 pods")
+        await terminal.order("ctx")
+        await terminal.sees("Which context?", "● minikube", "prod", "READ-ONLY")
+        await terminal.press("escape")
+        await terminal.order("ctx prod")
+        await terminal.sees("⎈ prod/shop", "◌ connecting…")
+        await terminal.until(lambda: not terminal.main.table.rows)
+        assert "pods" not in terminal.lines()[1]
+        await terminal.order("ctx nope")
+        await terminal.sees("context 'nope'", "Did you mean")
+
+
+async def test_a_context_that_is_not_on_the_list_is_not_opened_unasked() -> None:
+    connector = FakeConnector(None, Contexts((context("prod"),), "prod"), now="prod")
+    backend, control = ScriptedBackend(), ScriptedControl()
+    app = DevenvApp(backend, control, title="shop", theme="dark", cluster=connector)  # type: ignore[arg-type]  # scripted
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        terminal = Driver(app, pilot, backend, control)
+        await terminal.live(container("web"))
+        await terminal.until(lambda: terminal.main.query("#command-line"))
+        assert not terminal.shows("⎈")
+        await terminal.press("colon", *"ctx prod", "enter")
+        await terminal.sees("⎈ prod/shop", "READ-ONLY")
+
+
+async def test_a_broken_kubeconfig_is_told_and_the_project_goes_on() -> None:
+    async with cluster_opened() as terminal:
+        terminal.backend.live(container("web"))
+        await terminal.sees("● running")
+        terminal.connector.error = DevenvError("The kubeconfig is not YAML", "Look at line 3.")
+        terminal.screen.travel.begin()
+        await terminal.sees("The kubeconfig is not YAML → Look at line 3.")
+
+
+async def test_a_current_context_that_changes_is_noticed() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"))
+        await terminal.sees("1 pod")
+        terminal.connector.version, terminal.connector.now = 1, "prod"
+        terminal.screen.travel.look()
+        await terminal.sees("context is prod now. devenv stays with", ":ctx prod goes there")
+
+
+def test_orders_are_read_with_and_without_a_colon() -> None:
+    assert parse(" :NS  Shop ") == ("ns", "Shop")
+    assert parse("q") == ("q", "")
+    assert parse("") == ("", "")
+
+
+def test_what_is_begun_is_completed() -> None:
+    kinds = (PODS, CONFIG_MAPS)
+    assert candidates("po", kinds, (), ())[:2] == ("po", "pods")
+    assert candidates("ns ku", kinds, ("default", "kube-system"), ()) == ("ns kube-system",)
+    assert candidates("ctx ", kinds, (), ("a", "b")) == ("ctx a", "ctx b")
+    assert candidates("nonsense", kinds, (), ()) == ()
+
+
+async def test_completion_is_shown_and_taken_with_tab() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"))
+        await terminal.press("colon", *"deplo")
+        await terminal.sees("deploy", "deployments")
+        await terminal.until(lambda: terminal.screen.command_line.input._suggestion)
+        await terminal.press("tab")
+        assert terminal.screen.command_line.input.value == "deploy"
+        await terminal.press("escape")
+        await terminal.until(lambda: terminal.main.focused is terminal.main.table)

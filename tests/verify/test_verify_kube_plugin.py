@@ -1,0 +1,308 @@
+"""Smoke tests on Kubernetes, run as a user runs them, against an API server in this process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devenv.verify.kube.leftovers import PRIORITY_CLASSES
+from devenv.verify.runs import this_process
+from tests.kube.api_server import ApiServer, namespace_object
+from tests.kube.api_server.handler import Handler
+
+ROOT = Path(__file__).parents[2]
+OVERLAY = """
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [all.yaml]
+"""
+OBJECTS = """
+apiVersion: scheduling.k8s.io/v1
+kind: PriorityClass
+metadata: {name: shop}
+value: 1
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      priorityClassName: shop
+      containers: [{name: web, image: "IMAGE"}]
+"""
+SETTINGS = """
+[manifests.overlays.dev]
+path = "dev"
+[manifests.overlays.rolling]
+path = "rolling"
+[verify.kubernetes]
+overlay = "dev"
+rolling = "rolling"
+"""
+BOTH = "pytestmark = pytest.mark.targets('compose', 'kubernetes')\n"
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with ApiServer() as made:
+        made.served.add(PRIORITY_CLASSES)
+        made.controllers.start(pace=0.01)
+        yield made
+
+
+class Project:
+    """A project with two overlays, and the cluster that its kubeconfig names."""
+
+    def __init__(self, folder: Path, api: ApiServer, context: str = "minikube") -> None:
+        self.folder = folder
+        self.api = api
+        for name, image in (("dev", "web:dev"), ("rolling", "docker.io/library/web:1.0")):
+            (folder / name).mkdir()
+            (folder / name / "kustomization.yaml").write_text(OVERLAY)
+            (folder / name / "all.yaml").write_text(OBJECTS.replace("IMAGE", image))
+        (folder / "devenv.toml").write_text(SETTINGS)
+        (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        (folder / "compose.yaml").write_text("services: {web: {image: 'web:dev'}}")
+        (folder / "smoketests").mkdir()
+        self.environ = os.environ | {"KUBECONFIG": str(api.kubeconfig(folder / "kubeconfig", context))}
+        for name in ("DEVENV_CONTEXT", "DEVENV_NAMESPACE"):
+            self.environ.pop(name, None)
+
+    def tests(self, text: str) -> None:
+        (self.folder / "smoketests" / "test_it.py").write_text(f"import pytest\n{text}")
+
+    def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "pytest", "-q", "smoketests", *options)
+
+    def devenv(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("-m", "devenv", *words)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env=self.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def namespaces(self) -> set[str]:
+        return {item["metadata"]["name"] for item in self.api.objects("namespaces")} - {"default", "kube-system"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, api: ApiServer) -> Project:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Project(folder, api)
+
+
+def test_a_copy_comes_up_in_a_namespace_of_its_own_and_goes(project: Project) -> None:
+    project.tests(
+        "pytestmark = pytest.mark.targets('kubernetes')\n"
+        "def test_it(isolated_stack, cluster, measure):\n"
+        "    namespaces = {pod.data['metadata']['namespace'] for pod in cluster.pods('web')}\n"
+        "    assert namespaces == {isolated_stack.name}\n"
+        "    (priority,) = {pod.data['spec']['priorityClassName'] for pod in cluster.pods()}\n"
+        "    assert priority == f'{isolated_stack.name}-shop'\n"
+        "    found = isolated_stack.client.get('/api/v1/namespaces/' + isolated_stack.name)['metadata']\n"
+        "    assert found['labels']['devenv.run'] and found['annotations']['devenv.owner']\n"
+        "    assert isolated_stack.is_well()\n"
+        "    isolated_stack.restart('web')\n"
+        "    isolated_stack.wait_healthy()\n"
+        "    isolated_stack.stop()\n"
+        "    assert cluster.pods() == [] and not isolated_stack.is_well()\n"
+        "    isolated_stack.start()\n"
+        "    isolated_stack.wait_healthy()\n"
+        "    isolated_stack.down()\n"
+        "    assert not isolated_stack.is_well()\n"
+        "    isolated_stack.up()\n"
+        "    report = isolated_stack.first_up\n"
+        "    measure('deployment', report.seconds, stages=report.stages)\n"
+    )
+    done = project.pytest("--target", "kubernetes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "deployment" in done.stdout
+    assert project.namespaces() == set()
+    assert project.api.objects("priorityclasses") == []
+
+
+def test_tests_are_selected_by_what_they_are_for(project: Project) -> None:
+    project.tests(
+        "def test_compose_by_default(target):\n    assert target == 'compose'\n"
+        "@pytest.mark.targets('compose', 'kubernetes')\ndef test_both(target):\n    pass\n"
+        "@pytest.mark.targets('kubernetes')\ndef test_cluster(target):\n    assert target == 'kubernetes'\n"
+    )
+    ids = {
+        target: re.findall(r"::(\S+)", project.pytest("--target", target, "--collect-only").stdout)
+        for target in ("kubernetes", "all")
+    }
+    assert ids["kubernetes"] == ["test_both", "test_cluster"]
+    assert sorted(ids["all"]) == [
+        "test_both[compose]",
+        "test_both[kubernetes]",
+        "test_cluster[kubernetes]",
+        "test_compose_by_default[compose]",
+    ]
+    done = project.pytest("--target", "all")
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_values_of_two_runtimes_have_two_names(project: Project) -> None:
+    project.tests(
+        "@pytest.mark.targets('compose', 'kubernetes')\ndef test_both(measure):\n    measure('restart', 1.0)\n"
+        "@pytest.mark.targets('kubernetes')\ndef test_one(measure):\n    measure('deployment', 1.0)\n"
+    )
+    shown = project.pytest("--target", "all").stdout
+    assert re.findall(r"^(\w+[.\w]*) +passed +1", shown, re.M) == ["restart", "restart.kubernetes", "deployment"]
+
+
+def test_a_target_that_is_none_is_an_error(project: Project) -> None:
+    project.tests("@pytest.mark.targets('podman')\ndef test_it():\n    pass\n")
+    done = project.pytest("--target", "kubernetes")
+    assert done.returncode == 4
+    assert "podman" in done.stderr + done.stdout
+
+
+def test_no_cluster_is_an_error_with_its_exit_code_and_not_a_skip(project: Project) -> None:
+    project.tests(BOTH + "def test_it():\n    pass\n")
+    project.api.stop()
+    done = project.pytest("--target", "all")
+    assert done.returncode == 13, done.stdout + done.stderr
+    assert "--target all" in done.stdout
+    assert "passed" not in done.stdout
+    assert "skipped" not in done.stdout
+    assert project.pytest("--target", "compose").returncode == 0, "the cluster is nobody's business there"
+    verify = project.devenv("verify", "--target", "kubernetes")
+    assert verify.returncode == 13, verify.stdout + verify.stderr
+
+
+def test_a_context_that_is_not_allowed_is_refused(tmp_path: Path, api: ApiServer) -> None:
+    project = Project(tmp_path, api, "production")
+    project.tests(BOTH + "def test_it(isolated_stack):\n    pass\n")
+    done = project.pytest("--target", "kubernetes", "--running")
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "production" in done.stdout
+    assert "allow = " in done.stdout, "the way out is not told"
+    assert project.namespaces() == set()
+    assert [method for method in api.requests if "POST" in method or "PATCH" in method] == []
+    verify = project.devenv("verify", "--target", "kubernetes")
+    assert verify.returncode == 10, verify.stdout + verify.stderr
+
+
+def test_a_kubeconfig_without_the_context_is_an_error_of_usage(project: Project) -> None:
+    project.tests(BOTH + "def test_it():\n    pass\n")
+    project.environ["DEVENV_CONTEXT"] = "minikub"
+    done = project.pytest("--target", "kubernetes")
+    assert done.returncode == 4
+    assert "minikube" in done.stderr + done.stdout, "the near name is not told"
+
+
+def test_a_deployment_that_cannot_work_is_a_failure_that_says_why(project: Project) -> None:
+    project.api.controllers.behave("web:dev", "missing")
+    project.tests(BOTH + "def test_it(stack):\n    pass\n")
+    settings = project.folder / "devenv.toml"
+    settings.write_text("wait_timeout = 3\n" + settings.read_text())
+    done = project.pytest("--target", "kubernetes")
+    assert done.returncode == 1
+    assert "web to be rolled out" in done.stdout
+    assert "ImagePull" in done.stdout
+    assert project.namespaces() == set(), "what failed is removed too"
+
+
+def test_an_image_that_is_not_there_is_inconclusive_for_what_rolls(project: Project) -> None:
+    node = project.api.get("nodes", "minikube")
+    node["status"]["images"] = [{"names": ["docker.io/library/other:1"]}]
+    project.api.put(node)
+    project.tests("@pytest.mark.targets('kubernetes')\ndef test_it(rolling_stack):\n    assert False\n")
+    done = project.pytest("--target", "kubernetes", "-rs")
+    assert done.returncode == 0
+    assert "inconclusive: no node has docker.io/library/web:1.0" in done.stdout
+    assert project.pytest("--target", "kubernetes", "--strict").returncode == 1
+    again = project.pytest("--target", "kubernetes", "--image", "web=docker.io/library/other:1")
+    assert "assert False" in again.stdout, "with the image that is there, it runs"
+    assert project.namespaces() == set()
+
+
+def test_without_a_controller_the_ingress_is_inconclusive_with_the_reason(project: Project) -> None:
+    with (project.folder / "dev" / "all.yaml").open("a") as file:
+        file.write(
+            "---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n"
+            "spec: {ingressClassName: traefik, rules: [{host: shop.test}], tls: [{hosts: [shop.test]}]}\n"
+        )
+    project.tests(
+        "from devenv.verify.kube.ingress import CannotReach, find_way_in\n"
+        "@pytest.mark.targets('kubernetes')\n"
+        "def test_it(stack, measure):\n"
+        "    try:\n"
+        "        find_way_in(stack, '127.0.0.1:9', '', 0.1)\n"
+        "    except CannotReach as error:\n"
+        "        measure.inconclusive('ingress', error.message)\n"
+    )
+    shown = project.pytest("--target", "kubernetes", "-rs").stdout
+    assert "inconclusive: the cluster has no IngressClass 'traefik' (it has: none)" in shown
+
+
+def test_who_may_not_make_priority_classes_has_none(project: Project) -> None:
+    def no(handler: Handler, path: str, body: bytes) -> None:
+        handler.json({"status": {"allowed": False}}, 201)
+
+    project.api.on("POST", r"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", no)
+    project.tests(
+        BOTH + "def test_it(stack):\n    assert 'priorityClassName' not in stack.engine.pods()[0].data['spec']\n"
+    )
+    done = project.pytest("--target", "kubernetes")
+    assert done.returncode == 0, done.stdout
+
+
+def test_running_tests_the_namespace_that_is_up_and_removes_nothing(project: Project) -> None:
+    project.tests(
+        BOTH + "def test_it(stack):\n    assert stack.name == 'shop' and not stack.isolated\n"
+        "def test_copy(isolated_stack):\n    assert False\n"
+    )
+    project.api.put(namespace_object("shop"))
+    rendered = (project.folder / "dev" / "all.yaml").read_text().partition("---")[2]
+    import yaml
+
+    deployment = yaml.safe_load(rendered)
+    deployment["metadata"]["namespace"] = "shop"
+    project.api.controllers.rollout(deployment)
+    done = project.pytest("--target", "kubernetes", "--running", "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
+    assert "inconclusive: it needs an isolated copy" in done.stdout
+    assert "shop" in project.namespaces()
+    assert project.api.get("deployments", "web", "shop")
+
+
+def test_doctor_removes_what_a_killed_run_left_and_nothing_else(project: Project) -> None:
+    project.tests("@pytest.mark.targets('kubernetes')\ndef test_it(stack):\n    import os; os.kill(os.getpid(), 9)\n")
+    assert project.pytest("--target", "kubernetes").returncode == -9
+    (left,) = project.namespaces()
+    live = namespace_object("devenv-live-1")
+    live["metadata"] |= {"labels": {"devenv.run": "live"}, "annotations": {"devenv.owner": str(this_process())}}
+    strange = namespace_object("devenv-strange")
+    project.api.put(live, strange)
+    done = project.devenv("doctor", "--clean")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"removed namespace {left}" in done.stdout
+    assert f"removed priorityclass {left}-shop" in done.stdout
+    assert project.namespaces() == {"devenv-live-1", "devenv-strange"}
+    assert project.api.objects("priorityclasses") == []
+    project.api.stop()
+    away = project.devenv("doctor", "--clean")
+    assert away.returncode == 0
+    assert "not looked at: cluster minikube" in away.stderr

@@ -1,0 +1,236 @@
+"""A run that is followed from beside: what it tells, how it ends, and what the audit adds to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from verify_samples import report_of
+
+from devenv.errors import DevenvError
+from devenv.verify.live import LiveRun, RunWish
+from devenv.verify.offline import unmeasurable
+from devenv.verify.reports.junit import join_cases
+from devenv.verify.run_state import RunState
+from devenv.verify.stages import BuildWatch
+from devenv.verify.stream import STREAM
+from devenv.verify.verdict import Verdict
+from devenv.verify.waiting import wait_until
+
+TESTS = """
+import pytest
+
+@pytest.fixture
+def never():
+    raise RuntimeError("the setup broke")
+
+def test_good(measure_nothing=None):
+    pass
+
+def test_setup(never):
+    pass
+
+def test_skipped():
+    pytest.skip("inconclusive: there is no sun")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "smoketests").mkdir()
+    (tmp_path / "smoketests" / "test_it.py").write_text(TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    return tmp_path
+
+
+def followed(run: LiveRun) -> RunState:
+    state = RunState(0.0)
+
+    def over() -> bool:
+        code = run.exit_code
+        state.take(run.drain())
+        if code is not None:
+            state.end(code, 1.0, run.last_words())
+        return state.over
+
+    wait_until("the run to end", over, 60.0)
+    return state
+
+
+def test_a_run_tells_its_tests_before_they_run_and_each_verdict(folder: Path) -> None:
+    run = LiveRun(folder / "smoketests", folder, RunWish(), os.environ)
+    state = followed(run)
+    assert state.exit_code == 1
+    assert {test.name: test.verdict for test in state.tests.values()} == {
+        "good": Verdict.PASSED,
+        "setup": Verdict.ERROR,
+        "skipped": Verdict.INCONCLUSIVE,
+    }
+    assert [test.name for test in state.failed] == ["setup"]
+    assert Path(state.root) == folder
+    assert "the setup broke" in state.failed[0].why
+    place = run._place
+    run.close()
+    assert not place.exists()
+
+
+def test_the_same_line_in_two_pieces_is_one(folder: Path) -> None:
+    run = LiveRun(folder / "smoketests", folder, RunWish(options=("--collect-only",)), os.environ)
+    wait_until("the run to end", lambda: run.exit_code is not None, 60.0)
+    run.drain()
+    whole = json.dumps({"phase": "finishing", "at": 1.0}) + "\n"
+    with run._stream.open("a") as file:
+        file.write(whole[:10])
+    assert run.drain() == []
+    with run._stream.open("a") as file:
+        file.write(whole[10:])
+    assert run.drain() == [{"phase": "finishing", "at": 1.0}]
+    run.close()
+
+
+def test_a_program_that_cannot_be_started_is_an_error_of_ours(folder: Path) -> None:
+    with pytest.raises(DevenvError, match="cannot be started"):
+        LiveRun(folder / "smoketests", folder / "gone", RunWish(), os.environ)
+
+
+HANGING = """
+import time
+from pathlib import Path
+import pytest
+
+@pytest.fixture
+def stack_like():
+    yield
+    time.sleep(0.5)  # a clean-up takes its time
+    Path("cleaned").touch()
+
+def test_hangs(stack_like, verify_session=None):
+    Path("ready").touch()
+    time.sleep(600)
+"""
+FOLLOWER = """
+import os, sys, time
+from pathlib import Path
+from devenv.verify.live import LiveRun, RunWish
+run = LiveRun(Path("smoketests"), Path.cwd(), RunWish(), os.environ)
+Path("pid").write_text(str(run._process.pid))
+Path("place").write_text(str(run._place))
+{then}
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", "run.cancel(); time.sleep(600)"], ids=["running", "cancelled"])
+def test_a_run_whose_follower_was_killed_cleans_up_and_ends(folder: Path, then: str) -> None:
+    (folder / "smoketests" / "test_it.py").write_text(HANGING)
+    program = FOLLOWER.format(then=f"while not Path('ready').exists(): time.sleep(0.02)\n{then}")
+    follower = subprocess.Popen([sys.executable, "-c", program], cwd=folder)
+    wait_until("the test to run", (folder / "ready").exists, 60.0)
+    follower.kill()
+    follower.wait()
+    wait_until("the clean-up", (folder / "cleaned").exists, 30.0)
+    pid = int((folder / "pid").read_text())
+    wait_until("the run to end", lambda: not Path(f"/proc/{pid}").exists(), 30.0)
+    assert not Path((folder / "place").read_text()).exists()
+
+
+def test_no_stream_without_a_follower(folder: Path) -> None:
+    environ = {name: value for name, value in os.environ.items() if name != STREAM}
+    command = [sys.executable, "-m", "pytest", "-q", "smoketests"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stdout
+    assert not list(folder.glob("**/stream*"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "urlopen error [Errno -3] Temporary failure in name resolution",
+        "npm error code EAI_AGAIN",
+        "Temporary failure resolving 'archive.example.com'",
+        "WARNING: fetching: DNS: transient error (try again later)",
+        "dial tcp: lookup proxy on 10.0.0.1:53: no such host",
+    ],
+)
+def test_a_build_that_reaches_nothing_says_nothing_about_the_project(said: str) -> None:
+    message = f"The image of service web could not be built\n  Dockerfile line 2: RUN install\n    {said}"
+    found = unmeasurable(DevenvError(message))
+    assert found is not None
+    assert said in found.message
+    assert "Dockerfile line 2" in found.message
+
+
+@pytest.mark.parametrize("said", ["No matching distribution found for nothing==1", "syntax error", "404 Not Found"])
+def test_a_build_that_is_wrong_is_the_projects(said: str) -> None:
+    assert unmeasurable(DevenvError(f"The image of service web could not be built\n    {said}")) is None
+
+
+def test_the_base_image_is_no_step_of_a_build() -> None:
+    from devenv.model import Progress
+
+    watch = BuildWatch()
+    for name, word in (
+        ("Step [web] [1/3] FROM docker.io/library/python:3.11", "Built"),
+        ("Step [web build 1/2] FROM base", "Cached"),
+        ("Step [web] [2/3] COPY . /app", "Built"),
+        ("Step [web] [3/3] RUN make FROM=here", "Cached"),
+    ):
+        watch.take(Progress(id=name, parent_id="", status="done", text=word))
+    found = watch.report(1.0, {})
+    assert (len(found.built), len(found.cached)) == (1, 1)
+
+
+def test_one_test_is_one_case_of_the_junit_report(tmp_path: Path) -> None:
+    path = tmp_path / "junit.xml"
+    case = '<testcase classname="t" name="test_it" time="0.5">'
+    path.write_text(
+        '<?xml version="1.0"?><testsuites><testsuite name="pytest" tests="3" errors="1" failures="1" skipped="0">'
+        f'{case}<failure message="no">first</failure></testcase>'
+        f'{case}<error message="broke">second</error><system-out>said</system-out></testcase>'
+        '<testcase classname="t" name="other" time="0"/></testsuite></testsuites>'
+    )
+    join_cases(path)
+    suite = ET.parse(path).getroot()[0]
+    assert [(item.get("name"), [child.tag for child in item]) for item in suite] == [
+        ("test_it", ["failure", "system-out"]),
+        ("other", []),
+    ]
+    assert "second" in (suite[0][0].text or "")
+    assert {name: suite.get(name) for name in ("tests", "errors", "failures")} == {
+        "tests": "2",
+        "errors": "0",
+        "failures": "1",
+    }
+    before = path.read_bytes()
+    join_cases(path)
+    assert path.read_bytes() == before
+
+
+def test_a_report_that_is_no_xml_is_told(tmp_path: Path) -> None:
+    (tmp_path / "junit.xml").write_text("<testsuites>")
+    with pytest.raises(DevenvError, match="cannot be completed"):
+        join_cases(tmp_path / "junit.xml")
+
+
+def test_the_audit_takes_what_only_deployments_measure_from_the_history() -> None:
+    from dataclasses import replace
+
+    from devenv.commands.audit import _deployed
+    from devenv.verify.criteria import criterion
+    from devenv.verify.history import History
+    from devenv.verify.provenance import this_machine
+    from devenv.verify.runner import Outcome
+    from devenv.verify.verdict import judge
+
+    measured = (judge(criterion("pod_ready", {}), 12.0, {}, 2000.0, "deploy"),)
+    report = report_of("deploy-1", 1.0)
+    History().add(replace(report, machine=this_machine(), target="kubernetes", measurements=measured, tests=()))
+    outcome = Outcome(0, {"project": "shop", "verdict": "passed", "measurements": []})
+    found = _deployed(outcome, [], {"pod_ready": 10.0})
+    assert [(item.criterion.name, item.value, item.verdict) for item in found] == [("pod_ready", 12.0, Verdict.FAILED)]
+    assert _deployed(outcome, list(measured), {}) == [], "what this run measured is newer"
+    assert _deployed(Outcome(2, None), [], {}) == []
