@@ -85,7 +85,8 @@ class Session:
     def begin(self) -> None:
         """The load begins now."""
         self._began = time.monotonic()
-        self._last, self._warm, self._now = {}, None, {}
+        # Without a warm-up the first second counts too.
+        self._last, self._warm, self._now = {}, None if self.plan.warm_up else {}, {}
 
     def tick(self, counters: Counters, users: int, phase: str, generator: Mapping[str, Any]) -> list[Finding]:
         """Write a line about the last second; returns the breached thresholds when the run shall end for them."""
@@ -142,13 +143,14 @@ class Session:
         except DevenvError as error:
             self.note("uncleaned", why=error.message)
             tell(f"the run's collections could not be removed: {error.message} The next run on this machine does it.")
-        if self._recorder is not None and self._recorder.stdin is not None:
+        if self._recorder is not None and self._recorder.stdin is not None and self._recorder.stdout is not None:
             try:
                 self._recorder.stdin.close()
                 self._recorder.wait(10)
             except (OSError, subprocess.TimeoutExpired) as error:
                 self._recorder.kill()
                 tell(f"the recorder did not end by itself: {error}")
+            self._recorder.stdout.close()
         if self._lines is not None:
             self._lines.write("end")
             self._lines.close()
