@@ -22,7 +22,7 @@ SYNTAX_ERROR = "test_hot_reload.py::test_a_syntax_error_is_told_and_mended"
 STORE_AWAY = "test_broken_store.py::test_store_goes_away_and_comes_back"
 VOLUME = "- {type: volume, source: data, target: /data}"
 FIRST_ENDPOINT = '[[verify.endpoint]]\nname = "backend"\n'
-BACKEND_CHECK = '[CMD, python3, -m, docindexer.healthcheck, "http://127.0.0.1:8000/api/collections"]'
+BACKEND_CHECK = '[CMD, python3, -m, docindexer.healthcheck, "http://127.0.0.1:8000/ready"]'
 
 
 def data_in_a_folder(folder: Path) -> None:
@@ -79,7 +79,7 @@ MUTATIONS = (
     Mutation(
         "health-without-store",
         "the backend's health check asks a path that never asks the store",
-        (replace(COMPOSE, "8000/api/collections", "8000/health"),),
+        (replace(COMPOSE, "8000/ready", "8000/health"),),
         frozenset({STORE_AWAY}),
     ),
     Mutation(

@@ -34,9 +34,10 @@ class Stack:
         assert self.backend is not None
         assert self.backend.stop(signal.SIGKILL) == -signal.SIGKILL
 
-    def start_frontend(self) -> Service:
+    def start_frontend(self, **environ: str) -> Service:
         url = f"http://127.0.0.1:{self.backend_port}"
-        frontend = service("docfront", FRONTEND_DIR, self.folder / "frontend.log", ready="/ready", BACKEND_URL=url)
+        log = self.folder / "frontend.log"
+        frontend = service("docfront", FRONTEND_DIR, log, ready="/ready", BACKEND_URL=url, **environ)
         return self._running.enter_context(frontend)
 
     def stop(self) -> None:

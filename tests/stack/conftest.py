@@ -11,6 +11,8 @@ import pytest
 
 if TYPE_CHECKING:
     from _postgres import Postgres
+    from _stack import Stack
+    from _webdriver import Browser
 
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
 for folder in (COMPOSE / "backend", COMPOSE / "frontend"):
@@ -25,3 +27,39 @@ def postgres_server() -> Iterator[Postgres]:
 
     with postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One window for the tests of a file."""
+    from _webdriver import chromium
+
+    with chromium(tmp_path_factory.mktemp("profile")) as window:
+        yield window
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Both services as processes; the frontend is started by who needs it."""
+    from _stack import Stack
+
+    running = Stack(tmp_path)
+    try:
+        running.start_backend()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Browser]:
+    """The page of a new, empty stack at 1280x800; no script error may be left at the end."""
+    frontend = stack.start_frontend()
+    browser.resize(1280, 800)
+    browser.go(frontend.url + "/")
+    browser.until(lambda: browser.texts("#collections a"), "the list of collections")
+    browser.errors()
+    yield browser
+    unexpected = [error for error in browser.errors() if "Failed to load resource" not in error]
+    assert unexpected == []
+    browser.go("about:blank")

@@ -165,3 +165,16 @@ async def test_openapi_describes_exactly_the_routes_that_exist(api: httpx.AsyncC
         refused = await api.request("PATCH", concrete)
         assert refused.status_code == 405
         assert set(refused.headers["allow"].split(", ")) - {"HEAD"} == methods
+
+
+async def test_long_answers_are_compressed_for_who_accepts_it(api: httpx.AsyncClient) -> None:
+    collection = await create(api, "c")
+    await add(api, collection, *((f"title {number}", "the same words again and again " * 20) for number in range(30)))
+    path = f"/api/search?q=words&collection={collection}"
+    packed, plain = [await api.get(path, headers={"accept-encoding": name}) for name in ("gzip", "identity")]
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert int(packed.headers["content-length"]) < 0.5 * int(plain.headers["content-length"])
+    assert packed.json() == plain.json()
+    assert "content-encoding" not in (await api.get("/health", headers={"accept-encoding": "gzip"})).headers

@@ -154,7 +154,7 @@ class TestService:
 
     def test_health_check_gives_up_before_the_engine_does(self, service: dict[str, Any], name: str) -> None:
         check = service["healthcheck"]
-        url = {"backend": "http://127.0.0.1:8000/api/collections", "frontend": "http://127.0.0.1:3000/health"}[name]
+        url = {"backend": "http://127.0.0.1:8000/ready", "frontend": "http://127.0.0.1:3000/health"}[name]
         assert (check["test"][0], check["test"][-1]) == ("CMD", url)
         assert check["retries"] == 3
         assert seconds(check["timeout"]) > 3

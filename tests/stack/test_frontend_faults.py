@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -45,6 +46,50 @@ async def test_backend_that_never_answers_times_out() -> None:
     assert answer.headers["retry-after"] == "2"
     assert 0.25 < took < 2
     assert backend.connections == 1
+
+
+async def test_backend_that_takes_no_more_of_an_upload_times_out() -> None:
+    answered = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.head()
+        await answered.wait()
+
+    async with wire(script) as backend, serving(backend.url, BACKEND_TIMEOUT="0.3") as client:
+        answer = await client.post("/api/collections", content=b" " * 64_000_000, timeout=10)
+        answered.set()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "backend_timeout")
+
+
+async def test_browser_may_take_its_time_to_send() -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"["
+        await asyncio.sleep(0.6)
+        yield b"]"
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.answer(b"{}")
+
+    async with wire(script) as backend, serving(backend.url, BACKEND_TIMEOUT="0.3") as client:
+        answer = await client.post("/api/collections", content=slow())
+    assert answer.status_code == 200
+
+
+async def test_deleting_is_not_repeated_on_a_kept_connection_that_is_lost() -> None:
+    async def script(connection: Connection) -> None:
+        while (seen := await connection.request()) is not None:
+            backend.seen.append(seen)
+            if seen.method == "DELETE":
+                return
+            await connection.answer(b"{}")
+
+    async with wire(script) as backend, serving(backend.url) as client:
+        assert (await client.get("/api/collections")).status_code == 200
+        answer = await client.delete("/api/collections/1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "backend_unavailable")
+    assert [seen.method for seen in backend.seen] == ["GET", "DELETE"]
+    assert backend.connections == 1, "the DELETE went over the connection that was kept"
 
 
 async def test_backend_that_talks_nonsense() -> None:

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _page import search, titles
 from _stack import Stack, add, api
-from _webdriver import Browser, chromium
+from _webdriver import Browser
 
 pytestmark = pytest.mark.page
 HOSTILE = "<img src=x onerror=alert(1)> &amp; [/foo] <mark>not a match</mark>"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as window:
-        yield window
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    running = Stack(tmp_path)
-    try:
-        running.start_backend()
-        yield running
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def page(browser: Browser, stack: Stack) -> Iterator[Browser]:
-    """The page of a new, empty stack at 1280x800; no script error may be left at the end."""
-    frontend = stack.start_frontend()
-    browser.resize(1280, 800)
-    browser.go(frontend.url + "/")
-    browser.until(lambda: browser.texts("#collections a"), "the list of collections")
-    browser.errors()
-    yield browser
-    unexpected = [error for error in browser.errors() if "Failed to load resource" not in error]
-    assert unexpected == []
-    browser.go("about:blank")
-
-
-def titles(page: Browser) -> list[str]:
-    return page.texts("#results .result-title")
-
-
-def search(page: Browser, query: str) -> None:
-    page.run("document.getElementById('query').select()")
-    page.type("#query", query)
 
 
 def test_document_added_through_the_page_is_found(page: Browser, stack: Stack) -> None:
@@ -185,32 +146,6 @@ def test_files_are_added(page: Browser, stack: Stack, tmp_path: Path) -> None:
     page.until(lambda: len(titles(page)) == 3, "both are in the collection")
     search(page, "zebra")
     page.until(lambda: sorted(titles(page)) == ["The guide", "plain"], "both are found")
-
-
-def test_outage_is_said_and_nothing_typed_is_lost(page: Browser, stack: Stack) -> None:
-    add(stack, "Notes", ("Alpha", "alpha"))
-    page.reload()
-    search(page, "alpha")
-    page.until(lambda: titles(page) == ["Alpha"], "the result")
-    assert not page.visible("#banner")
-
-    stack.kill_backend()
-    search(page, "alpha again")
-    page.until(lambda: page.visible("#banner"), "the banner")
-    assert page.text("#banner-text") == "Search is not available right now."
-    assert titles(page) == ["Alpha"], "what was found before stays readable"
-    page.click("#add")
-    page.type("#adder-name", "Draft")
-    page.type("#adder-text", "alpha again, typed during the outage")
-    page.click("#adder-save")
-    page.until(lambda: page.text("#adder-error").startswith("Not added: "), "the failure is said in the dialog")
-    assert page.run("return document.getElementById('adder-text').value").startswith("alpha again")
-
-    stack.start_backend()
-    page.until(lambda: not page.visible("#banner"), "the page notices the recovery by itself")
-    assert page.run("return document.getElementById('query').value") == "alpha again"
-    page.click("#adder-save")
-    page.until(lambda: titles(page) == ["Draft"], "the draft is saved and found")
 
 
 def test_late_answers_do_not_replace_newer_ones(page: Browser) -> None:

@@ -123,3 +123,13 @@ def test_page_needs_nothing_from_elsewhere() -> None:
         assert not re.search(r"https?://|@import|innerHTML|insertAdjacentHTML|document\.write|eval\(", text), file.name
         for module in re.findall(r'from "\./([^"]+)"', text):
             assert (STATIC / module).is_file(), f"{file.name} imports {module}"
+
+
+async def test_files_are_compressed_and_not_sent_again() -> None:
+    async with answering() as backend, serving(backend.url) as client:
+        packed, plain = [await client.get("/", headers={"accept-encoding": name}) for name in ("gzip", "identity")]
+        again = await client.get("/", headers={"accept-encoding": "gzip", "if-none-match": packed.headers["etag"]})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert (again.status_code, again.content) == (304, b"")

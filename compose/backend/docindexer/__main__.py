@@ -76,9 +76,9 @@ def _serve(settings: Settings) -> None:
     if not settings.reload:
         server.run()
         return
-    from docindexer.reloading import Reloader
+    from docindexer.reloading import Reloader, bind
 
-    Reloader(config, server.run, [config.bind_socket()], Path(__file__).parent).run()
+    Reloader(config, server.run, [bind(config)], Path(__file__).parent).run()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from docindexer import requests as checked
 from docindexer.settings import Settings
+from docindexer.store import as_data
 from docindexer.threads import StoreThreads
 
 
@@ -41,17 +40,17 @@ class Api:
         """GET /api/collections."""
         limit = checked.query_number(request, "limit", checked.MAX_COLLECTIONS, 1, checked.MAX_COLLECTIONS)
         page = await self._threads.read(self._store.collections, limit, _offset(request))
-        return JSONResponse([asdict(item) for item in page.items], headers={"X-Total-Count": str(page.total)})
+        return JSONResponse([as_data(item) for item in page.items], headers={"X-Total-Count": str(page.total)})
 
     async def create_collection(self, request: Request) -> Response:
         """POST /api/collections."""
         name = checked.collection_name(await self._body(request))
         created = await self._threads.write(self._store.create_collection, name)
-        return JSONResponse(asdict(created), 201, headers={"Location": f"/api/collections/{created.id}"})
+        return JSONResponse(as_data(created), 201, headers={"Location": f"/api/collections/{created.id}"})
 
     async def get_collection(self, request: Request) -> Response:
         """GET /api/collections/{collection_id}."""
-        return JSONResponse(asdict(await self._threads.read(self._store.collection, _collection(request))))
+        return JSONResponse(as_data(await self._threads.read(self._store.collection, _collection(request))))
 
     async def delete_collection(self, request: Request) -> Response:
         """DELETE /api/collections/{collection_id}."""
@@ -61,7 +60,7 @@ class Api:
     async def list_documents(self, request: Request) -> Response:
         """GET /api/collections/{collection_id}/documents."""
         page = await self._threads.read(self._store.documents, _collection(request), _limit(request), _offset(request))
-        return JSONResponse({"total": page.total, "documents": [asdict(item) for item in page.items]})
+        return JSONResponse({"total": page.total, "documents": [as_data(item) for item in page.items]})
 
     async def add_documents(self, request: Request) -> Response:
         """POST /api/collections/{collection_id}/documents."""
@@ -73,7 +72,7 @@ class Api:
     async def get_document(self, request: Request) -> Response:
         """GET /api/collections/{collection_id}/documents/{document_id}."""
         found = await self._threads.read(self._store.document, _collection(request), _document(request))
-        return JSONResponse(asdict(found))
+        return JSONResponse(as_data(found))
 
     async def delete_document(self, request: Request) -> Response:
         """DELETE /api/collections/{collection_id}/documents/{document_id}."""
@@ -91,7 +90,7 @@ class Api:
         if request.query_params.get("collection"):
             collection_id = checked.query_number(request, "collection", 0, 0, checked.MAX_ID)
         page = await self._threads.read(self._store.search, query, collection_id, _limit(request), _offset(request))
-        return JSONResponse({"total": page.total, "results": [asdict(hit) for hit in page.items]})
+        return JSONResponse({"total": page.total, "results": [as_data(hit) for hit in page.items]})
 
     async def _body(self, request: Request) -> object:
         return await checked.read_json(request, self._settings.max_body_bytes)

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from docindexer.api import Api
 from docindexer.draining import Drain
 from docindexer.failures import exception_handlers
+from docindexer.gate import Gate
 from docindexer.metrics import Metrics
 from docindexer.observing import Observing
 from docindexer.probes import Probes
@@ -23,6 +25,8 @@ from docindexer.store import Store, StoreUnavailable
 from docindexer.threads import StoreThreads
 
 log = logging.getLogger("docindexer")
+
+COMPRESSED_FROM = 1000  # bytes of an answer: less fits into one packet anyway
 
 
 def chosen_store(settings: Settings) -> Store:
@@ -49,8 +53,15 @@ def create_app(settings: Settings | None = None, store: Store | None = None, dra
     used = store or chosen_store(settings)
     # SQLite has one writer at a time, whatever is asked for.
     writers = settings.write_threads if settings.database_url else 1
-    threads = StoreThreads(used, settings.read_threads, writers, settings.ready_timeout_ms / 1000)
     metrics = Metrics(settings.revision)
+    reads, writes = (
+        Gate(places, settings.max_waiting, patience_ms / 1000, metrics.refused(what))
+        for what, places, patience_ms in (
+            ("read", settings.read_threads, settings.read_patience_ms),
+            ("write", writers, settings.write_patience_ms),
+        )
+    )
+    threads = StoreThreads(used, reads, writes, settings.ready_timeout_ms / 1000)
     drain = drain or Drain(settings.drain_timeout)
     routes = [*Api(settings, threads).routes(), *Probes(threads, metrics, drain).routes()]
     templates: dict[object, str] = {route.endpoint: route.path for route in routes}
@@ -67,7 +78,11 @@ def create_app(settings: Settings | None = None, store: Store | None = None, dra
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Observing, metrics=metrics, templates=templates, drain=drain)],
+        middleware=[
+            Middleware(Observing, metrics=metrics, templates=templates, drain=drain),
+            # A page of results is a third of its size then, for 0.06 ms (docs/PERFORMANCE.md); higher levels gain 2 %.
+            Middleware(GZipMiddleware, minimum_size=COMPRESSED_FROM, compresslevel=1),
+        ],
         exception_handlers=exception_handlers(routes),
         lifespan=lifespan,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import platform
 import sqlite3
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -33,6 +34,12 @@ class Metrics:
             ["route", "method"],
             registry=self.registry,
         )
+        self._refused = Counter(
+            "docindexer_refused",
+            "Calls of the store refused because too many others waited.",
+            ["kind"],
+            registry=self.registry,
+        )
         self._up = Gauge("docindexer_store_up", "1 when the store could be read.", registry=self.registry)
         self._collections = Gauge("docindexer_collections", "Collections in the store.", registry=self.registry)
         self._documents = Gauge("docindexer_documents", "Documents in the store.", registry=self.registry)
@@ -49,6 +56,10 @@ class Metrics:
         method = method if method in METHODS else "OTHER"
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route, method).observe(seconds)
+
+    def refused(self, kind: str) -> Callable[[], None]:
+        """Return what counts one refused call of a kind; the series is there from now on."""
+        return self._refused.labels(kind).inc
 
     def render(self, counts: Counts | None) -> bytes:
         """Return the text exposition; without counts the store's gauges are NaN and docindexer_store_up is 0."""

@@ -74,7 +74,7 @@ _ERRORS = {
     413: "the body is too large (MAX_BODY_BYTES)",
     415: "the body is not declared as application/json",
     422: "a value is missing or wrong",
-    503: "the store is not available; try again after Retry-After seconds",
+    503: "the store is not available, or too much is to be done; try again after Retry-After seconds",
 }
 _BODY_ERRORS = (400, 413, 415, 422)
 

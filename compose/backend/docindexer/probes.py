@@ -49,7 +49,7 @@ class Probes:
     async def metrics(self, request: Request) -> Response:
         """Answer a Prometheus scrape, whatever state the store is in."""
         try:
-            counts = await self._threads.read(self._threads.store.counts)
+            counts = await self._threads.counts()
         except StoreUnavailable:
             counts = None
         return Response(self._metrics.render(counts), media_type=CONTENT_TYPE_LATEST)

@@ -39,6 +39,9 @@ class Settings:
     min_free_bytes: int = 16 * 1024 * 1024
     read_threads: int = 4
     write_threads: int = 2
+    max_waiting: int = 100
+    read_patience_ms: int = 2000
+    write_patience_ms: int = 10_000
     busy_timeout_ms: int = 5000
     ready_timeout_ms: int = 2000
     shutdown_timeout: int = 8
@@ -69,6 +72,9 @@ class Settings:
             min_free_bytes=reader.number("MIN_FREE_BYTES", default.min_free_bytes, 0, 2**50),
             read_threads=reader.number("READ_THREADS", default.read_threads, 1, 64),
             write_threads=reader.number("WRITE_THREADS", default.write_threads, 1, 64),
+            max_waiting=reader.number("MAX_WAITING", default.max_waiting, 0, 10_000),
+            read_patience_ms=reader.number("READ_PATIENCE_MS", default.read_patience_ms, 10, 60_000),
+            write_patience_ms=reader.number("WRITE_PATIENCE_MS", default.write_patience_ms, 10, 60_000),
             busy_timeout_ms=reader.number("BUSY_TIMEOUT_MS", default.busy_timeout_ms, 0, 60_000),
             ready_timeout_ms=reader.number("READY_TIMEOUT_MS", default.ready_timeout_ms, 50, 60_000),
             shutdown_timeout=reader.number("SHUTDOWN_TIMEOUT", default.shutdown_timeout, 0, 300),

@@ -39,12 +39,14 @@ LONG_WRITE = 60.0
 
 _COLLECTION = """SELECT id, name, (SELECT count(*) FROM documents WHERE collection_id = collections.id), created_at
     FROM collections"""
-# Only the rows of the page meet the other tables, and only they get their marks: each would be done for every match.
-_PAGE = """WITH ranked (id, score) AS (
+# One walk through the matches for the page and the total. Only the rows of the page meet the other tables, and only
+# they get their marks: each would be done for every match.
+_PAGE = """WITH matches (id, score) AS MATERIALIZED (
         SELECT documents_fts.rowid, bm25(documents_fts, :weight, 1.0) FROM documents_fts {within}
-        WHERE documents_fts MATCH :match ORDER BY 2, 1 LIMIT :limit OFFSET :offset
-    )
-    SELECT documents.id, documents.collection_id, collections.name, documents.title, ranked.score
+        WHERE documents_fts MATCH :match
+    ), ranked (id, score) AS (SELECT id, score FROM matches ORDER BY 2, 1 LIMIT :limit OFFSET :offset)
+    SELECT documents.id, documents.collection_id, collections.name, documents.title, ranked.score,
+        (SELECT count(*) FROM matches)
     FROM ranked JOIN documents ON documents.id = ranked.id JOIN collections ON collections.id = documents.collection_id
     ORDER BY ranked.score, ranked.id"""
 _TOTAL = "SELECT count(*) FROM documents_fts {within} WHERE documents_fts MATCH :match"
@@ -197,8 +199,11 @@ class SqliteStore:
                 _require_collection(connection, collection_id)
             if match is None:
                 return Page(0, [])
-            total: int = connection.execute(_TOTAL.format(within=within), values).fetchone()[0]
             rows = connection.execute(_PAGE.format(within=within), values).fetchall()
+            if rows:
+                total = rows[0][5]
+            else:  # no match, or a page behind the last one
+                total = connection.execute(_TOTAL.format(within=within), values).fetchone()[0] if offset else 0
             hits = [_hit(connection, match, row) for row in rows]
         return Page(total, hits)
 
@@ -211,7 +216,7 @@ class SqliteStore:
         return Counts(*row)
 
 
-def _hit(connection: sqlite3.Connection, match: str, row: tuple[int, int, str, str, float]) -> Hit:
+def _hit(connection: sqlite3.Connection, match: str, row: tuple[int, int, str, str, float, int]) -> Hit:
     title, snippet = connection.execute(_MARKED, (match, row[0])).fetchone()
     return Hit(
         id=row[0],

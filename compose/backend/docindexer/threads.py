@@ -1,4 +1,4 @@
-"""Store calls off the event loop: a bounded number of worker threads, and a readiness check that always answers."""
+"""Store calls off the event loop: gates for the API, and threads apart for probes and metrics, which never queue."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ from typing import ParamSpec, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from docindexer.store import Store, StoreUnavailable
+from docindexer.gate import Gate
+from docindexer.store import Counts, Store, StoreUnavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class StoreThreads:
-    """Runs a store's blocking calls: `read_threads` readers and `write_threads` writers at once, one check."""
+    """Runs a store's blocking calls."""
 
-    def __init__(self, store: Store, read_threads: int, write_threads: int, ready_timeout: float) -> None:
+    def __init__(self, store: Store, reads: Gate, writes: Gate, ready_timeout: float) -> None:
         self.store = store
-        self._readers = CapacityLimiter(read_threads)
-        self._writers = CapacityLimiter(write_threads)
+        self._reads = reads
+        self._writes = writes
+        self._counters = CapacityLimiter(1)
         self._checkers = CapacityLimiter(1)
         self._ready_timeout = ready_timeout
         self._checking: asyncio.Task[None] | None = None
 
     async def read(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a reading call of the store."""
-        return await to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._readers)
+        """Run a reading call of the store; raises StoreUnavailable when too many others wait."""
+        return await self._reads.run(partial(call, *args, **kwargs))
 
     async def write(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a changing call of the store."""
-        return await to_thread.run_sync(partial(call, *args, **kwargs), limiter=self._writers)
+        """Run a changing call of the store; raises StoreUnavailable when too many others wait."""
+        return await self._writes.run(partial(call, *args, **kwargs))
+
+    async def counts(self) -> Counts:
+        """Count what the store holds, past those who wait."""
+        return await to_thread.run_sync(self.store.counts, limiter=self._counters)
 
     async def check(self) -> None:
         """Check the store within the ready timeout; raises StoreUnavailable.

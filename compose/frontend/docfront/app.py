@@ -7,22 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from docfront.backend import Backend
 from docfront.errors import on_exception, on_http_exception
 from docfront.headers import HeadersMiddleware
 from docfront.metrics import MetricsMiddleware, metrics
 from docfront.probes import health, ready
-from docfront.proxy import Proxy, backend_client
+from docfront.proxy import Proxy
 from docfront.settings import Settings
 
+COMPRESSED_FROM = 1000  # bytes of a file: less fits into one packet anyway
 STATIC_DIR = Path(__file__).parent / "static"
 
 
@@ -36,10 +38,10 @@ class Page(StaticFiles):
         return response
 
 
-def create_app(settings: Settings | None = None, client: httpx.AsyncClient | None = None) -> Starlette:
+def create_app(settings: Settings | None = None) -> Starlette:
     """Build the application; without `settings`, from the environment (raises SettingsError)."""
     settings = settings or Settings.from_environ(os.environ)
-    backend = client or backend_client(settings)
+    backend = Backend(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -51,8 +53,8 @@ def create_app(settings: Settings | None = None, client: httpx.AsyncClient | Non
             Route("/health", health),
             Route("/ready", ready),
             Route("/metrics", metrics),
-            Mount("/api", Proxy(backend)),
-            Mount("/", Page(directory=STATIC_DIR, html=True)),
+            Mount("/api", Proxy(backend, settings.backend_requests)),
+            Mount("/", GZipMiddleware(Page(directory=STATIC_DIR, html=True), minimum_size=COMPRESSED_FROM)),
         ],
         middleware=[Middleware(MetricsMiddleware), Middleware(HeadersMiddleware)],
         exception_handlers={HTTPException: on_http_exception, Exception: on_exception},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
-import anyio
 from starlette.types import Receive
 
 
@@ -13,20 +13,21 @@ class IncomingBody:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._complete = anyio.Event()
-        self._gone = anyio.Event()
+        self._over = asyncio.Event()  # the body is complete, or will never be
+        self._gone = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; for ever silent once the client is gone, so that its owner is cancelled."""
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                self._gone.set()
-                await anyio.sleep_forever()
+                self._gone = True
+                self._over.set()
+                await asyncio.Event().wait()
             if chunk := message.get("body", b""):
                 yield chunk
             if not message.get("more_body", False):
-                self._complete.set()
+                self._over.set()
                 return
 
     async def drain(self) -> None:
@@ -36,14 +37,6 @@ class IncomingBody:
 
     async def wait_gone(self) -> None:
         """Return when the client has closed the connection."""
-        async with anyio.create_task_group() as group:
-
-            async def after_body() -> None:
-                await self._complete.wait()
-                while (await self._receive())["type"] != "http.disconnect":
-                    continue
-                self._gone.set()
-
-            group.start_soon(after_body)
-            await self._gone.wait()
-            group.cancel_scope.cancel()
+        await self._over.wait()
+        while not self._gone:
+            self._gone = (await self._receive())["type"] == "http.disconnect"

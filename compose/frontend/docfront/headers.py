@@ -6,7 +6,8 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from multidict import CIMultiDict
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -49,6 +50,9 @@ SECURITY = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
+_SECURITY_RAW: RawHeaders = [(name.encode("ascii"), value.encode("ascii")) for name, value in SECURITY.items()]
+_OURS = frozenset({name for name, _ in _SECURITY_RAW} | {b"x-request-id"})
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -58,13 +62,18 @@ def end_to_end(raw: Iterable[tuple[bytes, bytes]], *also_drop: bytes) -> RawHead
     named = {
         token.strip().lower() for name, value in pairs if name == b"connection" for token in value.split(b",") if token
     }
-    drop = HOP_BY_HOP | named | set(also_drop)
-    return [(name, value) for name, value in pairs if name not in drop]
+    return [
+        (name, value) for name, value in pairs if name not in HOP_BY_HOP and name not in also_drop and name not in named
+    ]
 
 
-def forwarded(scope: Scope, request_id: str) -> RawHeaders:
+def forwarded(scope: Scope, request_id: str) -> CIMultiDict[str]:
     """Return the headers of a request as the backend gets them; earlier hops stay in front of this one."""
-    raw = end_to_end(scope["headers"], b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id")
+    # `Expect` is between the browser and this server, which has answered it by reading on.
+    raw = end_to_end(
+        scope["headers"], b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-request-id", b"expect"
+    )
+    sent = CIMultiDict((name.decode("ascii"), _text(value)) for name, value in raw)
     incoming = Headers(scope=scope)
     client = scope.get("client")
     hops = [*incoming.getlist("x-forwarded-for"), *([client[0]] if client else [])]
@@ -74,7 +83,16 @@ def forwarded(scope: Scope, request_id: str) -> RawHeaders:
         "x-forwarded-host": incoming.get("x-forwarded-host", incoming.get("host", "")),
         "x-request-id": request_id,
     }
-    return raw + [(name.encode("ascii"), value.encode("latin-1")) for name, value in added.items() if value]
+    sent.update({name: value for name, value in added.items() if value})
+    return sent
+
+
+def _text(value: bytes) -> str:
+    # The client writes UTF-8: a value that is not becomes what HTTP once took it for.
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
 
 
 def request_id_of(headers: Mapping[str, str]) -> str:
@@ -99,8 +117,8 @@ class HeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update({**SECURITY, "x-request-id": request_id})
+                others = [header for header in message["headers"] if header[0] not in _OURS]
+                message["headers"] = [*others, *_SECURITY_RAW, (b"x-request-id", request_id.encode("ascii"))]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

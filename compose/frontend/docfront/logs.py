@@ -34,9 +34,6 @@ def log_config(level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level.upper()},
         "loggers": {
-            # httpx reports every request at INFO, and the access log has it already.
-            "httpx": {"level": "WARNING"},
-            "httpcore": {"level": "WARNING"},
             "uvicorn": {"level": level.upper()},
             "uvicorn.access": {"filters": ["probes"]},
         },

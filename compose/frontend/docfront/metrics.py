@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +11,9 @@ from docfront.logs import area_of
 
 REQUESTS = Counter("docfront_requests_total", "Answers by area of the site and status.", ("area", "status"))
 BACKEND_SECONDS = Histogram("docfront_backend_seconds", "Time until the backend's answer begins, in seconds.")
+IN_FLIGHT = Gauge("docfront_backend_requests", "Requests that wait for the backend or are being answered by it.")
+ROOM = Gauge("docfront_backend_requests_limit", "How many of them there may be; fewer while answers are slow.")
+REFUSED = Counter("docfront_refused_total", "Requests refused because too many others were on their way.")
 CLIENT_GONE = Counter("docfront_client_gone_total", "Requests whose client left before the answer was complete.")
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Final
 
-import anyio
-import httpx
+import aiohttp
+from multidict import CIMultiDict
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from docfront.backend import Backend, BackendError
 
 # One probe's budget in seconds, below the 2 s that a health check usually allows.
 READY_TIMEOUT: Final = 1.5
@@ -27,25 +31,27 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "unavailable", "reason": reason}, 503, headers={**_NO_STORE, "retry-after": "2"})
 
 
-async def why_not_ready(client: httpx.AsyncClient) -> str | None:
+async def why_not_ready(backend: Backend) -> str | None:
     """Ask the backend; returns None when it is ready, else a sentence for people."""
     try:
-        # A total limit: httpx's own limits count each step, and a backend that trickles would pass them.
-        with anyio.fail_after(READY_TIMEOUT):
-            answer = await client.get("/ready")
+        # A total limit: the client's own limits count each step, and a backend that trickles would pass them.
+        async with asyncio.timeout(READY_TIMEOUT):
+            answer = await backend.ask("GET", "/ready", CIMultiDict(host=backend.netloc))
+            try:
+                body = await answer.read()
+            finally:
+                answer.close()
     except TimeoutError:
         return f"the backend did not answer within {READY_TIMEOUT:g} s"
-    except httpx.TransportError as error:
+    except (BackendError, aiohttp.ClientError) as error:
         return f"the backend is not reachable: {error or type(error).__name__}"
-    if answer.status_code == httpx.codes.OK:
-        return None
-    return f"the backend is not ready: {_reason_in(answer)}"
+    return None if answer.status == 200 else f"the backend is not ready: {_reason_in(answer.status, body)}"
 
 
-def _reason_in(answer: httpx.Response) -> str:
-    fallback = f"it answered {answer.status_code}"
+def _reason_in(status: int, answer: bytes) -> str:
+    fallback = f"it answered {status}"
     try:
-        body = answer.json()
+        body = json.loads(answer)
     except ValueError:
         return fallback
     reason = body.get("reason") if isinstance(body, dict) else None

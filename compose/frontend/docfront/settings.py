@@ -24,6 +24,7 @@ class Settings:
         "BACKEND_URL",
         "BACKEND_CONNECT_TIMEOUT",
         "BACKEND_TIMEOUT",
+        "BACKEND_REQUESTS",
         "HOST",
         "PORT",
         "SHUTDOWN_TIMEOUT",
@@ -34,6 +35,7 @@ class Settings:
     backend_url: str
     backend_connect_timeout: float
     backend_timeout: float
+    backend_requests: int
     host: str
     port: int
     shutdown_timeout: int
@@ -47,6 +49,7 @@ class Settings:
             backend_url=_url(environ, "BACKEND_URL", "http://127.0.0.1:8000"),
             backend_connect_timeout=_seconds(environ, "BACKEND_CONNECT_TIMEOUT", 2.0),
             backend_timeout=_seconds(environ, "BACKEND_TIMEOUT", 15.0),
+            backend_requests=_whole(environ, "BACKEND_REQUESTS", 100, 1, 10_000),
             host=environ.get("HOST", "").strip() or "127.0.0.1",
             port=_whole(environ, "PORT", 3000, 1, 65535),
             shutdown_timeout=_whole(environ, "SHUTDOWN_TIMEOUT", 8, 1, 600),

@@ -1,6 +1,9 @@
 // The backend as functions. Every failure is an ApiError; one that time may heal is an Unavailable.
 
 const TIMEOUT = 20_000;
+// A question that is refused because there is too much to do is asked again so many times, when the server said to.
+const REPEATS = 3;
+const OVERLOADED = "overloaded";
 
 /** The server refused: `code` and `message` are its own words. */
 export class ApiError extends Error {
@@ -34,9 +37,7 @@ async function request(method, path, { body, signal } = {}) {
     options.headers["content-type"] = "application/json";
   }
   try {
-    const answer = await fetchPatiently(path, options);
-    const result = answer.status === 204 ? null : await answer.json();
-    if (!answer.ok) throw failureOf(answer.status, result);
+    const result = await answerOf(path, options);
     listeners.answered();
     return result;
   } catch (error) {
@@ -47,13 +48,28 @@ async function request(method, path, { body, signal } = {}) {
   }
 }
 
+async function answerOf(path, options) {
+  for (let left = REPEATS; ; left -= 1) {
+    const answer = await fetchPatiently(path, options);
+    const result = answer.status === 204 ? null : await answer.json();
+    if (answer.ok) return result;
+    const failure = failureOf(answer.status, result);
+    if (failure.code !== OVERLOADED || options.method !== "GET" || left === 0) throw failure;
+    // Pages that were refused together come back apart.
+    await pause(1000 * (Number(answer.headers.get("retry-after")) || 1) * (1 + Math.random()));
+    options.signal.throwIfAborted();
+  }
+}
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 /** Fetch; a question that got lost on the way is asked once more, a change never. */
 async function fetchPatiently(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
     if (options.method !== "GET" || !(error instanceof TypeError)) throw error;
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pause(150);
     return fetch(path, options);
   }
 }
@@ -61,6 +77,8 @@ async function fetchPatiently(path, options) {
 function failureOf(status, body) {
   const code = body?.error?.code ?? "unknown";
   const message = body?.error?.message ?? `The server answered ${status}.`;
+  // It answers, only not this now: no reason for the banner that says it is away.
+  if (code === OVERLOADED) return new ApiError(status, code, "There is too much to do right now. Please try again.");
   if (status === 502 || status === 503 || status === 504) return new Unavailable(status, code, message, "backend");
   return new ApiError(status, code, message);
 }

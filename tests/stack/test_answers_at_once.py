@@ -1,0 +1,19 @@
+"""The body of an answer does not wait for the acknowledgement of its head."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+import uvicorn
+from docfront import server
+from docindexer import reloading
+
+
+@pytest.mark.parametrize("bind", [server.bind, reloading.bind], ids=["frontend", "backend"])
+def test_connections_send_without_delay(bind: Callable[[uvicorn.Config], socket.socket]) -> None:
+    with bind(uvicorn.Config("", port=0, log_config=None)) as listener:
+        listener.listen()
+        with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
