@@ -23,17 +23,19 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.errors import UsageError
 from devenv.kube_config import KubeSettings, read_kube
-from devenv.loadtest_config import LoadSettings, read_load
-from devenv.manifest_config import ManifestSettings, read_manifests
-from devenv.toml_table import Table
-from devenv.verify_config import VerifySettings, read_verify
+
+if TYPE_CHECKING:
+    from devenv.loadtest_config import LoadSettings
+    from devenv.manifest_config import ManifestSettings
+    from devenv.toml_table import Table
+    from devenv.verify_config import VerifySettings
 
 FILE_NAME = "devenv.toml"
 WAIT_TIMEOUT = 120.0  # seconds: the budget of a cold start (success metric "local startup < 2 min")
@@ -51,17 +53,49 @@ class ComposeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenTables:
+    """Tables as the file has them; None where it does not name them."""
+
+    manifests: ManifestSettings | None = None
+    verify: VerifySettings | None = None
+    load: LoadSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """All settings. `root` is the folder of devenv.toml, None where there is none."""
+    """All settings. `root` is the folder of devenv.toml, None where there is none.
+
+    `given` holds the tables that the terminal's start has no use for, where the file has them: their modules, with all
+    defaults, are imported when a command asks.
+    """
 
     root: Path | None = None
     read_only: bool = False
     wait_timeout: float = WAIT_TIMEOUT
     compose: ComposeSettings = field(default_factory=ComposeSettings)
-    manifests: ManifestSettings = field(default_factory=ManifestSettings)
-    verify: VerifySettings = field(default_factory=VerifySettings)
     kubernetes: KubeSettings = field(default_factory=KubeSettings)
-    load: LoadSettings = field(default_factory=LoadSettings)
+    given: GivenTables = field(default_factory=GivenTables)
+
+    @property
+    def manifests(self) -> ManifestSettings:
+        """The table `[manifests]`."""
+        from devenv.manifest_config import ManifestSettings
+
+        return self.given.manifests or ManifestSettings()
+
+    @property
+    def verify(self) -> VerifySettings:
+        """The table `[verify]`."""
+        from devenv.verify_config import VerifySettings
+
+        return self.given.verify or VerifySettings()
+
+    @property
+    def load(self) -> LoadSettings:
+        """The table `[load]`."""
+        from devenv.loadtest_config import LoadSettings
+
+        return self.given.load or LoadSettings()
 
 
 def find_file(start: Path) -> Path | None:
@@ -103,6 +137,10 @@ def load_config(
 
 
 def _read(path: Path) -> Config:
+    import tomllib  # deferred: most projects have no devenv.toml, and a user waits for the first paint
+
+    from devenv.toml_table import Table
+
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -124,14 +162,29 @@ def _read(path: Path) -> Config:
         read_only=top.boolean("read_only", False),
         wait_timeout=top.seconds("wait_timeout", WAIT_TIMEOUT),
         compose=compose,
-        manifests=read_manifests(top.table("manifests"), path.parent),
-        verify=read_verify(top.table("verify"), path.parent),
         kubernetes=read_kube(top.table("kubernetes")),
-        load=read_load(top.table("load")),
+        given=_given(top, path.parent),
     )
     table.finish()
     top.finish()
     return config
+
+
+def _given(top: Table, root: Path) -> GivenTables:
+    manifests = verify = load = None
+    if top.has("manifests"):
+        from devenv.manifest_config import read_manifests
+
+        manifests = read_manifests(top.table("manifests"), root)
+    if top.has("verify"):
+        from devenv.verify_config import read_verify
+
+        verify = read_verify(top.table("verify"), root)
+    if top.has("load"):
+        from devenv.loadtest_config import read_load
+
+        load = read_load(top.table("load"))
+    return GivenTables(manifests, verify, load)
 
 
 def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from devenv.toml_table import Table
+if TYPE_CHECKING:
+    from devenv.toml_table import Table
 
 ALLOWED = ("minikube", "kind-*", "k3d-*", "docker-desktop")
 

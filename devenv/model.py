@@ -107,6 +107,7 @@ class Resource:
     owner: str = ""  # key of the controlling owner
     why: str = ""  # what its state and health come from, in words; "" where there is nothing to say
     ready: tuple[int, int] | None = None  # ready and wanted: containers of a pod, pods of a workload
+    config_hash: str = ""  # of a workload: what its pods are made of, but for the images
     facts: tuple[tuple[str, str], ...] = ()  # what its kind has to show: node, IP, hosts, capacity ..., by column name
 
 

@@ -62,7 +62,8 @@ class Table:
         return self.seconds(key, 0.0) if key in self._values else None
 
     def has(self, key: str) -> bool:
-        """Whether the file has the key."""
+        """Whether the file has the key; it is one that may be there."""
+        self._known.add(key)
         return key in self._values
 
     def named_seconds(self, key: str) -> dict[str, float]:

@@ -20,7 +20,7 @@ from devenv.commands.console import tell, tell_error
 from devenv.config import load_config
 from devenv.errors import DevenvError, UsageError
 from devenv.load import outcome
-from devenv.load.ending import finish
+from devenv.load.ending import conclude, finish
 from devenv.load.session import Plan, Session
 from devenv.load.shapes import Point, Wish
 from devenv.load.steering import Steering
@@ -106,6 +106,7 @@ class Run:
         facts = session.judge(self.environment.stats.total.num_failures, exceptions, options.exit_code_on_error)
         self._clean()
         try:
+            facts = conclude(session.folder, facts)
             tell(finish(session.folder, facts, os.environ))
         except DevenvError as error:
             tell_error(error)
@@ -122,6 +123,8 @@ class Run:
             raise UsageError(problem)
         if self.environment.host and self.environment.host.rstrip("/") != self.target.url.rstrip("/"):
             self.target = find_target("", self.environment.host, options.host_header, Path.cwd(), os.environ)
+        if options.shape == "hpa" and self.target.kind != "kubernetes":
+            raise UsageError("--shape hpa needs an autoscaler to test", "Add --target kubernetes.")
         settings = load_config(Path.cwd(), os.environ).load
         kept = ("shape", "model", "rate", "seed", "replicas", "num_users", "spawn_rate", "run_time", "visible_within")
         plan = Plan(

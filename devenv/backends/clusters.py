@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from devenv.backends import minikube
 from devenv.backends.kube.access import Contexts
+from devenv.backends.programs import output_of
 from devenv.errors import DevenvError
 from devenv.text import human_bytes, sanitize
 
@@ -134,20 +134,4 @@ def _read_k3d(environ: Mapping[str, str]) -> list[Cluster]:
 def _run(environ: Mapping[str, str], program: str, *arguments: str) -> str:
     what = f"{program} {' '.join(arguments[:2])}"
     path = shutil.which(program, path=environ.get("PATH", "")) or program
-    try:
-        done = subprocess.run(
-            [path, *arguments],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DevenvError(f"{what} does not answer within {TIMEOUT:.0f} s", "Is the container engine up?") from error
-    except OSError as error:
-        raise DevenvError(f"{what}: {error.strerror}", "Install it anew.") from error
-    if done.returncode:
-        told = sanitize(done.stderr.strip())[:300]
-        raise DevenvError(f"{what}: {told or f'exit code {done.returncode}'}", "Try it by hand.")
-    return done.stdout.decode("utf-8", "replace")
+    return output_of([path, *arguments], environ, timeout=TIMEOUT, what=what, slow="Is the container engine up?")

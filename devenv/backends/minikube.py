@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devenv.backends.programs import BY_HAND, finish, last_words
 from devenv.errors import DevenvError, ToolMissing
 from devenv.text import sanitize
 
@@ -79,27 +79,12 @@ def _run(environ: Mapping[str, str], *arguments: str) -> Any:
     program = find_minikube(environ)
     if not program:
         raise ToolMissing("minikube is not installed, or not on PATH", "https://minikube.sigs.k8s.io/docs/start/")
-    what = " ".join(word for word in arguments if not word.startswith("-"))
-    try:
-        done = subprocess.run(
-            [program, *arguments],
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DevenvError(f"minikube {what} does not answer within {TIMEOUT:.0f} s", "Try it by hand.") from error
-    except OSError as error:
-        raise ToolMissing(f"minikube cannot be run: {error.strerror}", "Install it anew.") from error
-    try:
+    what = " ".join(("minikube", *(word for word in arguments if not word.startswith("-"))))
+    done = finish([program, *arguments], environ, timeout=TIMEOUT, what=what)
+    try:  # its errors are JSON too, with an exit code
         return json.loads(done.stdout)
     except ValueError as error:
-        told = sanitize((done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else b"")
-        raise DevenvError(
-            f"minikube {what}: {told[:300] or f'exit code {done.returncode}'}", "Try it by hand."
-        ) from error
+        raise DevenvError(f"{what} failed: {last_words(done)}", BY_HAND) from error
 
 
 def _objects(value: object) -> list[Mapping[str, Any]]:

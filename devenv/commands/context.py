@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devenv.backends.compose import ComposeOptions, Pending, begin_resolve, find_project, resolve
 from devenv.commands.console import warn
 from devenv.config import Config, load_config
-from devenv.control.failures import unknown_service
 from devenv.model import Project
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 class Context:
@@ -67,6 +69,8 @@ class Context:
         known = tuple(service.name for service in every.services)
         for name in services:
             if name not in known:
+                from devenv.control.failures import unknown_service
+
                 raise unknown_service(name, known)
         return resolve(self.options, services)
 

@@ -40,9 +40,15 @@ def add_deploy_command(commands: _Commands[argparse.ArgumentParser]) -> None:
     deploy.add_argument(
         "--image", action="append", dest="images", metavar="NAME=REF", help="run this image instead; may be repeated"
     )
+    deploy.add_argument(
+        "--prune",
+        action="store_true",
+        help="wait, then delete what an earlier deployment applied and this lacks; asks",
+    )
+    deploy.add_argument("--prune-data", action="store_true", help="with --prune, also claims of volumes")
     deploy.add_argument("--include-platform", action="store_true", help="also the administrator's part (k8s/README.md)")
     deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that others own")
-    deploy.add_argument("--yes", "-y", action="store_true", help="do not ask; only clusters of others are asked for")
+    deploy.add_argument("--yes", "-y", action="store_true", help="do not ask; asked are clusters of others and --prune")
     deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
     deploy.add_argument("--diff", action="store_true", help="print the differences that are applied")
     add_project_options(deploy, "after_")

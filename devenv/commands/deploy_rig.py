@@ -80,6 +80,8 @@ class DeployCall:
             dry_run=arguments.dry_run,
             build=not arguments.no_build,
             push=arguments.push,
+            prune=arguments.prune or arguments.prune_data,
+            prune_data=arguments.prune_data,
             include_platform=arguments.include_platform,
             force_conflicts=arguments.force_conflicts,
             namespace=arguments.namespace or "",
@@ -133,19 +135,27 @@ class DeployCall:
         return ClusterProver(self.client, objects, namespace, self.config.verify, workloads)
 
     def _confirm(self, outcome: Outcome) -> None:
-        """Ask before a cluster that others may use is changed; local ones are never asked for."""
+        """Ask before a cluster that others may use is changed, or anything is deleted; else local ones are not."""
         arguments = self._arguments
         place = place_now(self.client, outcome.namespace)
-        self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), place)
+        options = (("prune", ", ".join(outcome.prune)),) if outcome.prune else ()
+        self._plan = self.guard.plan_cluster(
+            "deploy", (self._overlay.name,), place, losses=outcome.losses, options=options
+        )
         changes = [item for item in outcome.changes if item.action != "unchanged"]
         is_local = KubeSettings().may_change(outcome.context)
-        if changes and not is_local and not arguments.yes:
+        if ((changes and not is_local) or outcome.prune) and not arguments.yes:
             sentence = f"{len(changes)} objects of {outcome.namespace} in {outcome.context} change"
+            sentence += f", {len(outcome.prune)} are deleted" if outcome.prune else ""
             if not sys.stdin.isatty():
-                hint = f"Add --yes. Only {', '.join(ALLOWED)} are changed without being asked for."
+                hint = f"Add --yes. Without it only {', '.join(ALLOWED)} are changed, and nothing is deleted."
                 raise self.guard.refuse(self._plan, f"{sentence}, and there is no terminal to ask", hint)
             for item in changes:
                 tell(f"  {item.action} {item.kind} {item.namespace}/{item.name}", no_color=arguments.no_color)
+            for title in outcome.prune:
+                tell(f"  deleted {title}", no_color=arguments.no_color)
+            for loss in outcome.losses:
+                tell(f"  lost: {loss}", no_color=arguments.no_color)
             sys.stderr.write(f"{sentence}. Deploy {outcome.overlay}? Type yes: ")
             sys.stderr.flush()
             if sys.stdin.readline().strip().lower() not in ("yes", "y"):

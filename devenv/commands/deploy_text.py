@@ -60,8 +60,15 @@ def to_text(outcome: Outcome, painted: Callable[[str, str], str], *, diff: bool)
             lines += [f"    {line}" for line in item.diff if item.action in _DIFFS]
     if outcome.left_out:
         lines.append(f"left to the administrator: {', '.join(outcome.left_out)} (--include-platform)")
-    if outcome.no_longer_rendered:
-        lines.append(f"no longer rendered, and not deleted: {', '.join(outcome.no_longer_rendered)}")
+    if outcome.prune and outcome.verdict is Verdict.PLANNED:
+        lines.append(f"no longer rendered, would be deleted: {', '.join(outcome.prune)}")
+    elif outcome.pruned:
+        lines.append(f"no longer rendered, deleted: {', '.join(outcome.pruned)}")
+    settled = outcome.prune if outcome.verdict is Verdict.PLANNED else outcome.pruned
+    lines += [f"  lost: {loss}" for loss in outcome.losses if settled]
+    stays = [title for title in outcome.no_longer_rendered if title not in settled]
+    if stays:
+        lines.append(f"no longer rendered, and not deleted: {', '.join(stays)}")
     lines += [f"note: {note}" for note in outcome.notes]
     verdict = painted(outcome.verdict.value, _COLORS.get(outcome.verdict, "yellow"))
     head = f"{outcome.overlay} to {outcome.namespace} in {outcome.context}: {verdict}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
 
 _LISTS = ("files", "profiles", "env_files")
 _SINGLES = ("project_name", "project_directory", "config", "context", "namespace", "read_only", "no_color")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +13,18 @@ from devenv.commands.context import Context
 from devenv.errors import UsageError
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from devenv.load.live.rig import LoadRig
     from devenv.tui.kube.session import Connector
     from devenv.verify.live import LiveRun, RunWish
 
 
-def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None) -> int:
+def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False) -> int:
     """Open it and return its exit code; raises UsageError without a terminal.
 
-    With options of pytest in `verify_at_once` the smoke tests begin with it. Without a Compose project it opens on the
+    With options of pytest in `verify_at_once` the smoke tests begin with it; `load_at_once` begins on the load tests'
+    screen. Without a Compose project it opens on the
     cluster alone, where one is chosen.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -30,11 +33,11 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None) -> 
     try:
         context = Context(arguments)
     except NoComposeFile as error:
-        if verify_at_once is not None:
+        if load_at_once or (verify_at_once is not None and arguments.target != "kubernetes"):
             raise
         from devenv.commands.tui_cluster import run_alone
 
-        return run_alone(arguments, error)
+        return run_alone(arguments, error, verify_at_once)
     pending = context.begin_resolve()
     try:
         from devenv.backends.compose import ProjectScope
@@ -58,6 +61,11 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None) -> 
 
             return start_live(arguments, wish)
 
+        def rig() -> LoadRig:
+            from devenv.commands.load import make_rig
+
+            return make_rig(arguments)
+
         cluster = _connector(context)
         return run_app(
             backend,
@@ -66,7 +74,10 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None) -> 
             color=color,
             verify=launch,
             verify_at_once=verify_at_once,
+            load=rig,
+            load_at_once=load_at_once,
             cluster=cluster,
+            find_cluster=lambda: _connector(context),
         )
     finally:
         pending.close()

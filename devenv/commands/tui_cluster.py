@@ -9,6 +9,7 @@ from pathlib import Path
 from devenv.backends.compose import ComposeOptions, NoComposeFile
 from devenv.backends.kube.access import find_target
 from devenv.backends.nothing import NoBackend
+from devenv.commands.verify import start_live
 from devenv.config import load_config
 from devenv.control.nothing import NoControl
 from devenv.errors import ProjectError
@@ -16,8 +17,8 @@ from devenv.tui.app import run as run_app
 from devenv.tui.kube.connect import KubeConnector
 
 
-def run_alone(arguments: Namespace, missing: NoComposeFile) -> int:
-    """Open it and return its exit code.
+def run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tuple[str, ...] | None = None) -> int:
+    """Open it and return its exit code; with options of pytest in `verify_at_once` the smoke tests begin with it.
 
     Raises ProjectError where no cluster is chosen and the current context is not on the allow-list; BadKubeconfig.
     """
@@ -39,4 +40,12 @@ def run_alone(arguments: Namespace, missing: NoComposeFile) -> int:
     color = not arguments.no_color and not os.environ.get("NO_COLOR")
     hint = "Go to the folder of its Compose file, or name the file with -f."
     control = NoControl("There is no Compose project here", hint)
-    return run_app(NoBackend(), control, title="no Compose project", color=color, cluster=connector)
+    return run_app(
+        NoBackend(),
+        control,
+        title="no Compose project",
+        color=color,
+        verify=(lambda wish: start_live(arguments, wish)) if verify_at_once is not None else None,
+        verify_at_once=verify_at_once,
+        cluster=connector,
+    )

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from devenv.backends.compose import NoComposeFile
 from devenv.commands.context import Context
+from devenv.config import load_config
 from devenv.errors import EXIT_INTERRUPTED, UsageError
 from devenv.verify.runner import Outcome, run_tests, tests_folder
 from devenv.verify.runs import state_folder
+
+COMPOSE: Final = "compose"
+KUBERNETES: Final = "kubernetes"
 
 if TYPE_CHECKING:
     from devenv.verify.live import LiveRun, RunWish
@@ -22,6 +27,9 @@ def run(arguments: Namespace) -> int:
     for flag in ("running", "keep", "strict"):
         if getattr(arguments, flag):
             options.append(f"--{flag}")
+    if arguments.overlay:
+        is_path = os.sep in arguments.overlay or arguments.overlay == "."
+        options += ["--overlay", str(Path(arguments.overlay).absolute()) if is_path else arguments.overlay]
     for image in arguments.images or ():
         options += ["--image", image]
     if arguments.ingress:
@@ -48,12 +56,22 @@ def start_live(arguments: Namespace, wish: RunWish) -> LiveRun:
     from devenv.verify.live import LiveRun
 
     root, folder = _places(arguments)
-    return LiveRun(folder, root, wish, _environment(arguments))
+    return LiveRun(folder, root, wish, project_environment(arguments))
 
 
 def _places(arguments: Namespace) -> tuple[Path, Path]:
-    """Return the project's root, where pytest starts, and the folder of its smoke tests."""
-    context = Context(arguments)
+    """Return the project's root, where pytest starts, and the folder of its smoke tests.
+
+    On Kubernetes a project needs no Compose file. Raises NoComposeFile for other targets, and UsageError.
+    """
+    try:
+        context = Context(arguments)
+    except NoComposeFile:
+        if getattr(arguments, "target", COMPOSE) != KUBERNETES:
+            raise
+        config = load_config(Path.cwd(), project_environment(arguments))
+        root = config.root or Path.cwd()
+        return root, tests_folder(root, config.verify.tests)
     if context.options.project_directory and arguments.project_directory:
         raise UsageError("--project-directory is not possible here", "Set it in devenv.toml: [compose].")
     root = context.config.root or Path(context.options.directory)
@@ -68,11 +86,11 @@ def run_smoketests(arguments: Namespace, options: list[str]) -> Outcome:
     chosen = arguments.report_dir
     reports = Path(chosen).absolute() if chosen else state_folder() / "last-verify"
     (reports / "report.json").unlink(missing_ok=True)  # an old one must not be taken for this run's
-    return run_tests(folder, root, options, reports, _environment(arguments))
+    return run_tests(folder, root, options, reports, project_environment(arguments))
 
 
-def _environment(arguments: Namespace) -> dict[str, str]:
-    """Return the environment in which pytest finds the same project as these arguments do."""
+def project_environment(arguments: Namespace) -> dict[str, str]:
+    """Return the environment in which another process finds the same project as these arguments do."""
     environ = dict(os.environ)
     lists = {"COMPOSE_FILE": arguments.files, "COMPOSE_ENV_FILES": arguments.env_files}
     for name, values in lists.items():

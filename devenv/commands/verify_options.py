@@ -19,6 +19,9 @@ def add_verify_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
     verify.add_argument("--strict", action="store_true", help="what could not be measured is a failure too (exit 12)")
     verify.add_argument("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs it")
     verify.add_argument(
+        "--overlay", metavar="NAME|DIR", help="on Kubernetes, what is tested (default: devenv.toml's, or this folder)"
+    )
+    verify.add_argument(
         "--image", action="append", dest="images", metavar="NAME=IMAGE", help="on Kubernetes, use this image instead"
     )
     verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")

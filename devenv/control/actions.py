@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.control.guard import Guard
-from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
-from devenv.control.runner import Runner
+from devenv.control.runner import Report, Runner
 from devenv.errors import Refused
 from devenv.model import Action, Change, Project
+
+if TYPE_CHECKING:
+    from devenv.control.job import Job
 
 _FLAGS = {"up": ("--detach",)}
 
@@ -64,6 +67,8 @@ class ComposeControl:
             error = Refused("The project is not resolved yet", "Try in a moment.")
             self._guard.finish(ticket, error)
             raise error
+        from devenv.control.job import Job  # deferred: nothing is changed before the first paint
+
         flags = ("--volumes",) if plan.volumes else _FLAGS.get(plan.verb, ())
         return self._runner.begin(
             ticket, _ComposeWork(Job(self._options, project, plan.verb, flags, plan.targets, self._environ))

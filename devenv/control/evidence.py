@@ -25,16 +25,19 @@ def last_words(directory: str, environ: Mapping[str, str] | None = None) -> Call
             lines = check.output.strip().splitlines() or ["(the health check printed nothing)"]
             return _tidy([f"last health check: exit code {check.exit_code}", *lines[-LINES:]])
         command = ["docker", "logs", "--tail", str(LINES), resource.container_id]
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=20,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=directory,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,  # in the order in which it was written
+                timeout=20,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return (f"(its log cannot be read: {error})",)
         return _tidy(sanitize(done.stdout, newlines=True).splitlines()) or ("(it printed nothing)",)
 
     return read

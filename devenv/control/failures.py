@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 
 from devenv.backends.compose.failures import environment_failure
+from devenv.backends.programs import finish
 from devenv.control.build import Step
 from devenv.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, UsageError
 from devenv.model import Project
@@ -163,9 +163,10 @@ def docker_publishers(directory: str, environ: Mapping[str, str] | None = None) 
 
     def ask(port: int, protocol: str) -> tuple[str, ...]:
         command = ["docker", "ps", "--filter", f"publish={port}/{protocol}", "--format", "json"]
-        done = subprocess.run(
-            command, cwd=directory, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
-        )
+        try:
+            done = finish(command, environ, timeout=20, folder=directory)
+        except DevenvError:
+            return ()  # this is asked to explain an error, which is told without a name too
         names = []
         for line in done.stdout.splitlines():
             names.append(sanitize(str(json.loads(line).get("Names", ""))))

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devenv.backends.programs import finish
 from devenv.control.kube.kubectl import follow
 from devenv.control.minikube_events import MinikubeFailure, parse_event
 from devenv.control.runner import Report
@@ -83,14 +83,8 @@ class Minikube:
         return MinikubeWork(self.line(*verb.split(), *told, *quiet, *arguments), verb, self._environ)
 
     def _read(self, *arguments: str) -> str:
-        done = subprocess.run(
-            self.line(*arguments),
-            env=dict(self._environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_LIST_TIMEOUT,
-            check=False,
-        )
+        what = f"minikube {' '.join(arguments[:2])}"
+        done = finish(self.line(*arguments), self._environ, timeout=_LIST_TIMEOUT, what=what)
         if done.returncode:
             raise _error(" ".join(arguments[:2]), done.returncode, [*_events(done.stdout), *_events(done.stderr)])
         return done.stdout.decode("utf-8", "replace")

@@ -8,18 +8,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from devenv.control.guard import Guard, Ticket
-from devenv.control.stream import Remark
 from devenv.errors import DevenvError
 from devenv.model import Action, Change, Phase, Progress
+
+if TYPE_CHECKING:
+    from devenv.control.stream import Remark
 
 BUFFERED = 2000  # records; a build tells some hundred. Older progress is dropped, actions never
 STOP_PATIENCE = 2.0  # seconds that leaving the terminal waits for what was interrupted
 _ids = count(1)  # of all runners: an action's id is unique in the terminal
 
-Report = Callable[[Progress | Remark], None]
+Report = Callable[["Progress | Remark"], None]
 
 
 class Work(Protocol):

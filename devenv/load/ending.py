@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from devenv.load.history import keep
@@ -12,6 +13,8 @@ from devenv.load.recording.lines import write_text
 from devenv.load.reports.data import Report, make_report, save_outcome
 from devenv.load.reports.page import page
 from devenv.load.reports.text import markdown, terminal
+from devenv.load.series import read_recording
+from devenv.load.verdicts.hpa import judge_scaling
 from devenv.verify.reports.publish import append
 
 PAGE = "report.html"
@@ -26,9 +29,14 @@ def write_reports(folder: Path) -> Report:
     return report
 
 
+def conclude(folder: Path, facts: Facts) -> Facts:
+    """Add what only the whole recording tells: the verdict on the autoscaler. Raises DevenvError."""
+    return replace(facts, scaling=judge_scaling(read_recording(folder), facts.reasons))
+
+
 def finish(folder: Path, facts: Facts, environ: Mapping[str, str]) -> str:
     """Keep the outcome, write everything, and return what people are told; raises DevenvError."""
-    save_outcome(folder, exit_code(facts), verdict(facts), facts.reasons, facts.findings)
+    save_outcome(folder, exit_code(facts), verdict(facts), facts.doubts, facts.findings)
     report = write_reports(folder)
     keep(report)
     if environ.get("GITHUB_STEP_SUMMARY"):

@@ -6,13 +6,15 @@ With half a replica less than n the controller has to round up to n, and noise o
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from devenv.errors import DevenvError
+from devenv.load.at_rest import is_at_rest
 from devenv.load.series import Recording
 from devenv.load.shapes import Point, Wish
+from devenv.load.sizing import size_load
 from devenv.load.verdicts.hpa import RECOVERED_WITHIN, SERVED_WITHIN
 from devenv.load.verdicts.reaction import CALM, DOWN, UP, Span
 from devenv.load.verdicts.settings import ScalingSettings, settings_of
@@ -20,46 +22,9 @@ from devenv.load.verdicts.settings import ScalingSettings, settings_of
 AT_ONCE = 50.0  # users a second
 SETTINGS_WITHIN = 30.0  # seconds until the cluster's settings must have been read
 MARGIN = 20.0
+ENOUGH = 30.0  # seconds: with metrics that come often a calibration takes four of them, for one that is odd
 LOOK_AGAIN = 10.0
 TENTH = 0.1  # of the users calibrate: little enough for the replicas that are there
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """What a calibration gave: cores that one request a second costs, the cores of idling, and the load that is due."""
-
-    cost: float
-    idle: float
-    rps: float
-
-
-def size_load(calm: tuple[float, float], busy: tuple[float, float], replicas: int, settings: ScalingSettings) -> Size:
-    """Return the load whose CPU is that of `replicas` - 0.5 replicas at the target utilization; raises DevenvError.
-
-    `calm` and `busy` are measurements: cores in use, and requests a second.
-    """
-    if not settings.target or not settings.request:
-        raise DevenvError(
-            "the load cannot be sized: the autoscaler follows no CPU utilization, or a container has no CPU request",
-            "Without a CPU request the autoscaler does nothing at all.",
-        )
-    more = busy[1] - calm[1]
-    cost = (busy[0] - calm[0]) / more if more > 0 else 0.0
-    if cost <= 0:
-        raise DevenvError(
-            f"the load cannot be sized: {busy[1]:.0f} requests a second used {busy[0]:.3f} cores, "
-            f"{calm[1]:.0f} used {calm[0]:.3f}",
-            "Calibrate with more load: more --users.",
-        )
-    idle = max(0.0, calm[0] - cost * calm[1])
-    # Every replica idles: probes and timers of each take their part of what the controller adds up.
-    wanted = (replicas - 0.5) * settings.request * settings.target / 100 - replicas * idle
-    if wanted <= 0:
-        raise DevenvError(
-            f"the load cannot be sized: idling alone takes {idle:.3f} cores of each replica",
-            "Raise the CPU request, or the target utilization.",
-        )
-    return Size(cost, idle, wanted / cost)
 
 
 class HpaCourse:
@@ -68,14 +33,12 @@ class HpaCourse:
     def __init__(
         self,
         wish: Wish,
-        rate: float,
         replicas: int,
         recording: Callable[[], Recording],
         note: Callable[..., None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wish = wish
-        self._rate = rate
         self._replicas = replicas
         self._recording = recording
         self._note = note
@@ -83,26 +46,22 @@ class HpaCourse:
         self._stage = 0
         self._since = clock()
         self._settings: ScalingSettings | None = None
-        self._read_at = self._since
+        self._look_at = self._since
+        self._is_at_rest = False
         self._users = 0
         self._few = max(1, round(wish.users * TENTH))
 
     def point(self) -> Point | None:
         """Return the load that is due; None at the end. Raises DevenvError where the load cannot be sized."""
-        if self._settings is None and not self._read_settings():
+        settings = self._settings or self._read_settings()
+        if settings is None:
             return Point(1, AT_ONCE, CALM[0])
-        assert self._settings is not None
-        if self._stage == 0 and self._clock() - self._read_at > LOOK_AGAIN:
-            self._read_at = self._clock()
-            self._settings = settings_of(self._recording()) or self._settings  # metrics tell how often they come
-        lengths = self._lengths(self._settings)
-        while self._stage < len(lengths) and self._clock() - self._since >= lengths[self._stage]:
-            self._since += lengths[self._stage]
-            self._stage += 1
-            self._settings = settings_of(self._recording()) or self._settings  # its resolution is measured by now
-            if self._stage == 2:
-                self._size(self._settings)
-            lengths = self._lengths(self._settings)
+        if self._stage == 0 and self._clock() >= self._look_at:
+            settings = self._look(settings)
+        lengths = self._lengths(settings)
+        is_over = self._stage < len(lengths) and self._clock() - self._since >= lengths[self._stage]
+        if is_over and (self._stage > 0 or self._is_at_rest):
+            self._advance(settings)
         points = (
             Point(1, AT_ONCE, CALM[0]),
             Point(self._few, AT_ONCE, CALM[1]),
@@ -111,13 +70,33 @@ class HpaCourse:
         )
         return points[self._stage] if self._stage < len(points) else None
 
-    def _read_settings(self) -> bool:
+    def _read_settings(self) -> ScalingSettings | None:
         self._settings = settings_of(self._recording())
-        if self._settings is None and self._clock() - self._since > SETTINGS_WITHIN:
-            raise DevenvError("no autoscaler was found for the service under load", "Is it --target kubernetes?")
         if self._settings is not None:
-            self._since = self._clock()
-        return self._settings is not None
+            self._since = self._look_at = self._clock()
+        elif self._clock() - self._since > SETTINGS_WITHIN:
+            raise DevenvError("no autoscaler was found for the service under load", "Is it --target kubernetes?")
+        return self._settings
+
+    def _look(self, settings: ScalingSettings) -> ScalingSettings:
+        """See whether the load may begin, and how often metrics come, which they tell themselves."""
+        self._look_at = self._clock() + LOOK_AGAIN
+        recording = self._recording()
+        self._settings = settings = settings_of(recording) or settings
+        service, patience = str(recording.run["target"]["service"]), self._lengths(settings)[3]
+        wanted = self._replicas or settings.maximum
+        waited = self._clock() - self._since
+        self._is_at_rest = is_at_rest(recording, service, settings, wanted, waited, patience)
+        return settings
+
+    def _advance(self, settings: ScalingSettings) -> None:
+        self._since = self._clock()
+        self._stage += 1
+        self._settings = settings = settings_of(self._recording()) or settings
+        if self._stage == 1:
+            self._check_length(settings)
+        if self._stage == 2:
+            self._size(settings)
 
     def _lengths(self, settings: ScalingSettings) -> tuple[float, float, float, float]:
         rise = settings.reacts_within + settings.start + SERVED_WITHIN + RECOVERED_WITHIN + MARGIN
@@ -125,19 +104,28 @@ class HpaCourse:
         fall = settings.down_window + settings.reacts_within + steps * (settings.down_period + settings.sync) + MARGIN
         return (
             1.5 * settings.resolution + MARGIN,
-            2 * settings.resolution + 1.5 * MARGIN,
+            2 * max(settings.resolution, ENOUGH) + 1.5 * MARGIN,
             self._wish.seconds or rise,
             fall,
         )
+
+    def _check_length(self, settings: ScalingSettings) -> None:
+        if self._wish.seconds and self._wish.seconds < settings.reacts_within:
+            raise DevenvError(
+                f"--run-time of {self._wish.seconds:g} s is less than the autoscaler may take to follow a load: "
+                f"{settings.reacts_within:g} s with metrics every {settings.resolution:g} s",
+                "Leave it out: the load then lasts as long as all stages need.",
+            )
 
     def _size(self, settings: ScalingSettings) -> None:
         recording = self._recording()
         service = str(recording.run["target"]["service"])
         begins = {name: t for t, name in recording.phases}
-        calm_span = Span(begins[CALM[0]] + settings.resolution, begins[CALM[1]])
+        # Idling may have lasted longer than planned, until replicas of an earlier load were gone.
+        calm_span = Span(begins[CALM[1]] - 0.5 * settings.resolution - MARGIN, begins[CALM[1]])
         busy_span = Span(begins[CALM[1]] + settings.resolution + 5.0, recording.length)
-        calm = recording.service_cpu(service, calm_span.since, calm_span.until)
-        busy = recording.service_cpu(service, busy_span.since, busy_span.until)
+        calm = recording.service_cpu(service, calm_span.since, calm_span.until, statistics.median)
+        busy = recording.service_cpu(service, busy_span.since, busy_span.until, statistics.median)
         if busy is None:
             raise DevenvError(f"no CPU metric of {service} arrived during the calibration", "Does `kubectl top` work?")
         replicas = self._replicas or settings.maximum
@@ -146,11 +134,13 @@ class HpaCourse:
             return recording.figures(recording.load_between(when.since, when.until))["total"].rps
 
         size = size_load((calm or 0.0, rps(calm_span)), (busy, rps(busy_span)), replicas, settings)
-        self._users = max(1, round(size.rps / self._rate))
+        # Measured, not --rate: a visit may have requests that follow from its first.
+        each = rps(busy_span) / self._few
+        self._users = max(1, round(size.rps / each))
         self._note("sized", cost=size.cost, idle=size.idle, rps=size.rps, users=self._users, replicas=replicas)
         if self._users > self._wish.users:
             raise DevenvError(
                 f"{replicas - 0.5:g} replicas' worth of load are {size.rps:.0f} requests a second, "
-                f"and --users allows {self._wish.users * self._rate:.0f}",
-                f"Allow {self._users} (--users), or a higher --rate.",
+                f"and --users allows {self._wish.users * each:.0f}",
+                f"Allow {self._users} (--users), or raise --rate.",
             )

@@ -3,9 +3,10 @@
   0  all requests were served, all thresholds hold
   1  requests failed (what --exit-code-on-error changes), no threshold was breached
   2  wrong command line or setting
- 12  inconclusive: the generator was the limit, or fell behind its schedule, or a worker was lost
+ 12  inconclusive: the generator was the limit, or fell behind its schedule, or a worker was lost, or the autoscaler
+     could not be tested
  70  an exception in the load test itself (sysexits.h: EX_SOFTWARE)
- 99  a threshold was breached
+ 99  a threshold was breached, or the autoscaler did not do what it should
 A target that cannot be reached or prepared ends it with devenv's own codes. A killed process has 128 + the signal.
 """
 
@@ -17,6 +18,7 @@ from typing import Final
 
 from devenv.errors import EXIT_OK, Inconclusive
 from devenv.load.thresholds import Finding, breached
+from devenv.load.verdicts.judgement import Judgement
 from devenv.verify.verdict import Verdict
 
 EXIT_FAILED_REQUESTS: Final = 1
@@ -32,13 +34,25 @@ MANY: Final = 3  # readings above BUSY in a row: one is a moment, three are the 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decides the outcome. `error_code`: what one failed request means (Locust's --exit-code-on-error)."""
+    """What decides the outcome.
+
+    `scaling` is the verdict on the autoscaler (None: another shape, or not judged yet), `error_code` what one failed
+    request means (Locust's --exit-code-on-error).
+    """
 
     findings: Sequence[Finding] = ()
     failures: int = 0
     exceptions: int = 0
     reasons: Sequence[str] = ()  # why it is inconclusive
     error_code: int = EXIT_FAILED_REQUESTS
+    scaling: Judgement | None = None
+
+    @property
+    def doubts(self) -> Sequence[str]:
+        """Why the run is inconclusive, or only what it says about the autoscaler."""
+        if self.scaling is None or self.scaling.verdict is not Verdict.INCONCLUSIVE:
+            return self.reasons
+        return tuple(dict.fromkeys((*self.reasons, *self.scaling.reasons)))
 
 
 def exit_code(facts: Facts) -> int:
@@ -47,8 +61,11 @@ def exit_code(facts: Facts) -> int:
         return EXIT_EXCEPTION
     if facts.reasons:
         return EXIT_INCONCLUSIVE
-    if breached(facts.findings):
+    scaling = facts.scaling.verdict if facts.scaling else None
+    if breached(facts.findings) or scaling is Verdict.FAILED:
         return EXIT_BREACHED
+    if scaling is Verdict.INCONCLUSIVE:
+        return EXIT_INCONCLUSIVE
     return facts.error_code if facts.failures else EXIT_OK
 
 

@@ -25,7 +25,6 @@ from devenv.load.recording.told import Telling
 from devenv.model import Happening, State
 
 TICK: Final = 1.0  # seconds
-SHARE: Final = 0.01  # of the target's CPU may be the recorder's (issue: at most 1 % to what it measures)
 
 
 class Recorder:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,14 +26,10 @@ class LoadTick:
     users: int
     phase: str
     figures: Mapping[str, Figures]
+    total: Figures  # all names together
     cpu: tuple[float, ...] = ()
     late: int = 0
     dropped: int = 0
-
-    @property
-    def total(self) -> Figures:
-        """All names together."""
-        return total(self.figures.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +107,19 @@ class Recording:
         summed = {name: _over(items, length) for name, items in found.items()}
         return summed | {"total": _over([tick.total for tick in chosen], length)}
 
-    def service_cpu(self, service: str, since: float, until: float) -> float | None:
-        """Return the mean cores in use of a service's containers together, in a time; None without a sample."""
+    def service_cpu(
+        self, service: str, since: float, until: float, usual: Callable[[list[float]], float] = statistics.mean
+    ) -> float | None:
+        """Return the cores in use of a service's containers together, in a time; None without a sample.
+
+        `usual` says what a container's are in that time: the mean, or the median, which one odd moment does not move.
+        """
         sums = 0.0
         seen = False
         for track in self.tracks.values():
             values = [use.cpu for use in track.uses if since < use.t <= until and use.cpu is not None]
             if track.service == service and values:
-                sums += sum(values) / len(values)
+                sums += usual(values)
                 seen = True
         return sums if seen else None
 
@@ -163,12 +165,14 @@ def _take_load(made: Recording, line: dict[str, Any]) -> None:
     match line["type"]:
         case "load":
             generator = line.get("generator", {})
+            figures = {name: Figures.from_data(item) for name, item in line["names"].items()}
             made.load.append(
                 LoadTick(
                     line["t"],
                     int(line["users"]),
                     line["phase"],
-                    {name: Figures.from_data(item) for name, item in line["names"].items()},
+                    figures,
+                    total(figures.values()),
                     tuple(generator.get("cpu", ())),
                     int(generator.get("late", 0)),
                     int(generator.get("dropped", 0)),

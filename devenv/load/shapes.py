@@ -42,21 +42,22 @@ _AT_ONCE: Final = (
 )
 STEPS: Final = 12
 STEP: Final = 30.0  # seconds: long enough for a p95 of some thousand requests, and for two readings of each container
+LENGTHS: Final[Mapping[str, float]] = {"steady": 60, "ramp": 120, "spike": 90, "soak": 7200, "step": STEPS * STEP}
 
 
 def steady(now: float, wish: Wish) -> Point | None:
     """All users, for the whole time (default 60 s)."""
-    return None if now >= wish.lasting(60) else Point(wish.users, wish.rate, "steady")
+    return None if now >= wish.lasting(LENGTHS["steady"]) else Point(wish.users, wish.rate, "steady")
 
 
 def soak(now: float, wish: Wish) -> Point | None:
     """All users for long (default 2 h): what leaks shows only then."""
-    return None if now >= wish.lasting(7200) else Point(wish.users, wish.rate, "soak")
+    return None if now >= wish.lasting(LENGTHS["soak"]) else Point(wish.users, wish.rate, "soak")
 
 
 def ramp(now: float, wish: Wish) -> Point | None:
     """From one user to all of them, evenly over the time (default 120 s)."""
-    length = wish.lasting(120)
+    length = wish.lasting(LENGTHS["ramp"])
     if now >= length:
         return None
     return Point(max(1, math.ceil(wish.users * (now + 1) / length)), _AT_ONCE, "ramp")
@@ -64,7 +65,7 @@ def ramp(now: float, wish: Wish) -> Point | None:
 
 def spike(now: float, wish: Wish) -> Point | None:
     """A fifth of the users, then suddenly all, then a fifth again: thirds of the time (default 90 s)."""
-    length = wish.lasting(90)
+    length = wish.lasting(LENGTHS["spike"])
     if now >= length:
         return None
     few = max(1, wish.users // 5)
@@ -75,7 +76,7 @@ def spike(now: float, wish: Wish) -> Point | None:
 
 def step(now: float, wish: Wish) -> Point | None:
     """Twelve equal steps up to all users (default 30 s each); who runs it ends it where the knee is found."""
-    length = wish.lasting(STEPS * STEP)
+    length = wish.lasting(LENGTHS["step"])
     if now >= length:
         return None
     number = int(STEPS * now / length) + 1

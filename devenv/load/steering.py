@@ -22,9 +22,7 @@ class Steering:
         self._session = session
         self._rate: float | None = options.rate if session.plan.options["open"] else None
         self._shape = None if options.shape == "hpa" else find(options.shape)
-        self._course = HpaCourse(
-            wish, options.rate, options.replicas, lambda: read_recording(session.folder), session.note
-        )
+        self._course = HpaCourse(wish, options.replicas, lambda: read_recording(session.folder), session.note)
         self._last = ""
 
     def point(self) -> Point | None:

@@ -16,8 +16,8 @@ import httpx
 
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
-from devenv.config import load_config
-from devenv.errors import DevenvError, UsageError
+from devenv.config import Config, load_config
+from devenv.errors import DevenvError, Refused, UsageError
 from devenv.loadtest_config import LoadSettings
 from devenv.verify.environment import locate
 from devenv.verify.http import Endpoint
@@ -50,17 +50,20 @@ class Target:
 def find_target(target: str, host: str, host_header: str, folder: Path, environ: Mapping[str, str]) -> Target:
     """Resolve what was asked for; with a host, requests go there and `target` says only what is watched.
 
-    Raises UsageError for an unknown word, and whatever an absent engine, cluster or project becomes.
+    Raises UsageError for an unknown word, Refused in read-only mode and for a context that is not on the allow-list,
+    and whatever an absent engine, cluster or project becomes.
     """
+    config = load_config(folder, environ)
+    if config.read_only:
+        raise Refused("load tests write into what they test: devenv is in read-only mode", "Unset read_only.")
     if host and not target:
         return _of_url(host, host_header)
     if urlsplit(target).scheme in ("http", "https"):
         return _of_url(host or target, host_header)
-    settings = load_config(folder, environ).load
     if target in ("", "compose"):
-        found = _compose(settings, folder, environ, host)
+        found = _compose(config.load, folder, environ, host)
     elif target == "kubernetes":
-        found = _kubernetes(settings, folder, environ, host)
+        found = _kubernetes(config, folder, environ, host)
     else:
         raise UsageError(f"--target {target!r} is not known", "Say compose, kubernetes, or a URL like http://host:80.")
     found.host_header = host_header or found.host_header
@@ -134,13 +137,19 @@ def _limits(body: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in (("cpu", cpu), ("memory", memory)) if value}
 
 
-def _kubernetes(settings: LoadSettings, folder: Path, environ: Mapping[str, str], host: str) -> Target:
+def _kubernetes(config: Config, folder: Path, environ: Mapping[str, str], host: str) -> Target:
     from devenv.backends.kube.access import find_target as find_cluster
     from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kinds import SERVICES
 
-    config = load_config(folder, environ)
+    settings = config.load
     cluster = find_cluster(config.kubernetes, environ)
+    name = cluster.context.name
+    if not config.kubernetes.may_change(name):
+        raise Refused(
+            f"the context {name} is not one that load tests may write into",
+            f'Choose another with DEVENV_CONTEXT, or allow it in devenv.toml: [kubernetes] allow = ["{name}"].',
+        )
     if not settings.service:
         raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
     client = KubeClient(cluster, environ)
@@ -153,7 +162,7 @@ def _kubernetes(settings: LoadSettings, folder: Path, environ: Mapping[str, str]
         url=host,
         project=_project_name(folder, environ),
         service=settings.service,
-        context=cluster.context.name,
+        context=name,
         namespace=cluster.namespace,
     )
     if not host:

@@ -16,6 +16,7 @@ from devenv.manifests.model import Finding, Place, Report, TargetReport
 from devenv.manifests.registry import all_rules
 from devenv.manifests.render import Rendered, render
 from devenv.manifests.rendering import Rendering
+from devenv.manifests.rules.images import placeholders
 from devenv.manifests.rules.schema import unvalidated
 from devenv.manifests.targets import Target, environment_for
 from devenv.manifests.tree import Tree, read_tree
@@ -94,11 +95,12 @@ def _report(target: Target, loaded: Loaded, outside: Outside, used: set[Allowanc
     judgement = judge(rendering, outside.root)
     used |= judgement.used_allowances
     error = outside.compose_error if target.declared else ""
+    told = map(sanitize, (*unvalidated(rendering), *placeholders(rendering)))
     return replace(
         report,
         findings=judgement.findings,
         excused=judgement.excused,
-        notes=(*map(sanitize, unvalidated(rendering)), *rendered.notes, *(() if declared else (_UNDECLARED,))),
+        notes=(*told, *rendered.notes, *(() if declared else (_UNDECLARED,))),
         unchecked=(f"not compared with Compose: {sanitize(error)}",) if error else (),
     )
 

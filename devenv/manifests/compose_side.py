@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from devenv.backends.compose import ComposeOptions
-from devenv.backends.compose.failures import from_config, not_installed
-from devenv.errors import ProjectError
+from devenv.backends.compose import ComposeOptions, canonical
 from devenv.manifests import access
 
-CONFIG_TIMEOUT = 60.0  # seconds; Compose needs 0.1
 _URL_PATH = re.compile(r"https?://[^/\s\"']+(/[^\s\"'?]*)")
 
 
@@ -36,24 +31,7 @@ def read_services(options: ComposeOptions, environ: Mapping[str, str] | None = N
 
     Raises ProjectError (invalid files), ToolMissing, EngineUnreachable (broken docker context).
     """
-    command = replace(options, profiles=("*",)).command("config", "--format", "json")
-    try:
-        done = subprocess.run(
-            command,
-            cwd=options.directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=CONFIG_TIMEOUT,
-            check=False,
-        )
-    except OSError as error:
-        raise not_installed(error) from error
-    except subprocess.TimeoutExpired as error:
-        raise ProjectError(f"Compose did not resolve the project within {CONFIG_TIMEOUT:.0f} s") from error
-    if done.returncode != 0:
-        raise from_config(done.stderr.decode("utf-8", "replace"), options, environ)
-    return parse_services(json.loads(done.stdout))
+    return parse_services(canonical(options, environ))
 
 
 def parse_services(document: object) -> dict[str, ComposeService]:

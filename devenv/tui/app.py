@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import App
@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
+from devenv.errors import DevenvError
 from devenv.model import Change
 from devenv.tui import theme as themes
 from devenv.tui.feed import Feed
@@ -23,10 +24,18 @@ from devenv.tui.theme import ThemeChoice
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.timer import Timer
 
+    from devenv.load.live.rig import MakeRig
+    from devenv.load.live.runs import KnownRun
     from devenv.tui.kube.session import Connector
+    from devenv.tui.loading import Loading
     from devenv.tui.verifying import Verifying
     from devenv.verify.live import Launch
+
+    FindCluster = Callable[[], Connector | None]
+
+LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
 
 
 def _palette() -> type[Provider]:
@@ -58,9 +67,17 @@ class DevenvApp(App[int]):
         theme: ThemeChoice = "auto",
         verify: Launch | None = None,
         verify_at_once: tuple[str, ...] | None = None,
+        load: MakeRig | None = None,
+        load_at_once: bool = False,
         cluster: Connector | None = None,
+        find_cluster: FindCluster | None = None,
     ) -> None:
         super().__init__()
+        self._make_rig = load
+        self._load_at_once = load_at_once
+        self._loading: Loading | None = None
+        self._find_cluster = find_cluster if cluster is None else None
+        self._looking: Timer | None = None
         self._launch = verify
         self._verify_at_once = verify_at_once
         self._verifying: Verifying | None = None
@@ -68,18 +85,29 @@ class DevenvApp(App[int]):
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
         self.theme = themes.choose(theme, os.environ)
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._css_is_new = True
         if cluster is None:
             self.main: MainScreen = MainScreen(backend, control, title)
         else:
             from devenv.tui.kube.joining import cluster_screen
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
-        self.feed = Feed((backend, control), self._deliver)
+        self._parts = (backend, control)
+        self.feed = Feed(self._parts, self._deliver)
+        self.main.before_first_frame = self._take_known
         self.marks = Marks(os.environ.get("DEVENV_BENCH_MARKS"))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give themes that are not ours a value for our variables."""
         return dict(themes.DEFAULTS)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Parse the style sheets anew; not at the start, when Textual asks for it though the theme is in them."""
+        if self._css_is_new:
+            self._css_is_new = False
+            return
+        super().refresh_css(animate)
 
     def get_default_screen(self) -> MainScreen:
         """Open with the main screen."""
@@ -90,19 +118,41 @@ class DevenvApp(App[int]):
         self.screen.refresh()
 
     def on_ready(self) -> None:
-        """Begin to read once the empty frame is on the terminal."""
+        """Begin to read once the first frame is on the terminal."""
         self.main.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
         self.marks.write_once("first_paint")
         self.feed.start()
         await self.main.furnish()
-        self.main.verifies = self._launch is not None
+        self.main.verifies, self.main.loads = self._launch is not None, self._make_rig is not None
         self.main.refresh_bindings()
         if self._verify_at_once is not None:
             self.open_verify()
+        if self._load_at_once:
+            self.open_load()
+        if self._make_rig is not None:
+            self.run_worker(self._look_for_load, thread=True, group="load")
+        if self._find_cluster is not None:
+            self._looking = self.set_interval(LOOK, self.look_for_cluster)
         gc.freeze()  # what was loaded stays; the collector need not walk it again
         gc.enable()
+
+    async def look_for_cluster(self) -> None:
+        """Bring a cluster beside the project where there was none when the program started."""
+        connector = self._find_cluster() if self._find_cluster is not None else None
+        if connector is not None:
+            from devenv.tui.kube.arrival import arrive
+
+            if await arrive(self, connector, *self._parts):
+                self._find_cluster = None
+                if self._looking is not None:
+                    self._looking.stop()
+
+    def _take_known(self) -> None:
+        known = self.feed.waiting()
+        if known:
+            self._take(known)
 
     def _deliver(self, changes: list[Change]) -> None:
         # Through the app's own queue: an error in it ends the program with a traceback instead of a silent loop.
@@ -115,6 +165,7 @@ class DevenvApp(App[int]):
             self.main.call_after_refresh(self._mark, states)
 
     def _mark(self, states: Sequence[str]) -> None:
+        self.marks.write_once("first_paint")  # what was known before is in the first frame
         self.marks.write_once("populated")
         for state in states:
             self.marks.write(state)
@@ -131,6 +182,37 @@ class DevenvApp(App[int]):
             if self._verify_at_once is not None:
                 self._verifying.start()
         self.push_screen(self._verifying.screen())
+
+    def loading(self) -> Loading | None:
+        """Return what runs load tests; None, and the reason is told, where nothing can."""
+        if self._loading is None and self._make_rig is not None:
+            from devenv.tui.loading import Loading
+
+            try:
+                self._loading = Loading(self, self._make_rig())
+            except DevenvError as error:
+                self.main.changes.impossible("load test", error)
+        return self._loading
+
+    @on(MainScreen.LoadAsked)
+    def open_load(self) -> None:
+        """Show the load test that goes on or was the last, or all of them."""
+        loading = self.loading()
+        if loading is not None:
+            loading.show()
+
+    def _look_for_load(self) -> None:
+        """Find, in a thread, a load test of this project that a terminal before this one left running."""
+        from devenv.load.live.rig import find_running
+
+        run = find_running(self._make_rig) if self._make_rig is not None else None
+        if run is not None:
+            self.call_from_thread(self._attach_load, run)
+
+    def _attach_load(self, run: KnownRun) -> None:
+        loading = self.loading()
+        if loading is not None and not loading.goes_on:
+            loading.attach(run)
 
     def action_help_quit(self) -> None:
         """Leave with ctrl-c, as with q."""
@@ -150,18 +232,32 @@ def run(
     color: bool = True,
     verify: Launch | None = None,
     verify_at_once: tuple[str, ...] | None = None,
+    load: MakeRig | None = None,
+    load_at_once: bool = False,
     cluster: Connector | None = None,
+    find_cluster: FindCluster | None = None,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
     `title` names the project until the backend knows it. Without `color` nothing but weight and reversal is used.
-    `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options.
-    `cluster` connects to a cluster after the first paint, where there may be one.
+    `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options. `load` makes what runs
+    load tests; with `load_at_once` their screen is shown first.
+    `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
+    is asked now and then whether one came.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
     app = DevenvApp(
-        backend, control, title=title, theme=theme, verify=verify, verify_at_once=verify_at_once, cluster=cluster
+        backend,
+        control,
+        title=title,
+        theme=theme,
+        verify=verify,
+        verify_at_once=verify_at_once,
+        load=load,
+        load_at_once=load_at_once,
+        cluster=cluster,
+        find_cluster=find_cluster,
     )
     try:
         answer = app.run()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from devenv.model import Resource
 from devenv.state import Delta, Store
 from devenv.tui import rows
-from devenv.tui.facts import Cell
-from devenv.tui.rows import Identity, Row
+from devenv.tui.rows import Identity, Row, Verdict
 
 HISTORY_KEPT: Final = 30  # samples of one resource, for its sparkline
 
@@ -19,7 +18,7 @@ class Showing(Protocol):
     """What the main screen asks of a board."""
 
     filter_text: str
-    verdict: Callable[[Resource, float], Cell]
+    verdict: Verdict
 
     def take(self, delta: Delta, now: float) -> None:
         """Bring the rows up to date."""
@@ -50,7 +49,7 @@ class Board:
         self._rows: dict[str, Row] = {}
         self._history: dict[str, deque[float]] = {}
         self.rows_built = 0
-        self.verdict: Callable[[Resource, float], Cell] = lambda resource, now: rows.NO_VERDICT
+        self.verdict: Verdict = lambda resource, now, running=(): rows.NO_VERDICT
 
     def take(self, delta: Delta, now: float) -> None:
         """Bring the rows up to date."""

@@ -30,6 +30,8 @@ class MainCommands(Commands):
             yield f"theme: {theme}", "the terminal's sixteen colours" if theme == "ansi" else "", _theme(screen, theme)
         if screen.verifies:
             yield "verify: smoke tests", "run them, see how they go", act(screen, "verify")
+        if screen.loads:
+            yield "load: load tests", "run one, see how it goes, earlier ones", act(screen, "load")
         yield "help: all keys", "", act(screen, "help")
         yield "quit", "", lambda: screen.changes.quit()
 

@@ -45,11 +45,19 @@ class Feed:
         for source in self.sources:
             source.start(self.wake)
 
+    def waiting(self) -> list[Change]:
+        """Take what waits in the sources, also before they are started."""
+        return [change for source in self.sources for change in source.drain()]
+
     def stop(self) -> None:
         """Take nothing more in. The sources are stopped by whoever made them."""
         self._loop = None
         if self._timer is not None:
             self._timer.cancel()
+
+    def replace(self, sources: Sequence[Source]) -> None:
+        """Drain these from now on, which stand before the ones that were started."""
+        self.sources = tuple(sources)
 
     def wake(self) -> None:
         """Ask for a drain, from any thread; many calls before it make one."""
@@ -80,6 +88,6 @@ class Feed:
         self._last = self._loop.time()
         self._woken = False
         self.drains += 1
-        changes = [change for source in self.sources for change in source.drain()]
+        changes = self.waiting()
         if changes:
             self._deliver(changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import Final
 
 from devenv.model import LogLine, LogsDropped
@@ -10,6 +10,42 @@ from devenv.tui.rows import Identity
 from devenv.tui.widgets.log_buffer import LogBuffer
 
 SHELF: Final = 3  # logs that are still followed after the selection went on: coming back finds them whole
+MARKS_KEPT: Final = 400
+_MARK: Final = ""  # the key of a mark: of no resource, so that it is not copied with a resource's lines
+
+
+class LogMarks:
+    """Moments told in every log, in the order of their times; each buffer knows how many of all it has seen."""
+
+    def __init__(self) -> None:
+        self._marks: deque[LogLine] = deque(maxlen=MARKS_KEPT)
+        self._total = 0
+
+    def add(self, at: float, text: str) -> None:
+        """Add a mark; the oldest is let go where there are too many."""
+        self._marks.append(LogLine(_MARK, at, "devenv", text))
+        self._total += 1
+
+    def fill(self, buffer: LogBuffer, until: float) -> bool:
+        """Put the marks until that time into a buffer, without those that are older than its first line.
+
+        Returns whether there were any.
+        """
+        before, gone = buffer.total, self._total - len(self._marks)
+        buffer.marked = max(buffer.marked, gone)
+        while buffer.marked < self._total:
+            mark = self._marks[buffer.marked - gone]
+            if mark.at is not None and mark.at > until:
+                break
+            if buffer.lines:
+                buffer.append(mark)
+            buffer.marked += 1
+        return buffer.total != before
+
+    def without(self, buffer: LogBuffer) -> list[LogLine]:
+        """Return a buffer's lines without its marks, which are put in anew with the lines."""
+        buffer.marked = 0
+        return [line for line in buffer.lines if not (line.key == _MARK and line.stream == "devenv")]
 
 
 class LogShelf:
@@ -18,6 +54,7 @@ class LogShelf:
     def __init__(self) -> None:
         self._buffers: OrderedDict[str, LogBuffer] = OrderedDict()
         self._identities: dict[str, Identity] = {}
+        self.marks = LogMarks()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -51,5 +88,20 @@ class LogShelf:
         if isinstance(change, LogsDropped):
             buffer.dropped += change.count
         else:
-            buffer.append(change)
+            self.put(buffer, change)
         return buffer
+
+    def put(self, buffer: LogBuffer, line: LogLine) -> None:
+        """Append a line, after the marks that are older."""
+        if line.at is not None:
+            self.marks.fill(buffer, line.at)
+        buffer.append(line)
+
+    def mark(self, at: float, text: str) -> None:
+        """Tell a moment in every log, between the lines of before and after."""
+        self.marks.add(at, text)
+
+    def settle(self, until: float) -> bool:
+        """Tell the moments until then also where no later line came; return whether there were any."""
+        filled = [self.marks.fill(buffer, until) for buffer in self._buffers.values() if buffer.lines]
+        return any(filled)

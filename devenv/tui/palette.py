@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
+from textual.actions import parse
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
@@ -35,9 +36,10 @@ class Commands(Provider):
 
 
 def act(screen: Screen[None], action: str) -> Callable[[], None]:
-    """Return what does the screen's action of that name."""
+    """Return what does the screen's action, which is written as in a binding."""
+    _, name, parameters = parse(action)
 
     def run() -> None:
-        getattr(screen, f"action_{action}")()
+        getattr(screen, f"action_{name}")(*parameters)
 
     return run

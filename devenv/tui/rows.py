@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from devenv.model import Happening, Resource, Sample, State
 from devenv.tui import facts
@@ -35,6 +35,14 @@ class Row:
 CELLS: Final = ("service", "state", "health", "restarts", "cpu", "memory", "ports", "age", "verdict")
 AGE: Final = CELLS.index("age")
 NO_VERDICT: Final = Cell("")
+
+
+class Verdict(Protocol):
+    """What the smoke tests last said of a service; `running` are the images that a workload's pods run."""
+
+    def __call__(self, resource: Resource, now: float, running: Iterable[str] = ()) -> Cell:
+        """Return it as a cell."""
+        ...
 
 
 def arrange(resources: Iterable[Resource]) -> list[tuple[Identity, Resource]]:

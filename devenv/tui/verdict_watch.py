@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from devenv.model import Resource, Runtime
 from devenv.state import Delta
@@ -14,51 +15,70 @@ if TYPE_CHECKING:
     from devenv.tui.verdicts import Verdicts
 
 
+_WORKLOADS: Final = ("deployment", "statefulset", "daemonset")
+
+
+class About(NamedTuple):
+    """What verdicts are wanted about: services of a Compose project, and of places (context, namespace) in clusters."""
+
+    project: str
+    places: frozenset[tuple[str, str]]
+    images: frozenset[str]  # that the containers of the project run from
+
+
+NOTHING: Final = About("", frozenset(), frozenset())
+
+
 class VerdictWatch:
     """Of one main screen; `look` is called each second and is cheap, however many pods there are beside."""
 
     def __init__(self, screen: MainScreen) -> None:
         self._screen = screen
         self._found: Verdicts | None = None
-        self._containers: dict[str, Resource] = {}  # of Compose: the smoke tests are about nothing else
-        self._about: tuple[str, frozenset[str]] | None = None  # their project and images; None after a change
+        self._containers: dict[str, Resource] = {}  # of Compose
+        self._places: dict[str, tuple[str, str]] = {}  # of a cluster's workloads: pods do not matter here
+        self._about: About | None = None  # None after a change
         self._reading = False
         self._told = ""
         self.reads = 0  # since the start: a budget of the tests
 
     def take(self, delta: Delta) -> None:
-        """Note which containers of Compose came, changed or went."""
+        """Note which containers of Compose, and which workloads of a cluster, came, changed or went."""
         for key in delta.removed:
-            if self._containers.pop(key, None) is not None:
+            if self._containers.pop(key, None) is not None or self._places.pop(key, None) is not None:
                 self._about = None
         for resource in delta.updated:
             if resource.runtime is Runtime.COMPOSE and resource.project:
                 self._containers[resource.key] = resource
                 self._about = None
+            elif resource.kind in _WORKLOADS and resource.key not in self._places:
+                self._places[resource.key] = resource.context, resource.namespace
+                self._about = None
 
     def look(self) -> None:
         """Begin to read where something is new."""
-        if self._reading or not self._containers:
+        if self._reading or not (self._containers or self._places):
             return
         if self._about is None:
             known = self._containers.values()
+            project = next((resource.project for resource in known), "")
             images = frozenset(resource.image_id for resource in known if resource.image_id)
-            self._about = next(iter(known)).project, images
-        project, images = self._about
-        if self._found is not None and not self._found.wants(project, images):
+            self._about = About(project, frozenset(self._places.values()), images)
+        about = self._about
+        if self._found is not None and not self._found.wants(about):
             return
         self._reading = True
         self.reads += 1
-        self._screen.run_worker(lambda: self._read(project, images), thread=True, group="verdicts")
+        self._screen.run_worker(lambda: self._read(about), thread=True, group="verdicts")
 
-    def detail(self, resource: Resource) -> list[tuple[str, str]]:
-        """Return what the details say of it."""
-        return self._found.detail(resource, time.time()) if self._found is not None else []
+    def detail(self, resource: Resource, running: Iterable[str] = ()) -> list[tuple[str, str]]:
+        """Return what the details say of it; `running` are the images that a workload's pods run."""
+        return self._found.detail(resource, time.time(), running) if self._found is not None else []
 
-    def _read(self, project: str, images: frozenset[str]) -> None:
+    def _read(self, about: About) -> None:
         from devenv.tui.verdicts import Verdicts  # in the thread: it brings SQLite
 
-        found = (self._found or Verdicts(project)).read(project, images)
+        found = (self._found or Verdicts()).read(about)
         self._screen.app.call_from_thread(self._show, found)
 
     def _show(self, found: Verdicts) -> None:
@@ -71,4 +91,4 @@ class VerdictWatch:
         screen.board.verdict = found.cell
         if found.services:
             screen.table.show_verdicts()
-        screen.refresh_rows(screen.store.resources)
+        screen.refresh_rows(self._containers)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from devenv.errors import DevenvError
-from devenv.model import Resource
+from devenv.model import Resource, Runtime
 from devenv.text import human_age
 from devenv.tui.facts import Cell, Tone
+from devenv.tui.verdict_watch import NOTHING, About
 from devenv.verify.service_verdicts import ServiceVerdict, ServiceVerdicts
-from devenv.verify.subjects import CONFIG_HASH, image_contents
+from devenv.verify.subjects import CONFIG_HASH, digests, image_contents, place_of
 from devenv.verify.verdict import Verdict
 
 _SIGNS: Final[Mapping[Verdict, tuple[str, Tone]]] = {
@@ -26,29 +27,32 @@ Contents = Callable[[Iterable[str]], Mapping[str, str]]
 
 @dataclass
 class Verdicts:
-    """The verdicts of one project's services, and the contents of the images that its containers run from.
+    """The verdicts about services, and the contents of the images that the project's containers run from.
 
     `read` may be called in any thread; it makes a new object, and this one never changes afterwards.
     """
 
-    project: str
-    services: Mapping[str, ServiceVerdict] = field(default_factory=dict)
+    about: About = NOTHING
+    services: Mapping[tuple[str, str], ServiceVerdict] = field(default_factory=dict)  # by project or place, and name
     contents: Mapping[str, str] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)  # of the history's file when it was read
     problem: str = ""  # why it could not be read
 
-    def wants(self, project: str, images: frozenset[str]) -> bool:
+    def wants(self, about: About) -> bool:
         """Whether it has to be read again: another project, a new run, or images that it has not looked into."""
-        if project != self.project or stamp_of(ServiceVerdicts().path) != self.stamp:
+        if about._replace(images=self.about.images) != self.about or stamp_of(ServiceVerdicts().path) != self.stamp:
             return True
-        return bool(self.services) and not images <= self.contents.keys()
+        return bool(self.services) and not about.images <= self.contents.keys()
 
-    def read(self, project: str, images: frozenset[str], contents: Contents = image_contents) -> Verdicts:
+    def read(self, about: About, contents: Contents = image_contents) -> Verdicts:
         """Read anew; a history that cannot be read, or an engine that does not answer, is told as the problem."""
-        history, problem = ServiceVerdicts(), ""
+        history, problem, images = ServiceVerdicts(), "", about.images
+        homes = (about.project, *(place_of(*place) for place in about.places))
         stamp = stamp_of(history.path)
         try:
-            services = history.of(project) if _is_text(project) else {}
+            services = {
+                (home, name): found for home in filter(_is_text, homes) for name, found in history.of(home).items()
+            }
         except DevenvError as error:
             services, problem = {}, error.message
         known = {image: self.contents[image] for image in images if self.contents.get(image)}
@@ -58,27 +62,31 @@ class Verdicts:
                 known |= contents(unknown)
             except DevenvError as error:
                 problem = error.message
-        return Verdicts(project, services, dict.fromkeys(images, "") | known, stamp, problem)
+        return Verdicts(about, services, dict.fromkeys(images, "") | known, stamp, problem)
 
-    def cell(self, resource: Resource, now: float) -> Cell:
-        """Return the last verdict about a container's service with its age, and whether it is about what runs now."""
+    def cell(self, resource: Resource, now: float, running: Iterable[str] = ()) -> Cell:
+        """Return the last verdict about a service with its age, and whether it is about what runs now.
+
+        `running` are the images that a workload's pods run, as the kubelets report them.
+        """
         found = self._of(resource)
         if found is None:
             return Cell("")
         age = human_age(now - found.at)
         sign, tone = _SIGNS[found.verdict]
-        if self._stale(resource, found):
+        if self._stale(resource, found, running):
             return Cell(f"stale {sign} {age}", "quiet")
         return Cell(f"{sign} {found.verdict} {age}", tone)
 
-    def detail(self, resource: Resource, now: float) -> list[tuple[str, str]]:
+    def detail(self, resource: Resource, now: float, running: Iterable[str] = ()) -> list[tuple[str, str]]:
         """Return the same in a sentence, for the details."""
         found = self._of(resource)
         if found is None:
             return []
         tests = f"{found.tests} test{'s' if found.tests != 1 else ''}"
-        text = f"{found.verdict} {human_age(now - found.at)} ago, by {tests} of devenv verify"
-        reason = self._stale(resource, found)
+        how = " --target kubernetes" if resource.runtime is Runtime.KUBERNETES else ""
+        text = f"{found.verdict} {human_age(now - found.at)} ago, by {tests} of devenv verify{how}"
+        reason = self._stale(resource, found, running)
         style = "$quiet" if reason else {"good": "$success", "warn": "$warning"}.get(_SIGNS[found.verdict][1], "$error")
         parts = [("\nVerified\n", "bold $primary"), (f"  {text}\n", style)]
         if reason:
@@ -86,12 +94,19 @@ class Verdicts:
         return parts
 
     def _of(self, resource: Resource) -> ServiceVerdict | None:
-        if resource.project != self.project or not resource.service or resource.one_off:
+        if not resource.service or resource.one_off:
             return None
-        return self.services.get(resource.service)
+        in_cluster = resource.runtime is Runtime.KUBERNETES
+        home = place_of(resource.context, resource.namespace) if in_cluster else resource.project
+        return self.services.get((home, resource.service))
 
-    def _stale(self, resource: Resource, found: ServiceVerdict) -> str:
+    def _stale(self, resource: Resource, found: ServiceVerdict, running: Iterable[str]) -> str:
         """Say why the verdict is not about what is there now; "" where it is, or nothing is there to compare."""
+        if resource.runtime is Runtime.KUBERNETES:
+            if found.subject.config != resource.config_hash:
+                return "the workload's pod template has changed since"
+            others = set(digests(running).split()) - set(found.subject.image.split())
+            return "the image has changed since" if others else ""
         if not resource.container_id:
             return ""
         config = dict(resource.labels).get(CONFIG_HASH, "")

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +23,11 @@ from devenv.verify.reports.publish import forget_old_runs, publish
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.session import CARRIER, INCONCLUSIVE, Session
 from devenv.verify.stream import tell
-from devenv.verify.subjects import Subject
+from devenv.verify.subjects import Subject, Verified
+from devenv.verify.targets import COMPOSE, KUBERNETES
 from devenv.verify.verdict import Measurement, TestResult, Verdict
 
-_NOTHING: Final = {"behaviour": "", "measurements": [], "services": (), "subjects": {}}
+_NOTHING: Final = {"behaviour": "", "measurements": [], "services": (), "runtime": "", "verified": {}}
 
 
 class Collector:
@@ -37,7 +39,8 @@ class Collector:
         self._began = time.time()
         self.measurements: list[Measurement] = []
         self.results: dict[str, TestResult] = {}
-        self.subjects: dict[str, Subject] = {}
+        self._runtimes: dict[str, str] = {}  # by test
+        self._verified: dict[str, Verified] = {}  # by runtime
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell whoever follows the run where it is and what it will do; the workers of pytest-xdist know that alone."""
@@ -62,7 +65,11 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect verdicts, where the reports of all workers come together."""
         carried = getattr(report, CARRIER, _NOTHING)
-        self.subjects |= {name: Subject(**found) for name, found in carried["subjects"].items()}
+        self._runtimes[report.nodeid] = carried["runtime"] or self._runtimes.get(report.nodeid, "")
+        for runtime, data in carried["verified"].items():
+            found = Verified.from_data(data)
+            known = self._verified.get(runtime, Verified())
+            self._verified[runtime] = Verified(found.place, {**known.subjects, **found.subjects})
         self.measurements += [Measurement.from_data(data) for data in carried["measurements"]]
         before = self.results.get(report.nodeid)
         verdict, why = _verdict_of(report)
@@ -93,9 +100,7 @@ class Collector:
                 interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
                 report = self.report(interrupted=interrupted)
                 publish(report, self._session.report_folder, os.environ)
-                whole = not interrupted and self._runs_all(session)
-                if self._config.option.target == "compose":  # its verdicts are about Compose's services
-                    ServiceVerdicts().add(report, self._all_subjects(), whole=whole)
+                self._keep_verdicts(report, whole=not interrupted and self._runs_all(session))
                 forget_old_runs()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -135,11 +140,22 @@ class Collector:
             evidence=str(self._session.evidence),
         )
 
-    def _all_subjects(self) -> dict[str, Subject]:
+    def _keep_verdicts(self, report: Report, *, whole: bool) -> None:
+        """Keep what was said about services, apart for each runtime."""
+        for runtime in (COMPOSE, KUBERNETES):
+            tests = tuple(test for test in report.tests if self._runtimes.get(test.id) == runtime)
+            verified = self._verified.get(runtime, Verified())
+            place = report.project if runtime == COMPOSE else verified.place
+            if tests and place:
+                about = replace(report, project=place, tests=tests)
+                subjects = verified.subjects if runtime == KUBERNETES else self._all_subjects(verified)
+                ServiceVerdicts().add(about, subjects, whole=whole)
+
+    def _all_subjects(self, verified: Verified) -> dict[str, Subject]:
         """Return what was verified; a service that was never seen running is one that nothing is known of."""
         source = self._source()
         names = [service.name for service in source.project.services] if source is not None else []
-        return {name: Subject() for name in names} | self.subjects
+        return {name: Subject() for name in names} | dict(verified.subjects)
 
     def _runs_all(self, session: pytest.Session) -> bool:
         """Whether no test was left out by a choice on the command line, or because the run was cut short."""

@@ -20,7 +20,7 @@ from devenv.model import Resource
 from devenv.text import sanitize
 from devenv.verify.calls import Persistence, new_nonce
 from devenv.verify.evidence import Probe
-from devenv.verify.http import Endpoint
+from devenv.verify.http import Endpoint, endpoint_named
 from devenv.verify.waiting import VerificationFailed, wait_until
 from devenv.verify_config import EndpointSettings, VerifySettings
 
@@ -168,10 +168,7 @@ class ClusterProver:
         wait_until("what was written to be found", lambda: persistence.read(nonce), SERVED_WITHIN, every=0.5)
 
     def _endpoint(self, name: str) -> Endpoint:
-        found = self._endpoints.get(name)
-        if found is None:
-            raise DevenvError(f"there is no endpoint {name!r}", "Correct [verify.persistence] in devenv.toml.")
-        return found
+        return endpoint_named(self._endpoints, name)
 
     def _refused(self) -> str:
         """Ask whether the account may forward ports; the deployer of k8s/rbac may not, and a pipeline should know."""

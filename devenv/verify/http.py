@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -111,6 +111,19 @@ class Endpoint:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+E = TypeVar("E", bound=Endpoint)
+
+
+def endpoint_named(endpoints: Mapping[str, E], name: str) -> E:
+    """Return an endpoint by its name; raises DevenvError with the names there are."""
+    try:
+        return endpoints[name]
+    except KeyError:
+        there = ", ".join(endpoints) or "none"
+        hint = "Describe it in devenv.toml: [[verify.endpoint]]."
+        raise DevenvError(f"no endpoint {name!r}; there are: {there}", hint) from None
 
 
 def _address(port: Port, environ: Mapping[str, str]) -> str:

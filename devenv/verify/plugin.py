@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME=IMAGE",
         help="on Kubernetes, use IMAGE where the overlay names NAME (without tag and digest)",
     )
+    group.addoption("--overlay", default="", metavar="NAME|DIR", help="on Kubernetes, the overlay that is tested")
     group.addoption("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
     parser.addini("devenv_smoketests", "names of folders with smoke tests", type="args", default=["smoketests"])
 

@@ -72,7 +72,12 @@ def begin_run() -> Run:
 
 def this_process() -> Owner:
     """Return the identity of this process."""
-    return Owner(machine_id(), _boot(), os.getpid(), _start_of(os.getpid()))
+    return owner_of(os.getpid())
+
+
+def owner_of(pid: int) -> Owner:
+    """Return the identity of a process of this machine; raises DevenvError where there is none with that number."""
+    return Owner(machine_id(), _boot(), pid, _start_of(pid))
 
 
 def machine_id() -> str:

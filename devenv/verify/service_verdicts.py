@@ -47,9 +47,10 @@ class ServiceVerdicts:
         self.path = path or state_folder() / "history.sqlite3"
 
     def add(self, report: Report, subjects: Mapping[str, Subject], *, whole: bool) -> None:
-        """Keep the results of a run. `whole`: all tests were run, so that results of earlier runs count no more.
+        """Keep the results of a run on one runtime. `whole`: all tests were run, so that earlier runs count no more.
 
-        A test that touched no service in particular is about all of them.
+        A test that touched no service in particular is about all of them. The report's project is what the services
+        belong to: a Compose project, or a place in a cluster (`devenv.verify.subjects.place_of`).
         """
         at = report.began + report.seconds
         everything = tuple(subjects)
@@ -66,7 +67,8 @@ class ServiceVerdicts:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
                 database.executescript(_TABLE)
-                database.execute("DELETE FROM service_verdicts WHERE run = ?", (report.run,))
+                mine = (report.run, report.project)
+                database.execute("DELETE FROM service_verdicts WHERE run = ? AND project = ?", mine)
                 database.executemany(f"INSERT INTO service_verdicts VALUES ({','.join('?' * 9)})", rows)
                 database.execute(
                     "DELETE FROM service_verdicts WHERE project = ? AND run NOT IN"

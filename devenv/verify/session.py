@@ -20,7 +20,8 @@ from devenv.verify.offline import Unmeasurable
 from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
-from devenv.verify.subjects import Subject, subjects_of
+from devenv.verify.subjects import Verified, subjects_of
+from devenv.verify.targets import COMPOSE, runtime_of
 from devenv.verify.verdict import Measurement
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Session:
         self._pending: dict[str, list[Measurement]] = {}
         self._behaviours: dict[str, str] = {}
         self._touched: dict[str, tuple[str, ...]] = {}
-        self.subjects: dict[str, Subject] = {}  # what is verified, by service
+        self.verified: dict[str, Verified] = {}  # by runtime
         self._environments: Environments | None = None
         self._kube: KubeEnvironments | None = None
 
@@ -90,7 +91,7 @@ class Session:
             from devenv.verify.kube.source import locate_kube
 
             option = self.config.option
-            source = locate_kube(self.project_folder, os.environ, read_flags(option.image))
+            source = locate_kube(self.project_folder, os.environ, read_flags(option.image), option.overlay)
             self._kube = KubeEnvironments(source, self.run, keep=option.keep, scale=self.scale)
         return self._kube
 
@@ -113,8 +114,8 @@ class Session:
 
     def note_subjects(self, stack: Stack) -> None:
         """Note what the stack is made of, once; a stack that a test changed is not what people run."""
-        if not stack.plan.changed and not any(self.subjects.values()):
-            self.subjects = subjects_of(stack)
+        if not stack.plan.changed and not self.verified.get(COMPOSE, Verified()).subjects:
+            self.verified[COMPOSE] = Verified("", subjects_of(stack))
 
     def mark(self, kind: str, text: str) -> None:
         """Write a moment into the evidence of every stack that there is."""
@@ -155,7 +156,8 @@ class Session:
             "behaviour": self._behaviours.get(item.nodeid, ""),
             "measurements": [one.to_data() for one in found],
             "services": self._touched.get(item.nodeid, ()),
-            "subjects": {name: asdict(subject) for name, subject in self.subjects.items()},
+            "runtime": runtime_of(item),
+            "verified": {runtime: asdict(found) for runtime, found in self.verified.items()},
         }
         setattr(report, CARRIER, data)
         return report

@@ -23,7 +23,7 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.explain import explain
-from devenv.verify.http import Endpoint
+from devenv.verify.http import Endpoint, endpoint_named
 from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder
 from devenv.verify.runs import LABEL_STACK, Run
@@ -82,13 +82,7 @@ class Stack:
 
     def endpoint(self, name: str) -> Endpoint:
         """Return an endpoint by its name; raises DevenvError with the names there are."""
-        try:
-            return self.endpoints[name]
-        except KeyError:
-            raise DevenvError(
-                f"no endpoint {name!r}; there are: {', '.join(self.endpoints) or 'none'}",
-                "Describe it in devenv.toml: [[verify.endpoint]].",
-            ) from None
+        return endpoint_named(self.endpoints, name)
 
     @property
     def reloads(self) -> list[Reload]:

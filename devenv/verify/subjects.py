@@ -3,6 +3,8 @@
 An isolated copy builds images of its own, with labels and therefore ids of their own. What the image is made of is the
 same: its layers, and its configuration without labels. Compose's hash of a service as it is declared is the label that
 Compose puts on the containers of the working tree (compose, pkg/compose/hash.go: without build, replicas, profiles).
+
+On Kubernetes it is the pod template of a workload, and the digests of the images that its pods run.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.errors import DevenvError
 from devenv.verify.docker import docker, run
@@ -28,6 +30,29 @@ class Subject:
 
     image: str = ""
     config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that a run verified on one runtime, by service; `place` is the cluster's, "" for the Compose project."""
+
+    place: str = ""
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Verified:
+        """Read what was written by `dataclasses.asdict`."""
+        return cls(data["place"], {name: Subject(**found) for name, found in data["subjects"].items()})
+
+
+def digests(image_ids: Iterable[str]) -> str:
+    """Return what images are by the ids that kubelets report of them: REPOSITORY@DIGEST, or a digest alone."""
+    return " ".join(sorted({image.rpartition("@")[2] for image in image_ids if image}))
+
+
+def place_of(context: str, namespace: str) -> str:
+    """Return the name under which verdicts about a namespace of a cluster are kept, beside those about projects."""
+    return f"kubernetes:{context}/{namespace}"
 
 
 def image_contents(ids: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from devenv.errors import DevenvError
-from devenv.verify.session import Session
+
+if TYPE_CHECKING:
+    from devenv.verify.session import Session
 
 COMPOSE: Final = "compose"
 KUBERNETES: Final = "kubernetes"
@@ -22,6 +24,18 @@ def targets_of(node: pytest.Item | pytest.Function) -> tuple[str, ...]:
     if not names or set(names) - {COMPOSE, KUBERNETES}:
         raise pytest.UsageError(f"{node.nodeid}: targets{names!r}: there are {COMPOSE!r} and {KUBERNETES!r}")
     return names
+
+
+def runtime_of(item: pytest.Item) -> str:
+    """Return the runtime that a test ran on; "" for one that is for both and was not told which with `all`."""
+    chosen = str(item.config.option.target)
+    if chosen != "all":
+        return chosen
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "target" in callspec.params:
+        return str(callspec.params["target"])
+    names = targets_of(item)
+    return names[0] if len(names) == 1 else ""
 
 
 def suffix_of(node: pytest.Item, target: str) -> str:

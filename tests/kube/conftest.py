@@ -11,12 +11,21 @@ from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.kube_config import KubeSettings
 from tests.kube.api_server import ApiServer
+from tests.kube.deploying import Deployer
 
 
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     with ApiServer() as made:
         yield made
+
+
+@pytest.fixture
+def live(api: ApiServer) -> Iterator[ApiServer]:
+    """The same with controllers and kubelets at work."""
+    api.controllers.start(pace=0.02)
+    yield api
+    api.controllers.stop()
 
 
 @pytest.fixture
@@ -52,3 +61,8 @@ def make_client(environ: dict[str, str]) -> Iterator[Callable[..., KubeClient]]:
 @pytest.fixture
 def client(make_client: Callable[..., KubeClient]) -> KubeClient:
     return make_client()
+
+
+@pytest.fixture
+def deploy(client: KubeClient, tmp_path: Path) -> Deployer:
+    return Deployer(client, tmp_path / "state")

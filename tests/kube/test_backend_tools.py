@@ -100,7 +100,7 @@ def test_a_tool_that_fails_is_told_and_the_others_are_read(programs: Programs) -
     programs.add("kind")
     found, remarks = read_clusters(Contexts(), programs.environ)
     assert {cluster.tool for cluster in found} == {"minikube"}
-    assert remarks == ("kind get clusters: unknown: get clusters",)
+    assert remarks == ("kind get clusters failed: unknown: get clusters",)
 
 
 def test_where_no_tool_is_there_nothing_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,18 +15,6 @@ from devenv.errors import DevenvError, FindingsFound, Refused, UsageError
 from devenv.manifests.model import Finding, Severity
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import Deployer, application, image_of
-
-
-@pytest.fixture
-def live(api: ApiServer) -> Iterator[ApiServer]:
-    api.controllers.start(pace=0.02)
-    yield api
-    api.controllers.stop()
-
-
-@pytest.fixture
-def deploy(client: KubeClient, tmp_path: Path) -> Deployer:
-    return Deployer(client, tmp_path / "state")
 
 
 def test_a_dry_run_shows_the_changes_and_makes_none(live: ApiServer, deploy: Deployer) -> None:
@@ -163,6 +150,20 @@ def test_what_is_no_longer_rendered_is_listed_and_stays(live: ApiServer, deploy:
 def test_without_wait_it_is_applied_and_judged_by_nobody(live: ApiServer, deploy: Deployer) -> None:
     outcome = deploy(application("web:1"), wait=False)
     assert (outcome.verdict, outcome.exit_code, outcome.recorded) == (Verdict.APPLIED, 0, ())
+
+
+def test_a_digest_of_zeros_is_refused_until_a_release_fills_it_in(live: ApiServer, deploy: Deployer) -> None:
+    waiting = application(f"ghcr.io/shop/web@sha256:{'0' * 64}")
+    before = dict(live.requests)
+    with pytest.raises(FindingsFound, match=r"ghcr\.io/shop/web has a digest of zeros") as caught:
+        deploy(waiting)
+    assert caught.value.hint.startswith("Say what was released (--image ghcr.io/shop/web=ghcr.io/shop/web@sha256:...)")
+    assert dict(live.requests) == before, "the cluster was asked nothing"
+    planned = deploy(waiting, dry_run=True)
+    assert planned.verdict is Verdict.PLANNED
+    assert any(note.startswith("a deployment is refused: shop waits for a release; ghcr.io/") for note in planned.notes)
+    deploy(waiting, images=(f"web=ghcr.io/shop/web@sha256:{'a' * 64}",))
+    assert image_of(live) == f"ghcr.io/shop/web@sha256:{'a' * 64}"
 
 
 def test_an_image_of_the_command_line_replaces_the_overlays(live: ApiServer, deploy: Deployer) -> None:

@@ -185,3 +185,22 @@ def test_no_cluster_is_13_and_an_unknown_overlay_2(
     assert deploy("--wait") == 13
     assert main(["deploy", "nowhere"]) == 2
     assert "Overlays: dev." in capsys.readouterr().err
+
+
+def test_pruning_asks_and_is_in_the_audit_log(
+    live: ApiServer, deploy: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert deploy("--wait") == 0
+    web = tmp_path / "shop" / "dev" / "web.yaml"
+    web.write_text(WEB.partition("---")[2])
+    assert deploy("--prune") == 10, "there is no terminal to ask"
+    assert "1 are deleted" in capsys.readouterr().err.replace("\n", " ")
+    assert live.get("services", "web") is not None
+    assert deploy("--prune", "--dry-run") == 0
+    assert "no longer rendered, would be deleted: Service/web" in capsys.readouterr().out
+    assert deploy("--prune", "--yes", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    jsonschema_rs.validator_for(json.loads(SCHEMA.read_text())).validate(told)
+    assert (told["prune"], told["pruned"]) == (["Service/web"], ["Service/web"])
+    assert live.get("services", "web") is None
+    assert [item["options"] for item in audit(tmp_path) if item["event"] == "allowed"][-1] == {"prune": "Service/web"}

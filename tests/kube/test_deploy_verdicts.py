@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.records import Check, Status, Verdict
 from devenv.control.kube.wait import Waiting
 from devenv.errors import EXIT_ROLLED_BACK, Interrupted
 from tests.kube.api_server import ApiServer, Refusal
 from tests.kube.deploying import OK, Deployer, ScriptedProver, application, image_of
-
-
-@pytest.fixture
-def live(api: ApiServer) -> Iterator[ApiServer]:
-    api.controllers.start(pace=0.02)
-    yield api
-    api.controllers.stop()
-
-
-@pytest.fixture
-def deploy(client: KubeClient, tmp_path: Path) -> Deployer:
-    return Deployer(client, tmp_path / "state")
 
 
 def test_a_good_deployment_succeeds_and_is_recorded_here_and_in_the_cluster(live: ApiServer, deploy: Deployer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,13 +17,6 @@ from tests.kube.api_server import ApiServer, deployment, template
 
 WEB = (("deployment", "default", "web"),)
 QUICK = Patience(timeout=10, pull=0.3, config=0.3, schedule=0.3, quota=0.3)
-
-
-@pytest.fixture
-def live(api: ApiServer) -> Iterator[ApiServer]:
-    api.controllers.start(pace=0.02)
-    yield api
-    api.controllers.stop()
 
 
 def rolled_out(api: ApiServer, **facts: Any) -> None:

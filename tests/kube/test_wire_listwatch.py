@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from devenv.backends.kube import client as client_module
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.collecting import collection_paused
 from devenv.backends.kube.errors import Forbidden, Gone, Unreachable
 from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
 from tests.kube.api_server import ApiServer, deployment, pod
@@ -126,9 +123,7 @@ def test_a_half_open_watch_is_noticed_and_resumed(
     api: ApiServer, client: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.faults.bookmark_every = 0.1
-    monkeypatch.setattr(
-        client_module.KubeClient.watch, "__kwdefaults__", _with(client_module.KubeClient.watch, quiet=0.6)
-    )
+    monkeypatch.setattr(KubeClient.watch, "__kwdefaults__", _with(KubeClient.watch, quiet=0.6))
     api.put(pod("a"))
     with Watched(client) as seen:
         seen.live()
@@ -186,6 +181,42 @@ def test_a_resumed_watch_asks_whether_it_is_the_same_cluster(api: ApiServer, cli
         assert seen.names == {"new"}
 
 
+def test_a_watch_resumed_after_silence_asks_whether_it_is_the_same_cluster(
+    api: ApiServer, client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine slept, or a proxy held the connection, while the cluster behind the address was made anew."""
+    api.faults.bookmark_every = 0.1
+    monkeypatch.setattr(KubeClient.watch, "__kwdefaults__", _with(KubeClient.watch, quiet=0.6))
+    api.put(pod("old"))
+    with Watched(client) as seen:
+        seen.live()
+        api.faults.hang()
+        api.new_cluster(breaking=False)
+        api.put(pod("new"))
+        api.store.bump(100_000)
+        wait_for(lambda: "quiet" in seen.log, saying="the silence is noticed")
+        api.faults.flow()
+        seen.live(2)
+        assert seen.names == {"new"}
+        assert not seen.errors, "nothing but the silence told of it"
+
+
+def test_a_watch_resumed_where_the_kubeconfig_leads_now_lists_what_is_there(
+    api: ApiServer, client: KubeClient, kubeconfig: Path
+) -> None:
+    """The context got another server while its watch was open, and the old server ended the watch in good order."""
+    api.put(pod("old"))
+    with ApiServer() as other, Watched(client) as seen:
+        seen.live()
+        other.put(pod("new"))
+        other.store.bump(100_000)
+        wait_for(lambda: api.watches.count("pods") == 1)
+        other.kubeconfig(kubeconfig)
+        api.watches.cut("end")
+        seen.live(2)
+        assert seen.names == {"new"}
+
+
 def test_a_kind_that_may_not_be_listed_is_told_and_comes_when_it_is_allowed(api: ApiServer, client: KubeClient) -> None:
     api.faults.forbidden = {"pods"}
     with Watched(client) as seen, Watched(client, DEPLOYMENTS) as allowed:
@@ -235,36 +266,3 @@ def test_relist_from_outside(api: ApiServer, client: KubeClient) -> None:
         seen.stream.interrupt()
         seen.live(2)
         assert seen.log.count("list") == 2
-
-
-def test_the_collector_rests_during_lists_and_works_afterwards(api: ApiServer, client: KubeClient) -> None:
-    """It would walk every decoded object again and again: three quarters of the time of a long list."""
-    api.put(*(pod(f"web-{number:04}") for number in range(600)))
-    assert gc.isenabled()
-    seen = Watched(client)
-    told: list[bool] = []
-    page = seen.list_watch._on_page
-    seen.list_watch._on_page = lambda items, first: (told.append(gc.isenabled()), page(items, first))[1]
-    with seen:
-        seen.live()
-        assert told == [False, False]
-        wait_for(gc.isenabled)
-
-
-def test_the_collector_works_again_after_overlapping_pauses() -> None:
-    def busy(number: int) -> None:
-        for _ in range(50):
-            with collection_paused():
-                assert not gc.isenabled()
-                time.sleep(0.0001 * number)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(busy, range(8)))
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        with collection_paused():
-            pass
-        assert not gc.isenabled(), "who had disabled it keeps it so"
-    finally:
-        gc.enable()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,12 @@ class Runner:
 
     folder: Path
     environ: dict[str, str]
-    count: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # runs may start side by side
     started: list[Started] = field(default_factory=list)
 
     def start(self, *arguments: str, files: str = "loadtests") -> Started:
-        self.count += 1
-        folder, log = self.folder / f"run-{self.count}", self.folder / f"run-{self.count}.log"
+        number = next(self.numbers)
+        folder, log = self.folder / f"run-{number}", self.folder / f"run-{number}.log"
         record = () if "--worker" in arguments else ("--record", str(folder))
         environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state")}
         with log.open("w") as output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,8 +47,10 @@ class Story:
             self.tell(t + 1.0, "load", phase=phase, users=users, names=names, generator=generator)
             self.tell(t + 1.0, "tick", machine=0.5, own=0.002)
 
-    def settings(self, spec: dict[str, Any] | None = SPEC, **values: Any) -> None:
-        self.tell(0.5, "settings", service="frontend", autoscaler=spec, containers=[CONTAINER], **values)
+    def settings(
+        self, spec: dict[str, Any] | None = SPEC, containers: Sequence[Mapping[str, Any]] = (CONTAINER,), **values: Any
+    ) -> None:
+        self.tell(0.5, "settings", service="frontend", autoscaler=spec, containers=containers, **values)
 
     def scaling(self, t: float, desired: int, cpu: float | None, condition: list[str] = ACTIVE) -> None:
         metrics = [{"name": "cpu", "unit": "%", "current": cpu, "target": 70.0}]

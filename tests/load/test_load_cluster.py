@@ -116,6 +116,55 @@ def test_settings_endpoints_and_probe_counters_are_recorded_and_a_lost_server_is
     assert (settings.sync, settings.tolerance, settings.request, settings.maximum) == (30.0, 0.05, 0.05, 5)
 
 
+def test_requests_are_those_of_the_newest_pod_where_a_limit_range_or_a_sidecar_adds_some(
+    api: ApiServer, tmp_path: Path
+) -> None:
+    fill(api)
+    labels = {"app": "frontend"}
+
+    def pod(name: str, created: str, request: str, **more: Any) -> dict[str, Any]:
+        web = {
+            "name": "web",
+            "resources": {"requests": {"cpu": request}},
+            "env": [{"name": "TOKEN", "value": "secret"}],
+        }
+        setup, proxy = {"name": "setup"}, web | {"name": "proxy", "restartPolicy": "Always"}
+        meta = {"name": name, "labels": labels, "creationTimestamp": created} | more
+        return {
+            "apiVersion": "v1", "kind": "Pod", "metadata": meta,
+            "spec": {"containers": [web], "initContainers": [setup, proxy]},
+        }  # fmt: skip
+
+    bare = {"spec": {"containers": [{"name": "web"}]}}
+    api.put(
+        {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "frontend"},
+            "spec": {"selector": {"matchLabels": labels}, "template": bare},
+        },
+        pod("frontend-1", "2026-01-01T10:00:00Z", "10m"),
+        pod("frontend-2", "2026-01-01T11:00:00Z", "40m"),
+        pod("frontend-3", "2026-01-01T12:00:00Z", "90m", deletionTimestamp="2026-01-01T12:30:00Z"),
+    )  # fmt: skip
+    environ = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig")), "HOME": str(tmp_path), "PATH": "/usr/bin"}
+    facts = ClusterFacts(find_target(KubeSettings(), environ), "frontend", environ)
+    facts.start()
+    try:
+        told: list[tuple[str, dict[str, Any]]] = []
+        deadline = time.monotonic() + WITHIN
+        while not any(kind == "settings" for kind, _ in told):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+            told += facts.drain()
+    finally:
+        facts.stop()
+    (values,) = [values for kind, values in told if kind == "settings"]
+    assert [item["name"] for item in values["containers"]] == ["web", "proxy"]
+    assert "secret" not in json.dumps(values)
+    settings = settings_of(gather(Story().recording().run, [], [{"t": 0.0, "at": 0.0, "type": "settings", **values}]))
+    assert settings is not None
+    assert settings.request == pytest.approx(0.08)
+
+
 def test_counters_that_may_not_be_read_are_told_once_with_the_reason(api: ApiServer, tmp_path: Path) -> None:
     fill(api)
     environ = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig")), "HOME": str(tmp_path), "PATH": "/usr/bin"}

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from devenv.errors import DevenvError
-from devenv.load.ending import finish, write_reports
+from devenv.load.ending import conclude, finish, write_reports
 from devenv.load.history import keep, newest
-from devenv.load.outcome import Facts
+from devenv.load.outcome import Facts, exit_code, verdict
 from devenv.load.recording.lines import BASE, LOAD, WATCHED
 from devenv.load.reports.charts import nice, number
 from devenv.load.reports.columns import COLUMNS, columns, percentiles
-from devenv.load.reports.data import UNFINISHED, make_report
+from devenv.load.reports.data import UNFINISHED, make_report, save_outcome
 from devenv.load.thresholds import evaluate, parse
 from devenv.verify.history import History
 from devenv.verify.provenance import this_machine
@@ -111,6 +111,26 @@ def test_a_run_that_was_killed_is_reported_as_far_as_it_came(tmp_path: Path) -> 
     report = write_reports(folder)
     assert (report.verdict, report.reasons, report.exit_code) == (Verdict.INCONCLUSIVE, [UNFINISHED], None)
     assert json.loads((folder / "report.json").read_text())["figures"]["search"]["requests"] == 600
+
+
+def test_the_verdict_on_the_autoscaler_decides_how_a_run_of_its_shape_ends(tmp_path: Path) -> None:
+    passed, failed = saved(scaled(), tmp_path / "passed"), saved(scaled(lowered=20), tmp_path / "failed")
+    other = saved(long_story(20), tmp_path / "soak")
+    untested = scaled()
+    untested.event(150.0, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.", "frontend-3")
+    untested.tell(2.0, "probes", counters={})
+    full = conclude(saved(untested, tmp_path / "full"), Facts())
+    assert [exit_code(conclude(folder, Facts())) for folder in (passed, failed, other)] == [0, 99, 0]
+    assert (exit_code(full), full.doubts) == (
+        12,
+        ("the node is too small: 0/1 nodes are available: 1 Insufficient cpu.",),
+    )
+    save_outcome(tmp_path / "full", exit_code(full), verdict(full), full.doubts, [])
+    judged = make_report(tmp_path / "full").judgements
+    assert [(item.name, item.verdict) for item in judged] == [
+        ("autoscaling", Verdict.INCONCLUSIVE),
+        ("probes", Verdict.PASSED),
+    ]
 
 
 def test_a_finished_run_is_told_kept_and_reported_again_as_it_was(

@@ -8,6 +8,7 @@ from devenv.errors import UsageError
 from devenv.load.figures import Figures, total
 from devenv.load.outcome import Facts, exit_code, generator_reasons, verdict
 from devenv.load.thresholds import evaluate, finding_row, parse, parse_all
+from devenv.load.verdicts.judgement import Judgement
 from devenv.verify.verdict import Verdict
 
 SEARCH = Figures(100, 2, 10.0, {10: 50, 100: 45, 500: 4, 2000: 1})
@@ -104,8 +105,21 @@ def test_exit_codes_tell_the_ends_apart_and_doubt_goes_before_a_breach() -> None
         (Facts([breach], failures=2), 99, Verdict.FAILED),
         (Facts([breach], reasons=["late"]), 12, Verdict.INCONCLUSIVE),
         (Facts([breach], exceptions=1, reasons=["late"]), 70, Verdict.ERROR),
+        (Facts(scaling=Judgement("hpa", Verdict.PASSED)), 0, Verdict.PASSED),
+        (Facts(failures=2, scaling=Judgement("hpa", Verdict.FAILED)), 99, Verdict.FAILED),
+        (Facts(failures=2, scaling=Judgement("hpa", Verdict.INCONCLUSIVE)), 12, Verdict.INCONCLUSIVE),
+        (Facts([breach], scaling=Judgement("hpa", Verdict.INCONCLUSIVE)), 99, Verdict.FAILED),
     ]
     assert [(exit_code(facts), verdict(facts)) for facts, _, _ in cases] == [(code, what) for _, code, what in cases]
+
+
+@pytest.mark.parametrize(
+    "text", ["search:p95<0.1", "mean<0.1", "max<0.1", "rps>1e6", "requests>=1e6", "fail_ratio<0", "failures<=0"]
+)
+def test_a_breach_of_any_kind_alone_has_the_exit_code_of_a_breach(text: str) -> None:
+    findings = evaluate([parse(text)], FIGURES)
+    assert [item.holds for item in findings] == [False]
+    assert exit_code(Facts(findings, failures=1)) == 99
 
 
 def test_a_generator_is_the_limit_when_it_is_busy_for_long_late_for_many_or_dropped_something() -> None:

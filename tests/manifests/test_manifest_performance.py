@@ -76,7 +76,10 @@ def test_twice_the_objects_cost_twice_the_comparisons_not_four_times(
 
 def test_the_command_line_loads_none_of_it_before_it_is_asked() -> None:
     heavy = ("yaml", "jsonschema_rs", "jsonschema", "kubernetes_validate", "devenv.manifests", "devenv.secrets")
-    program = f"import sys, devenv.cli; devenv.cli.build_parser(); print([m for m in {heavy!r} if m in sys.modules])"
+    program = (
+        "import sys; from devenv.commands.parser import build_parser; build_parser(); "
+        f"print([m for m in {heavy!r} if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 

@@ -1,60 +1,20 @@
-"""Kustomize folders unlike the project's own: the right findings, no crash, nothing fetched."""
+"""Kustomize folders unlike the project's own: the right findings and no crash."""
 
 from __future__ import annotations
 
-import http.server
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
+from folders import check_folder, write
 
-from devenv.errors import UsageError
 from devenv.manifests.check import Outside, check
 from devenv.manifests.model import TargetReport
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, discover
 
 
-def write(folder: Path, **files: str) -> Path:
-    for name, text in files.items():
-        file = folder / {"kustomization": "kustomization.yaml"}.get(name, name.replace("__", "/") + ".yaml")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(dedent(text), "utf-8")
-    return folder
-
-
-def check_folder(folder: Path) -> TargetReport:
-    report = check([Target(folder.name, folder)], choose_versions(()), Outside(folder))
-    return report.targets[0]
-
-
 def rules_for(report: TargetReport, title: str) -> set[str]:
     return {finding.rule for finding in report.findings if finding.object == title}
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback that offers a base, and remembers who asked."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: remote}\n")
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
-        thread = threading.Thread(target=http_server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{http_server.server_port}", asked
-        http_server.shutdown()
-        thread.join()
 
 
 def test_a_bare_stateful_set_breaks_what_it_breaks_and_no_more(tmp_path: Path) -> None:
@@ -241,68 +201,6 @@ def test_generators_components_and_prefixes_are_traced_to_their_files(tmp_path: 
     assert not any("correct-horse" in finding.message for finding in report.findings)
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        "https://github.com/example/base//deploy?ref=v1",
-        "github.com/example/base",
-        "git@github.com:example/base.git",
-        "git::https://example.com/base",
-        "ssh://git@example.com/base",
-    ],
-)
-def test_a_remote_base_is_refused_with_a_clear_error(entry: str, tmp_path: Path) -> None:
-    write(tmp_path, kustomization=f"resources:\n  - {entry}\n")
-    report = check_folder(tmp_path)
-    (finding,) = report.findings
-    assert finding.rule == "remote-base"
-    assert finding.line == 2
-    assert "not on this machine" in finding.message
-    assert "vendoring" in finding.fix
-    assert report.objects == 0
-
-
-@pytest.mark.parametrize(
-    "kustomization",
-    [
-        "resources: [URL/base.yaml]\n",
-        "configMapGenerator: [{name: a, files: [a=URL/a.txt]}]\n",
-        "patches: [{path: URL/patch.yaml}]\n",
-        "generators: [generator.yaml]\n",
-        "generators:\n  - |-\n    apiVersion: builtin\n    kind: ConfigMapGenerator\n    metadata: {name: a}\n"
-        "    files: [a=URL/a.txt]\n",
-        "openapi: {path: URL/schema.json}\n",
-    ],
-)
-def test_nothing_is_fetched(kustomization: str, tmp_path: Path, server: tuple[str, list[str]]) -> None:
-    url, asked = server
-    write(
-        tmp_path,
-        kustomization=kustomization.replace("URL", url),
-        generator=f"apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {{name: a}}\nfiles: ['{url}/a.txt']\n",
-    )
-    report = check_folder(tmp_path)
-    assert {finding.rule for finding in report.findings} == {"remote-base"}
-    assert asked == []
-
-
-def test_a_missing_secret_file_is_stood_in_for_by_its_example(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        base__kustomization="resources: []\nsecretGenerator: [{name: db, envs: [db.env]}]\n",
-        over__kustomization="resources: [../base]\nmetadata: {annotations: {devenv.io/environment: development}}\n",
-    )
-    over = tmp_path / "over"
-    (missing,) = check_folder(over).findings
-    assert (missing.rule, missing.line) == ("missing-file", 2)
-    (tmp_path / "base" / "db.env.example").write_text("PASSWORD=change-me\n", "utf-8")
-    report = check_folder(over)
-    assert report.findings == ()
-    assert report.objects == 1
-    assert report.notes == ("db.env is not there: db.env.example stands in",)
-    assert not (tmp_path / "base" / "db.env").exists()
-
-
 def test_a_service_for_one_pod_of_a_stateful_set_selects_by_the_name_that_the_controller_gives(tmp_path: Path) -> None:
     service = """\
         apiVersion: v1
@@ -335,12 +233,20 @@ def test_a_service_for_one_pod_of_a_stateful_set_selects_by_the_name_that_the_co
     assert rules_for(report, "Service/no") == {"service-dangling"}
 
 
-def test_what_is_no_kustomize_folder_is_a_wrong_command(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"has no kustomization\.yaml"):
-        check_folder(tmp_path)
-
-
-def test_cycles_end(tmp_path: Path) -> None:
-    write(tmp_path, a__kustomization="resources: [../b]\n", b__kustomization="resources: [../a]\n")
-    (finding,) = check_folder(tmp_path / "a").findings
-    assert "cycle" in finding.message
+def test_a_digest_of_zeros_is_noted_once_for_each_image_and_is_no_finding(tmp_path: Path) -> None:
+    pod = """\
+        apiVersion: v1
+        kind: Pod
+        metadata: {name: NAME}
+        spec: {containers: [{name: a, image: "ghcr.io/shop/web@sha256:ZEROS"}, {name: b, image: "db@sha256:OTHER"}]}
+        ---
+        """
+    text = dedent(pod).replace("ZEROS", "0" * 64).replace("OTHER", "a" * 64)
+    write(
+        tmp_path, kustomization="resources: [pods.yaml]\n", pods=text.replace("NAME", "a") + text.replace("NAME", "b")
+    )
+    report = check_folder(tmp_path)
+    assert [note for note in report.notes if "zeros" in note] == [
+        "ghcr.io/shop/web has a digest of zeros: until a release fills it in, devenv deploy refuses it"
+    ]
+    assert not {"image-digest", "image-tag"} & {finding.rule for finding in report.findings}

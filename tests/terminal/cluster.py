@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from devenv.backends.kube.access import ContextInfo, Contexts, Target
 from devenv.backends.kube.kinds import KNOWN, Kind
-from devenv.control.kube.forward_stats import ForwardStats
 from devenv.control.protocol import Plan
 from devenv.errors import DevenvError
 from devenv.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
@@ -18,6 +17,7 @@ from devenv.tui.app import DevenvApp
 from devenv.tui.screens.cluster import ClusterScreen
 from devenv.tui.widgets.long_table import LongTable
 from tests.terminal.driving import Driver
+from tests.terminal.forwarded import Forwarded
 from tests.terminal.scripted import Buffer, ScriptedBackend, ScriptedControl
 
 NAME = "kubernetes/minikube"
@@ -67,33 +67,6 @@ class ClusterBackend(Buffer):
 
     def gone(self, *keys: str, kind: str = "pods") -> None:
         self.emit(*(Gone(f"{self.name}#{kind}", key) for key in keys))
-
-
-@dataclass
-class Forwarded:
-    target: str
-    port: str
-    local: int
-    closed: bool = False
-
-    def stats(self) -> ForwardStats:
-        return ForwardStats(
-            target=f"{self.target}:{self.port}",
-            namespace="shop",
-            local_port=self.local or 40123,
-            pod="web-1",
-            pod_port=8000,
-            seconds=12.0,
-            open=1,
-            connections=3,
-            failed=0,
-            sent=2048,
-            received=1024**2 * 3,
-            replacements=2,
-        )
-
-    def close(self) -> None:
-        self.closed = True
 
 
 @dataclass
@@ -163,6 +136,9 @@ class FakeSession:
     def kubectl(self, namespace: str, *arguments: str) -> list[str]:
         return ["kubectl", "--namespace", namespace, *arguments]
 
+    def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
+        return Plan("exec", (resource.service,)), ["docker", "compose", "exec", resource.service, *command]
+
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         self.handed.append(command)
         return 0
@@ -175,8 +151,10 @@ class FakeConnector:
     version: int = 0
     now: str = "minikube"
     error: DevenvError | None = None
+    asked: int = 0  # how often there was a cluster to connect to
 
     def connect(self) -> FakeSession | None:
+        self.asked += 1
         if self.error is not None:
             raise self.error
         return self.session
@@ -243,15 +221,15 @@ def context(name: str, namespace: str = "shop") -> ContextInfo:
 
 @asynccontextmanager
 async def cluster_opened(
-    size: tuple[int, int] = (120, 40), *, name: str = "minikube", allowed: bool = True
+    size: tuple[int, int] = (120, 40), *, name: str = "minikube", allowed: bool = True, connected: bool = True
 ) -> AsyncIterator[ClusterDriver]:
     session = FakeSession(Target(context(name), "shop"), allowed=allowed)
-    connector = FakeConnector(session, now=name)
+    connector = FakeConnector(session if connected else None, now=name)
     backend, control = ScriptedBackend(), ScriptedControl()
     app = DevenvApp(backend, control, title="shop", theme="dark", cluster=cast(Any, connector))
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = ClusterDriver(app, pilot, backend, control, session, connector)
-        await driver.until(lambda: session.backend.started)
+        await driver.until(lambda: session.backend.started if connected else connector.asked)
         yield driver
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 
 from devenv.tui.app import DevenvApp
 from devenv.tui.theme import ThemeChoice
+from tests.load.playing import Played, played
 from tests.terminal.driving import Driver
-from tests.terminal.scripted import ScriptedBackend, ScriptedControl
+from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
 
 Opening = Callable[..., AbstractAsyncContextManager[Driver]]
 
@@ -50,3 +51,22 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def opened() -> Opening:
     return _opened
+
+
+@pytest.fixture
+def load_project(state_home: None, tmp_path: Path) -> Iterator[Played]:
+    with played(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def open_load(opened: Opening, load_project: Played) -> Opening:
+    """Opens the terminal with the played load tests, and two services."""
+
+    @asynccontextmanager
+    async def open_it(size: tuple[int, int] = (140, 40)) -> AsyncIterator[Driver]:
+        async with opened(size=size, load=load_project) as terminal:
+            await terminal.live(container("web"), container("api"))
+            yield terminal
+
+    return open_it

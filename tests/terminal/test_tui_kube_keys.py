@@ -9,7 +9,6 @@ from devenv.model import Resource, Runtime, State
 from devenv.tui.kube.deeds import Deeds
 from devenv.tui.screens.cluster import ClusterScreen
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
-from tests.terminal.scripted import container
 
 NODE = Resource("kubernetes:node", Runtime.KUBERNETES, "node", "minikube", "", State.RUNNING, status="Ready")
 
@@ -55,19 +54,6 @@ async def test_deleting_says_what_goes_with_it_and_no_is_the_default() -> None:
         await terminal.sees("Delete: deployment/shop/web?")
         await terminal.press("y")
         await terminal.until(lambda: terminal.session.control.requested)
-
-
-async def test_a_joint_line_restarts_nothing_but_its_lines_do() -> None:
-    async with cluster_opened() as terminal:
-        terminal.backend.live(container("web"))
-        await shop(terminal)
-        await terminal.until(lambda: "compose" in terminal.row("▸ web"))
-        await terminal.press("r", "right", "down", "r")
-        await terminal.until(lambda: terminal.control.requested)
-        assert not terminal.session.planned
-        assert terminal.control.requested[0].targets == ("web",)
-        await terminal.press("down", "r")
-        await terminal.until(lambda: terminal.session.planned == [("restart", "deployment/web", "")])
 
 
 async def test_a_node_is_cordoned_and_drained() -> None:

@@ -120,7 +120,59 @@ async def test_a_current_context_that_changes_is_noticed() -> None:
         await terminal.sees("1 pod")
         terminal.connector.version, terminal.connector.now = 1, "prod"
         terminal.screen.travel.look()
-        await terminal.sees("context is prod now. devenv stays with", ":ctx prod goes there")
+        await terminal.sees("kubectl's current context is now prod; this terminal stays on minikube", "C goes there")
+        assert terminal.session.target.context.name == "minikube"
+        await terminal.press("x")
+        await terminal.until(lambda: not terminal.shows("kubectl's current context"))
+
+
+async def test_a_key_goes_where_the_current_context_went_and_only_then() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(pod("web"))
+        await terminal.sees("1 pod")
+        assert not terminal.screen.check_action("follow", ())
+        terminal.connector.version, terminal.connector.now = 1, "prod"
+        terminal.screen.travel.look()
+        await terminal.sees("kubectl's current context is now prod")
+        await terminal.press("C")
+        await terminal.sees("⎈ prod/shop")
+        await terminal.until(lambda: not terminal.shows("kubectl's current context"))
+
+
+async def test_a_current_context_that_comes_back_is_not_told_any_more() -> None:
+    async with cluster_opened() as terminal:
+        for version, name in ((1, "prod"), (2, "minikube")):
+            terminal.connector.version, terminal.connector.now = version, name
+            terminal.screen.travel.look()
+            await terminal.until(lambda name=name: terminal.shows("current context is now prod") is (name == "prod"))
+
+
+async def test_a_cluster_that_comes_later_is_connected_to_by_itself() -> None:
+    async with cluster_opened(connected=False) as terminal:
+        terminal.backend.live(container("web"))
+        await terminal.sees("● running")
+        terminal.screen.travel.look()
+        await terminal.settle()
+        assert not terminal.shows("⎈")
+        terminal.connector.session, terminal.connector.version = terminal.session, 1
+        terminal.screen.travel.look()
+        await terminal.sees("⎈ minikube/shop")
+
+
+async def test_a_kubeconfig_that_is_being_written_is_no_error_until_the_next_look() -> None:
+    async with cluster_opened(connected=False) as terminal:
+        terminal.connector.version = 1
+        terminal.connector.error = DevenvError("The kubeconfig is not YAML", "Look at line 3.")
+        asked = terminal.connector.asked
+        terminal.screen.travel.look()
+        await terminal.until(lambda: terminal.connector.asked == asked + 1)
+        await terminal.settle()
+        assert not terminal.shows("not YAML")
+        terminal.screen.travel.look()
+        await terminal.sees("The kubeconfig is not YAML")
+        terminal.screen.travel.look()
+        await terminal.settle()
+        assert terminal.connector.asked == asked + 2, "what was told is not read again before it is changed"
 
 
 def test_orders_are_read_with_and_without_a_colon() -> None:

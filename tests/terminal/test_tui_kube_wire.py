@@ -87,6 +87,28 @@ async def test_a_workload_is_restarted_scaled_and_deleted(
     assert {item["context"] for item in audited if "context" in item} == {"minikube"}
 
 
+async def test_the_keys_that_begin_something_end_it_too(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.put(deployment("web"))
+    async with opened(api, tmp_path, monkeypatch) as terminal:
+        await terminal.sees("▸ web", "● 1/1 ready")
+        for paused in (True, False):
+            await terminal.press("P")
+            await terminal.until(
+                lambda paused=paused: bool(api.get("deployments", "web")["spec"].get("paused")) is paused
+            )
+            await terminal.until(lambda paused=paused: terminal.shows("rollout paused") is paused)
+        cast(ClusterScreen, terminal.main).travel.to_kind("nodes")
+        await terminal.sees("minikube", "RUNTIME")
+        for closed in (True, False):
+            await terminal.press("K")
+            await terminal.until(
+                lambda closed=closed: bool(api.get("nodes", "minikube")["spec"].get("unschedulable")) is closed
+            )
+            await terminal.until(lambda closed=closed: terminal.shows("takes no new pods") is closed)
+
+
 async def test_a_context_that_is_not_on_the_list_changes_nothing(
     api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

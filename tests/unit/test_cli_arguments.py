@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.cli import main, parse_arguments
+from devenv.cli import main
+from devenv.commands import tui
+from devenv.commands.parser import parse_arguments
 from devenv.errors import DevenvError
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +49,14 @@ def test_project_options_count_on_both_sides_of_the_verb() -> None:
 def test_no_verb_is_the_terminal() -> None:
     assert parse_arguments([]).command == "tui"
     assert parse_arguments(["-f", "a"]).files == ("a",)
+
+
+def test_no_words_mean_what_the_parser_makes_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not parsed, so that the terminal paints sooner."""
+    seen: list[argparse.Namespace] = []
+    monkeypatch.setattr(tui, "run", lambda namespace: seen.append(namespace) or 0)
+    assert main([]) == 0
+    assert vars(seen[0]) == vars(parse_arguments([]))
 
 
 def test_f_means_follow_after_logs_and_file_before() -> None:

@@ -74,6 +74,19 @@ def test_a_typo_gets_the_near_match(tmp_path: Path) -> None:
     assert caught.value.hint == "Did you mean 'wait_timeout'?"
 
 
+@pytest.mark.parametrize("name", ["manifests", "verify", "load"])
+def test_a_table_that_is_read_only_where_it_is_given_is_known_all_the_same(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f"[{name}x]")
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path, {})
+    assert caught.value.hint == f"Did you mean {name!r}?"
+    write(tmp_path, f"[{name}]")
+    assert getattr(load_config(tmp_path, {}), name) == getattr(Config(), name)
+    write(tmp_path, f"{name} = 1")
+    with pytest.raises(UsageError, match=f"{name} must be a table"):
+        load_config(tmp_path, {})
+
+
 @pytest.mark.parametrize(
     "environ", [{"DEVENV_READ_ONLY": "maybe"}, {"DEVENV_WAIT_TIMEOUT": "soon"}, {"DEVENV_WAIT_TIMEOUT": "nan"}]
 )

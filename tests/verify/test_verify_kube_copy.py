@@ -48,7 +48,7 @@ def by_kind(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize("overlay", ["dev", "staging", "production"])
 def test_every_overlay_of_ours_can_be_copied(overlay: str) -> None:
     config = load_config(ROOT, {})
-    original = read_overlay(overlay_folder(config, overlay), os.environ)
+    original = read_overlay(overlay_folder(config, overlay, ROOT), os.environ)
     copied = make_copy(original, PLAN)
     assert "docsearch" in {item["metadata"].get("namespace") for item in original}
     assert len(copied) == len(original)
@@ -146,7 +146,7 @@ def test_a_copy_is_written_as_a_folder_that_kustomize_renders_to_the_same(tmp_pa
 
 def test_an_overlay_that_is_not_there_is_an_error_with_the_names() -> None:
     with pytest.raises(UsageError) as error:
-        overlay_folder(load_config(ROOT, {}), "devv")
+        overlay_folder(load_config(ROOT, {}), "devv", ROOT)
     assert "dev, staging, production" in error.value.hint
 
 

@@ -2,112 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from kube_project import BOTH, Project, api, project
 
-from devenv.verify.kube.leftovers import PRIORITY_CLASSES
 from devenv.verify.runs import this_process
-from tests.kube.api_server import ApiServer, namespace_object
+from tests.kube.api_server import namespace_object
 from tests.kube.api_server.handler import Handler
 
-ROOT = Path(__file__).parents[2]
-OVERLAY = """
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-namespace: shop
-resources: [all.yaml]
-"""
-OBJECTS = """
-apiVersion: scheduling.k8s.io/v1
-kind: PriorityClass
-metadata: {name: shop}
-value: 1
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      priorityClassName: shop
-      containers: [{name: web, image: "IMAGE"}]
-"""
-SETTINGS = """
-[manifests.overlays.dev]
-path = "dev"
-[manifests.overlays.rolling]
-path = "rolling"
-[verify.kubernetes]
-overlay = "dev"
-rolling = "rolling"
-"""
-BOTH = "pytestmark = pytest.mark.targets('compose', 'kubernetes')\n"
-
-
-@pytest.fixture
-def api() -> Iterator[ApiServer]:
-    with ApiServer() as made:
-        made.served.add(PRIORITY_CLASSES)
-        made.controllers.start(pace=0.01)
-        yield made
-
-
-class Project:
-    """A project with two overlays, and the cluster that its kubeconfig names."""
-
-    def __init__(self, folder: Path, api: ApiServer, context: str = "minikube") -> None:
-        self.folder = folder
-        self.api = api
-        for name, image in (("dev", "web:dev"), ("rolling", "docker.io/library/web:1.0")):
-            (folder / name).mkdir()
-            (folder / name / "kustomization.yaml").write_text(OVERLAY)
-            (folder / name / "all.yaml").write_text(OBJECTS.replace("IMAGE", image))
-        (folder / "devenv.toml").write_text(SETTINGS)
-        (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-        (folder / "compose.yaml").write_text("services: {web: {image: 'web:dev'}}")
-        (folder / "smoketests").mkdir()
-        self.environ = os.environ | {"KUBECONFIG": str(api.kubeconfig(folder / "kubeconfig", context))}
-        for name in ("DEVENV_CONTEXT", "DEVENV_NAMESPACE"):
-            self.environ.pop(name, None)
-
-    def tests(self, text: str) -> None:
-        (self.folder / "smoketests" / "test_it.py").write_text(f"import pytest\n{text}")
-
-    def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "pytest", "-q", "smoketests", *options)
-
-    def devenv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "devenv", *words)
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=self.folder,
-            env=self.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def namespaces(self) -> set[str]:
-        return {item["metadata"]["name"] for item in self.api.objects("namespaces")} - {"default", "kube-system"}
-
-
-@pytest.fixture
-def project(tmp_path: Path, api: ApiServer) -> Project:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    return Project(folder, api)
+__all__ = ["api", "project"]  # fixtures: pytest finds them here
 
 
 def test_a_copy_comes_up_in_a_namespace_of_its_own_and_goes(project: Project) -> None:
@@ -168,47 +71,6 @@ def test_values_of_two_runtimes_have_two_names(project: Project) -> None:
     )
     shown = project.pytest("--target", "all").stdout
     assert re.findall(r"^(\w+[.\w]*) +passed +1", shown, re.M) == ["restart", "restart.kubernetes", "deployment"]
-
-
-def test_a_target_that_is_none_is_an_error(project: Project) -> None:
-    project.tests("@pytest.mark.targets('podman')\ndef test_it():\n    pass\n")
-    done = project.pytest("--target", "kubernetes")
-    assert done.returncode == 4
-    assert "podman" in done.stderr + done.stdout
-
-
-def test_no_cluster_is_an_error_with_its_exit_code_and_not_a_skip(project: Project) -> None:
-    project.tests(BOTH + "def test_it():\n    pass\n")
-    project.api.stop()
-    done = project.pytest("--target", "all")
-    assert done.returncode == 13, done.stdout + done.stderr
-    assert "--target all" in done.stdout
-    assert "passed" not in done.stdout
-    assert "skipped" not in done.stdout
-    assert project.pytest("--target", "compose").returncode == 0, "the cluster is nobody's business there"
-    verify = project.devenv("verify", "--target", "kubernetes")
-    assert verify.returncode == 13, verify.stdout + verify.stderr
-
-
-def test_a_context_that_is_not_allowed_is_refused(tmp_path: Path, api: ApiServer) -> None:
-    project = Project(tmp_path, api, "production")
-    project.tests(BOTH + "def test_it(isolated_stack):\n    pass\n")
-    done = project.pytest("--target", "kubernetes", "--running")
-    assert done.returncode == 10, done.stdout + done.stderr
-    assert "production" in done.stdout
-    assert "allow = " in done.stdout, "the way out is not told"
-    assert project.namespaces() == set()
-    assert [method for method in api.requests if "POST" in method or "PATCH" in method] == []
-    verify = project.devenv("verify", "--target", "kubernetes")
-    assert verify.returncode == 10, verify.stdout + verify.stderr
-
-
-def test_a_kubeconfig_without_the_context_is_an_error_of_usage(project: Project) -> None:
-    project.tests(BOTH + "def test_it():\n    pass\n")
-    project.environ["DEVENV_CONTEXT"] = "minikub"
-    done = project.pytest("--target", "kubernetes")
-    assert done.returncode == 4
-    assert "minikube" in done.stderr + done.stdout, "the near name is not told"
 
 
 def test_a_deployment_that_cannot_work_is_a_failure_that_says_why(project: Project) -> None:

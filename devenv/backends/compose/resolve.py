@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from devenv.backends.compose.document import parse_project
 from devenv.backends.compose.failures import from_config, not_installed
@@ -100,6 +103,14 @@ def begin_resolve(
 def resolve(options: ComposeOptions, services: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Project:
     """Resolve the project now; errors as `Pending.result`."""
     return begin_resolve(options, services, environ).result()
+
+
+def canonical(options: ComposeOptions, environ: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """Return Compose's canonical form of the project, every profile's services included; errors as `Pending.result`."""
+    pending = begin_resolve(replace(options, profiles=("*",)), (), environ)
+    pending.result()
+    document: Mapping[str, Any] = json.loads(pending.document)
+    return document
 
 
 class ProjectScope:

@@ -6,13 +6,12 @@ Sources: `minikube image load --help`, `kind load docker-image --help`, `k3d ima
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devenv.backends.kube.access import ContextInfo
+from devenv.backends.programs import output_of
 from devenv.control.deploy.shipping import Loader
-from devenv.errors import DevenvError, ToolMissing
 from devenv.text import sanitize
 
 TIMEOUT = 600.0  # seconds for one image; minikube copies it as a file
@@ -29,26 +28,10 @@ class ProgramLoader:
     shares: bool = False
 
     def load(self, image: str) -> None:
-        """Load the image; raises DevenvError with the program's last words."""
+        """Load the image; raises ToolMissing, and DevenvError with the program's last words."""
         command = [*self.before, image, *self.after]
-        try:
-            done = subprocess.run(
-                command,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=TIMEOUT,
-                check=False,
-            )
-        except OSError as error:
-            raise ToolMissing(f"{command[0]} could not be started: {error.strerror}", "Is it installed?") from error
-        except subprocess.TimeoutExpired as error:
-            raise DevenvError(f"{' '.join(command)} did not end within {TIMEOUT:.0f} s") from error
-        if done.returncode != 0:
-            last = (f"{done.stdout}\n{done.stderr}".strip().splitlines() or ["it gave no reason"])[-1]
-            raise DevenvError(f"{' '.join(command)} failed: {sanitize(last)}", f"Try it by hand: {' '.join(command)}")
+        by_hand = f"Try it by hand: {' '.join(command)}"
+        output_of(command, self.environ, timeout=TIMEOUT, install="Is it installed?", slow=by_hand, failed=by_hand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from devenv.control.deploy.going_back import go_back, look_back
 from devenv.control.deploy.images import parse_image, replace_images, uses_of
 from devenv.control.deploy.ledger import Ledger
 from devenv.control.deploy.local_lock import only_one
-from devenv.control.deploy.prepare import refuse_errors
+from devenv.control.deploy.prepare import refuse_errors, unreleased
 from devenv.control.deploy.proving import running_digests
+from devenv.control.deploy.prune import Leftover, Limits, leftovers, losses_of, remove
 from devenv.control.deploy.records import Changed, Check, Outcome, Prover, Status, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
 from devenv.control.deploy.rollback import last_good
@@ -77,7 +78,7 @@ class Deployment:
                 file = self._rig.state / LOCKS / f"{local.folder.name}.lock"
                 stack.enter_context(only_one(file, f"{self._wish.overlay} in {client.target.context.name}"))
             good = last_good(ledger, local, objects, scope.namespace)
-            self._diff(scope, objects, good)
+            left = self._diff(scope, objects, good)
             if self._wish.dry_run:
                 self._site.end(Verdict.PLANNED)
                 return
@@ -88,7 +89,7 @@ class Deployment:
             if prover is not None:
                 stack.callback(prover.close)
             if self._change(objects, good, prover):
-                self._record(scope, objects, ledger, local)
+                self._record(scope, objects, self._prune(left), ledger, local)
 
     def _prepared(self) -> tuple[Scope, tuple[Object, ...]]:
         wish = self._wish
@@ -108,6 +109,11 @@ class Deployment:
             default=default,
             wanted=wish.namespace,
         )
+        refusal = unreleased(scope.objects, wish.overlay)
+        if refusal is not None:
+            if not wish.dry_run:
+                raise refusal
+            self._site.note(f"a deployment is refused: {'; '.join(refusal.message.splitlines())}")
         left = tuple(shown(identity(item)) for item in scope.left_out)
         self._site.set(namespace=scope.namespace, left_out=left)
         objects = tuple(replace_images(scope.objects, self._shipped(scope.objects, set(chosen.values()))))
@@ -134,14 +140,14 @@ class Deployment:
             note.text = ", ".join(f"{old} as {new}" for old, new in shipped.items())
         return shipped
 
-    def _diff(self, scope: Scope, objects: Sequence[Object], good: Revision | None) -> None:
+    def _diff(self, scope: Scope, objects: Sequence[Object], good: Revision | None) -> tuple[Leftover, ...]:
+        """Find what changes; return what is there and no longer rendered."""
         site = self._site
         with self._stages.stage("diff") as note:
             plan = plan_apply(self._rig.client, objects)
             changes = tuple(Changed(item.kind, item.namespace, item.name, item.action, item.diff) for item in plan)
-            now = {identity(item) for item in (*objects, *scope.left_out)}
-            gone = tuple(shown(item) for item in good.inventory if item not in now) if good is not None else ()
-            site.set(changes=changes, no_longer_rendered=gone)
+            left = self._leftovers(scope, objects, good)
+            site.set(changes=changes, no_longer_rendered=tuple(item.title for item in left))
             counts = {
                 word: sum(item.action == word for item in changes) for word in ("created", "changed", "unchanged")
             }
@@ -151,6 +157,35 @@ class Deployment:
                 raise refused
         if not self._wish.dry_run:
             self._rig.confirm(site.outcome)
+        return left
+
+    def _leftovers(self, scope: Scope, objects: Sequence[Object], good: Revision | None) -> tuple[Leftover, ...]:
+        wish, site, client = self._wish, self._site, self._rig.client
+        namespaces = {str((item.get("metadata") or {}).get("namespace", "")) for item in objects} - {""}
+        limits = Limits(namespaces | {scope.namespace}, data=wish.prune_data, platform=wish.include_platform)
+        left = leftovers(client, good, (*objects, *scope.left_out), limits)
+        if wish.prune:
+            doomed = [item for item in left if not item.stays]
+            site.set(prune=tuple(item.title for item in doomed), losses=losses_of(client, doomed))
+            site.note(*(f"{item.title} is not deleted: {item.stays}" for item in left if item.stays))
+        return left
+
+    def _prune(self, left: Sequence[Leftover]) -> tuple[str, ...]:
+        """Delete what was asked for; return what is still there. What serves is not touched, whatever happens here."""
+        doomed = [item for item in left if not item.stays] if self._wish.prune else []
+        if not doomed:
+            return tuple(item.identity for item in left)
+        site = self._site
+        try:
+            with self._stages.stage("prune") as note:
+                remove(self._rig.client, doomed)
+                site.set(pruned=tuple(item.title for item in doomed))
+                note.text = ", ".join(site.outcome.pruned)
+        except DevenvError as error:
+            words = f"it rolled out, and what is no longer rendered could not all be deleted: {error.message}"
+            site.end(Verdict.INCONCLUSIVE, words, error.hint)
+            return tuple(item.identity for item in left)
+        return tuple(item.identity for item in left if item not in doomed)
 
     def _prover(self, objects: Sequence[Object], namespace: str) -> Prover | None:
         wanted = self._wish.verify or self._wish.rollback
@@ -192,7 +227,12 @@ class Deployment:
         return True
 
     def _record(
-        self, scope: Scope, objects: Sequence[Mapping[str, Any]], ledger: Ledger, local: LocalRevisions
+        self,
+        scope: Scope,
+        objects: Sequence[Mapping[str, Any]],
+        left: tuple[str, ...],
+        ledger: Ledger,
+        local: LocalRevisions,
     ) -> None:
         site = self._site
         with self._stages.stage("record") as note:
@@ -202,6 +242,7 @@ class Deployment:
                 digests=running_digests(site.rollout.pods),
                 inventory=tuple(identity(item) for item in (*objects, *scope.left_out)),
                 proven=outcome.proof is not None and outcome.proof.status is Status.DONE,
+                left=left,
             )
             revision = make_revision(base, objects)
             problems = {"on this machine": local.save(revision), "in the cluster": ledger.save(revision)}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devenv.control.deploy.images import repository, uses_of
 from devenv.errors import FindingsFound, UsageError
 from devenv.manifests.check import Outside, load
 from devenv.manifests.judge import judge
 from devenv.manifests.model import Finding, Severity
+from devenv.manifests.rules.images import is_placeholder
 from devenv.manifests.rules.schema import unvalidated
 from devenv.manifests.schemas import preload
 from devenv.manifests.targets import Target
+from devenv.text import sanitize
 
 SHOWN = 10  # findings in an error's message; `devenv manifests check` lists all
 
@@ -61,6 +64,20 @@ def refuse_errors(rendition: Rendition, name: str) -> None:
             "\n".join([f"{name} has {len(rendition.errors)} errors", *lines, *([f"and {more} more"] if more else [])]),
             "Correct them, or excuse them with a reason: docs/MANIFESTS.md. Nothing was changed.",
         )
+
+
+def unreleased(objects: Sequence[Mapping[str, Any]], name: str) -> FindingsFound | None:
+    """Return the refusal of images that a release has not filled in; None where there are none."""
+    waiting = dict.fromkeys(sanitize(repository(use.image)) for use in uses_of(objects) if is_placeholder(use.image))
+    if not waiting:
+        return None
+    lines = [f"{image} has a digest of zeros, which no registry serves" for image in waiting]
+    first = next(iter(waiting))
+    return FindingsFound(
+        "\n".join([f"{name} waits for a release", *lines]),
+        f"Say what was released (--image {first}={first}@sha256:...), or deploy a folder that says it: docs/DEPLOY.md, "
+        "Images. Nothing was changed.",
+    )
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,10 @@ class Outcome:
     stages: tuple[Stage, ...] = ()
     changes: tuple[Changed, ...] = ()
     left_out: tuple[str, ...] = ()
-    no_longer_rendered: tuple[str, ...] = ()
+    no_longer_rendered: tuple[str, ...] = ()  # and still there, before anything was deleted
+    prune: tuple[str, ...] = ()  # of these, what is to be deleted
+    losses: tuple[str, ...] = ()  # what cannot be had back then
+    pruned: tuple[str, ...] = ()  # what was deleted
     images: Mapping[str, str] = field(default_factory=dict)
     pods: tuple[PodStages, ...] = ()
     proof: Proof | None = None
@@ -170,6 +173,9 @@ class Outcome:
             ],
             "left_out": list(self.left_out),
             "no_longer_rendered": list(self.no_longer_rendered),
+            "prune": list(self.prune),
+            "losses": list(self.losses),
+            "pruned": list(self.pruned),
             "images": dict(self.images),
             "pods": [_pod(pod) for pod in self.pods],
             "proof": _proof(self.proof),

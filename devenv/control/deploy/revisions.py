@@ -15,7 +15,7 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,10 @@ NEVER_KEPT: Final = ("Secret",)
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What was applied and proved itself. `digests`: of each "workload/container" that ran."""
+    """What was applied and proved itself. `digests`: of each "workload/container" that ran.
+
+    `inventory` is what was rendered; `left` what was not any more, and is still there.
+    """
 
     id: str
     at: float
@@ -39,6 +42,7 @@ class Revision:
     digests: Mapping[str, str] = field(default_factory=dict)
     inventory: tuple[str, ...] = ()
     proven: bool = False  # by looking through the cluster, not only by its status
+    left: tuple[str, ...] = ()
     source: str = ""  # "this machine" or "the cluster"
 
     def packed(self) -> bytes:
@@ -51,9 +55,7 @@ class Revision:
 def make_revision(base: Revision, objects: Sequence[Mapping[str, Any]]) -> Revision:
     """Return the revision with these objects, without those that are never kept."""
     kept = tuple(dict(item) for item in objects if item.get("kind") not in NEVER_KEPT)
-    return Revision(
-        base.id, base.at, base.overlay, base.context, base.namespace, kept, base.digests, base.inventory, base.proven
-    )
+    return replace(base, objects=kept)
 
 
 def unpack(data: bytes, source: str) -> Revision:
@@ -70,6 +72,7 @@ def unpack(data: bytes, source: str) -> Revision:
             digests={str(key): str(value) for key, value in found["digests"].items()},
             inventory=tuple(str(item) for item in found["inventory"]),
             proven=bool(found["proven"]),
+            left=tuple(str(item) for item in found.get("left", ())),
             source=source,
         )
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -143,10 +146,7 @@ def trusted(revision: Revision, rendered: Sequence[Mapping[str, Any]], namespace
         if (item.get("apiVersion"), item.get("kind")) in kinds
         and (item.get("metadata") or {}).get("namespace") in places
     )
-    return Revision(
-        *(revision.id, revision.at, revision.overlay, revision.context, revision.namespace),
-        *(kept, revision.digests, revision.inventory, revision.proven, revision.source),
-    )
+    return replace(revision, objects=kept)
 
 
 def _safe(name: str) -> str:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from devenv.backends.programs import output_of
 from devenv.control.deploy.images import has_registry, is_pinned, repository, services_of, uses_of
-from devenv.errors import DevenvError, ToolMissing
+from devenv.errors import DevenvError
 from devenv.model import Project
-from devenv.text import sanitize
 
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _TIMEOUT = 600.0  # seconds to push one image
@@ -111,22 +110,11 @@ def ship(cargo: Cargo, dock: Dock) -> dict[str, str]:
 
 
 def _docker(arguments: tuple[str, ...], environ: Mapping[str, str] | None) -> str:
-    try:
-        done = subprocess.run(
-            ["docker", *arguments],
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except OSError as error:
-        raise ToolMissing(f"docker could not be started: {error.strerror}", "Install Docker, or --no-build.") from error
-    except subprocess.TimeoutExpired as error:
-        raise DevenvError(f"docker {arguments[0]} did not end within {_TIMEOUT:.0f} s") from error
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise DevenvError(f"docker {' '.join(arguments)} failed: {sanitize(last)}", "Is the image built?")
-    return done.stdout
+    return output_of(
+        ["docker", *arguments],
+        environ,
+        timeout=_TIMEOUT,
+        install="Install Docker, or --no-build.",
+        slow="Is the registry reached?",
+        failed="Is the image built?",
+    )

@@ -17,7 +17,7 @@ from devenv.control.kube.wait import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The options of one deployment; `wait` is implied by `verify` and `rollback`."""
+    """The options of one deployment; `wait` is implied by `verify`, `rollback` and `prune`."""
 
     overlay: str
     wait: bool = False
@@ -26,6 +26,8 @@ class Wish:
     dry_run: bool = False
     build: bool = True
     push: bool = False
+    prune: bool = False
+    prune_data: bool = False
     include_platform: bool = False
     force_conflicts: bool = False
     namespace: str = ""  # the command line's, "" where it names none
@@ -35,7 +37,7 @@ class Wish:
     @property
     def waits(self) -> bool:
         """Whether the rollout is waited for."""
-        return self.wait or self.verify or self.rollback
+        return self.wait or self.verify or self.rollback or self.prune
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def _teller(call: Call) -> Any:
                 budgets.append(_budgets(call))
             why = [one.words for one in budgets[0] if one.namespace == held["namespace"] and not one.allowed]
             call.report(
-                Progress(f"pod/{held['pod']}", "Held up", "warning", "; ".join(why) or "by a disruption budget")
+                Progress(f"pod/{held['pod']}", "Held up", "working", "; ".join(why) or "by a disruption budget")
             )
         elif evicted:
             call.report(Progress(f"pod/{evicted['pod']}", "Evicted", "done"))

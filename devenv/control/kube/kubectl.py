@@ -35,12 +35,12 @@ def command(target: Target, environ: Mapping[str, str], *arguments: str, namespa
     return [find_kubectl(environ), *where, *arguments]
 
 
-def hand_over(line: Sequence[str], environ: Mapping[str, str]) -> int:
+def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "") -> int:
     """Run it in this terminal and return its exit code. ctrl-c reaches it alone: a shell inside wants it."""
     # A handler, and not SIG_IGN: the started program would inherit that.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        return _code(subprocess.Popen(list(line), env=dict(environ)).wait())
+        return _code(subprocess.Popen(list(line), env=dict(environ), cwd=folder or None).wait())
     except OSError as error:
         raise ToolMissing(f"{line[0]} could not be started: {error}", "Install kubectl anew.") from error
     finally:

@@ -23,6 +23,7 @@ PROBES_EVERY: Final = 2  # rounds; probes of docsearch run every 5 and 10 s
 _SYNC: Final = re.compile(r"--horizontal-pod-autoscaler-sync-period=(\d+(?:\.\d+)?)(m?s|m)")
 _TOLERANCE: Final = re.compile(r"--horizontal-pod-autoscaler-tolerance=([0-9.]+)")
 _RESOLUTION: Final = re.compile(r"--metric-resolution=(\d+(?:\.\d+)?)(m?s|m)")
+_PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -76,13 +77,24 @@ class ClusterFacts:
         found["autoscaler"] = ours[0]["spec"] if ours else None
         deployments, _ = self._client.list(DEPLOYMENTS, namespace)
         mine = next((item for item in deployments if item["metadata"]["name"] == self._service), None)
-        found["containers"] = mine["spec"]["template"]["spec"]["containers"] if mine else []
+        found["containers"] = self._containers(mine) if mine else []
         found |= self._arguments()
         nodes, _ = self._client.list(NODES)
         found["allocatable"] = {item["metadata"]["name"]: item["status"].get("allocatable", {}) for item in nodes}
-        for container in found["containers"]:
-            container.pop("env", None)  # may hold secrets, and nothing here needs it
         self._put("settings", found)
+
+    def _containers(self, deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what a replica asks for: as its newest pod has it, since a LimitRange may add what is not written."""
+        labels = deployment["spec"].get("selector", {}).get("matchLabels") or {}
+        wanted = ",".join(f"{name}={value}" for name, value in labels.items())
+        pods, _ = self._client.list(PODS, self._target.namespace, labels=wanted) if wanted else ([], "")
+        staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        newest = max(staying, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
+        spec = newest["spec"] if newest else deployment["spec"]["template"]["spec"]
+        # The autoscaler adds up the requests of sidecars too: init containers that never end.
+        sidecars = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
+        kept = ("name", "resources", *_PROBES)  # variables may hold secrets
+        return [{key: item[key] for key in kept if key in item} for item in (*spec["containers"], *sidecars)]
 
     def _arguments(self) -> dict[str, float]:
         """Return what the command lines of the controllers say, where they run as pods that may be read."""

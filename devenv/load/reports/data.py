@@ -87,7 +87,7 @@ def make_report(folder: Path) -> Report:
     figures = recording.figures(later or load)
     reasons = list(ended["reasons"]) if ended else [UNFINISHED]
     doubts = [reason for reason in reasons if ended is None or ended["verdict"] == Verdict.INCONCLUSIVE.value]
-    judgements = [item for item in (judge_scaling(recording, doubts), judge_probes(recording, doubts)) if item]
+    judgements = [item for item in (judge_scaling(recording, doubts), _probes(recording, doubts)) if item]
     options = run["options"]
     rate = float(options["rate"]) if options.get("open") else None
     knee = find_knee(recording, rate) if options.get("shape") == "step" and load else None
@@ -96,6 +96,13 @@ def make_report(folder: Path) -> Report:
     verdict = Verdict(ended["verdict"]) if ended else Verdict.INCONCLUSIVE
     code = int(ended["exit_code"]) if ended else None
     return Report(recording, figures, findings, judgements, knee, code, verdict, reasons)
+
+
+def _probes(recording: Recording, doubts: Sequence[str]) -> Judgement | None:
+    """Judge the probes; that the autoscaler could not be tested is no doubt about them."""
+    scaling = judge_scaling(recording) if doubts else None
+    of_scaling = scaling.reasons if scaling is not None else ()
+    return judge_probes(recording, [text for text in doubts if text not in of_scaling])
 
 
 def save_outcome(folder: Path, exit_code: int, verdict: Verdict, reasons: Sequence[str], findings: Any) -> None:

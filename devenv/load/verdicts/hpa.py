@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from devenv.load.series import Recording
+from devenv.load.verdicts.doubts import doubts_of
 from devenv.load.verdicts.judgement import Judgement, Stage
 from devenv.load.verdicts.reaction import (
     DOWN,
@@ -14,7 +15,7 @@ from devenv.load.verdicts.reaction import (
     Pod,
     Span,
     alive,
-    cpu_of,
+    asked_until,
     directions,
     expected_replicas,
     first,
@@ -24,6 +25,7 @@ from devenv.load.verdicts.reaction import (
     ready_count_at,
     scalings,
     span,
+    unready_words,
 )
 from devenv.load.verdicts.settings import ScalingSettings, settings_of
 from devenv.verify.verdict import Verdict
@@ -32,25 +34,36 @@ NAME: Final = "autoscaling"
 LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late
 SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are told and connections spread
 RECOVERED_WITHIN: Final = 60.0
+UNLOADED: Final = "the run ended before its load began"
 
 
 def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgement | None:
-    """Judge it; `reasons` make the whole run inconclusive. None for a recording without the phases of --shape hpa."""
+    """Judge it; `reasons` make the whole run inconclusive. None for a run of another shape."""
     up, down = span(recording, UP), span(recording, DOWN)
     service = str(recording.run["target"].get("service", ""))
-    if up is None:
-        return None
+    options = recording.run.get("options") or {}
     settings = settings_of(recording)
-    doubts = [*reasons, *doubts_of(recording, service, settings, up)]
+    wanted = int(options.get("replicas") or (settings.maximum if settings else 0))
+    if up is None:
+        if options.get("shape") != "hpa":
+            return None
+        # Whoever ended it before its load said why, else the recording does.
+        seen = doubts_of(recording, service, settings, wanted, Span(0.0, recording.length))
+        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
+    doubts = list(dict.fromkeys([*reasons, *doubts_of(recording, service, settings, wanted, up)]))
     said, found = scalings(recording, service), pods(recording, service)
     if settings is None or not said:
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(doubts))
-    wanted = int((recording.run.get("options") or {}).get("replicas") or settings.maximum)
     before = [int(line["desired"]) for line in said if line["t"] <= up.since]
     start = before[-1] if before else settings.minimum
     stages = _up_stages(recording, service, settings, up, wanted, start, said, found)
-    if down is not None:
-        stages += _down_stages(settings, up, down, start, wanted, said, found)
+    if down is None:
+        doubts.append("the run ended during its load")
+    else:
+        after = _down_stages(settings, up, down, start, wanted, said, found)
+        stages += after
+        if down.until - down.since < after[1].high and after[1].seconds is None:
+            doubts.append("the run ended before the autoscaler had to be down again")
     problems = [stage.problem for stage in stages if stage.problem]
     problems += _breaches(recording, settings, up, down, said, found)
     load = expected_replicas(recording, service, up, settings)
@@ -59,55 +72,22 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
         f"metrics every {settings.resolution:g} s, sync {settings.sync:g} s, tolerance {settings.tolerance:g}, "
         f"windows {settings.up_window:g} s up and {settings.down_window:g} s down"
     )
+    facts += unready_words(recording, service, up.until) if problems else []
     held = [int(line["desired"]) for line in said if line["t"] <= up.until][-1:]
-    if load is not None and held:
+    facts += [f"{held[0]} replicas were held, {wanted} were planned"] if held else []
+    if load is not None:
         # Within the tolerance the controller does nothing, on either side of a whole number.
-        least, most = math.ceil(load * (1 - settings.tolerance)), math.ceil(load * (1 + settings.tolerance))
-        if not least <= held[0] <= most and held[0] != settings.maximum:
+        least, most = (math.ceil(load * (1 + side * settings.tolerance)) for side in (-1, 1))
+        if held and not least <= held[0] <= most and held[0] != settings.maximum:
             problems.append(f"{held[0]} replicas were held for a load of {load:.2f}")
-        facts.append(f"{held[0]} replicas were held, {wanted} were planned")
+        if problems and not doubts and not least <= wanted <= most:
+            doubt = f"the load was sized for {wanted} replicas, and what was measured asks for {load:.2f}"
+            doubts = [doubt, *problems]
     if doubts:
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(doubts), tuple(stages), tuple(facts))
-    if load is not None and math.ceil(load - settings.tolerance) != wanted and problems:
-        doubt = f"the load was sized for {wanted} replicas, and what was measured asks for {load:.2f}"
-        return Judgement(NAME, Verdict.INCONCLUSIVE, (doubt, *problems), tuple(stages), tuple(facts))
     values = {stage.name: stage.seconds for stage in stages if stage.seconds is not None}
     verdict = Verdict.FAILED if problems else Verdict.PASSED
     return Judgement(NAME, verdict, tuple(problems), tuple(stages), tuple(facts), values)
-
-
-def doubts_of(recording: Recording, service: str, settings: ScalingSettings | None, up: Span) -> list[str]:
-    """Say why nothing can be concluded; empty where it can."""
-    said = scalings(recording, service)
-    if settings is None or not said:
-        lost = [f"{line['what']}: {line['why']}" for line in recording.missing]
-        return [f"the autoscaler of {service} could not be read", *lost]
-    found = []
-    if settings.maximum <= settings.minimum:
-        found.append(f"the autoscaler has no room: minimum {settings.minimum}, maximum {settings.maximum}")
-    for line in said:
-        for kind, status, reason, message in line["conditions"]:
-            if kind in ("ScalingActive", "AbleToScale") and status == "False" and line["t"] >= up.since:
-                found.append(f"{kind} is False: {reason}: {message}")
-    due = up.since + settings.sees_load_within
-    # It speaks when something changes: what it said last before then still holds.
-    under_load = [*[line for line in said if line["t"] < due][-1:], *[line for line in said if line["t"] >= due]]
-    if due < up.until and all(cpu_of(line) is None for line in under_load):
-        found.append("the autoscaler never got a CPU metric")
-    found += [
-        f"the node is too small: {line['text']}"
-        for line in recording.events
-        if line["action"] == "FailedScheduling" and line.get("t_of", line["t"]) >= up.since
-    ]
-    reach = settings.sync
-    found += [
-        f"{gap.what} for {gap.until - gap.since:.0f} s"
-        for gap in recording.gaps
-        if gap.until > up.since and gap.until - gap.since > reach
-    ]
-    found += [f"the clock was set by {by:+g} s at {t:g} s" for t, by in recording.steps if t >= up.since]
-    found += [f"the worker {note['worker']} was lost" for note in recording.notes if note["type"] == "lost"]
-    return list(dict.fromkeys(found))
 
 
 def _up_stages(
@@ -151,8 +131,9 @@ def _down_stages(
     found: list[Pod],
 ) -> list[Stage]:
     begin = down.since
-    at_end = [int(line["desired"]) for line in said if line["t"] <= begin]
-    lowered = first(said, lambda line: int(line["desired"]) < (at_end[-1] if at_end else wanted), begin)
+    at_end = [line for line in said if line["t"] <= begin]
+    held = int(at_end[-1]["desired"]) if at_end else wanted
+    lowered = first(said, lambda line: int(line["desired"]) < held, begin)
     reached = first(said, lambda line: int(line["desired"]) <= start, begin)
     gone = next(
         (
@@ -162,10 +143,12 @@ def _down_stages(
         ),
         None,
     )
-    # The highest recommendation of the window counts; the last high one falls within a sync of the load's end.
-    low = max(0.0, settings.down_window - settings.sync - LOOK)
+    # The highest recommendation of the window counts. The last high one falls within a sync of the load's end, or
+    # before it, where the metrics of a whole number of replicas ask for one less.
+    asked = asked_until(at_end, found, held, settings, up)
+    low = max(0.0, asked - begin + settings.down_window - settings.sync - LOOK)
     high = settings.down_window + settings.reacts_within - settings.up_window
-    steps = _policy_steps(wanted, start, settings.down_percent)
+    steps = _policy_steps(held, start, settings.down_percent)
     return [
         _stage("desired lowered", begin, lowered, low, high),
         _stage(f"{start} desired", begin, reached, low, high + steps * (settings.down_period + settings.sync)),
@@ -211,6 +194,13 @@ def _breaches(
     rises = directions([line for line in said if down is not None and down.since <= line["t"] <= end]).count(1)
     if falls or rises:
         told.append(f"flapping: the desired number fell {falls} times under load and rose {rises} times after it")
+    if falls and settings.down_window < settings.sees_load_within:
+        # ReplicaCalculator.GetResourceReplicas leaves a replica out until a metric's whole window lies after it got
+        # Ready, and without the new ones the old ones' relief asks for fewer than there are.
+        told.append(
+            f"a window down of {settings.down_window:g} s is shorter than the {settings.sees_load_within:g} s after "
+            f"which a new replica counts, with metrics every {settings.resolution:g} s"
+        )
     failed = sum(tick.total.failures for tick in recording.load_between(up.since, end))
     if failed:
         told.append(f"{failed} requests failed while it scaled")

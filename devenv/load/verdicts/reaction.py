@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ UP, DOWN = "scale up", "scale down"  # phases of --shape hpa
 CALM = ("idle", "calibrate")  # phases before
 WINDOW = 10  # ticks over which a latency is looked at
 RECOVERED = 1.5  # times the p95 of the calibration
-UNNOTICED = 50.0  # ms: a p95 below is as good as any
+UNNOTICED = 100.0  # ms: a p95 below is as good as any (Nielsen, Usability Engineering, 5.5: it feels instantaneous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,19 @@ def ready_count_at(found: list[Pod], wanted: int, since: float) -> float | None:
     return None
 
 
+def unready_words(recording: Recording, service: str, until: float) -> list[str]:
+    """Return what the service's pods that were not ready at a time said about it."""
+    last: dict[str, dict[str, Any]] = {}
+    for line in recording.resources:
+        if line["t"] > until:
+            break
+        if line["type"] == "gone":
+            last.pop(line["key"], None)
+        elif line["kind"] == "pod" and line["service"] == service:
+            last[line["key"]] = line
+    return [f"{line['name']}: {line['why']}" for line in last.values() if line["health"] != "healthy" and line["why"]]
+
+
 def scalings(recording: Recording, service: str) -> list[dict[str, Any]]:
     """Return what the service's autoscaler said, in time order."""
     return [line for line in recording.scalings if line["target"].rpartition("/")[2] == service]
@@ -104,6 +118,29 @@ def metric_fresh(recording: Recording, service: str, since: float) -> float | No
 def cpu_of(line: dict[str, Any]) -> float | None:
     """Return the CPU utilization that the autoscaler acted on, in percent."""
     return next((item["current"] for item in line["metrics"] if item["name"] == "cpu" and item["unit"] == "%"), None)
+
+
+def asked_until(
+    lines: Sequence[dict[str, Any]], found: Iterable[Pod], replicas: int, settings: ScalingSettings, up: Span
+) -> float:
+    """Return until when under load the metrics surely asked for that many replicas; its begin where they never did.
+
+    Surely, because a metric is the mean of the replicas that count, and new ones do not count for a while.
+    """
+    every = list(found)
+
+    def counted(t: float) -> int:
+        whole = t - settings.sees_load_within
+        return sum(pod.ready is not None and pod.ready <= whole and (pod.gone is None or pod.gone > t) for pod in every)
+
+    last = up.since
+    for line, end in zip(lines, [*(line["t"] for line in lines[1:]), up.until], strict=True):
+        ratios = [item["current"] / item["target"] for item in line["metrics"] if item["current"] and item["target"]]
+        near = any(abs(ratio - 1) <= settings.tolerance for ratio in ratios)
+        asked = max((math.ceil(counted(line["t"]) * ratio) for ratio in ratios), default=0)
+        if max(asked, int(line["current"]) if near else 0) >= replicas:
+            last = max(last, min(end, up.until))
+    return last
 
 
 def directions(lines: Iterable[dict[str, Any]]) -> list[int]:

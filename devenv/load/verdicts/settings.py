@@ -131,6 +131,13 @@ def _slowest(policies: Any) -> tuple[float, float]:
 
 def _start(container: Mapping[str, Any]) -> float:
     """Return how long its own probes let it start, at least a minute."""
-    probe = container.get("startupProbe") or container.get("readinessProbe") or {}
+    startup, readiness = container.get("startupProbe"), container.get("readinessProbe") or {}
+    if not startup:
+        return max(60.0, _patience(readiness))
+    # The readiness probe is asked only after it, once in each of its periods.
+    return max(60.0, _patience(startup) + float(readiness.get("periodSeconds") or 10))
+
+
+def _patience(probe: Mapping[str, Any]) -> float:
     period, failures = float(probe.get("periodSeconds") or 10), float(probe.get("failureThreshold") or 3)
-    return max(60.0, float(probe.get("initialDelaySeconds") or 0) + period * failures)
+    return float(probe.get("initialDelaySeconds") or 0) + period * failures

@@ -11,12 +11,25 @@ from devenv.manifests.registry import ERROR, SERVED, rule
 from devenv.manifests.rendering import Rendering
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_PLACEHOLDER = f"@sha256:{'0' * 64}"  # what overlays hold until a release fills it in; no content has this digest
 _TAG = re.compile(r":[\w][\w.-]{0,127}$")  # the OCI distribution specification's grammar of tags
 
 
 def has_digest(image: str) -> bool:
     """Say whether the image is named by its content."""
     return _DIGEST.search(image) is not None
+
+
+def is_placeholder(image: str) -> bool:
+    """Say whether the image is named by a digest of zeros, which can be pulled from nowhere."""
+    return image.endswith(_PLACEHOLDER)
+
+
+def placeholders(rendering: Rendering) -> list[str]:
+    """Tell which images a release has to fill in: no finding, since an overlay may wait for its release."""
+    images = (access.text(container.data, "image") for container in rendering.containers)
+    names = dict.fromkeys(image.removesuffix(_PLACEHOLDER) for image in images if is_placeholder(image))
+    return [f"{name} has a digest of zeros: until a release fills it in, devenv deploy refuses it" for name in names]
 
 
 @rule(

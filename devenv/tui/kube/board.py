@@ -10,8 +10,8 @@ from devenv.state import Delta, Store
 from devenv.tui.board import HISTORY_KEPT
 from devenv.tui.kube.kind_lines import KindLines
 from devenv.tui.kube.scaling import ScalingHistory
-from devenv.tui.kube.tree import ServiceLines, Verdict
-from devenv.tui.rows import Row
+from devenv.tui.kube.tree import ServiceLines
+from devenv.tui.rows import Row, Verdict
 
 
 class ClusterBoard:

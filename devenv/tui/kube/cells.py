@@ -9,7 +9,7 @@ from devenv.model import Health, Resource, Sample, State
 from devenv.text import human_age
 from devenv.tui import facts
 from devenv.tui.facts import Cell, Tone
-from devenv.tui.rows import CELLS
+from devenv.tui.rows import CELLS, NO_VERDICT
 from devenv.tui.shown import shown
 
 WORKLOADS: Final = frozenset({"deployment", "statefulset", "daemonset", "job", "cronjob", "replicaset"})
@@ -92,7 +92,13 @@ def why_cell(resource: Resource) -> Cell:
 
 
 def line(
-    name: Cell, resource: Resource, sample: Sample | None, now: float, *, restarts: int | None = None
+    name: Cell,
+    resource: Resource,
+    sample: Sample | None,
+    now: float,
+    *,
+    restarts: int | None = None,
+    verdict: Cell = NO_VERDICT,
 ) -> tuple[Cell, ...]:
     """Return the cells of a pod or a workload; `restarts` are those of its pods together."""
     cpu, memory = sample_cells(resource, sample)
@@ -107,6 +113,7 @@ def line(
             "memory": memory,
             "ports": why_cell(resource),
             "age": age_cell(resource, now),
+            "verdict": verdict,
         }
     )
 

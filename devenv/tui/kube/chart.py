@@ -8,14 +8,17 @@ from typing import Final
 BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 
 
-def chart(values: Sequence[float | None], width: int, height: int, *, mark: float | None = None) -> list[str]:
+def chart(
+    values: Sequence[float | None], width: int, height: int, *, mark: float | None = None, label: int = 1
+) -> list[str]:
     """Draw the newest `width` values as columns of `height` lines; `mark` is drawn as a line across.
 
-    Unknown values stay empty. The first line begins with the greatest value, the last one with 0.
+    Unknown values stay empty. The first line begins with the greatest value, the last one with 0; these labels take at
+    least `label` cells, so that several charts stand below each other.
     """
     known = [value for value in values if value is not None]
     top = max((*known, mark or 0.0), default=0.0) or 1.0
-    label = max(len(_number(top)), 1)
+    label = max(len(_number(top)), label)
     room = max(1, width - label - 2)
     shown = list(values)[-room:]
     at = None if mark is None else min(height - 1, int(mark / top * height - 1e-9))

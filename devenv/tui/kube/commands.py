@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
+from textual.actions import parse as parse_action
 from textual.binding import Binding
 
 from devenv.tui.kube.orders import parse
@@ -24,7 +25,7 @@ class ClusterCommands(Commands):
         selected = screen.selected_cluster
         title = f" {shown(selected.kind)} {shown(selected.name)}" if selected is not None else ""
         for binding in ClusterScreen.BINDINGS:
-            if isinstance(binding, Binding) and screen.check_action(binding.action, ()):
+            if isinstance(binding, Binding) and screen.check_action(*parse_action(binding.action)[1:]):
                 own = binding.action not in ("order", "forwards", "events")
                 yield f"{binding.description}{title if own else ''}", binding.tooltip, act(screen, binding.action)
         for order in ORDERS:

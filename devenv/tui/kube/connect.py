@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from devenv.errors import DevenvError, ProjectError
+from devenv.errors import DevenvError
 from devenv.kube_config import KubeSettings
 
 if TYPE_CHECKING:
     from devenv.backends.compose import ComposeOptions
     from devenv.backends.kube.access import Contexts, Target
     from devenv.tui.kube.live import LiveSession
-
-COMPOSE_TIMEOUT: Final = 60.0  # seconds; Compose needs 0.1
 
 
 class KubeConnector:
@@ -81,28 +77,19 @@ class KubeConnector:
         from devenv.tui.kube.live import LiveSession
 
         target = find_target(settings, self._environ)
-        return LiveSession(target, self._settings, self._environ, self._compose_service, read_only=self._read_only)
+        return LiveSession(
+            target,
+            self._settings,
+            self._environ,
+            self._compose_service,
+            self._options,
+            read_only=self._read_only,
+        )
 
     def _compose_service(self, name: str) -> Mapping[str, Any]:
-        from devenv.backends.compose.failures import from_config, not_installed
+        from devenv.backends.compose import canonical
 
-        command = replace(self._options, profiles=("*",)).command("config", "--format", "json")
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self._options.directory,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=COMPOSE_TIMEOUT,
-                check=False,
-            )
-        except OSError as error:
-            raise not_installed(error) from error
-        except subprocess.TimeoutExpired as error:
-            raise ProjectError(f"Compose did not resolve the project within {COMPOSE_TIMEOUT:.0f} s") from error
-        if done.returncode:
-            raise from_config(done.stderr.decode("utf-8", "replace"), self._options, self._environ)
-        services = json.loads(done.stdout).get("services") or {}
+        services = canonical(self._options, self._environ).get("services") or {}
         if name not in services:
             raise DevenvError(f"Compose has no service {name}")
         found: Mapping[str, Any] = services[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
@@ -11,6 +12,7 @@ from devenv.control.protocol import Plan
 from devenv.errors import DevenvError
 from devenv.model import Port, Resource
 from devenv.tui.kube.session import Forwarding, Session
+from devenv.tui.kube.sides import Side
 from devenv.tui.shown import shown
 
 if TYPE_CHECKING:
@@ -43,11 +45,28 @@ class Deeds:
 
         self._screen.run_worker(work, thread=True, group="plan")
 
+    def on_side(self, verb: str, side: Side) -> None:
+        """Do what a key means in that runtime: in a cluster, to stop is to scale to 0."""
+        resource = side.resource
+        if not side.in_cluster:
+            if verb == "shell":
+                self._compose_shell(resource)
+            else:
+                self._screen.changes.ask(verb, (resource.service,))
+        elif verb == "shell":
+            self._outside("exec", resource, "exec", "-it", _place(resource), "--", "sh", "-c", _SHELL)
+        elif verb == "stop":
+            self.change("scale", resource, "0")
+        elif verb == "start":
+            self.scale(resource)
+        else:
+            self.change(verb, resource)
+
     def scale(self, resource: Resource) -> None:
-        """Ask for the number of pods, then scale."""
+        """Ask for the number of pods, then scale; for one that has none, 1 is proposed."""
         from devenv.tui.screens.ask import AskScreen
 
-        now = str(resource.ready[1]) if resource.ready is not None else ""
+        now = str(resource.ready[1] or 1) if resource.ready is not None else ""
         question = f"How many pods shall {resource.kind} {resource.name} have?"
         self._screen.app.push_screen(
             AskScreen(question, now, _replicas), lambda text: self.change("scale", resource, text) if text else None
@@ -55,16 +74,17 @@ class Deeds:
 
     def pause(self, resource: Resource) -> None:
         """Pause the rollout; resume one that is paused."""
-        self.change("resume" if _fact(resource, "paused") else "pause", resource)
+        self.change("resume" if dict(resource.facts).get("paused") else "pause", resource)
 
     def cordon(self, node: Resource) -> None:
         """Cordon the node; uncordon one that is cordoned."""
-        closed = _fact(node, "cordoned") or "disabled" in f"{node.status} {node.why}".casefold()
-        self.change("uncordon" if closed or "cordon" in node.why.casefold() else "cordon", node)
+        self.change("uncordon" if "SchedulingDisabled" in node.status else "cordon", node)
 
-    def shell(self, resource: Resource) -> None:
-        """Leave the screen to a shell in the pod, or in one of the workload's pods."""
-        self._outside("exec", resource, "exec", "-it", _place(resource), "--", "sh", "-c", _SHELL)
+    def _compose_shell(self, resource: Resource) -> None:
+        session = self._screen.session
+        if session is not None:
+            plan, command = session.compose_exec(resource, "sh", "-c", _SHELL)
+            self._leave(session, plan, command)
 
     def debug(self, resource: Resource) -> None:
         """Leave the screen to a shell in an ephemeral container of the pod, or in a pod on the node."""
@@ -74,7 +94,8 @@ class Deeds:
             if image:
                 what = resource.name if resource.kind == "pod" else f"node/{resource.name}"
                 target = () if resource.kind == "pod" else ("--profile=sysadmin",)
-                self._outside("debug", resource, "debug", "-it", what, f"--image={image}", *target)
+                # Without a command it would be the image's own, which may be a server.
+                self._outside("debug", resource, "debug", "-it", what, f"--image={image}", *target, "--", "sh")
 
         self._screen.app.push_screen(
             AskScreen(f"Which image shall the debug container beside {resource.name} have?", DEBUG_IMAGE, _word), begin
@@ -118,7 +139,7 @@ class Deeds:
             return
         app.refresh(layout=True)
         if code:
-            self._screen.say(f"{plan.verb} ended with exit code {code}", "kubectl")
+            self._screen.say(f"{plan.verb} ended with exit code {code}", PurePath(command[0]).name)
 
     def forward(self, resource: Resource) -> None:
         """Ask for the ports, then lead a local port to the pods."""
@@ -186,10 +207,6 @@ class Deeds:
             if scaling.target.casefold() == wanted:
                 return key
         return None
-
-
-def _fact(resource: Resource, name: str) -> bool:
-    return dict(resource.facts).get(name, "").casefold() in ("yes", "true", name)
 
 
 def _place(resource: Resource) -> str:

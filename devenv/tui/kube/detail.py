@@ -47,7 +47,7 @@ def describe(
         lines.append(("measured", f"{human_age(now - sample.at)} ago{window}", "$quiet"))
     parts: list[Part] = []
     for label, text, style in lines:
-        parts += [(f"{label:<{_WIDTH}}", "$quiet"), (f"{text}\n", style)]
+        parts += [(f"{label:<{_WIDTH - 1}} ", "$quiet"), (f"{text}\n", style)]
     parts += events(happenings)
     return parts
 

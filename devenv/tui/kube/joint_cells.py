@@ -11,8 +11,16 @@ from devenv.tui import facts
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.kube import cells
 from devenv.tui.kube.groups import compose_words, worst
+from devenv.tui.rows import NO_VERDICT
 
 _WORST_FIRST: Final[tuple[Tone, ...]] = ("alarm", "bad", "warn", "good")
+_VERDICTS: Final[tuple[Tone, ...]] = ("bad", "warn", "quiet", "good")  # the one first that a joint line tells
+
+
+def worst_verdict(cells: Sequence[Cell]) -> Cell:
+    """Return what the smoke tests said of the runtime where it is worst; of those that say nothing, nothing."""
+    said = [cell for cell in cells if cell.text]
+    return min(said, key=lambda cell: _VERDICTS.index(cell.tone), default=NO_VERDICT)
 
 
 def joint_cells(
@@ -26,7 +34,7 @@ def joint_cells(
 ) -> tuple[Cell, ...]:
     """Return what containers and workloads of one name amount to: the worst of their states, the sum of their use.
 
-    `verdict` is what the smoke tests last said about the service in Compose.
+    `verdict` is what the smoke tests last said about the service.
     """
     ready = [resource.ready for resource in cluster if resource.ready is not None]
     counts = f" {sum(pair[0] for pair in ready)}/{sum(pair[1] for pair in ready)}" if ready else ""

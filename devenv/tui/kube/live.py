@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from devenv.backends.compose import ComposeOptions
 from devenv.backends.kube.access import Target
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
 from devenv.control.audit import AuditLog, default_path
-from devenv.control.guard import Guard
+from devenv.control.guard import Guard, Place
 from devenv.control.kube import kubectl
 from devenv.control.kube.control import KubeControl
 from devenv.control.kube.forward import Forward
@@ -38,12 +39,14 @@ class LiveSession:
         settings: KubeSettings,
         environ: Mapping[str, str],
         compose_service: Callable[[str], Mapping[str, Any]],
+        compose: ComposeOptions,
         *,
         read_only: bool = False,
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._read_only = read_only
+        self._compose = compose
         self.compose_service = compose_service
         self._guard = Guard(AuditLog(default_path()), read_only=read_only, source="tui", kubernetes=settings)
         self.backend = KubeBackend(target, environ)
@@ -121,14 +124,23 @@ class LiveSession:
         """Return a command line of kubectl for this context."""
         return kubectl.command(self.target, self._environ, *arguments, namespace=namespace)
 
+    def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
+        """Weigh running a command in a container of Compose; return Compose's command line for it too."""
+        words = OUTSIDE["exec"].format(target=resource.name)
+        plan = self._guard.plan_cluster("exec", (resource.service,), Place("", "", ""), sentences=(words,))
+        line = self._compose.command("exec", "--index", str(resource.number), resource.service, *command)
+        return plan, list(line)
+
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         """Let the guard pass the plan, run the command in this terminal and return its exit code."""
-        ticket = self._guard.begin(plan, now=place_now(self.backend.client, plan.namespace))
+        now = place_now(self.backend.client, plan.namespace) if plan.context else None
+        ticket = self._guard.begin(plan, directory=self._compose.directory, now=now)
         failure: BaseException | None = None
         try:
-            code = kubectl.hand_over(command, self._environ)
+            folder = "" if plan.context else self._compose.directory
+            code = kubectl.hand_over(command, self._environ, folder)
             if code:
-                failure = DevenvError(f"kubectl ended with exit code {code}")
+                failure = DevenvError(f"it ended with exit code {code}")
         except DevenvError as error:
             failure = error
             raise

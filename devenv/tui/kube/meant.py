@@ -11,7 +11,6 @@ MEANT_FOR = {
     "undo": ROLLED,
     "pause": frozenset({"deployment"}),
     "rollout": ROLLED,
-    "shell": PODS_OF,
     "debug": frozenset({"pod", "node"}),
     "previous": frozenset({"pod"}),
     "forward": LED_TO,

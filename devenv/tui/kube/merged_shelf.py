@@ -44,16 +44,18 @@ class MergedShelf(LogShelf):
                 self.feed(key, {key: ""})
         return buffer
 
-    def feed(self, row: str, sources: Mapping[str, str]) -> None:
-        """Let these sources write into the buffer of that row, each with its own words in front."""
+    def feed(self, row: str, sources: Mapping[str, str]) -> LogBuffer | None:
+        """Let these sources write into the buffer of that row, each with its own words in front.
+
+        Returns the buffer where lines that were at hand already came into it.
+        """
         fresh = sources.keys() - self._sources.get(row, {}).keys()
         self._sources[row] = dict(sources)
         for gone in self._sources.keys() - set(self.rows):
             del self._sources[gone]
-        if fresh:
-            self._fill(row, fresh)
+        return self._fill(row, fresh) if fresh else None
 
-    def _fill(self, row: str, fresh: set[str]) -> None:
+    def _fill(self, row: str, fresh: set[str]) -> LogBuffer | None:
         # A source that is followed already does not begin with its last lines once more.
         buffer = self._buffers[row]
         known: list[list[LogLine]] = []
@@ -66,11 +68,13 @@ class MergedShelf(LogShelf):
                     line for line in self._buffers[other].lines if source in (line.key, self._resolve(line.key)[0])
                 )
                 known.append([self._labelled(row, self._plain(other, line)) for line in lines])
-        if known:
-            mine = list(buffer.lines)
-            buffer.lines.clear()
-            for line in merge(mine, *known, key=lambda line: line.at or 0.0):
-                buffer.append(line)
+        if not any(known):
+            return None
+        mine = self.marks.without(buffer)
+        buffer.lines.clear()
+        for line in merge(mine, *known, key=lambda line: line.at or 0.0):
+            self.put(buffer, line)
+        return buffer
 
     def take(self, change: LogLine | LogsDropped) -> LogBuffer | None:
         """Put a line away; return the buffer that it went to, the last selected one of several."""
@@ -82,7 +86,7 @@ class MergedShelf(LogShelf):
             if isinstance(change, LogsDropped):
                 found.dropped += change.count
             else:
-                found.append(self._labelled(row, change))
+                self.put(found, self._labelled(row, change))
         return found
 
     def _front(self, row: str, key: str) -> str | None:

@@ -29,6 +29,8 @@ class Travel:
         self._kind: Kind | None = None
         self._stamp: object = None
         self._current = ""
+        self._doubt = ""  # what was wrong with the kubeconfig at the last look
+        self.elsewhere = ""  # the kubeconfig's current context, where somebody made it another one than ours
 
     def begin(self) -> None:
         """Look for the cluster to show, in a thread, and from then on whether the kubeconfig was changed."""
@@ -36,7 +38,10 @@ class Travel:
         self._screen.set_interval(LOOK, self.look)
 
     def look(self) -> None:
-        """Look, in a thread, whether the kubeconfig's current context was changed."""
+        """Look, in a thread, whether the kubeconfig was changed: a cluster to show came, or the current context went.
+
+        Where nothing was changed it costs the files' times. A cluster that is shown is never left by itself.
+        """
         self._thread("kubeconfig", self._look)
 
     def _thread(self, group: str, work: Callable[[], None]) -> None:
@@ -51,38 +56,57 @@ class Travel:
 
     def _connect(self) -> None:
         connector = self._screen.connector
+        self._stamp = connector.stamp()
         try:
-            self._stamp, self._current = connector.stamp(), connector.current()
+            self._current = connector.current()
             session = connector.connect()
         except DevenvError as error:
             self._later(self._failed, error)
             return
         if session is not None:
-            self._later(self._screen.attach, session)
+            self._later(self._attach, session)
+
+    def _attach(self, session: Session) -> None:
+        if self._screen.session is None:  # meanwhile an order may have opened one
+            self._screen.attach(session)
 
     def _look(self) -> None:
         connector = self._screen.connector
-        try:
-            stamp = connector.stamp()
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
-            current = connector.current()
-        except DevenvError as error:
-            self._later(self._failed, error)
+        stamp = connector.stamp()
+        if stamp == self._stamp:
             return
-        if current != self._current:
+        try:
+            current = connector.current()
+            session = connector.connect() if self._screen.session is None else None
+        except DevenvError as error:
+            # The files may just be being written: only what is still wrong at the next look is told.
+            if self._doubt != error.message:
+                self._doubt = error.message
+                return
+            self._later(self._failed, error)
+        else:
+            if session is not None:
+                self._later(self._attach, session)
+            elif current != self._current:
+                self._later(self._noticed, current)
             self._current = current
-            self._later(self._noticed, current)
+        self._stamp, self._doubt = stamp, ""
 
     def _noticed(self, current: str) -> None:
         session = self._screen.session
-        if session is not None and current != session.target.context.name:
-            here = session.target.context.name
-            self._screen.say(
-                f"The kubeconfig's context is {current} now. devenv stays with {here}; :ctx {current} goes there",
-                "another context",
-            )
+        if session is not None:
+            self.elsewhere = current if current != session.target.context.name else ""
+            self._screen.tell_context()
+
+    def follow(self) -> None:
+        """Go to the kubeconfig's current context."""
+        if self.elsewhere:
+            self.to_context(self.elsewhere)
+
+    def stay(self) -> None:
+        """Say no more that the kubeconfig's current context is another one."""
+        self.elsewhere = ""
+        self._screen.tell_context()
 
     def watch(self) -> None:
         """Watch in the cluster what the table shows, and nothing else."""
@@ -231,3 +255,4 @@ class Travel:
         self._learned = False
         self.kinds = ()
         screen.settle_in()
+        self.stay()

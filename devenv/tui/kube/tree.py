@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
 from rich.cells import cell_len
 
@@ -13,13 +15,14 @@ from devenv.tui import rows
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells
 from devenv.tui.kube.groups import LAST, Group, GroupKey, belongs
-from devenv.tui.kube.joint_cells import joint_cells
+from devenv.tui.kube.joint_cells import joint_cells, worst_verdict
 from devenv.tui.kube.lines import Path
+from devenv.tui.kube.meant import ROLLED
 from devenv.tui.kube.placed import COMPOSE, POD, WORKLOAD, PlacedLines, group_key
-from devenv.tui.rows import Identity, Row
+from devenv.tui.rows import Identity, Row, Verdict
 from devenv.tui.shown import shown
 
-Verdict = Callable[[Resource, float], Cell]  # what the smoke tests last said of a Compose service
+PODS_ASKED: Final = 20  # for the images that they run: seldom more than one
 
 
 class ServiceLines(PlacedLines):
@@ -29,7 +32,7 @@ class ServiceLines(PlacedLines):
         """Join services of the namespace `home` with those of the Compose project."""
         super().__init__(store)
         self.home = home
-        self.verdict: Verdict = lambda resource, now: rows.NO_VERDICT
+        self.verdict: Verdict = lambda resource, now, running=(): rows.NO_VERDICT
         self.opened: set[GroupKey] = set()
         self._titles: dict[Path, tuple[Identity, str]] = {}  # of Compose's lines
         self._counted: dict[str, int] = {}
@@ -163,7 +166,8 @@ class ServiceLines(PlacedLines):
             return self._compose_row(path, resource, title, sample, happenings, indent, now)
         mark = indent + (cells.MEMBER if group.has_line else "")
         restarts = group.restarts if resource.kind in cells.WORKLOADS else None
-        made = cells.line(Cell(f"{mark}{title}"), resource, sample, now, restarts=restarts)
+        verdict = self._workload_verdict(resource, group, now)
+        made = cells.line(Cell(f"{mark}{title}"), resource, sample, now, restarts=restarts, verdict=verdict)
         return Row(self.identity(path), resource.key, shown(title), made, False)
 
     def _compose_row(
@@ -190,9 +194,20 @@ class ServiceLines(PlacedLines):
         if group.alone:
             resource = self._store.resource(group.alone)
             if resource is not None:
-                made = cells.line(name, resource, self._store.sample(group.alone), now, restarts=group.restarts)
+                sample, verdict = self._store.sample(group.alone), self._workload_verdict(resource, group, now)
+                made = cells.line(name, resource, sample, now, restarts=group.restarts, verdict=verdict)
                 return Row(self.identity(path), resource.key, title, made, False)
         return Row(self.identity(path), self.key_at(path), title, self._joint_cells(name, group, now), False)
+
+    def running(self, group: Group) -> list[str]:
+        """Return the images that the pods of the group's one workload run."""
+        pods = (self._store.resource(key) for key in islice(group.pods.values(), PODS_ASKED))
+        return [pod.image_id for pod in pods if pod is not None] if len(group.workloads) == 1 else []
+
+    def _workload_verdict(self, resource: Resource, group: Group, now: float) -> Cell:
+        if resource.kind not in ROLLED:
+            return rows.NO_VERDICT
+        return self.verdict(resource, now, self.running(group))
 
     def _joint_cells(self, name: Cell, group: Group, now: float) -> tuple[Cell, ...]:
         keys = group.workloads.values() or list(group.pods.values())[:1]
@@ -200,7 +215,8 @@ class ServiceLines(PlacedLines):
         cluster = [found for key in keys if (found := self._store.resource(key)) is not None]
         said = [cell for found in compose if (cell := self.verdict(found, now)).text]
         # Of several replicas one may run another image: the service as a whole is then not what was tested.
-        verdict = next((cell for cell in said if cell.tone == "quiet"), said[0] if said else rows.NO_VERDICT)
+        ours = next((cell for cell in said if cell.tone == "quiet"), said[0] if said else rows.NO_VERDICT)
+        verdict = worst_verdict([ours, *(self._workload_verdict(found, group, now) for found in cluster)])
         return joint_cells(self._store, name, compose, cluster, group.restarts, now, verdict)
 
     def _name(self, path: Path) -> str:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from devenv.backends.joined import JoinedBackend
 from devenv.control.joined import JoinedControl
 from devenv.model import Resource
-from devenv.tui.kube.meant import FOR_ANY, MEANT_FOR, ROLLED
+from devenv.tui.kube.keys import KEYS
+from devenv.tui.kube.meant import FOR_ANY, MEANT_FOR
 from devenv.tui.kube.orders import Order, candidates, parse
 from devenv.tui.kube.session import Connector, Session
+from devenv.tui.kube.sides import DONE_TO
 from devenv.tui.kube.travel import Travel
 from devenv.tui.screens.cluster_actions import ClusterActions
 from devenv.tui.screens.main import MainScreen
@@ -25,8 +26,6 @@ from devenv.tui.widgets.long_table import LongTable
 
 if TYPE_CHECKING:
     from textual.command import Provider
-
-Choice = tuple[str, str, str]  # the answer, how it is written, and what is said beside it
 
 
 def _palette() -> type[Provider]:
@@ -41,87 +40,7 @@ class ClusterScreen(ClusterActions):
     CSS_PATH = "cluster.tcss"
     COMMANDS: ClassVar = {_palette}
     PREFERRED_KEYS = "kube."  # in the last line, where there is not room for all
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "colon",
-            "order",
-            "command",
-            key_display=":",
-            priority=True,
-            id="kube.order",
-            tooltip="pods, deploy, svc, any kind · ns NAME|all · ctx NAME · q; kubectl get KIND -n NAME",
-        ),
-        Binding(
-            "r",
-            "change('restart')",
-            "restart",
-            tooltip="in the runtime of the line; kubectl rollout restart KIND/NAME",
-            id="kube.restart",
-        ),
-        Binding("l", "logs", "logs", tooltip="of all pods and containers; kubectl logs -f KIND/NAME", id="kube.logs"),
-        Binding("y", "yaml", "yaml", tooltip="kubectl get KIND NAME -o yaml", id="kube.yaml"),
-        Binding("d", "describe", "describe", tooltip="kubectl describe KIND NAME", id="kube.describe"),
-        Binding("o", "owners", "owners", tooltip="the tree of owners; kubectl tree KIND NAME", id="kube.owners"),
-        Binding("e", "events", "events", tooltip="kubectl events --watch", id="kube.events"),
-        Binding("h", "hpa", "hpa", tooltip="the autoscaler over time; kubectl get hpa --watch", id="kube.hpa"),
-        Binding(
-            "R",
-            "rollout",
-            "rollout",
-            key_display="R",
-            id="kube.rollout",
-            tooltip="pods by stage; kubectl rollout status KIND/NAME",
-        ),
-        Binding("c", "scale", "scale", tooltip="kubectl scale KIND/NAME --replicas=N", id="kube.scale"),
-        Binding("B", "undo", "undo", key_display="B", tooltip="kubectl rollout undo KIND/NAME", id="kube.undo"),
-        Binding(
-            "P",
-            "pause",
-            "pause/resume",
-            key_display="P",
-            id="kube.pause",
-            tooltip="kubectl rollout pause|resume deployment/NAME",
-        ),
-        Binding("t", "shell", "shell", tooltip="kubectl exec -it POD -- sh", id="kube.shell"),
-        Binding("T", "debug", "debug", key_display="T", tooltip="kubectl debug -it POD --image=…", id="kube.debug"),
-        Binding(
-            "p",
-            "previous",
-            "previous log",
-            id="kube.previous",
-            tooltip="of containers that were restarted; kubectl logs POD --previous",
-        ),
-        Binding("f", "forward", "forward", tooltip="kubectl port-forward KIND/NAME LOCAL:PORT", id="kube.forward"),
-        Binding(
-            "F",
-            "forwards",
-            "forwards",
-            key_display="F",
-            id="kube.forwards",
-            tooltip="the open port-forwards with their traffic",
-        ),
-        Binding("E", "edit", "edit", key_display="E", tooltip="kubectl edit KIND/NAME", id="kube.edit"),
-        Binding(
-            "ctrl+d",
-            "delete",
-            "delete",
-            key_display="^d",
-            id="kube.delete",
-            tooltip="asks, and says what goes with it; kubectl delete KIND NAME",
-        ),
-        Binding(
-            "ctrl+e",
-            "evict",
-            "evict",
-            key_display="^e",
-            id="kube.evict",
-            tooltip="heeds disruption budgets; the API's pods/NAME/eviction",
-        ),
-        Binding("K", "cordon", "cordon", key_display="K", tooltip="kubectl cordon|uncordon NODE", id="kube.cordon"),
-        Binding(
-            "X", "drain", "drain", key_display="X", id="kube.drain", tooltip="kubectl drain NODE --ignore-daemonsets"
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*KEYS]
 
     def __init__(self, backend: JoinedBackend, control: JoinedControl, title: str, connector: Connector) -> None:
         super().__init__(backend, control, title, connector)
@@ -139,6 +58,18 @@ class ClusterScreen(ClusterActions):
         super().attach(session)
         self.travel.watch()
 
+    def tell_context(self) -> None:
+        """Show, or show no more, that the kubeconfig's current context is another one."""
+        self.tell_connection()
+        self.refresh_bindings()
+
+    def _note(self) -> tuple[str, str]:
+        elsewhere, session = self.travel.elsewhere, self.session
+        if not elsewhere or session is None:
+            return super()._note()
+        text = f"kubectl's current context is now {elsewhere}; this terminal stays on {session.target.context.name}"
+        return text, "C goes there, x puts this line away"
+
     def _candidates(self, text: str) -> tuple[str, ...]:
         return candidates(text, self.travel.kinds, self.travel.namespaces, self.travel.contexts)
 
@@ -148,11 +79,16 @@ class ClusterScreen(ClusterActions):
             return self.command_line.is_attached and not isinstance(self.focused, Input)
         if action == "forwards":
             return self.session is not None
+        if action == "follow":
+            return bool(self.travel.elsewhere)
+        if action == "drop" and self.travel.elsewhere:
+            return True
+        if action == "shell":
+            return self.session is not None and bool(self.sides("shell"))
         if action in (*MEANT_FOR, *FOR_ANY, "events", "hpa"):
             return self.session is not None and self._is_meant(action, self.selected_cluster)
-        if action == "change" and (meant := self.selected_cluster) is not None:
-            joint = self.selected is None
-            return not joint and parameters[0] == "restart" and meant.kind in ROLLED
+        if action == "change" and self.selected_cluster is not None:
+            return bool(self.sides(str(parameters[0])))
         return super().check_action(action, parameters)
 
     def _is_meant(self, action: str, resource: Resource | None) -> bool:
@@ -169,10 +105,22 @@ class ClusterScreen(ClusterActions):
         bar = self.action_bar
         selected = self.selected
         mine = (meant and (meant.key, meant.kind), bar.running is None, bar.failed is None)
-        keys_for = (mine, selected and (selected.service, selected.state))
+        offered = [len(self.sides(verb)) for verb in DONE_TO] if meant is not None else []
+        keys_for = (mine, selected and (selected.service, selected.state), offered)
         if keys_for != self._keys_for:
             self._keys_for = keys_for
             self.refresh_bindings()
+
+    def action_follow(self) -> None:
+        """Go to the kubeconfig's current context."""
+        self.travel.follow()
+
+    def action_drop(self) -> None:
+        """Cancel the running change, or put away the error of one, or the note about the context."""
+        if self.travel.elsewhere and self.action_bar.running is None and self.action_bar.failed is None:
+            self.travel.stay()
+        else:
+            super().action_drop()
 
     def action_order(self) -> None:
         """Take an order."""
@@ -245,14 +193,6 @@ class ClusterScreen(ClusterActions):
         """Close the port-forwards: the program ends."""
         self.deeds.close()
 
-    def action_change(self, verb: str) -> None:
-        """Change the selected service, in the runtime of its line."""
-        resource = self.selected_cluster
-        if resource is None:
-            super().action_change(verb)
-        else:
-            self.deeds.change("restart", resource)
-
     def action_help(self) -> None:
         """Show all keys, those of the cluster with what they are in kubectl."""
         from devenv.tui.screens.help import HelpScreen
@@ -277,10 +217,4 @@ class ClusterScreen(ClusterActions):
         self.comparing.forget()
         self._control.put(session.control)
         self.show_kind(self.joint.kind.kind if self.joint.kind is not None else "")
-        self.cluster_banner.tell(self.store.connection(session.backend.name))
-
-    def choose(self, what: str, choices: Sequence[Choice], here: str, take: Callable[[str], None]) -> None:
-        """Let the user choose one of several names."""
-        from devenv.tui.screens.picker import PickerScreen
-
-        self.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
+        self.tell_connection()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from textual.screen import Screen
 
@@ -11,7 +11,10 @@ from devenv.control.joined import JoinedControl
 from devenv.model import Resource
 from devenv.tui.kube.deeds import Deeds
 from devenv.tui.kube.session import Connector
+from devenv.tui.kube.sides import COMPOSE, DONE_TO, preferred, runtime_of
 from devenv.tui.screens.joint import JointScreen
+
+Choice = tuple[str, str, str]  # the answer, how it is written, and what is said beside it
 
 
 class ClusterActions(JointScreen):
@@ -20,11 +23,41 @@ class ClusterActions(JointScreen):
     def __init__(self, backend: JoinedBackend, control: JoinedControl, title: str, connector: Connector) -> None:
         super().__init__(backend, control, title, connector)
         self.deeds = Deeds(self)
+        self._runtime = COMPOSE  # where the last change of a service of both runtimes was done
 
     def _with(self, act: Callable[[Resource], None]) -> None:
         resource = self.selected_cluster
         if resource is not None and self.session is not None:
             act(resource)
+
+    def choose(self, what: str, choices: Sequence[Choice], here: str, take: Callable[[str], None]) -> None:
+        """Let the user choose one of several names."""
+        from devenv.tui.screens.picker import PickerScreen
+
+        self.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
+
+    def action_change(self, verb: str) -> None:
+        """Change the selected service, in the runtime of its line; of a line of both, in the one that is chosen."""
+        self._on_a_side(verb)
+
+    def action_shell(self) -> None:
+        """Open a shell in a container, of the runtime of the line or of the one that is chosen."""
+        self._on_a_side("shell")
+
+    def _on_a_side(self, verb: str) -> None:
+        found = {side.name: side for side in self.sides(verb)}
+        if len(found) < 2:
+            for side in found.values():
+                self.deeds.on_side(verb, side)
+            return
+
+        def take(name: str) -> None:
+            self._runtime = runtime_of(name)
+            self.deeds.on_side(verb, found[name])
+
+        what = f"{next(iter(found.values())).resource.service} to {DONE_TO[verb]}"
+        choices = [(name, name, side.words) for name, side in found.items()]
+        self.choose(what, choices, preferred(found.values(), self._runtime), take)
 
     def action_yaml(self) -> None:
         """Show the whole object."""
@@ -104,10 +137,6 @@ class ClusterActions(JointScreen):
     def action_drain(self) -> None:
         """Evict all pods of the node."""
         self._with(lambda resource: self.deeds.change("drain", resource))
-
-    def action_shell(self) -> None:
-        """Open a shell in a container."""
-        self._with(self.deeds.shell)
 
     def action_debug(self) -> None:
         """Open a shell in a new container beside the pod's."""

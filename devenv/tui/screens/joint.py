@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -12,12 +12,14 @@ from textual.app import ComposeResult
 from devenv.backends.joined import KUBERNETES, JoinedBackend
 from devenv.control.joined import JoinedControl
 from devenv.model import Change, ConnectionState, Resource, Runtime
-from devenv.state import Delta
+from devenv.state import Delta, Store
 from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.comparing import Comparing
 from devenv.tui.kube.groups import Group
+from devenv.tui.kube.meant import ROLLED
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.session import Connector, Session
+from devenv.tui.kube.sides import Side, sides
 from devenv.tui.rows import Row
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.shown import shown
@@ -38,10 +40,7 @@ class JointScreen(MainScreen):
         super().__init__(backend, control, title)
         self.connector = connector
         self.session: Session | None = None
-        self.joint = ClusterBoard(self.store, "")
-        self.board = self.joint
-        self.merged = MergedShelf(self.joint.services.workload_of)
-        self.shelf = self.merged
+        self.adopt(self.store)
         self.cluster_bar = ClusterBar(id="cluster-bar")
         self.cluster_banner = Banner(id="cluster-banner")
         self.comparing = Comparing(self)
@@ -49,6 +48,14 @@ class JointScreen(MainScreen):
         self.all_namespaces = False
         self._backend = backend
         self._control = control
+
+    def adopt(self, store: Store) -> None:
+        """Show what is in that store; called before the screen is on."""
+        self.store = store
+        self.joint = ClusterBoard(store, "")
+        self.board = self.joint
+        self.merged = MergedShelf(self.joint.services.workload_of)
+        self.shelf = self.merged
 
     def compose(self) -> ComposeResult:
         """Add the cluster's line and banner, both hidden until there is something to tell."""
@@ -89,6 +96,21 @@ class JointScreen(MainScreen):
         key = next(iter(group.workloads.values()), next(iter(group.pods.values()), ""))
         return self.store.resource(key)
 
+    def sides(self, verb: str) -> list[Side]:
+        """Return what a change of the line under the cursor can be meant for; none where it makes no sense there."""
+        resource = self.selected
+        group = self.selected_group
+        if resource is not None:
+            return sides(verb, *(((resource,), ()) if resource.runtime is Runtime.COMPOSE else ((), (resource,))))
+        if group is None or not self._on_group_line(group):
+            return []
+        keys = group.workloads.values() or islice(group.pods.values(), 1)
+        cluster = self._known(keys) if self.session is not None else ()
+        return sides(verb, self._known(group.compose.values()), cluster)
+
+    def _known(self, keys: Iterable[str]) -> list[Resource]:
+        return [found for key in keys if (found := self.store.resource(key)) is not None]
+
     @property
     def selected_service(self) -> tuple[str, str]:
         """Namespace and name of the selected service of the cluster; ("", "") where none is selected."""
@@ -103,12 +125,21 @@ class JointScreen(MainScreen):
         """Apply records and draw what they changed."""
         delta = super().take(changes)
         if delta.connections and self.session is not None:
-            self.cluster_banner.tell(self.store.connection(self.session.backend.name))
+            self.tell_connection()
             self._tell_cluster(time.time())
         if not delta.empty:
             for listener in tuple(self.listeners):
                 listener(delta)
         return delta
+
+    def tell_connection(self) -> None:
+        """Show what is wrong with the connection to the cluster, else what should be known of it."""
+        if self.session is not None:
+            self.cluster_banner.tell(self.store.connection(self.session.backend.name), self._note())
+
+    def _note(self) -> tuple[str, str]:
+        """Return what should be known of the cluster, and what can be done about it."""
+        return "", ""
 
     def _tick(self) -> None:
         super()._tick()
@@ -116,7 +147,7 @@ class JointScreen(MainScreen):
 
     def _tell_header(self, now: float) -> None:
         compose = self.joint.compose.values()
-        project = next((resource.project for resource in compose if resource.project), self._project_hint)
+        project = next((resource.project for resource in compose if resource.project), self.project_hint)
         self.header.tell(project, self.store.connection(self._backend_name), list(compose), now)
         self._tell_cluster(now)
 
@@ -179,7 +210,10 @@ class JointScreen(MainScreen):
             if group is not None:
                 ours = dict.fromkeys(group.compose.values(), "compose")
                 theirs = group.workloads.values() or islice(group.pods.values(), LOGS_MERGED)
-                self.merged.feed(key, ours | dict.fromkeys(theirs, "k8s"))
+                filled = self.merged.feed(key, ours | dict.fromkeys(theirs, "k8s"))
+                view = self.log_pane.view
+                if filled is view.buffer:
+                    view.show(filled, view.placeholder)
         super()._follow()
 
     def _follow_if_created(self, delta: Delta) -> None:
@@ -221,19 +255,27 @@ class JointScreen(MainScreen):
             if group is None:
                 return
             found = self.comparing.of(group)
-            compose = [known for key in group.compose.values() if (known := self.store.resource(key)) is not None]
-            cluster = [known for key in group.workloads.values() if (known := self.store.resource(key)) is not None]
+            compose, cluster = self._known(group.compose.values()), self._known(group.workloads.values())
             text = detail.describe_joint(group.key.service, compose, cluster, found)
             # All replicas have the same verdict; the one that says more also says why it is stale.
             said = sorted((self._verdicts.detail(known) for known in compose), key=len)
             text += said[-1] if said else []
+            for workload in cluster:
+                text += self._verdict_of(workload)
             samples = [self.store.sample(known.key) for known in (*compose, *cluster)]
             self.detail.tell(row.title, detail.use_of_all(samples), text, fresh=fresh)
             return
         sample = self.store.sample(row.key)
         owner = self.store.resource(resource.owner) if resource.owner else None
         text = detail.describe(resource, owner, self.store.happenings(row.key), sample, time.time())
+        text += self._verdict_of(resource)
         self.detail.tell(row.title, detail.use(sample, self.board.history(row.key)), text, fresh=fresh)
+
+    def _verdict_of(self, resource: Resource) -> list[tuple[str, str]]:
+        group = self.joint.services.group_of_workload(resource)
+        if group is None or resource.kind not in ROLLED:
+            return []
+        return self._verdicts.detail(resource, self.joint.services.running(group))
 
     def say(self, text: str, title: str = "") -> None:
         """Tell something in passing."""

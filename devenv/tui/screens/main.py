@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -45,12 +45,16 @@ class MainScreen(Panes):
         Binding("U", "change_all('up')", "up all", key_display="U", tooltip="the whole project", id="up_all"),
         Binding("D", "change_all('down')", "down", key_display="D", tooltip="the whole project; asks", id="down"),
         Binding("v", "verify", "verify", tooltip="the smoke tests: run them, see how they go", id="verify"),
+        Binding("L", "load", "load", key_display="L", tooltip="load tests: run one, see how it goes", id="load"),
         Binding("q", "leave", "quit", id="quit"),
         Binding("question_mark", "help", "help", key_display="?", id="help"),
     ]
 
     class VerifyAsked(Message):
         """Somebody wants to see the smoke tests."""
+
+    class LoadAsked(Message):
+        """Somebody wants to see the load tests."""
 
     def __init__(self, backend: Backend, control: Control, title: str) -> None:
         super().__init__()
@@ -60,13 +64,15 @@ class MainScreen(Panes):
         self.changes = Changes(self, control, self.action_bar)
         self._backend_name = backend.name
         self._wanted = Wanted(backend)
-        self._project_hint = title
+        self.project_hint = title
         self._version = 0
         self._settle: Timer | None = None
         self._keys_for: object = None
         self.verifies = False  # whether there is something to run the smoke tests with
+        self.loads = False  # and the load tests
         self._verdicts = VerdictWatch(self)
         self._moment: Moment | None = None
+        self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
 
     @property
     def selected(self) -> Resource | None:
@@ -75,13 +81,15 @@ class MainScreen(Panes):
         return self.store.resource(row.key) if row else None
 
     def on_mount(self) -> None:
-        """Show the empty frame."""
+        """Show the frame, with what is known already."""
         self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
         self._tell_table()
         self._tell_header(time.time())
+        self.before_first_frame()
 
     async def furnish(self) -> None:
-        """Bring the rest, and begin to look at the clock."""
+        """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
+        self._wanted.begin()
         await super().furnish()
         self.set_interval(TICK, self._tick)
         self._verdicts.look()
@@ -153,7 +161,7 @@ class MainScreen(Panes):
 
     def _tell_header(self, now: float) -> None:
         resources = self.store.resources.values()
-        project = next((resource.project for resource in resources if resource.project), self._project_hint)
+        project = next((resource.project for resource in resources if resource.project), self.project_hint)
         self.header.tell(project, self.store.connection(self._backend_name), resources, now)
 
     def _tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
@@ -170,8 +178,7 @@ class MainScreen(Panes):
         self.detail.tell(row.title, use, text, fresh=fresh)
 
     def _tell_keys(self) -> None:
-        resource = self.selected
-        bar = self.action_bar
+        resource, bar = self.selected, self.action_bar
         keys_for = (resource and (resource.service, resource.state), bar.running is None, bar.failed is None)
         if keys_for != self._keys_for:
             self._keys_for = keys_for
@@ -232,9 +239,9 @@ class MainScreen(Panes):
         """Offer only what makes sense for the selection now."""
         if action == "change":
             resource = self.selected
-            return bool(resource and resource.service and _makes_sense(str(parameters[0]), resource))
-        if action == "verify":
-            return self.verifies
+            return bool(resource and resource.service and makes_sense(str(parameters[0]), resource))
+        if action in ("verify", "load"):
+            return self.verifies if action == "verify" else self.loads
         if action == "drop":
             return self.action_bar.running is not None or self.action_bar.failed is not None
         return super().check_action(action, parameters)
@@ -262,6 +269,10 @@ class MainScreen(Panes):
         """Open the screen of the smoke tests."""
         self.post_message(self.VerifyAsked())
 
+    def action_load(self) -> None:
+        """Open the screen of the load tests."""
+        self.post_message(self.LoadAsked())
+
     def action_leave(self) -> None:
         """Quit."""
         self.changes.quit()
@@ -280,7 +291,8 @@ def _touches(delta: Delta, key: str) -> bool:
     return any(item.key == key for group in groups for item in group)
 
 
-def _makes_sense(verb: str, resource: Resource) -> bool:
+def makes_sense(verb: str, resource: Resource) -> bool:
+    """Whether a change does something to that container."""
     if verb == "restart":
         return resource.state is not State.ABSENT
     if verb == "start":

@@ -1,4 +1,7 @@
-"""What is wrong with the connection or the project, and what to do about it; gone when it healed."""
+"""What is wrong with the connection or the project, and what to do about it; gone when it healed.
+
+Where nothing is wrong, it may have a note of which the user should know.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,13 @@ class Banner(Static):
         self.display = False
         self._told: tuple[ConnectionState, str, str] | None = None
 
-    def tell(self, connection: Connection | None) -> None:
-        """Show what that connection says, or nothing where all is well."""
-        told = None
+    def tell(self, connection: Connection | None, note: tuple[str, str] = ("", "")) -> None:
+        """Show what that connection says; where all is well the note with its hint, or nothing."""
+        told: tuple[ConnectionState, str, str] | None = None
         if connection is not None and connection.state is not ConnectionState.LIVE:
             told = (connection.state, connection.message, connection.hint)
+        elif note[0]:
+            told = (ConnectionState.LIVE, *note)
         if told == self._told:
             return
         self._told = told

@@ -76,9 +76,10 @@ class HeaderBar(Line):
         left: list[Part] = [(" devenv ", "bold reverse"), (f" {shown(project)}", "bold"), ("  ", "")]
         left.append(connection_words(connection, now))
         right = [*count_words(resources), (" ", "")]
-        while len(right) > 2 and cells(left) + 1 + cells(right) > self.size.width:
+        width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
+        while len(right) > 2 and cells(left) + 1 + cells(right) > width:
             del right[-3:-1]  # the last count and the dot before it
-        room = self.size.width - cells(left) - cells(right)
+        room = width - cells(left) - cells(right)
         if connection is not None:
             version = f"{connection.backend} {connection.version}" if connection.version else ""
             for extra in (version, connection.endpoint):

@@ -17,6 +17,7 @@ class LogBuffer:
         self.lines: deque[LogLine] = deque(maxlen=kept)
         self.first = 0  # the number of lines[0]: so many were let go at the front
         self.dropped = 0  # lines that the reader had to drop: they never came here
+        self.marked = 0  # marks that were put between the lines, or are older than all of them
 
     @property
     def total(self) -> int:
@@ -40,6 +41,7 @@ class LogBuffer:
         self.lines = deque((*older.lines, marker, *mine), maxlen=self.lines.maxlen)
         self.first = older.total + 1 + len(mine) - len(self.lines)
         self.dropped += older.dropped
+        self.marked = max(self.marked, older.marked)
 
     def at(self, moment: float) -> int | None:
         """Return the number of the newest line that is not later than that time; None where there is none."""

@@ -207,6 +207,21 @@ class Cluster:
         return kubectl.kubectl_command(self.client.target, self.namespace, self._environ)
 
 
+def workloads_in(client: KubeClient, namespace: str) -> list[Object]:
+    """Return the workloads of a namespace as manifests have them; raises DevenvError where there are none."""
+    found = [
+        {**item, "apiVersion": f"{kind.group}/{kind.version}", "kind": name}
+        for name, kind in WORKLOAD_KINDS.items()
+        for item in client.list(kind, namespace)[0]
+    ]
+    if not found:
+        raise DevenvError(
+            f"the namespace {namespace} has no workload that could be tested",
+            "Deploy it, choose another with --namespace, or name an overlay: then a copy of that is tested.",
+        )
+    return found
+
+
 def _last(event: Mapping[str, Any]) -> float:
     for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
         at = time_of(event.get(key))

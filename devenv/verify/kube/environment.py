@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.errors import DevenvError
+from devenv.verify.kube.cluster import workloads_in
 from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs
 from devenv.verify.kube.images import bare_name, choose, exchanged, full_name
 from devenv.verify.kube.leftovers import annotations_of, labels_of, note_cluster
@@ -16,6 +18,7 @@ from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.source import KubeSource
 from devenv.verify.kube.stack import KubeStack, KubeStackPlan
 from devenv.verify.runs import Run
+from devenv.verify.subjects import place_of
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -33,23 +36,36 @@ class KubeEnvironments:
         note_cluster(source.target.context.name, source.environ)
 
     def running(self) -> KubeStack:
-        """Return the namespace that is up, with the overlay's workloads; nothing of it is ever removed."""
+        """Return the namespace that is up; nothing of it is ever removed.
+
+        Its workloads are the overlay's, or without one those that are there. Raises DevenvError where there are none.
+        """
         source = self.source
-        namespace = source.config.kubernetes.namespace
-        objects = source.overlay(source.settings.overlay)
-        if not namespace:
-            namespace = next(str(item["metadata"]["namespace"]) for item in objects if "namespace" in item["metadata"])
-        return self._made(KubeStackPlan(source, self.run, namespace, tuple(objects)))
+        objects = source.overlay(source.tested) if source.tested else workloads_in(source.client, self.home)
+        return self._made(KubeStackPlan(source, self.run, self.home, tuple(objects)))
+
+    @cached_property
+    def home(self) -> str:
+        """The namespace that is tested, or of which copies are: the settings', the overlay's, or the context's."""
+        source = self.source
+        objects = source.overlay(source.tested) if source.tested and not source.config.kubernetes.namespace else ()
+        own = (item["metadata"].get("namespace") for item in objects)
+        return next((str(name) for name in own if name), source.target.namespace)
+
+    @property
+    def place(self) -> str:
+        """The name of the place that verdicts are about."""
+        return place_of(self.source.target.context.name, self.home)
 
     def isolated(self, overlay: str = "", change: Callable[[list[Object]], None] | None = None) -> KubeStack:
-        """Return a new copy of an overlay (default: [verify.kubernetes] overlay), not applied.
+        """Return a new copy of an overlay (default: the one that is tested), not applied.
 
         `change` alters the objects of the copy. Raises UsageError, ProjectError, ToolMissing and KubeError.
         """
         source = self.source
         self._count += 1
         namespace = f"devenv-{self.run.id}-{self._count}"
-        objects = source.overlay(overlay or source.settings.overlay)
+        objects = source.overlay(overlay or source.tested)
         images, doubts = self._images(objects)
         plan = CopyPlan(
             namespace,
@@ -99,9 +115,7 @@ class KubeEnvironments:
         Nothing stands in for an image of the overlay that is tested by default: that would be another program.
         """
         given, present = self.source.images, self.source.present()
-        tested = {
-            bare_name(full_name(image)) for image in _images_of(self.source.overlay(self.source.settings.overlay))
-        }
+        tested = {bare_name(full_name(image)) for image in _images_of(self.source.overlay(self.source.tested))}
         found, doubts = dict(given), []
         for image in _images_of(objects):
             wanted = exchanged(image, given)

@@ -12,7 +12,10 @@ from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.helpers import client_pod
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.stack import KubeStack
+from devenv.verify.kube.subjects import subjects_of_namespace
 from devenv.verify.session import INCONCLUSIVE, Session
+from devenv.verify.subjects import Verified
+from devenv.verify.targets import KUBERNETES
 from devenv.verify.waiting import VerificationFailed
 
 Change = Callable[[list[Object]], None]
@@ -28,12 +31,21 @@ def shared_stack(session: Session) -> Iterator[KubeStack]:
             made.wait_healthy()
         else:
             made.first_up = made.up()
+        note_subjects(session, made)
         yield made
     except Exception as error:
+        note_subjects(session, made)
         session.explain(error, "the shared namespace")  # now: a moment later there is nothing to be seen
         raise
     finally:
         environments.remove(made)
+
+
+def note_subjects(session: Session, stack: KubeStack) -> None:
+    """Note what the shared namespace is made of, once."""
+    known = session.verified.get(KUBERNETES)
+    if known is None or not any(subject.config for subject in known.subjects.values()):
+        session.verified[KUBERNETES] = Verified(session.kube_environments().place, subjects_of_namespace(stack))
 
 
 @pytest.fixture

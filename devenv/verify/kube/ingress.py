@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import httpx
 
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import INGRESSES, NODES, SECRETS, Kind
+from devenv.backends.programs import output_of
 from devenv.errors import DevenvError
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.stack import KubeStack
@@ -81,9 +81,7 @@ def make_certificate(stack: KubeStack) -> str:
             *("-days", "2", "-subj", f"/CN={stack.name[:60]}", "-addext", f"subjectAltName=DNS:{entry['hosts'][0]}"),
             *("-keyout", str(key), "-out", str(certificate)),
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise DevenvError(f"openssl made no certificate: {done.stderr.strip()[-500:]}")
+        output_of(command, timeout=60, what="openssl", install="Install openssl.")
         data = {file.name: base64.b64encode(file.read_bytes()).decode() for file in (key, certificate)}
         text = certificate.read_text("ascii")
     name = str(entry["secretName"])

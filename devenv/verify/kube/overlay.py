@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from devenv.config import Config
 from devenv.errors import ProjectError, UsageError
@@ -14,17 +14,29 @@ from devenv.manifests.tree import read_tree
 Object = dict[str, Any]
 
 
-def overlay_folder(config: Config, name: str) -> Path:
-    """Return the folder of an overlay of devenv.toml, or of a folder's path; raises UsageError with the names."""
+# https://github.com/kubernetes-sigs/kustomize, api/konfig: the recognized names
+_FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+def is_kustomization(folder: Path) -> bool:
+    """Whether Kustomize can render the folder."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
+def overlay_folder(config: Config, name: str, root: Path) -> Path:
+    """Return the folder of an overlay of devenv.toml, or of a path from the root; raises UsageError with the names."""
     known = {overlay.name: overlay.path for overlay in config.manifests.overlays}
     if name in known:
         return known[name]
-    folder = (config.root or Path.cwd()) / name
+    folder = root / name
     if name and folder.is_dir():
         return folder
     names = ", ".join(known) or "none"
     said = f"There is no overlay {name!r}" if name else "It is not said which overlay is tested on Kubernetes"
-    raise UsageError(said, f"Name one in devenv.toml: [verify.kubernetes] overlay; [manifests.overlays] has: {names}.")
+    hint = (
+        f"Name one with --overlay, or in devenv.toml: [verify.kubernetes] overlay. [manifests.overlays] has: {names}."
+    )
+    raise UsageError(said, hint)
 
 
 def read_overlay(folder: Path, environ: Mapping[str, str]) -> list[Object]:

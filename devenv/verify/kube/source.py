@@ -14,13 +14,16 @@ from devenv.backends.kube.kinds import NODES
 from devenv.config import Config, load_config
 from devenv.errors import Refused
 from devenv.verify.kube.images import on_nodes
-from devenv.verify.kube.overlay import Object, overlay_folder, read_overlay
+from devenv.verify.kube.overlay import Object, is_kustomization, overlay_folder, read_overlay
 from devenv.verify_config import KubeVerifySettings
 
 
 @dataclass(frozen=True, slots=True)
 class KubeSource:
-    """The project and the cluster. `images` are those that a flag or devenv.toml gives instead of the overlay's."""
+    """The project and the cluster. `images` are those that a flag or devenv.toml gives instead of the overlay's.
+
+    `tested` is the overlay to test: the flag's, devenv.toml's, or the project's folder itself; "" where there is none.
+    """
 
     config: Config
     target: Target
@@ -28,6 +31,7 @@ class KubeSource:
     root: Path
     environ: Mapping[str, str]
     images: Mapping[str, str] = field(default_factory=dict)
+    tested: str = ""
 
     @property
     def settings(self) -> KubeVerifySettings:
@@ -36,7 +40,7 @@ class KubeSource:
 
     def overlay(self, name: str) -> list[Object]:
         """Render an overlay; raises UsageError, ProjectError or ToolMissing."""
-        return read_overlay(overlay_folder(self.config, name), self.environ)
+        return read_overlay(overlay_folder(self.config, name, self.root), self.environ)
 
     def present(self) -> list[str]:
         """Return the images that the nodes have; none where they may not be read, or do not tell all that they have."""
@@ -48,9 +52,12 @@ class KubeSource:
 
 
 def locate_kube(
-    folder: Path, environ: Mapping[str, str] = os.environ, images: Mapping[str, str] | None = None
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    images: Mapping[str, str] | None = None,
+    overlay: str = "",
 ) -> KubeSource:
-    """Find the project of a folder and its cluster, and ask whether that answers.
+    """Find the project of a folder and its cluster, and ask whether that answers. `overlay` is what a flag names.
 
     Raises UsageError, BadKubeconfig, Refused for a context that is not on the allow-list, and Unreachable.
     """
@@ -71,4 +78,6 @@ def locate_kube(
         client.close()
         raise
     chosen = {**config.verify.kubernetes.images, **(images or {})}
-    return KubeSource(config, target, client, config.root or folder, environ, chosen)
+    root = config.root or folder
+    tested = overlay or config.verify.kubernetes.overlay or ("." if is_kustomization(root) else "")
+    return KubeSource(config, target, client, root, environ, chosen, tested)

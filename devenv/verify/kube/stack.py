@@ -20,6 +20,7 @@ from devenv.control.kube.workload_progress import progress_of
 from devenv.errors import DevenvError
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.explain import explain
+from devenv.verify.http import endpoint_named
 from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
 from devenv.verify.kube.endpoint import KubeEndpoint
 from devenv.verify.kube.overlay import Object
@@ -85,13 +86,7 @@ class KubeStack:
 
     def endpoint(self, name: str) -> KubeEndpoint:
         """Return an endpoint by its name; raises DevenvError with the names there are."""
-        try:
-            return self.endpoints[name]
-        except KeyError:
-            raise DevenvError(
-                f"no endpoint {name!r}; there are: {', '.join(self.endpoints) or 'none'}",
-                "Describe it in devenv.toml: [[verify.endpoint]].",
-            ) from None
+        return endpoint_named(self.endpoints, name)
 
     def up(self, *, build: bool = False, timeout: float | None = None) -> UpReport:
         """Apply all objects, wait until the workloads are rolled out and every endpoint of theirs is served.

@@ -105,12 +105,17 @@ class ApiServer:
         self.stop()
         self.start()
 
-    def new_cluster(self) -> None:
-        """Be another cluster at the same address: nothing of the old one, versions begin anew, connections break."""
-        self.stop()
+    def new_cluster(self, *, breaking: bool = True) -> None:
+        """Be another cluster at the same address: nothing of the old one, versions begin anew, connections break.
+
+        With `breaking` False they stay, as where a proxy holds them: for a server that hangs.
+        """
+        if breaking:
+            self.stop()
         self.controllers.stop()
         self._fill(1)
-        self.start()
+        if breaking:
+            self.start()
 
     def kubeconfig(
         self, path: Path, context: str = "minikube", *, namespace: str = "", user: Object | None = None, ca: str = ""

@@ -25,6 +25,7 @@ from devenv.backends.kube.parse.common import (
     word,
 )
 from devenv.backends.kube.parse.pod import HASH
+from devenv.backends.kube.parse.template import template_hash
 from devenv.model import Health, State
 
 REVISION: Final = "deployment.kubernetes.io/revision"
@@ -67,6 +68,7 @@ def parse_deployment(raw: Mapping[str, Any], context: str) -> Parsed:
         columns=(
             ("up to date", f"{updated}/{wanted}"),
             ("available", str(available)),
+            ("paused", "yes" if paused else ""),
             ("strategy", word(mapping(spec.get("strategy")).get("type"))),
             ("revision", word(mapping(mapping(raw.get("metadata")).get("annotations")).get(REVISION))),
         ),
@@ -219,6 +221,7 @@ def _parsed(
         status=text(f"{ready}/{wanted} ready") if wanted or ready else "scaled to 0",
         why=why,
         ready=(ready, wanted),
+        config_hash="" if kind == "replicaset" else template_hash(raw),
         facts=facts(*columns, ("selector", selector_text(mapping(spec.get("selector")).get("matchLabels")))),
     )
     return Parsed(resource, _CREATION if ready < wanted and not _replica_failure(raw) else ())

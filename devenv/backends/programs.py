@@ -1,0 +1,73 @@
+"""Other programs run to their end, without a terminal: what goes wrong with them becomes an error of ours."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from devenv.errors import DevenvError, ToolMissing
+from devenv.text import mask_secrets, sanitize
+
+_LONGEST = 300  # characters of a program's last words
+BY_HAND = "Try it by hand."
+
+
+def finish(
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    timeout: float,
+    what: str = "",
+    folder: str | None = None,
+    install: str = "Install it anew.",
+    slow: str = BY_HAND,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run it and return how it ended, whatever its exit code; `timeout` is in seconds.
+
+    `what` is its name in errors (default: the command). Raises ToolMissing with the hint `install` where it cannot be
+    started, and DevenvError with the hint `slow` where it does not end in time.
+    """
+    what = sanitize(what or " ".join(command))
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+    except OSError as error:
+        raise ToolMissing(f"{what} could not be started: {error.strerror}", install) from error
+    except subprocess.TimeoutExpired as error:
+        raise DevenvError(f"{what} did not end within {timeout:.0f} s", slow) from error
+
+
+def output_of(
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    timeout: float,
+    what: str = "",
+    install: str = "Install it anew.",
+    slow: str = BY_HAND,
+    failed: str = BY_HAND,
+) -> str:
+    """Run it and return what it printed.
+
+    Raises as `finish`, and DevenvError with its last words and the hint `failed` where its exit code is not 0.
+    """
+    done = finish(command, environ, timeout=timeout, what=what, install=install, slow=slow)
+    if done.returncode != 0:
+        raise DevenvError(f"{sanitize(what or ' '.join(command))} failed: {last_words(done)}", failed)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def last_words(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the last line that a program wrote, of its complaints if there are any; else its exit code."""
+    for stream in (done.stderr, done.stdout):
+        lines = [line for line in (sanitize(line).strip() for line in stream.splitlines()) if line]
+        if lines:
+            return mask_secrets(lines[-1])[:_LONGEST]
+    return f"it gave no reason (exit code {done.returncode})"

@@ -1,0 +1,242 @@
+"""What is known of a load test while it goes on, folded from its recording. Knows no process and no screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from devenv.load.figures import Figures, total
+from devenv.load.live.course import Course
+from devenv.load.live.tally import Generator, Tallies, figures_of
+from devenv.load.shapes import LENGTHS, SHAPES, Wish
+from devenv.load.thresholds import Finding, Threshold, evaluate, parse
+from devenv.load.verdicts.reaction import CALM, UP
+
+RECENT: Final = 5  # ticks (seconds) that "now" is
+EVENTS_KEPT: Final = 30
+PHASES_KEPT: Final = 200
+_SAMPLED: Final = 200  # moments of a shape at which the users of its phases are looked up
+
+
+@dataclass(slots=True)
+class Thing:
+    """A container or pod of the target. CPU in cores, memory in bytes."""
+
+    name: str
+    service: str
+    state: str = ""
+    health: str = ""
+    restarts: int | None = None
+    cpu: float | None = None
+    memory: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the run: when it began on the recording's clock and on the wall's, and its users at most."""
+
+    t: float
+    at: float
+    name: str
+    users: int
+
+
+@dataclass
+class LoadState:
+    """One run. `run` and `outcome` are what run.json and outcome.json say, {} until they do."""
+
+    run: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Mapping[str, Any] = field(default_factory=dict)
+    over: bool = False
+    exit_code: int | None = None  # None also where nobody knows it
+    ended: float = 0.0  # wall clock
+    stopping: bool = False  # now
+    stopped: bool = False  # before its time
+    killed: bool = False
+    last_words: str = ""  # of Locust, where there are no figures to show instead
+    began: float | None = None  # when the load began, on the recording's clock
+    until: float = 0.0  # its newest tick
+    phases: list[Phase] = field(default_factory=list)
+    users: int = 0
+    course: Course = field(default_factory=Course)
+    generator: Generator = field(default_factory=Generator)
+    things: dict[str, Thing] = field(default_factory=dict)  # containers and pods by key
+    scaling: Mapping[str, Any] = field(default_factory=dict)  # what the autoscaler said last
+    endpoints: int | None = None
+    events: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    missing: dict[str, str] = field(default_factory=dict)  # what cannot be read, and why
+    links: dict[str, str] = field(default_factory=dict)  # connections that are not live, and why
+    notes: list[str] = field(default_factory=list)
+    _recent: deque[tuple[float, Mapping[str, Figures]]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _all: Tallies = field(default_factory=Tallies)
+    _warm: Tallies | None = None  # since the warm-up
+    _sized: int = 0  # users of the load that a calibration gave
+    _thresholds: tuple[Threshold, ...] | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What Locust was given."""
+        return self.run.get("options") or {}
+
+    @property
+    def target(self) -> Mapping[str, Any]:
+        """What gets the load."""
+        return self.run.get("target") or {}
+
+    @property
+    def service(self) -> str:
+        """The service under load."""
+        return str(self.target.get("service") or "")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of load until now."""
+        return max(0.0, self.until - self.began) if self.began is not None else 0.0
+
+    @property
+    def length(self) -> float | None:
+        """Seconds that the load shall last; None where that depends on what is measured."""
+        shape = str(self.options.get("shape", ""))
+        return float(self.options.get("run_time") or LENGTHS[shape]) if shape in LENGTHS else None
+
+    @property
+    def latest(self) -> dict[str, Figures]:
+        """The figures of the last seconds by name, and of all requests."""
+        return figures_of(self._recent)
+
+    @property
+    def whole(self) -> dict[str, Figures]:
+        """The figures of the whole load by name, and of all requests."""
+        return self._all.figures(self.elapsed)
+
+    @property
+    def warm_up_left(self) -> float:
+        """Seconds until thresholds are judged."""
+        return 0.0 if self.over or self._warm is not None else max(0.0, self._warm_up - self.elapsed)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The thresholds: as the outcome says, else as they stand by what was counted after the warm-up."""
+        if self._thresholds is None:
+            if not self.run:
+                return []
+            self._thresholds = tuple(parse(text) for text in self.run.get("thresholds") or ())
+        told = {item["threshold"]: item for item in self.outcome.get("findings") or ()}
+        if told:
+            known = [(item, told[str(item)]) for item in self._thresholds if str(item) in told]
+            return [Finding(item, data["value"], data["holds"], data["margin"]) for item, data in known]
+        if self._warm is None:
+            return [Finding(item, None, None, None) for item in self._thresholds]
+        return evaluate(self._thresholds, self._warm.figures(max(0.001, self.elapsed - self._warm_up)))
+
+    @property
+    def ready(self) -> int:
+        """How many pods of the service are ready."""
+        return sum(thing.service == self.service and thing.health == "healthy" for thing in self.things.values())
+
+    @property
+    def _warm_up(self) -> float:
+        return float(self.run.get("warm_up") or 0.0)
+
+    def take_load(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Apply lines that the generator wrote."""
+        for line in lines:
+            match line["type"]:
+                case "phase":
+                    name = line["name"]
+                    self.phases.append(Phase(line["t"], line["at"], name, self._users_of(name)))
+                    del self.phases[:-PHASES_KEPT]
+                case "load":
+                    self._tick(line)
+                case "sized":
+                    self._sized = int(line["users"])
+                case "lost":
+                    self.notes.append(f"the worker {line['worker']} was lost, and with it a part of the load")
+                case "recorder":
+                    self.notes.append(f"the recorder ended: {line.get('why') or line.get('ended')}")
+                case "uncleaned":
+                    self.notes.append(f"the run's collections could not be removed: {line['why']}")
+
+    def take_target(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Apply lines that the recorder wrote."""
+        for line in lines:
+            match line["type"]:
+                case "resource":
+                    self._resource(line)
+                case "gone":
+                    self.things.pop(line["key"], None)
+                case "sample" if (thing := self.things.get(line["key"])) is not None:
+                    thing.cpu, thing.memory, thing.limit = line["cpu"], line["memory"], line["limit"]
+                case "scaling" if self.service in (line["service"], line["name"]):
+                    self.scaling = line
+                case "endpoints":
+                    self.endpoints = int(line["ready"])
+                case "event" if (line.get("of") or 0.0) >= float(self.run.get("began") or 0.0):
+                    self.events.append(line)
+                case "missing":
+                    self.missing[line["what"]] = line["why"]
+                case "found":
+                    self.missing.pop(line["what"], None)
+                case "link" if line["state"] == "live":
+                    self.links.pop(line["backend"], None)
+                case "link":
+                    self.links[line["backend"]] = f"{line['state']} {line['why']}".strip()
+                case "tick":
+                    self._look(line["t"])
+
+    def _users_of(self, phase: str) -> int:
+        """Return how many users a phase shall have at most."""
+        users, shape = int(self.options.get("num_users") or 0), str(self.options.get("shape", ""))
+        if shape == "hpa":
+            return {CALM[1]: max(1, round(users / 10)), UP: self._sized}.get(phase, 1)
+        if shape not in SHAPES or self.length is None:
+            return users
+        wish, length = Wish(users, 1.0, self.length), self.length
+        points = (SHAPES[shape](length * part / _SAMPLED, wish) for part in range(_SAMPLED))
+        return max((point.users for point in points if point is not None and point.phase == phase), default=0)
+
+    def _tick(self, line: Mapping[str, Any]) -> None:
+        t = self.until = line["t"]
+        names = {name: Figures.from_data(item) for name, item in line["names"].items()}
+        seconds = max((item.seconds for item in names.values()), default=1.0)
+        if self.began is None:
+            self.began = t - seconds
+            self._warm = None if self._warm_up else Tallies()
+        self.users = int(line["users"])
+        self._recent.append((seconds, names))
+        self._all.add(names)
+        if self._warm is not None:
+            self._warm.add(names)
+        elif t - self.began >= self._warm_up:  # as the run itself counts: from the tick after the warm-up on
+            self._warm = Tallies()
+        self.generator.add(line.get("generator") or {})
+        together = total(names.values())
+        add = self.course.add
+        add("users", t, self.users)
+        if seconds:  # what arrives after the end is in a tick of no length
+            add("rps", t, together.requests / seconds)
+            add("failed", t, together.failures / seconds)
+        add("p95", t, together.percentile(95))
+        add("generator", t, self.generator.busiest)
+
+    def _resource(self, line: Mapping[str, Any]) -> None:
+        if line["kind"] not in ("container", "pod"):
+            return
+        thing = self.things.setdefault(line["key"], Thing(line["name"], line["service"]))
+        thing.state, thing.health, thing.restarts = line["state"], line["health"], line["restarts"]
+        if thing.state != "running":
+            thing.cpu = thing.memory = None
+
+    def _look(self, t: float) -> None:
+        """Put what holds now into the course: what is told only when it changes has no gaps in it."""
+        for service in {thing.service for thing in self.things.values()}:
+            known = [thing.cpu for thing in self.things.values() if thing.service == service and thing.cpu is not None]
+            self.course.add(f"cpu {service}", t, 100 * sum(known) if known else None)
+        if self.scaling:
+            self.course.add("desired", t, self.scaling["desired"])
+            self.course.add("ready", t, self.ready)
+            for metric in self.scaling["metrics"]:
+                self.course.add(f"metric {metric['name']}", t, metric["current"])

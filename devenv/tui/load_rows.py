@@ -1,0 +1,222 @@
+"""How a load test stands, in words and tables. Knows no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from devenv.load.figures import TOTAL, Figures
+from devenv.load.live.course import Course
+from devenv.load.live.state import LoadState, Phase, Thing
+from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
+from devenv.load.thresholds import Finding, breached, finding_row
+from devenv.text import human_bytes
+from devenv.tui.shown import fit, shown, shown_lines
+from devenv.tui.widgets.detail_text import clock
+from devenv.tui.widgets.line import Part
+
+THINGS_SHOWN: Final = 12  # containers or pods
+EVENTS_SHOWN: Final = 5
+WORDS_SHOWN: Final = 14  # lines of Locust's output where there is no result
+_NAME_WIDTH: Final = 16
+_COLUMNS: Final = {"/s": 8, "p50": 7, "p95": 7, "p99": 7, "all": 9, "failed": 8}  # of the requests, with their cells
+_LEAST_NAME: Final = 10  # cells for a container or pod
+_GIVE_WAY: Final = ("p50", "p99", "all", "/s")  # which goes first where there is no room
+_CODES: Final = {
+    0: ("passed", "$success", "all requests were served, all thresholds hold"),
+    EXIT_FAILED_REQUESTS: ("failed", "$error", "requests failed"),
+    EXIT_INCONCLUSIVE: ("inconclusive", "$warning", "it says nothing about the target"),
+    EXIT_EXCEPTION: ("broke", "$error", "an exception in a load test"),
+    EXIT_BREACHED: ("failed", "$error", "a threshold was breached"),
+}
+
+
+def minutes(seconds: float) -> str:
+    """Write a time of a run: 0:07, 12:30, 1:05:00."""
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
+def end_of(state: LoadState) -> tuple[str, str, str]:
+    """Return how a run ended: a word, its style, a sentence."""
+    code = state.exit_code
+    if state.stopped and not state.outcome and not state.killed:
+        return "stopped", "$warning", "before its load began"
+    if state.killed or code is None or code < 0:
+        word = "ended early" if code is None and not state.killed else "killed"
+        return word, "$warning", "it did not come to its end: its report is made of what was recorded"
+    if not state.outcome:
+        return "could not run", "$error", f"exit code {code}: Locust's last words are below"
+    word, style, sentence = _CODES.get(code, ("failed", "$error", f"exit code {code}"))
+    return word, style, f"stopped early; {sentence}" if state.stopped else sentence
+
+
+def title_parts(state: LoadState) -> list[Part]:
+    """Return what runs and how far it is, or how it ended: for the screen's title and the line on the main screen."""
+    shape, users = str(state.options.get("shape", "")), f"{state.users} user{'s' if state.users != 1 else ''}"
+    what = f"{shape} on {_target(state)}" if shape else ""
+    took = f", {minutes(state.elapsed)}"
+    if state.over:
+        word, style, sentence = end_of(state)
+        where = f"{shown(what)}{took}  " if what else " "
+        return [(f"load test {word} ", f"bold {style}"), (where, ""), (sentence, style)]
+    parts: list[Part] = [("◐ load test ", "bold $accent")]
+    if state.stopping:
+        return [*parts, ("stops: ", "$warning"), ("collections are removed, reports written; x again kills it", "")]
+    if not what:
+        return [*parts, ("begins: the target is looked for", "")]
+    phase = state.phases[-1].name if state.phases else "begins"
+    length = f" of {minutes(state.length)}" if state.length is not None else ""
+    now = f"  {users}  " if state.began is not None else "  "
+    named = f"{phase}" if phase != shape else ""
+    return [*parts, (f"{shown(what)}{took}{length}{now}", ""), (shown(named), "bold $primary")]
+
+
+def _target(state: LoadState) -> str:
+    target = state.target
+    if target["kind"] == "kubernetes":
+        return f"{target['context']}/{target['namespace']} {target['service']}"
+    return f"compose {target['project']} {target['service']}" if target["kind"] == "compose" else str(target["url"])
+
+
+def number_parts(state: LoadState) -> list[Part]:
+    """Return the figures of the last seconds; of the whole run once it is over."""
+    figures = (state.whole if state.over else state.latest)[TOTAL]
+    if state.began is None:
+        return []
+    parts: list[Part] = [(f"{figures.rps:.1f}/s", "bold"), ("   ", "")]
+    for percent in (50, 95, 99):
+        parts += [(f"p{percent} ", "$quiet"), (f"{_ms(figures, percent)} ms  ", "bold" if percent == 95 else "")]
+    style = "$error" if figures.failures else "$success"
+    parts.append((f"  {figures.failures} failed ({figures.fail_ratio:.1%})", style))
+    whole = state.course.columns("generator", state.began, state.until, 1, Course.MEAN)[0] or 0.0
+    busy = whole if state.over else state.generator.busiest
+    parts += [("   generator ", "$quiet"), (f"{busy:.0f}% of a core", "$warning" if state.generator.doubts else "")]
+    return parts
+
+
+def trouble_parts(state: LoadState) -> list[Part]:
+    """Return what puts the run in doubt, one line each."""
+    told = [*state.generator.doubts, *state.notes]
+    told += [f"{what} cannot be read: {why}" for what, why in state.missing.items()]
+    told += [f"{backend}: {why}" for backend, why in state.links.items()]
+    told += [reason for reason in state.outcome.get("reasons") or () if reason not in told]
+    return [(f"▲ {shown(text)}\n", "$warning") for text in told]
+
+
+def table_parts(state: LoadState, width: int, now: float) -> list[Part]:
+    """Return the tables: thresholds, requests by name, containers or pods, the autoscaler, events, last words."""
+    parts = trouble_parts(state)
+    if state.began is None or (state.over and not state.outcome):
+        lines = shown_lines(state.last_words)[-WORDS_SHOWN:]
+        parts += [("LOCUST SAYS\n", "bold"), *((f"  {line}\n", "") for line in lines), ("\n", "")]
+    if state.began is not None:
+        parts += [*_thresholds(state), *_requests(state, width)]
+    return [*parts, *_autoscaler(state), *_things(state, width), *_events(state, width, now)]
+
+
+def _thresholds(state: LoadState) -> Iterator[Part]:
+    findings = state.findings
+    yield ("THRESHOLDS", "bold")
+    if not findings:
+        yield ("  none are set\n", "$quiet")
+        return
+    left = state.warm_up_left
+    yield (f"  judged after the warm-up, in {left:.0f} s\n" if left else "\n", "$quiet")
+    bad = breached(findings)
+    for finding in findings:
+        sign, style = _sign(finding, bad)
+        name, _, value, margin = (shown(cell) for cell in finding_row(finding))
+        yield (f"{sign} {fit(name, 24)}", style)
+        yield (f" {value:>10}  {margin}\n", "" if finding not in bad else style)
+
+
+def _sign(finding: Finding, bad: list[Finding]) -> tuple[str, str]:
+    if finding.holds is None:
+        return "◌", "$quiet"
+    return ("✗", "$error") if finding in bad else ("✓", "$success")
+
+
+def _requests(state: LoadState, width: int) -> Iterator[Part]:
+    latest, whole = state.latest, state.whole
+    cells = dict(_COLUMNS)
+    for name in _GIVE_WAY:
+        if _NAME_WIDTH + sum(cells.values()) > width:
+            del cells[name]
+    yield (f"\n{'REQUESTS':<{_NAME_WIDTH}}{''.join(f'{name:>{room}}' for name, room in cells.items())}\n", "bold")
+    for name, figures in whole.items():
+        now = figures.rps if state.over else latest.get(name, Figures()).rps
+        values = {f"p{percent}": _ms(figures, percent) for percent in (50, 95, 99)}
+        values |= {"/s": f"{now:.1f}", "all": f"{figures.requests:,}", "failed": f"{figures.failures:,}"}
+        yield (fit(shown(name), _NAME_WIDTH), "bold" if name == TOTAL else "")
+        for column, room in cells.items():
+            bad = column == "failed" and figures.failures
+            yield (f"{values[column]:>{room}}", "$error" if bad else "bold" if name == TOTAL else "")
+        yield ("\n", "")
+
+
+def _ms(figures: Figures, percent: float) -> str:
+    found = figures.percentile(percent)
+    return "–" if found is None else f"{found:.0f}"
+
+
+def _things(state: LoadState, width: int) -> Iterator[Part]:
+    things = sorted(state.things.values(), key=lambda item: (item.service != state.service, item.service, item.name))
+    if not things:
+        return
+    names = max(_LEAST_NAME, min(44, width - 34))
+    kind = "PODS" if state.target.get("kind") == "kubernetes" else "CONTAINERS"
+    yield (f"\n{kind:<{names}} {'cpu':>6} {'memory':>9} {'of':>9}\n", "bold")
+    for thing in things[:THINGS_SHOWN]:
+        yield from _thing(thing, names)
+    if len(things) > THINGS_SHOWN:
+        yield (f"… {len(things) - THINGS_SHOWN} more\n", "$quiet")
+
+
+def _thing(thing: Thing, names: int) -> Iterator[Part]:
+    cpu = "–" if thing.cpu is None else f"{thing.cpu:.0%}"
+    memory, limit = (human_bytes(value) if value else "–" for value in (thing.memory, thing.limit))
+    yield (f"{fit(shown(thing.name), names)} {cpu:>6} {memory:>9} {limit:>9}", "")
+    fine = thing.health in ("healthy", "none") and thing.state == "running"
+    word = thing.state if thing.state != "running" else thing.health
+    yield ("  ✓" if fine else f"  ▲ {shown(word)}", "$success" if fine else "$warning")
+    yield (f"  ↻{thing.restarts}\n" if thing.restarts else "\n", "$warning")
+
+
+def _autoscaler(state: LoadState) -> Iterator[Part]:
+    told = state.scaling
+    if not told:
+        return
+    arrow = "→" if told["current"] == told["desired"] else "↑" if told["desired"] > told["current"] else "↓"
+    yield ("\nAUTOSCALER  ", "bold")
+    yield (f"{told['current']} {arrow} {told['desired']}", "bold" if arrow == "→" else "bold $warning")
+    served = "" if state.endpoints is None else f", {state.endpoints} serve"
+    yield (f"  of {told['min']} to {told['max']}; {state.ready} ready{served}\n", "$quiet")
+    for metric in told["metrics"]:
+        current, unit = metric["current"], shown(metric["unit"])
+        value = "unknown" if current is None else f"{current:.0f}{unit}"
+        yield (f"  {shown(metric['name'])} ", "$quiet")
+        yield (value, "$warning" if current is None or current > metric["target"] else "$success")
+        yield (f" of {metric['target']:.0f}{unit}\n", "$quiet")
+    for name, status, reason, message in told["conditions"]:
+        good = status == ("False" if name == "ScalingLimited" else "True")
+        yield (f"{'✓' if good else '✗'} {shown(name)} ", "$success" if good else "$warning")
+        yield (f"{shown(reason)}{'' if good else f': {shown(message)}'}\n", "$quiet")
+
+
+def _events(state: LoadState, width: int, now: float) -> Iterator[Part]:
+    events = list(state.events)[-EVENTS_SHOWN:]
+    if not events:
+        return
+    yield ("\nEVENTS\n", "bold")
+    for line in reversed(events):
+        at, what = clock(line["of"], now), f"{shown(line['action'])} {shown(line['name'])}"
+        yield (f"{at} ", "$quiet")
+        yield (f"{fit(what, min(len(what), width - len(at) - 2))}\n", "")
+        yield (f"  {fit(shown(line['text']), width - 3).rstrip()}\n", "$quiet")
+
+
+def mark_text(phase: Phase) -> str:
+    """Return what a log says where a phase begins."""
+    users = f", {phase.users} user{'s' if phase.users != 1 else ''}" if phase.users else ""
+    return f"load test: {shown(phase.name)}{users}"

@@ -1,0 +1,125 @@
+"""What the next load test shall be: target, shape, users, duration, and any other option of Locust."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from devenv.load.live.process import LoadWish
+from devenv.load.shapes import LENGTHS, NAMES
+from devenv.tui.load_rows import minutes
+from devenv.tui.load_targets import LoadTarget
+from devenv.tui.shown import shown
+from devenv.tui.widgets.choice import Choice
+from devenv.tui.widgets.prompt import BurstInput
+
+MOST_USERS: Final = 100_000
+_TIME: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_MEANINGS: Final = {
+    "steady": "all users",
+    "ramp": "from one user to all",
+    "spike": "a fifth, all, a fifth",
+    "soak": "all users, for long",
+    "step": "up to where the target no longer follows",
+    "hpa": "an autoscaler up and down again",
+}
+
+
+def seconds_of(text: str) -> int | None:
+    """Read a duration as Locust takes it: 90, 90s, 2m, 1h30m; None for what is none of them."""
+    found = _TIME.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return None
+    hours, rest, last = (int(part or 0) for part in found.groups())
+    return hours * 3600 + rest * 60 + last or None
+
+
+class LoadFormScreen(ModalScreen[LoadWish | None]):
+    """Answers with a wish, None when it was left."""
+
+    CSS_PATH = "load_form.tcss"
+    AUTO_FOCUS = "#load-shape"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "cancel", priority=True, id="load_form.cancel"),
+        Binding("enter", "start", "start", key_display="⏎", priority=True, id="load_form.start"),
+        Binding("up", "app.focus_previous", "up", show=False, id="load_form.up"),
+        Binding("down", "app.focus_next", "down", show=False, id="load_form.down"),
+    ]
+
+    def __init__(self, wish: LoadWish, targets: Sequence[LoadTarget], target: int, thresholds: Sequence[str]) -> None:
+        super().__init__()
+        self._targets = tuple(targets)
+        self._thresholds = thresholds
+        self.target = Choice([(item.words, "") for item in targets], target, id="load-target")
+        self.shape = Choice([(name, _MEANINGS[name]) for name in NAMES], NAMES.index(wish.shape), id="load-shape")
+        self.users = BurstInput(str(wish.users), compact=True, id="load-users")
+        length = f"{wish.seconds}s" if wish.seconds else ""
+        self.length = BurstInput(length, compact=True, id="load-length", placeholder=_default(wish.shape))
+        more = "--threshold 'rps>50' --documents 1000"
+        self.more = BurstInput(shlex.join(wish.more), compact=True, id="load-more", placeholder=more)
+        self.wrong = Static("", id="load-wrong", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Put the fields below each other, and what is wrong below them."""
+        with Vertical(id="load-form"):
+            yield Static(Content.styled("New load test", "bold"), markup=False)
+            for label, field in (
+                ("target", self.target),
+                ("shape", self.shape),
+                ("users", self.users),
+                ("duration", self.length),
+                ("further options of locust", self.more),
+            ):
+                yield Static(label, classes="load-label", markup=False)
+                yield field
+            told = ", ".join(self._thresholds) or "none"
+            yield Static(Content(f"thresholds of devenv.toml: {shown(told)}"), classes="load-label", markup=False)
+            yield self.wrong
+            yield Static("⏎ starts   ↑ ↓ next field   ← → other value   Esc cancels", classes="load-label")
+
+    @on(Choice.Changed, "#load-shape")
+    def _say_default(self) -> None:
+        self.length.placeholder = _default(self.shape.value)
+
+    def action_start(self) -> None:
+        """Answer, or say what is wrong."""
+        wish, wrong = self._wish()
+        if wish is None:
+            self.wrong.update(Content(f"✗ {shown(wrong)}"))
+        else:
+            self.dismiss(wish)
+
+    def _wish(self) -> tuple[LoadWish | None, str]:
+        users, length = self.users.value.strip(), self.length.value.strip()
+        if not users.isdecimal() or not 1 <= int(users) <= MOST_USERS:
+            return None, f"users: a whole number from 1 to {MOST_USERS}"
+        if length and seconds_of(length) is None:
+            return None, "duration: for example 90s, 5m, 1h30m; empty for the shape's own"
+        try:
+            more = tuple(shlex.split(self.more.value))
+        except ValueError as error:
+            return None, f"further options: {error}"
+        target = self._targets[self.target.index]
+        if self.shape.value == "hpa" and target.name != "kubernetes":
+            return None, "shape hpa: Compose has no autoscaler; show a cluster, or choose another shape"
+        seconds = seconds_of(length) if length else None
+        return target.of(replace(LoadWish(), shape=self.shape.value, users=int(users), seconds=seconds, more=more)), ""
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+
+
+def _default(shape: str) -> str:
+    return f"{minutes(LENGTHS[shape])} min" if shape in LENGTHS else "as long as the autoscaler needs"

@@ -1,0 +1,70 @@
+"""Load tests on a real Locust that plays a recording (tests/load/played), and what ends all that a test left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
+from devenv.kube_config import KubeSettings
+from devenv.load.live.process import STARTED, LiveLoad, LoadWish, read_json
+from devenv.load.live.rig import LoadRig
+from devenv.loadtest_config import LoadSettings
+from devenv.verify.runs import runs_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYED = Path(__file__).parent / "played"
+
+
+@dataclass
+class Played:
+    """A project in `folder` whose load test is the played one; called, it makes the rig, as the terminal does."""
+
+    folder: Path
+    read_only: bool = False
+    tests: str = str(PLAYED)
+
+    def __call__(self) -> LoadRig:
+        kubernetes = KubeSettings()
+        guard = Guard(
+            AuditLog(self.folder / "audit.jsonl"), read_only=self.read_only, source="tui", kubernetes=kubernetes
+        )
+        environ = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
+        return LoadRig(self.folder, LoadSettings(tests=self.tests, service="web"), kubernetes, guard, environ)
+
+    def start(self, wish: LoadWish | None = None) -> LiveLoad:
+        """Start a run without a terminal."""
+        rig, wish = self(), wish or LoadWish()
+        return rig.start(rig.plan(wish), wish)
+
+    def write(self, name: str, text: str = "") -> None:
+        (self.folder / name).write_text(text)
+
+    def runs(self) -> list[LiveLoad]:
+        """All runs that were started, each by its process."""
+        found = runs_folder().glob(f"*/load/{STARTED}")
+        return [LiveLoad(path.parent, str(read_json(path)["owner"])) for path in found]
+
+
+@contextmanager
+def played(folder: Path) -> Iterator[Played]:
+    """Give the project; runs that are left at the end are killed."""
+    made = Played(folder)
+    try:
+        yield made
+    finally:
+        for live in made.runs():
+            live.kill()
+        wait_for(lambda: all(run.is_over for run in made.runs()), "the end of all runs")
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen"
+        time.sleep(0.02)
