@@ -12,7 +12,7 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
-from devenv.control.kube.forward import Forward
+from devenv.control.kube.forward import Forward, listen
 from devenv.errors import PortTaken, UsageError
 from tests.kube.api_server import ApiServer, Refusal, deployment, pod
 from tests.kube.api_server.handler import Handler
@@ -69,6 +69,11 @@ def test_bytes_go_both_ways_and_are_counted(api: ApiServer, open_forward: Callab
     stats = forward.stats()
     assert (stats.connections, stats.sent, stats.received, stats.failed) == (1, 5, 11, 0)
     assert (stats.pod, stats.pod_port, stats.target) == ("web-1", 8000, "deployment/web:http")
+
+
+def test_an_answer_in_two_pieces_is_not_held_back() -> None:
+    with listen(0) as listener, socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_client_that_only_closes_its_sending_side_still_gets_the_answer(

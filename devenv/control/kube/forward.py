@@ -82,7 +82,7 @@ class Forward:
             self._take(self._finder.find())
         except NoPod as error:
             self._traffic.waiting(error.message)
-        listener = _listen(self._local_port)
+        listener = listen(self._local_port)
         self._local_port = listener.getsockname()[1]
         started: Future[None] = Future()
         self._thread = threading.Thread(
@@ -195,9 +195,14 @@ class Forward:
             self._tell(f"{self._finder.title} now leads to pod {found[0].pod}; it was {before.pod}")
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on the loopback interface, 0 for any free port; raises PortTaken.
+
+    Its connections send at once (TCP_NODELAY). asyncio sets that only where a socket names its protocol, and
+    create_server's does not: the second piece of an answer waits until the first is acknowledged (40 ms, measured).
+    """
     try:
-        return socket.create_server(("127.0.0.1", port), backlog=128)
+        listener = socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
@@ -205,6 +210,8 @@ def _listen(port: int) -> socket.socket:
         raise PortTaken(
             f"The local port {port} is {why}", "Choose another one, or none: a free one is taken."
         ) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _text(error: OSError | DevenvError) -> str:
