@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from _frontend import FRONTEND_DIR, Settings, base_environ
+from docfront.server import server_config
 from docfront.settings import SettingsError
 
 
@@ -109,3 +110,8 @@ def test_bad_value_ends_the_process_with_2() -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "docfront: PORT='http' is not usable: give a whole number from 1 to 65535\n"
+
+
+def test_an_idle_connection_is_kept_longer_than_an_ingress_keeps_it() -> None:
+    config = server_config(Settings.from_environ({}), "docfront.app:create_app", None)
+    assert config.timeout_keep_alive > 90, "Traefik's; nginx's is 60 s"
