@@ -16,9 +16,9 @@ from _counting import Counting
 from _given import give
 from locust import events, runners
 
-from devenv.commands.console import tell, tell_error
-from devenv.config import load_config
-from devenv.errors import DevenvError, UsageError
+from devenv.cli.console import tell, tell_error
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.settings import load_config
 from devenv.load import outcome
 from devenv.load.ending import conclude, finish
 from devenv.load.session import Plan, Session

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
+from devenv.core.text import mask_secrets
 from devenv.manifests.credentials import judge, masked
 from devenv.secrets.images import scan_image
-from devenv.text import mask_secrets
 
 pytestmark = pytest.mark.behaviour("hardening")
 

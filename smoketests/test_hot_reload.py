@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.calls import new_nonce
 from devenv.verify.waiting import VerificationFailed
 

@@ -1,1 +1,1 @@
-"""What reads the world and emits records (`devenv.model`); never imports Textual, never changes anything."""
+"""What reads the world and emits records (`devenv.core.model`); never imports Textual, never changes anything."""

@@ -11,8 +11,8 @@ from typing import Final
 from devenv.backends import minikube
 from devenv.backends.kube.access import Contexts
 from devenv.backends.programs import output_of
-from devenv.errors import DevenvError
-from devenv.text import human_bytes, sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import human_bytes, sanitize
 
 TIMEOUT: Final = 10.0  # seconds; kind and k3d ask the container engine only
 

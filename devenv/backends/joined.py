@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from devenv.backends.protocol import Backend
-from devenv.model import Change
+from devenv.core.model import Change
 
 KUBERNETES = "kubernetes:"  # how the keys of everything in a cluster begin
 

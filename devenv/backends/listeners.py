@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 _LISTENING = {"tcp": "0A", "udp": "07"}  # include/net/tcp_states.h: TCP_LISTEN; an unconnected UDP socket is TCP_CLOSE
 _COMMAND_SHOWN = 80  # characters

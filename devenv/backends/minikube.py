@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.backends.programs import BY_HAND, finish, last_words
-from devenv.errors import DevenvError, ToolMissing
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.text import sanitize
 
 TIMEOUT: Final = 30.0  # seconds; a virtual machine that starts or stops answers slowly
 _MEBI: Final = 1 << 20

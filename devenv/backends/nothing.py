@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from devenv.model import Change, Connection, ConnectionState
+from devenv.core.model import Change, Connection, ConnectionState
 
 
 class NoBackend:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from devenv.errors import DevenvError, ToolMissing
-from devenv.text import mask_secrets, sanitize
+from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.text import mask_secrets, sanitize
 
 _LONGEST = 300  # characters of a program's last words
 BY_HAND = "Try it by hand."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from devenv.model import Change
+from devenv.core.model import Change
 
 
 class Backend(Protocol):

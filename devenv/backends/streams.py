@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.model import (
+from devenv.core.model import (
     Action,
     Change,
     Connection,

@@ -10,8 +10,8 @@ from devenv.backends.compose.find import ComposeOptions
 from devenv.control.guard import Guard
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
-from devenv.errors import Refused
-from devenv.model import Action, Change, Project
+from devenv.core.errors import Refused
+from devenv.core.model import Action, Change, Project
 
 if TYPE_CHECKING:
     from devenv.control.job import Job

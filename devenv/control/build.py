@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from devenv.model import Progress
-from devenv.text import sanitize
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
 LINES_KEPT = 20  # per step: what a failure shows
 _STEP = re.compile(r"\[(?:(?P<service>[\w.-]+) )?(?P<stage>[\w.-]+ )?(?P<number>\d+/\d+)\] ")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Mapping
 
-from devenv.model import Health, Resource, State
-from devenv.text import mask_secrets, sanitize
+from devenv.core.model import Health, Resource, State
+from devenv.core.text import mask_secrets, sanitize
 
 LINES = 10  # log lines that a verdict shows
 _WIDTH = 400  # characters of one line

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from devenv.backends.compose.failures import environment_failure
 from devenv.backends.programs import finish
 from devenv.control.build import Step
-from devenv.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, UsageError
-from devenv.model import Project
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, UsageError
+from devenv.core.model import Project
+from devenv.core.text import sanitize
 
 _PORT_PHRASES = ("address already in use", "port is already allocated", "ports are not available")
 _ADDRESS = re.compile(r"(?:for|on|tcp[46]?|TCP|udp[46]?|UDP) (\[[0-9A-Fa-f:]*\]|[0-9.]*):(\d+)")

@@ -8,10 +8,10 @@ from itertools import count
 
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import CHANGING_VERBS, Plan
-from devenv.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
-from devenv.kube_config import ALLOWED, KubeSettings
-from devenv.model import Project
-from devenv.text import sanitize
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
+from devenv.core.kube_settings import ALLOWED, KubeSettings
+from devenv.core.model import Project
+from devenv.core.text import sanitize
 
 _ids = count(1)
 _WHAT = {

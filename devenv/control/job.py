@@ -11,8 +11,8 @@ from devenv.control.compose import ComposeRun
 from devenv.control.failures import docker_publishers, translate
 from devenv.control.scope import scope_of
 from devenv.control.stream import BuildStatus, Complaint, Remark
-from devenv.errors import Interrupted
-from devenv.model import Progress, Project
+from devenv.core.errors import Interrupted
+from devenv.core.model import Progress, Project
 
 LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]

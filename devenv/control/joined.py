@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from devenv.control.protocol import Control, Plan
-from devenv.model import Action, Change
+from devenv.core.model import Action, Change
 
 # Each control counts its actions from 1; the store knows them all by one number.
 _APART: Final = 1_000_000

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from devenv.control.verdict import Outcome, ServiceVerdict
-from devenv.model import Happening, Health, Progress, Project, Resource, Service, State
+from devenv.core.model import Happening, Health, Progress, Project, Resource, Service, State
 
 SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
 RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)

@@ -6,7 +6,7 @@ from devenv.backends.compose.find import ComposeOptions
 from devenv.control.compose import ComposeRun
 from devenv.control.failures import translate
 from devenv.control.stream import Complaint
-from devenv.model import Progress
+from devenv.core.model import Progress
 
 _PREFIX = "Volume "
 

@@ -17,9 +17,9 @@ from devenv.control.kube.kubectl import follow
 from devenv.control.minikube_events import MinikubeFailure, parse_event
 from devenv.control.runner import Report
 from devenv.control.stream import Remark
-from devenv.errors import DevenvError, Interrupted, ToolMissing
-from devenv.model import Progress
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, Interrupted, ToolMissing
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
 VERBS = ("start", "stop", "pause", "unpause", "delete")
 _LIST_TIMEOUT = 30.0  # seconds; reading the profile's file takes a fraction

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.control.stream import Remark
-from devenv.model import Progress
-from devenv.text import sanitize
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
 _PREFIX = "io.k8s.sigs.minikube."
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from devenv.control.protocol import Plan
-from devenv.errors import Refused
-from devenv.model import Action, Change
+from devenv.core.errors import Refused
+from devenv.core.model import Action, Change
 
 
 class NoControl:

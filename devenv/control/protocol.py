@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from devenv.model import Action, Change
+from devenv.core.model import Action, Change
 
 CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build")
 

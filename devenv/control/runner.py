@@ -11,8 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from devenv.control.guard import Guard, Ticket
-from devenv.errors import DevenvError
-from devenv.model import Action, Change, Phase, Progress
+from devenv.core.errors import DevenvError
+from devenv.core.model import Action, Change, Phase, Progress
 
 if TYPE_CHECKING:
     from devenv.control.stream import Remark

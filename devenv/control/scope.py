@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from devenv.model import Project
+from devenv.core.model import Project
 
 
 def scope_of(project: Project, services: tuple[str, ...]) -> Project:

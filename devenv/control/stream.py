@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.model import Progress
-from devenv.text import sanitize
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
 _STATUS = {"working": "working", "done": "done", "warning": "warning", "error": "error"}
 

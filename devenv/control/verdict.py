@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 
 class Outcome(StrEnum):

@@ -18,8 +18,8 @@ from devenv.control.job import Job, Report
 from devenv.control.judge import Judge
 from devenv.control.stream import Remark
 from devenv.control.verdict import Outcome, ServiceVerdict, UpVerdict
-from devenv.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
-from devenv.model import Happening, Progress, Project, Resource
+from devenv.core.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
+from devenv.core.model import Happening, Progress, Project, Resource
 
 QUIET = 1.0  # seconds without a step of Compose: it only waits for conditions, nothing is left half made
 READ_PAUSE = 0.1  # seconds between two readings of all containers: a burst of events costs one

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from devenv.backends.docker.about import EngineFacts, read_engine
-from devenv.model import Project
+from devenv.core.model import Project
 
 
 class Context:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from devenv.core.text import human_bytes
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
-from devenv.text import human_bytes
 
 LOW = 2 * 1024**3  # bytes: below it one build can fill the disk
 FULL = 256 * 1024**2  # bytes: below it writes and starts fail already

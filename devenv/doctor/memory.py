@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from devenv.core.text import human_bytes
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
-from devenv.text import human_bytes
 
 WANTED = 2 * 1024**3  # bytes: docsearch with headroom; task T001's 8 GB is for a Kubernetes node beside it
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from devenv.core.errors import DevenvError
 from devenv.doctor import clock, disk, engine, memory, ports, project, tools
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
-from devenv.errors import DevenvError
 
 Check = Callable[[Context], Finding]
 CHECKS: tuple[tuple[str, Check], ...] = (

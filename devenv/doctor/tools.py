@@ -6,9 +6,9 @@ import re
 import subprocess
 from collections.abc import Sequence
 
+from devenv.core.text import sanitize
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
-from devenv.text import sanitize
 
 # 24: task T001. 2.30: see COMPOSE_NEEDED. 0.12 is the first buildx with `--progress rawjson`, which Compose builds on.
 DOCKER_NEEDED = (24, 0)

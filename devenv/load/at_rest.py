@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.series import Recording
 from devenv.load.sizing import unsizable
 from devenv.load.verdicts.doubts import complaint, no_room

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.recording.lines import say
 
 
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
     from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kinds import SERVICES
     from devenv.control.kube.forward import Forward
-    from devenv.kube_config import KubeSettings
+    from devenv.core.kube_settings import KubeSettings
 
     context, namespace, service, port = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.at_rest import is_at_rest
 from devenv.load.series import Recording
 from devenv.load.shapes import Point, Wish

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.corpus import Corpus
 from devenv.load.target import Target
 from devenv.verify.runs import Run, is_dead

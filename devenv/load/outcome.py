@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.errors import EXIT_OK, Inconclusive
+from devenv.core.errors import EXIT_OK, Inconclusive
 from devenv.load.thresholds import Finding, breached
 from devenv.load.verdicts.judgement import Judgement
 from devenv.verify.verdict import Verdict

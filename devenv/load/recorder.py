@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.protocol import Backend
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
+from devenv.core.model import Happening, State
 from devenv.load.recording.lines import BASE, WATCHED, Lines, say
 from devenv.load.recording.machine import Machine, Own
 from devenv.load.recording.sources import Extra, Nothing
 from devenv.load.recording.told import Telling
-from devenv.model import Happening, State
 
 TICK: Final = 1.0  # seconds
 
@@ -104,7 +104,7 @@ def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder
     if target["kind"] == "kubernetes":
         from devenv.backends.kube.access import find_target
         from devenv.backends.kube.backend import KubeBackend
-        from devenv.kube_config import KubeSettings
+        from devenv.core.kube_settings import KubeSettings
         from devenv.load.recording.cluster import ClusterFacts
 
         cluster = find_target(KubeSettings(target["context"], target["namespace"]), os.environ)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.figures import Figures, total
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Tail
 

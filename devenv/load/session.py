@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.corpus import Corpus
 from devenv.load.figures import Figures, total
 from devenv.load.library import Library

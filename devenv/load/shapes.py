@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.verdicts.settings import ScalingSettings
 
 

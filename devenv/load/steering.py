@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.hpa_course import HpaCourse
 from devenv.load.knee import is_saturated
 from devenv.load.series import read_recording

@@ -16,12 +16,12 @@ import httpx
 
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
-from devenv.config import Config, load_config
-from devenv.errors import DevenvError, Refused, UsageError
-from devenv.loadtest_config import LoadSettings
+from devenv.core.errors import DevenvError, Refused, UsageError
+from devenv.core.load_settings import LoadSettings
+from devenv.core.settings import Config, load_config
+from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.environment import locate
 from devenv.verify.http import Endpoint
-from devenv.verify_config import EndpointSettings
 
 ANSWER_WITHIN = 10.0  # seconds for the first answer
 

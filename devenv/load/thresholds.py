@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.load.figures import TOTAL, Figures
 
 _FORM: Final = re.compile(r"(?:(?P<name>[^<>:=]+):)?(?P<metric>[a-z_0-9.]+)\s*(?P<sign><=|>=|<|>)\s*(?P<limit>[^<>=]+)")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from devenv.manifest_config import Allowance, ManifestSettings
+from devenv.core.manifest_settings import Allowance, ManifestSettings
+from devenv.core.text import mask_secrets, sanitize
 from devenv.manifests import schemas
 from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.judge import judge, tell
@@ -20,7 +21,6 @@ from devenv.manifests.rules.images import placeholders
 from devenv.manifests.rules.schema import unvalidated
 from devenv.manifests.targets import Target, environment_for
 from devenv.manifests.tree import Tree, read_tree
-from devenv.text import mask_secrets, sanitize
 
 _AT_ONCE = 3  # kubectl at once, each with 60 MB of memory; a machine for development has two cores or more
 _UNDECLARED = "its environment is not declared, so the rules of production hold (docs/MANIFESTS.md, Environments)"

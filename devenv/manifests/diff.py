@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.manifests import access
 from devenv.manifests.credentials import judge, masked
 from devenv.manifests.kustomization import FILE_NAMES, kustomization_file, references

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
-from devenv.manifest_config import Allowance
+from devenv.core.manifest_settings import Allowance
 from devenv.manifests import access
 from devenv.manifests.model import Manifest, Place, Problem
 from devenv.manifests.rendering import Rendering

@@ -6,12 +6,12 @@ import os.path
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv.manifest_config import Allowance
+from devenv.core.manifest_settings import Allowance
+from devenv.core.text import sanitize
 from devenv.manifests.exceptions import Exceptions
 from devenv.manifests.model import Excused, Finding, Manifest, ObjectPath, Place, Problem, dotted
 from devenv.manifests.registry import Rule, all_rules
 from devenv.manifests.rendering import Rendering
-from devenv.text import sanitize
 
 COMPOSE_RULES = "compose-"
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
+from devenv.core.text import sanitize
 from devenv.manifests.kustomization import Kustomization, Reference, generators
 from devenv.manifests.model import Manifest, Place
 from devenv.manifests.tree import SourceProblem, Tree, line_of
 from devenv.manifests.yamlread import YamlError, read_documents
-from devenv.text import sanitize
 
 RENDER_TIMEOUT = 60.0  # seconds; kubectl needs 0.4 for 200 objects
 _LONGEST = 600  # characters of kustomize's complaint: it repeats itself at every level

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from devenv.manifest_config import ManifestSettings
+from devenv.core.manifest_settings import ManifestSettings
 from devenv.manifests import access
 from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.kustomization import Kustomization

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from devenv.errors import ToolMissing, UsageError
+from devenv.core.errors import ToolMissing, UsageError
 from devenv.manifests.model import Manifest, ObjectPath
 
 try:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv.errors import UsageError
-from devenv.manifest_config import ManifestSettings
+from devenv.core.errors import UsageError
+from devenv.core.manifest_settings import ManifestSettings
 from devenv.manifests.kustomization import FILE_NAMES, Kustomization, environment_of, kustomization_file, references
 from devenv.manifests.model import Environment
 from devenv.manifests.tree import Tree

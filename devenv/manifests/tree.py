@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 from devenv.manifests import access
 from devenv.manifests.kustomization import (
     FILE_NAMES,
@@ -21,7 +22,6 @@ from devenv.manifests.kustomization import (
 )
 from devenv.manifests.model import ObjectPath, Place
 from devenv.manifests.yamlread import Document, YamlError, child_node, duplicate_keys, read_documents
-from devenv.text import sanitize
 
 _MOST_KUSTOMIZATIONS = 500  # a base that is used twice is counted twice; beyond this it is a bomb or a mistake
 _NOT_OBJECTS = ("crds", "configurations", "openapi", "replacements", "configMapGenerator", "secretGenerator")

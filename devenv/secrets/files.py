@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.secrets.model import Leak
 from devenv.secrets.scan import scan_env, scan_text, scan_yaml
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 from devenv.manifests import access
 from devenv.manifests.credentials import judge, masked, shape_of
 from devenv.secrets.files import scanner_for
 from devenv.secrets.model import Leak
-from devenv.text import sanitize
 
 SAVE_TIMEOUT = 180.0  # seconds for one image's layers; the engine sends about 100 MB a second
 _MOST_FILE_BYTES = 128_000

@@ -14,8 +14,8 @@ from textual.binding import Binding, BindingType
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.errors import DevenvError
-from devenv.model import Change
+from devenv.core.errors import DevenvError
+from devenv.core.model import Change
 from devenv.tui import theme as themes
 from devenv.tui.feed import Feed
 from devenv.tui.marks import Marks

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
-from devenv.model import Resource
-from devenv.state import Delta, Store
+from devenv.core.model import Resource
+from devenv.core.state import Delta, Store
 from devenv.tui import rows
 from devenv.tui.rows import Identity, Row, Verdict
 

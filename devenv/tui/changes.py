@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from textual.screen import Screen
 
 from devenv.control.protocol import Control, Plan
-from devenv.errors import DevenvError
-from devenv.model import Action, Phase
-from devenv.text import human_duration
+from devenv.core.errors import DevenvError
+from devenv.core.model import Action, Phase
+from devenv.core.text import human_duration
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.action_bar import ActionBar, action_title
 

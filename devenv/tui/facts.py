@@ -6,8 +6,8 @@ import signal
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
-from devenv.model import Happening, Health, Port, Resource, Sample, State
-from devenv.text import human_age, human_bytes
+from devenv.core.model import Happening, Health, Port, Resource, Sample, State
+from devenv.core.text import human_age, human_bytes
 
 Tone = Literal["plain", "quiet", "good", "warn", "bad", "alarm"]
 

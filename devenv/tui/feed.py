@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from devenv.model import Change
+from devenv.core.model import Change
 
 DRAINS_PER_SECOND: Final = 15  # DESIGN.md, How data flows, 3
 

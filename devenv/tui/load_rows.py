@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from devenv.core.text import human_bytes
 from devenv.load.figures import TOTAL, Figures
 from devenv.load.live.course import Course
 from devenv.load.live.state import LoadState, Phase, Thing
 from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
 from devenv.load.thresholds import Finding, breached, finding_row
-from devenv.text import human_bytes
 from devenv.tui.shown import fit, shown, shown_lines
 from devenv.tui.widgets.detail_text import clock
 from devenv.tui.widgets.line import Part

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from textual.timer import Timer
 
 from devenv.control.protocol import Plan
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad, LoadWish
 from devenv.load.live.rig import VERB, LoadRig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final
 
-from devenv.model import LogLine, LogsDropped
+from devenv.core.model import LogLine, LogsDropped
 from devenv.tui.rows import Identity
 from devenv.tui.widgets.log_buffer import LogBuffer
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.text import human_duration
+from devenv.core.text import human_duration
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.shown import shown, shown_lines
 from devenv.verify.run_state import STAGES, WAITING, RunState, TestState

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from devenv.model import Happening, Resource, Sample, State
+from devenv.core.model import Happening, Resource, Sample, State
 from devenv.tui import facts
 from devenv.tui.facts import Cell
 from devenv.tui.shown import shown

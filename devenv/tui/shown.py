@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 CUT_MARK: Final = "…"
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from devenv.model import Resource, Runtime
-from devenv.state import Delta
+from devenv.core.model import Resource, Runtime
+from devenv.core.state import Delta
 from devenv.tui.shown import shown
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from devenv.errors import DevenvError
-from devenv.model import Resource, Runtime
-from devenv.text import human_age
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource, Runtime
+from devenv.core.text import human_age
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.verdict_watch import NOTHING, About
 from devenv.verify.service_verdicts import ServiceVerdict, ServiceVerdicts

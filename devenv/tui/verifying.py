@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.timer import Timer
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.tui.screens.confirm import ConfirmScreen
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.verify_bar import VerifyBar

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import httpx
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
+from devenv.core.verify_settings import CallSettings, PersistenceSettings, ReloadSettings
 from devenv.verify.http import Endpoint
 from devenv.verify.waiting import VerificationFailed
-from devenv.verify_config import CallSettings, PersistenceSettings, ReloadSettings
 
 PAUSE = 0.02  # seconds between two writes of a writer, and after one that failed
 PATIENCE = 5.0  # seconds for one write

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.environment import Source
 from devenv.verify.history import History
 from devenv.verify.provenance import commit_of, this_machine

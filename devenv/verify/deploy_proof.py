@@ -15,14 +15,14 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound
 from devenv.control.deploy.records import Check, Status
 from devenv.control.kube.forward import Forward
-from devenv.errors import DevenvError
-from devenv.model import Resource
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
+from devenv.core.text import sanitize
+from devenv.core.verify_settings import EndpointSettings, VerifySettings
 from devenv.verify.calls import Persistence, new_nonce
 from devenv.verify.evidence import Probe
 from devenv.verify.http import Endpoint, endpoint_named
 from devenv.verify.waiting import VerificationFailed, wait_until
-from devenv.verify_config import EndpointSettings, VerifySettings
 
 SERVED_WITHIN: Final = 15.0  # seconds: a Service hears of a ready pod within one or two
 PREPARE_WITHIN: Final = 5.0  # seconds for what serves now; when it is broken, that is no reason not to deploy

@@ -14,7 +14,7 @@ from typing import Final
 from devenv.control.deploy.records import Outcome, Status
 from devenv.control.deploy.records import Verdict as Ended
 from devenv.control.kube.pod_stages import PodStages
-from devenv.text import human_age
+from devenv.core.text import human_age
 from devenv.verify.criteria import Better, Criterion, criterion
 from devenv.verify.history import History
 from devenv.verify.provenance import commit_of, this_machine

@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Mapping
 
 from devenv.backends.compose.failures import environment_failure, not_installed
-from devenv.errors import DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 
 LIMIT = 120.0  # seconds of one call
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.calls import new_nonce
 
 _FROM = re.compile(r"^(FROM\s+(?!scratch\b)\S.*)$", re.IGNORECASE | re.MULTILINE)

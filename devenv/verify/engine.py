@@ -16,8 +16,8 @@ from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
 from devenv.backends.docker.watcher import list_project
-from devenv.errors import DevenvError
-from devenv.model import Happening, Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Happening, Resource
 from devenv.verify.docker import docker
 from devenv.verify.recorder import Recorder
 from devenv.verify.waiting import VerificationFailed

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
-from devenv.config import Config, load_config
-from devenv.errors import ProjectError
-from devenv.model import Project
+from devenv.core.errors import ProjectError
+from devenv.core.model import Project
+from devenv.core.settings import Config, load_config
 from devenv.verify.isolation import Identity, isolate
 from devenv.verify.leftovers import TREES
 from devenv.verify.runs import LABEL_STACK, Run

@@ -1,7 +1,7 @@
 """What a run leaves behind: records as JSON lines, written while it goes on, readable however it ended.
 
-A line is `{"kind": "LogLine", ...}`: a record of `devenv.model`, or one of the records below. Each batch is one write
-to a file opened for appending, so that SIGKILL at any moment costs at most the end of the last line.
+A line is `{"kind": "LogLine", ...}`: a record of `devenv.core.model`, or one of the records below. Each batch is one
+write to a file opened for appending, so that SIGKILL at any moment costs at most the end of the last line.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from devenv import model
-from devenv.errors import UsageError
-from devenv.text import mask_secrets
+from devenv.core import model
+from devenv.core.errors import UsageError
+from devenv.core.text import mask_secrets
 
 SCHEMA = 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from devenv.model import LogLine
-from devenv.text import mask_secrets
+from devenv.core.model import LogLine
+from devenv.core.text import mask_secrets
 from devenv.verify.recorder import Recorder
 
 LINES = 12  # log lines of each service

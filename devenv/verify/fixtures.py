@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from devenv.core.verify_settings import VerifySettings
 from devenv.verify.calls import Writer
 from devenv.verify.criteria import criterion
 from devenv.verify.engine import Engine
@@ -21,7 +22,6 @@ from devenv.verify.stack import Stack
 from devenv.verify.targets import suffix_of
 from devenv.verify.verdict import Measurement, Verdict, judge
 from devenv.verify.waiting import EVERY, VerificationFailed, wait_until
-from devenv.verify_config import VerifySettings
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 T = TypeVar("T")

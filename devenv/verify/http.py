@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.errors import DevenvError
-from devenv.model import Port, Resource, State
-from devenv.text import mask_secrets, sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.model import Port, Resource, State
+from devenv.core.text import mask_secrets, sanitize
+from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.evidence import Probe
 from devenv.verify.waiting import wait_until
-from devenv.verify_config import EndpointSettings
 
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devenv.errors import ProjectError
+from devenv.core.errors import ProjectError
 
 Document = Mapping[str, Any]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devenv.errors import DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 from devenv.verify.stream import LIFELINE, STREAM
 
 LAST_WORDS = 4000  # characters of pytest's own output that are told where it ended without a result

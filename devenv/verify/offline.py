@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 # What resolvers, sockets and package managers say when nobody answers: glibc's and musl's words for EAI_AGAIN and
 # EAI_NONAME, connect(2)'s errors, pip's and urllib3's, npm's codes, apt's, apk's, Go's and Cargo's.

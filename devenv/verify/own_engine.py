@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.docker import docker
 from devenv.verify.waiting import wait_until
 

@@ -15,8 +15,8 @@ from devenv.backends.docker.backend import DockerBackend
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
 from devenv.backends.protocol import Backend
-from devenv.errors import DevenvError
-from devenv.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
+from devenv.core.errors import DevenvError
+from devenv.core.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
 from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
 from devenv.verify.stream import tell
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from devenv.control.protocol import Plan
-from devenv.errors import Refused, UsageError
-from devenv.model import (
+from devenv.core.errors import Refused, UsageError
+from devenv.core.model import (
     Action,
     Change,
     Connection,

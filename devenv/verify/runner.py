@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.kube.errors import Unreachable
-from devenv.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
+from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
 from devenv.verify.verdict import Measurement, Verdict
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt

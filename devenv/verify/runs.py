@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 LABEL_RUN: Final = "devenv.run"
 LABEL_OWNER: Final = "devenv.owner"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.reports.data import Report
 from devenv.verify.runs import state_folder
 from devenv.verify.subjects import Subject

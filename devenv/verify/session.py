@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from devenv.config import Config, load_config
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
+from devenv.core.settings import Config, load_config
 from devenv.verify.environment import Environments, locate
 from devenv.verify.offline import Unmeasurable
 from devenv.verify.runs import Run, begin_run

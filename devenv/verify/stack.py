@@ -16,8 +16,9 @@ from devenv.control.evidence import last_words
 from devenv.control.job import Job
 from devenv.control.scope import scope_of
 from devenv.control.wait import Waiter
-from devenv.errors import DevenvError
-from devenv.model import Health, Project, State
+from devenv.core.errors import DevenvError
+from devenv.core.model import Health, Project, State
+from devenv.core.verify_settings import EndpointSettings
 from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
@@ -30,7 +31,6 @@ from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
 from devenv.verify.waiting import VerificationFailed, wait_until
-from devenv.verify_config import EndpointSettings
 
 if TYPE_CHECKING:
     from devenv.verify.environment import Source

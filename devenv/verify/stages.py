@@ -11,7 +11,7 @@ from devenv.control.kube.pod_stages import STAGES as POD_STAGES
 from devenv.control.kube.pod_stages import PodStages
 from devenv.control.stream import Remark
 from devenv.control.verdict import UpVerdict
-from devenv.model import Progress
+from devenv.core.model import Progress
 
 if TYPE_CHECKING:
     from devenv.verify.engine import Engine

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.docker import docker, run
 
 if TYPE_CHECKING:

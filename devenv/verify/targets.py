@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 if TYPE_CHECKING:
     from devenv.verify.session import Session

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 # What is made again from the sources, or belongs to tools: never part of what a stack runs from.
 EXCLUDED: Final = frozenset(

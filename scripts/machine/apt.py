@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from scripts.machine.apt_policy import Release, parse_candidate, parse_policy
 from scripts.machine.apt_sources import Source, read_sources
 from scripts.machine.process import ask, find_program, must

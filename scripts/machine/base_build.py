@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import apt
 from scripts.machine.apt_policy import debian_base
 from scripts.machine.base_recipe import (

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, UsageError
 from scripts.machine.base_build import build_image, current_recipe, recipe_for
 from scripts.machine.base_recipe import codename_in, is_ours
 from scripts.machine.docker_cli import image_exists

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import apt
 from scripts.machine.apt_policy import sources_of
 from scripts.machine.apt_sources import Source

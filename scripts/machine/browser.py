@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine import apt
 from scripts.machine.advice import how_to_get_chromium, this_platform
 from scripts.machine.process import find_program

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine.advice import how_to_get_engine, this_platform
 from scripts.machine.docker_cli import plugin_version
 from scripts.machine.process import must, project_root

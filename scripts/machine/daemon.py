@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from devenv.errors import EngineUnreachable
+from devenv.core.errors import EngineUnreachable
 from scripts.machine.docker_cli import ask_engine
 from scripts.machine.process import ask, environment, find_program, last_lines, must
 from scripts.machine.report import say

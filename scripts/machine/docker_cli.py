@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine.process import ask, find_program
 
 # The words of the docker CLI when the socket is there but may not be opened.

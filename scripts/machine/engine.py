@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, ToolMissing
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ToolMissing
 from scripts.machine import apt, compose_plugin
 from scripts.machine.advice import how_to_get_engine, this_platform
 from scripts.machine.apt_policy import major_version

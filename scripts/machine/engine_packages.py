@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine import apt
 from scripts.machine.advice import how_to_get_engine, this_platform
 from scripts.machine.apt_policy import knows_testing, major_version, source_of_testing

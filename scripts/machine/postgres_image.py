@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.errors import DevenvError, ToolMissing, UsageError
+from devenv.core.errors import DevenvError, ToolMissing, UsageError
 from scripts.machine import apt
 from scripts.machine.apt_policy import debian_base
 from scripts.machine.bootstrap import debian_for, image_megabytes, make_image

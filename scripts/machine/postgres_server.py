@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine import apt
 from scripts.machine.advice import how_to_get_postgres, this_platform
 from scripts.machine.process import find_program

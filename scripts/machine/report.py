@@ -1,4 +1,4 @@
-"""How a setup script talks: progress and errors on stderr, data alone on stdout, an exit code of devenv.errors."""
+"""How a setup script talks: progress and errors on stderr, data alone on stdout, an exit code of devenv.core.errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from devenv.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError
+from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError
 
 # python -P -m in the wrappers needs it to find this package; programs started from here must not see it.
 os.environ.pop("PYTHONPATH", None)

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine import apt
 from scripts.machine.process import ask, must, project_root
 from scripts.machine.report import run_script, say

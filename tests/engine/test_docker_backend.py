@@ -13,7 +13,7 @@ from throwaway import Throwaway
 
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.snapshot import EngineEvents, read_resources
-from devenv.model import Happening, Health, Seen, State
+from devenv.core.model import Happening, Health, Seen, State
 
 pytestmark = pytest.mark.engine
 SLEEP = {"command": ["sleep", "300"]}

@@ -22,8 +22,8 @@ import pytest
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import Endpoint, TlsFiles, resolve_endpoint
 from devenv.backends.docker.snapshot import EngineEvents, read_resources
-from devenv.errors import EngineUnreachable, UsageError
-from devenv.model import Project
+from devenv.core.errors import EngineUnreachable, UsageError
+from devenv.core.model import Project
 from tests.wire.reading import Reader
 
 pytestmark = pytest.mark.engine

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from throwaway import Throwaway
 
-from devenv.model import LogsDropped, State
+from devenv.core.model import LogsDropped, State
 
 pytestmark = pytest.mark.engine
 Factory = Callable[..., Throwaway]

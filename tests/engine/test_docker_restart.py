@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from throwaway import throwaway
 
-from devenv.model import State
+from devenv.core.model import State
 
 pytestmark = pytest.mark.engine
 START_WITHIN = 60.0  # seconds

@@ -9,7 +9,7 @@ import pytest
 
 from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import Deployer
 

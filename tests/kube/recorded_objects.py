@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.kube.parse import Parsed, parse
-from devenv.model import Resource
+from devenv.core.model import Resource
 
 FOLDER = Path(__file__).parent / "recorded"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devenv.commands.kube_status import read_cluster
-from devenv.kube_config import KubeSettings
+from devenv.cli.kube_status import read_cluster
+from devenv.core.kube_settings import KubeSettings
 from tests.kube.api_server import ApiServer, deployment, event, pod, running, waiting
 
 Environ = dict[str, str]

@@ -7,7 +7,7 @@ import pytest
 from devenv.backends.kube import link as module
 from devenv.backends.kube.errors import Unreachable
 from devenv.backends.kube.link import Link
-from devenv.model import Connection, ConnectionState
+from devenv.core.model import Connection, ConnectionState
 from devenv.tui.widgets.header import connection_words
 
 

@@ -9,7 +9,7 @@ import pytest
 from devenv.backends.clusters import read_clusters
 from devenv.backends.kube.access import ContextInfo, Contexts
 from devenv.backends.minikube import read_profiles
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from tests.kube.recorded_objects import FOLDER
 
 TOOLS = FOLDER / "tools"

@@ -11,8 +11,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.control.kube.apply import FieldConflicts, apply, plan_apply
 from devenv.control.kube.masking import CHANGED, masked_pair
-from devenv.errors import DevenvError, UsageError
-from devenv.text import MASK
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.text import MASK
 from tests.kube.api_server import ApiServer, Refusal, deployment, namespace_object
 
 SECRET: dict[str, Any] = {

@@ -210,7 +210,7 @@ def test_an_edit_over_somebody_elses_change_is_refused_and_kept(
         api.change("deployments", "web", {"metadata": {"labels": {"by": "somebody"}}})
         real(client, edited)
 
-    monkeypatch.setattr("devenv.commands.kube_edit.save", meanwhile)
+    monkeypatch.setattr("devenv.cli.kube_edit.save", meanwhile)
     assert main(["kube", "edit", "deployment/web"]) == 1
     told = capsys.readouterr().err
     assert len(kept(here)) == 1

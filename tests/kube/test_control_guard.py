@@ -15,9 +15,9 @@ from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard, Place
 from devenv.control.kube.control import KubeControl
 from devenv.control.kube.place import place_now
-from devenv.errors import Refused
-from devenv.kube_config import KubeSettings
-from devenv.model import Action, Phase, Progress
+from devenv.core.errors import Refused
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.model import Action, Phase, Progress
 from tests.kube.api_server import ApiServer, deployment
 
 

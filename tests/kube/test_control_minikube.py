@@ -18,8 +18,8 @@ from devenv.cli import main
 from devenv.control.minikube import Addon, Minikube, find_minikube
 from devenv.control.minikube_events import MinikubeFailure, parse_event
 from devenv.control.stream import Remark
-from devenv.errors import DevenvError, Interrupted, ToolMissing
-from devenv.model import Progress
+from devenv.core.errors import DevenvError, Interrupted, ToolMissing
+from devenv.core.model import Progress
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.recorded_objects import FOLDER
 

@@ -13,8 +13,8 @@ from devenv.control.kube.impact import Call
 from devenv.control.kube.refs import parse_refs
 from devenv.control.kube.rollout import history, status_words
 from devenv.control.kube.verbs import VERBS
-from devenv.errors import DevenvError, Interrupted, UsageError
-from devenv.model import Progress
+from devenv.core.errors import DevenvError, Interrupted, UsageError
+from devenv.core.model import Progress
 from tests.kube.api_server import ApiServer, deployment, pod, subresources
 from tests.kube.api_server.handler import Handler
 from tests.kube.api_server.served import document

@@ -12,7 +12,7 @@ from devenv.backends.kube.errors import Conflict, NotFound, TooManyRequests
 from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.refs import parse_ref, parse_refs
 from devenv.control.kube.verbs import VERBS
-from devenv.errors import Interrupted, UsageError, WaitTimeout
+from devenv.core.errors import Interrupted, UsageError, WaitTimeout
 from tests.kube.api_server import ApiServer, deployment, pod, template
 
 POLICIES = {"Delete": "are deleted", "Retain": "stay", "Recycle": "is emptied"}

@@ -11,7 +11,7 @@ from devenv.control.deploy.ledger import Ledger
 from devenv.control.deploy.records import Outcome, Verdict
 from devenv.control.deploy.revisions import Revision, decode, encode, make_revision, trusted
 from devenv.control.kube.apply import FieldConflicts
-from devenv.errors import DevenvError, FindingsFound, Refused, UsageError
+from devenv.core.errors import DevenvError, FindingsFound, Refused, UsageError
 from devenv.manifests.model import Finding, Severity
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import Deployer, application, image_of

@@ -15,8 +15,8 @@ from devenv.control.deploy.proving import check_digests
 from devenv.control.deploy.records import Status
 from devenv.control.deploy.shipping import Dock, plan_cargo, ship
 from devenv.control.kube.pod_stages import PodStages
-from devenv.errors import DevenvError
-from devenv.model import Project, Service
+from devenv.core.errors import DevenvError
+from devenv.core.model import Project, Service
 from tests.kube.deploying import application
 
 DIGEST = f"sha256:{'a' * 64}"

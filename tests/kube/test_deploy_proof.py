@@ -12,9 +12,9 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.records import Check, Status
+from devenv.core.verify_settings import CallSettings, EndpointSettings, PersistenceSettings, VerifySettings
 from devenv.verify import deploy_proof
 from devenv.verify.deploy_proof import ClusterProver
-from devenv.verify_config import CallSettings, EndpointSettings, PersistenceSettings, VerifySettings
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import application
 

@@ -11,7 +11,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.ledger import Ledger
 from devenv.control.deploy.records import Outcome, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
-from devenv.errors import Refused
+from devenv.core.errors import Refused
 from tests.kube.api_server import ApiServer
 from tests.kube.api_server.handler import Handler
 from tests.kube.deploying import Deployer, application, image_of

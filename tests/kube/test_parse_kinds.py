@@ -9,7 +9,7 @@ from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import quantity
 from devenv.backends.kube.parse.event import parse_event
 from devenv.backends.kube.parse.service import endpoints_of
-from devenv.model import Health, Port, ScalingMetric, State
+from devenv.core.model import Health, Port, ScalingMetric, State
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 
 EVERY = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devenv.backends.kube.parse import parse
-from devenv.model import Health, Resource, State
+from devenv.core.model import Health, Resource, State
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 
 

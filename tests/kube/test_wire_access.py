@@ -16,8 +16,8 @@ from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.kubeconfig import load_kubeconfig
 from devenv.backends.kube.pool import read_endpoint
 from devenv.backends.kube.proxies import proxy_for
-from devenv.errors import EXIT_NO_CLUSTER, UsageError
-from devenv.kube_config import KubeSettings
+from devenv.core.errors import EXIT_NO_CLUSTER, UsageError
+from devenv.core.kube_settings import KubeSettings
 from tests.kube.api_server import ApiServer
 
 

@@ -22,7 +22,7 @@ from devenv.backends.kube.errors import (
     Unreachable,
 )
 from devenv.backends.kube.kinds import DEPLOYMENTS, NODES, PDBS, PODS, SECRETS
-from devenv.errors import EXIT_NO_CLUSTER, EXIT_NO_PERMISSION
+from devenv.core.errors import EXIT_NO_CLUSTER, EXIT_NO_PERMISSION
 from tests.kube.api_server import ApiServer, deployment, pod
 
 MakeClient = Callable[..., KubeClient]

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from devenv.backends.kube.access import Target
 from devenv.backends.kube.backend import DEFAULT_KINDS, KubeBackend
 from devenv.backends.kube.kinds import Kind
-from devenv.model import Change, Connection, Happening, LogLine, LogsDropped, Resource, Sample
-from devenv.state import Store
+from devenv.core.model import Change, Connection, Happening, LogLine, LogsDropped, Resource, Sample
+from devenv.core.state import Store
 
 LIMIT = 30.0  # seconds; a deadline for busy machines, not a budget
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.load_settings import LoadSettings
 from devenv.load.live.process import STARTED, LiveLoad, LoadWish, read_json
 from devenv.load.live.rig import LoadRig
-from devenv.loadtest_config import LoadSettings
 from devenv.verify.runs import runs_folder
 
 ROOT = Path(__file__).resolve().parents[2]

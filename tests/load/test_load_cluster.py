@@ -12,7 +12,7 @@ import pytest
 
 from devenv.backends.kube.access import find_target
 from devenv.backends.kube.backend import KubeBackend
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
 from devenv.load.recorder import Recorder
 from devenv.load.recording.cluster import ClusterFacts
 from devenv.load.recording.lines import Lines, Tail

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.hpa_course import HpaCourse
 from devenv.load.shapes import Wish
 from devenv.load.sizing import size_load

@@ -9,11 +9,11 @@ import pytest
 
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.load_settings import LoadSettings
 from devenv.load.live.following import Following
 from devenv.load.live.process import LoadWish
 from devenv.load.live.rig import LoadRig
-from devenv.loadtest_config import LoadSettings
 from devenv.tui.load_charts import chart_parts
 from devenv.tui.load_rows import number_parts, table_parts, title_parts
 from tests.load.conftest import Target

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import DevenvError, Refused
-from devenv.kube_config import KubeSettings
+from devenv.core.errors import DevenvError, Refused
+from devenv.core.kube_settings import KubeSettings
 from devenv.load.live.following import Following
 from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
 from devenv.load.live.rig import LoadRig, find_running

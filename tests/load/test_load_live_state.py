@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.live.course import BINS, Course
 from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.at_rest import is_at_rest
 from devenv.load.series import Recording
 from devenv.load.verdicts.hpa import judge_scaling

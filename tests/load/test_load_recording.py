@@ -9,15 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import DevenvError
-from devenv.load.knee import find_knee, is_saturated
-from devenv.load.recorder import Recorder
-from devenv.load.recording.lines import BASE, LOAD, WATCHED, Lines, Tail
-from devenv.load.recording.machine import Machine
-from devenv.load.recording.probe_metrics import parse_probes
-from devenv.load.recording.told import Telling
-from devenv.load.series import read_recording
-from devenv.model import (
+from devenv.core.errors import DevenvError
+from devenv.core.model import (
     Change,
     Connection,
     ConnectionState,
@@ -33,6 +26,13 @@ from devenv.model import (
     Snapshot,
     State,
 )
+from devenv.load.knee import find_knee, is_saturated
+from devenv.load.recorder import Recorder
+from devenv.load.recording.lines import BASE, LOAD, WATCHED, Lines, Tail
+from devenv.load.recording.machine import Machine
+from devenv.load.recording.probe_metrics import parse_probes
+from devenv.load.recording.told import Telling
+from devenv.load.series import read_recording
 from tests.load.synthetic import Story
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.ending import conclude, finish, write_reports
 from devenv.load.history import keep, newest
 from devenv.load.outcome import Facts, exit_code, verdict

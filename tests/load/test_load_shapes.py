@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.load.corpus import Corpus, Zipf
 from devenv.load.schedule import Punctuality, arrivals
 from devenv.load.shapes import NAMES, SHAPES, Wish, find

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import Refused
+from devenv.core.errors import Refused
 from devenv.load.target import find_target
 from tests.kube.api_server import ApiServer
 

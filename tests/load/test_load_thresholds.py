@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.load.figures import Figures, total
 from devenv.load.outcome import Facts, exit_code, generator_reasons, verdict
 from devenv.load.thresholds import evaluate, finding_row, parse, parse_all

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.manifest_config import ManifestSettings, ProbeSettings
+from devenv.core.manifest_settings import ManifestSettings, ProbeSettings
 
 SETTINGS = ManifestSettings(
     probes={

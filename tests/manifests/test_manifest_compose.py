@@ -12,7 +12,7 @@ import pytest
 from mutation_tools import COMPOSE, SETTINGS
 
 from devenv.cli import main
-from devenv.manifest_config import Allowance
+from devenv.core.manifest_settings import Allowance
 from devenv.manifests.check import Outside, check
 from devenv.manifests.compose_side import parse_services
 from devenv.manifests.judge import judge

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from folders import check_folder, write
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 
 @pytest.fixture

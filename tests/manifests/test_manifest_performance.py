@@ -77,7 +77,7 @@ def test_twice_the_objects_cost_twice_the_comparisons_not_four_times(
 def test_the_command_line_loads_none_of_it_before_it_is_asked() -> None:
     heavy = ("yaml", "jsonschema_rs", "jsonschema", "kubernetes_validate", "devenv.manifests", "devenv.secrets")
     program = (
-        "import sys; from devenv.commands.parser import build_parser; build_parser(); "
+        "import sys; from devenv.cli.parser import build_parser; build_parser(); "
         f"print([m for m in {heavy!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
@@ -87,7 +87,7 @@ def test_the_command_line_loads_none_of_it_before_it_is_asked() -> None:
 def test_a_check_loads_no_validator_that_it_does_not_use() -> None:
     unused = ("jsonschema", "kubernetes_validate", "textual", "docker")
     program = (
-        "import sys, devenv.commands.manifests; from devenv.manifests.schemas import choose_versions;"
+        "import sys, devenv.cli.manifests; from devenv.manifests.schemas import choose_versions;"
         f"choose_versions(()); print([name for name in {unused!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

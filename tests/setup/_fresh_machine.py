@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from scripts.machine import apt
 from scripts.machine.apt_policy import sources_of
 from scripts.machine.base_build import current_recipe

@@ -7,7 +7,7 @@ import pytest
 from _policies import BOOKWORM, PINNED_TESTING, SOURCES_DEB822
 from _programs import Programs
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine.base_image import COMMENT, DEFAULT_IMAGE, choose_image
 from scripts.machine.base_recipe import REPOSITORY
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from _programs import Programs
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import compose_plugin
 from scripts.machine.compose_plugin import install_plugin, plugin_folder
 

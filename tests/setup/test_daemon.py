@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from _programs import Programs
 
-from devenv.errors import EngineUnreachable
+from devenv.core.errors import EngineUnreachable
 from scripts.machine import daemon
 
 NFT = (

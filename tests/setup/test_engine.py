@@ -6,7 +6,7 @@ import pytest
 from _policies import BOOKWORM
 from _programs import Programs
 
-from devenv.errors import EngineForbidden, EngineUnreachable, ToolMissing
+from devenv.core.errors import EngineForbidden, EngineUnreachable, ToolMissing
 from scripts.machine import apt
 from scripts.machine.engine import ensure_engine
 

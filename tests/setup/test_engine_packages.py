@@ -9,7 +9,7 @@ import pytest
 from _policies import BOOKWORM, PINNED_TESTING, SOURCES_ONE_LINE
 from _programs import Programs
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import apt, engine_packages
 
 

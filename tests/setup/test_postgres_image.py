@@ -9,7 +9,7 @@ import pytest
 from _programs import Programs
 from test_base_image import Engine, bookworm, engine, env_file
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import postgres_recipe
 from scripts.machine.postgres_image import COMMENT, DEFAULT_IMAGE, choose_image, ensure_password
 from scripts.machine.postgres_recipe import REPOSITORY, is_ours, tag_for

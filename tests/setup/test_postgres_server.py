@@ -9,7 +9,7 @@ import pytest
 from _policies import BOOKWORM
 from _programs import Programs
 
-from devenv.errors import ToolMissing
+from devenv.core.errors import ToolMissing
 from scripts.machine import postgres_server
 from scripts.machine.postgres_server import ensure_server
 

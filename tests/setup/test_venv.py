@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from _programs import Programs
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import venv
 from scripts.machine.venv import ensure_venv, read_stamp, wanted_stamp
 

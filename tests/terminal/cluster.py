@@ -11,8 +11,8 @@ from typing import Any, cast
 from devenv.backends.kube.access import ContextInfo, Contexts, Target
 from devenv.backends.kube.kinds import KNOWN, Kind
 from devenv.control.protocol import Plan
-from devenv.errors import DevenvError
-from devenv.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
+from devenv.core.errors import DevenvError
+from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
 from devenv.tui.app import DevenvApp
 from devenv.tui.screens.cluster import ClusterScreen
 from devenv.tui.widgets.long_table import LongTable

@@ -11,7 +11,7 @@ from typing import Any
 from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
-from devenv.model import Resource
+from devenv.core.model import Resource
 from devenv.tui.app import DevenvApp
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.widgets.line_table import LineTable

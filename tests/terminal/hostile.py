@@ -8,8 +8,8 @@ import time
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from devenv import model
-from devenv.model import Phase, State
+from devenv.core import model
+from devenv.core.model import Phase, State
 
 CSI = "\x1b[31;1m\x1b[2J\x1b[999D"
 OSC_52 = "\x1b]52;c;aGFja2Vk\x07"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from devenv.backends.compose import ProjectScope
 from devenv.backends.docker.backend import DockerBackend
-from devenv.commands.context import Context
-from devenv.commands.options import merge_options
-from devenv.commands.parser import build_parser
+from devenv.cli.context import Context
+from devenv.cli.options import merge_options
+from devenv.cli.parser import build_parser
 from devenv.tui.app import DevenvApp
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl

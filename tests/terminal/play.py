@@ -7,7 +7,7 @@ import threading
 import time
 from typing import cast, get_args
 
-from devenv.model import LogLine, Sample
+from devenv.core.model import LogLine, Sample
 from devenv.tui.app import run
 from devenv.tui.theme import ThemeChoice
 from tests.terminal.hostile import TEXTS, changes

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Collection
 
 from devenv.control.protocol import Plan
-from devenv.errors import Refused
-from devenv.model import (
+from devenv.core.errors import Refused
+from devenv.core.model import (
     Action,
     Change,
     Connection,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devenv.model import Action, Phase, Progress
+from devenv.core.model import Action, Phase, Progress
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import absent, container, shop
 

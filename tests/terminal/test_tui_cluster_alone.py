@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import ProjectError
+from devenv.core.errors import ProjectError
 from tests.kube.api_server import ApiServer, deployment
 from tests.terminal.real_terminal import RealTerminal
 

@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 
 from devenv.control.protocol import Plan
-from devenv.model import LogLine
+from devenv.core.model import LogLine
 from tests.terminal.conftest import Opening
 from tests.terminal.hostile import TEXTS, changes, hostile
 from tests.terminal.real_terminal import RealTerminal

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.compose import ComposeOptions
-from devenv.kube_config import KubeSettings
-from devenv.model import LogLine
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.model import LogLine
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
 from devenv.tui.screens.cluster import ClusterScreen

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 
-from devenv.model import Happening, Resource
-from devenv.state import Store
+from devenv.core.model import Happening, Resource
+from devenv.core.state import Store
 from devenv.tui.screens.view import PAUSE, ClusterView
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, replica_set, workload
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from devenv import model
-from devenv.model import Runtime, State
+from devenv.core import model
+from devenv.core.model import Runtime, State
 from tests.terminal.cluster import NAME, cluster_opened
 from tests.terminal.hostile import TEXTS, hostile
 from tests.terminal.test_tui_hostile import check_harmless

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.binding import Binding
 
-from devenv.model import Resource, Runtime, State
+from devenv.core.model import Resource, Runtime, State
 from devenv.tui.kube.deeds import Deeds
 from devenv.tui.screens.cluster import ClusterScreen
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload

@@ -6,8 +6,8 @@ import dataclasses
 
 from devenv.backends.kube.access import Contexts
 from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
-from devenv.errors import DevenvError
-from devenv.model import Resource, Runtime, State
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource, Runtime, State
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.orders import candidates, parse
 from tests.terminal.cluster import FakeConnector, cluster_opened, context, pod, workload

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from devenv.model import State
+from devenv.core.model import State
 from devenv.tui.kube.deeds import Deeds
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 from tests.terminal.scripted import container

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from devenv.model import Health, Sample, State
+from devenv.core.model import Health, Sample, State
 from tests.terminal.cluster import cluster_opened, pod, replica_set, workload
 from tests.terminal.scripted import container
 from tests.terminal.test_tui_kube_views import HPA, scaling

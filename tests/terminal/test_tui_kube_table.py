@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from devenv.model import ConnectionState, Health, LogLine, Sample, State
+from devenv.core.model import ConnectionState, Health, LogLine, Sample, State
 from tests.terminal.cluster import cluster_opened, connected, pod, replica_set, workload
 from tests.terminal.scripted import container
 

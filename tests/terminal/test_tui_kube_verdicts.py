@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.model import Resource
+from devenv.core.model import Resource
 from devenv.verify.provenance import Commit, Machine
 from devenv.verify.reports.data import Report
 from devenv.verify.service_verdicts import ServiceVerdicts

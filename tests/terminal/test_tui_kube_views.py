@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from devenv.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
+from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
 from devenv.tui.kube.chart import chart
 from devenv.tui.kube.stages import stage_of
 from tests.terminal.cluster import cluster_opened, pod, replica_set, workload

@@ -14,7 +14,7 @@ from typing import cast
 import pytest
 
 from devenv.backends.compose import ComposeOptions
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
 from devenv.tui.screens.cluster import ClusterScreen
@@ -163,11 +163,12 @@ def test_without_a_kubeconfig_nothing_of_a_cluster_is_imported(tmp_path: Path) -
     code = (
         "import sys, devenv.tui.app, devenv.tui.screens.main\n"
         "from argparse import Namespace\n"
-        "from devenv.commands import tui\n"
-        "from devenv.config import Config\n"
+        "from devenv.cli import tui\n"
+        "from devenv.core.settings import Config\n"
         "class Given: config, environ = Config(), {'HOME': sys.argv[1]}\n"
         "assert tui._connector(Given) is None\n"
-        "print([name for name in sys.modules if 'kube' in name.replace('devenv.kube_config', '') or 'joined' in name])"
+        "known = 'devenv.core.kube_settings'\n"
+        "print([name for name in sys.modules if 'kube' in name.replace(known, '') or 'joined' in name])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -142,8 +142,6 @@ async def test_without_load_tests_there_is_no_key(opened: Opening) -> None:
 
 def test_the_program_starts_without_any_of_it() -> None:
     late = "('devenv.load', 'devenv.tui.load', 'devenv.tui.screens.load', 'devenv.tui.widgets.load', 'locust')"
-    program = (
-        f"import sys, devenv.tui.app, devenv.commands.tui; print([m for m in sys.modules if m.startswith({late})])"
-    )
+    program = f"import sys, devenv.tui.app, devenv.cli.tui; print([m for m in sys.modules if m.startswith({late})])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip().replace("'devenv.loadtest_config'", "") == "[]"
+    assert done.stdout.strip().replace("'devenv.core.load_settings'", "") == "[]"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.model import Action, ConnectionState, Happening, Phase, Sample
+from devenv.core.model import Action, ConnectionState, Happening, Phase, Sample
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import connection, log, shop
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from devenv.model import Gone, Happening, Health, Sample, Seen, State
+from devenv.core.model import Gone, Happening, Health, Sample, Seen, State
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import absent, connection, container, shop
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.model import Gone, Seen
-from devenv.state import Store
+from devenv.core.model import Gone, Seen
+from devenv.core.state import Store
 from devenv.tui import verdicts
 from devenv.verify.provenance import Commit, Machine
 from devenv.verify.reports.data import Report

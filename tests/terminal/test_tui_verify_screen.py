@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.model import Happening
+from devenv.core.model import Happening
 from devenv.tui.screens.evidence import EvidenceScreen
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.screens.verify import VerifyScreen
@@ -26,7 +26,7 @@ import sys
 import time
 from pathlib import Path
 import pytest
-from devenv.model import LogLine, Snapshot
+from devenv.core.model import LogLine, Snapshot
 from devenv.verify.evidence import EvidenceFile, Header, Mark
 from tests.terminal.scripted import container
 
@@ -40,7 +40,7 @@ def wait_for(name):
 
 @pytest.fixture(scope="session")
 def settings():
-    from devenv.verify_config import VerifySettings
+    from devenv.core.verify_settings import VerifySettings
     return VerifySettings()
 
 @pytest.fixture
@@ -287,8 +287,6 @@ async def test_it_fits_every_terminal(opened: Opening, runs: Runs, size: tuple[i
 
 def test_the_program_starts_without_any_of_it() -> None:
     late = "('devenv.verify.', 'sqlite3', 'devenv.tui.verifying', 'devenv.tui.verdicts', 'devenv.tui.screens.verify')"
-    program = (
-        f"import sys, devenv.tui.app, devenv.commands.tui; print([m for m in sys.modules if m.startswith({late})])"
-    )
+    program = f"import sys, devenv.tui.app, devenv.cli.tui; print([m for m in sys.modules if m.startswith({late})])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

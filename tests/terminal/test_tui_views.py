@@ -8,7 +8,7 @@ import time
 import pytest
 from textual.binding import Binding
 
-from devenv.model import ConnectionState, Happening
+from devenv.core.model import ConnectionState, Happening
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.screens.panes import Panes
 from devenv.tui.widgets.detail_pane import DetailScroll

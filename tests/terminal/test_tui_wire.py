@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from devenv.backends.docker.backend import DockerBackend
-from devenv.errors import ProjectError
-from devenv.model import Project, Service
+from devenv.core.errors import ProjectError
+from devenv.core.model import Project, Service
 from devenv.tui.app import DevenvApp
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl

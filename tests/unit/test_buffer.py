@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from devenv.backends.streams import Buffer
-from devenv.model import (
+from devenv.core.model import (
     Action,
     Connection,
     ConnectionState,

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.cli import main
-from devenv.commands import tui
-from devenv.commands.parser import parse_arguments
-from devenv.errors import DevenvError
+from devenv.cli import main, tui
+from devenv.cli.parser import parse_arguments
+from devenv.core.errors import DevenvError
 
 ROOT = Path(__file__).parents[2]
 # `python -X importtime` of an empty program names about 60 modules with site; argparse brings another 20.

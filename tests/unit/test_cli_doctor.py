@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from devenv.cli import main
-from devenv.commands import doctor
+from devenv.cli import doctor, main
 from devenv.doctor import Finding, Level
 
 GOOD = Finding("engine", Level.OK, "Engine answers")

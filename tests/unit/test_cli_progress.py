@@ -10,13 +10,13 @@ import time
 import pyte
 import pytest
 
-from devenv.commands import progress as progress_module
-from devenv.commands.progress import Display
-from devenv.commands.pump import pump
+from devenv.cli import progress as progress_module
+from devenv.cli.progress import Display
+from devenv.cli.pump import pump
 from devenv.control.job import Report
 from devenv.control.stream import Remark
-from devenv.errors import Interrupted, ServiceFailed
-from devenv.model import Progress
+from devenv.core.errors import Interrupted, ServiceFailed
+from devenv.core.model import Progress
 
 
 class Terminal(io.StringIO):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.commands.grouping import Summary, group
-from devenv.commands.status import to_json, to_table
-from devenv.model import Health, Port, Project, Resource, Runtime, Service, State
+from devenv.cli.grouping import Summary, group
+from devenv.cli.status import to_json, to_table
+from devenv.core.model import Health, Port, Project, Resource, Runtime, Service, State
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "STATUS_JSON.md"
 

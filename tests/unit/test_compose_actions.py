@@ -16,8 +16,8 @@ from devenv.control import runner
 from devenv.control.actions import ComposeControl
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
-from devenv.errors import Refused
-from devenv.model import Action, Change, Phase, Progress, Project, Service
+from devenv.core.errors import Refused
+from devenv.core.model import Action, Change, Phase, Progress, Project, Service
 
 PROJECT = Project("p", "/p", (), (Service("web"),), volumes=("p_data",))
 STEP = """echo '{"id":"Container p-web-1","status":"Done","text":"Started"}' >&2"""

@@ -8,8 +8,8 @@ import pytest
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.compose.document import parse_project
-from devenv.errors import ProjectError
-from devenv.model import Port, Project
+from devenv.core.errors import ProjectError
+from devenv.core.model import Port, Project
 
 OPTIONS = ComposeOptions(directory="/p", files=("/p/sub/compose.yaml",))
 

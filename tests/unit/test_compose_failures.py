@@ -9,7 +9,7 @@ from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions, ProjectScope, begin_resolve
 from devenv.backends.compose.failures import from_config
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
 
 OPTIONS = ComposeOptions(directory="/p", files=("/p/compose.yaml",))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.compose import ComposeOptions, find_project
-from devenv.config import ComposeSettings, Config
-from devenv.errors import ProjectError, UsageError
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import ComposeSettings, Config
 
 NOTHING = ComposeOptions()
 

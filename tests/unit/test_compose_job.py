@@ -14,8 +14,8 @@ from devenv.control import compose
 from devenv.control.job import Job
 from devenv.control.losses import volumes_at_risk
 from devenv.control.stream import Remark
-from devenv.errors import DevenvError, Interrupted, ProjectError, ToolMissing
-from devenv.model import Progress, Project, Service
+from devenv.core.errors import DevenvError, Interrupted, ProjectError, ToolMissing
+from devenv.core.model import Progress, Project, Service
 
 PROJECT = Project("p", "/p", (), (Service("web", builds=True), Service("db")))
 STEP = '{"id":"Container p-web-1","status":"Done","text":"Started"}'

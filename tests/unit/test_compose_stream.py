@@ -8,7 +8,7 @@ import pytest
 
 from devenv.control.build import LINES_KEPT, BuildView
 from devenv.control.stream import BuildStatus, Complaint, Remark, parse_line
-from devenv.model import Progress
+from devenv.core.model import Progress
 
 
 def test_a_step() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from devenv.control.build import Step
 from devenv.control.failures import translate, unknown_service
-from devenv.errors import (
+from devenv.core.errors import (
     DevenvError,
     EngineForbidden,
     EngineUnreachable,
@@ -19,7 +19,7 @@ from devenv.errors import (
     ServiceFailed,
     UsageError,
 )
-from devenv.model import Port, Project, Service
+from devenv.core.model import Port, Project, Service
 
 PROJECT = Project(
     "shop", "/p", ("/p/compose.yaml",), (Service("web", ports=(Port(80, host=18799),)), Service("worker"))

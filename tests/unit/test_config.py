@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config import WAIT_TIMEOUT, Config, load_config
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
+from devenv.core.settings import WAIT_TIMEOUT, Config, load_config
 
 
 def write(folder: Path, text: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from devenv.backends.docker.client import connect, hint_for
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
-from devenv.errors import EngineUnreachable, UsageError
+from devenv.core.errors import EngineUnreachable, UsageError
 
 
 def listen(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.docker.endpoint import DEFAULT_HOST, TlsFiles, resolve_endpoint
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 
 def context(folder: Path, name: str, meta: object, *tls: str) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from devenv.backends.docker.frames import ChunkDecoder, FrameParser, FramingError, Piece
 from devenv.backends.docker.lines import LINE_KEPT, LineAssembler, split_time
 from devenv.backends.docker.resume import Resume
-from devenv.model import LogLine
+from devenv.core.model import LogLine
 
 STAMP = b"2026-11-23T16:39:32.500000000Z "
 AT = 1795451972.5

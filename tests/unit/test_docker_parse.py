@@ -19,7 +19,7 @@ from devenv.backends.docker.parse import (
     parse_time,
     status_sentence,
 )
-from devenv.model import Health, HealthCheck, Port, State
+from devenv.core.model import Health, HealthCheck, Port, State
 
 ID = "0d0d586a4131" + "c" * 52
 DIGEST = "sha256:4957cb9d21ce" + "e" * 52

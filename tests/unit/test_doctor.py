@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.docker.about import EngineFacts
+from devenv.core.errors import EngineUnreachable, ProjectError
+from devenv.core.model import Port, Project, Service
 from devenv.doctor import Context, Finding, Level, clock, disk, engine, memory, ports, project, run_checks, tools
-from devenv.errors import EngineUnreachable, ProjectError
-from devenv.model import Port, Project, Service
 
 FACTS = EngineFacts(
     endpoint="unix:///var/run/docker.sock (context default)",

@@ -13,8 +13,8 @@ from devenv.control import audit
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
 from devenv.control.protocol import CHANGING_VERBS
-from devenv.errors import Interrupted, Refused, ServiceFailed
-from devenv.model import Project, Service
+from devenv.core.errors import Interrupted, Refused, ServiceFailed
+from devenv.core.model import Project, Service
 
 PROJECT = Project("shop", "/p", ("/p/compose.yaml",), (Service("web"),), volumes=("shop_data", "shop_cache"))
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config import load_config
-from devenv.errors import UsageError
-from devenv.manifest_config import Allowance, OverlaySettings, ProbeSettings
+from devenv.core.errors import UsageError
+from devenv.core.manifest_settings import Allowance, OverlaySettings, ProbeSettings
+from devenv.core.settings import load_config
 
 TEXT = """\
 [manifests]

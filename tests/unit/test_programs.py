@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.programs import finish, output_of
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
 
 
 def script(text: str) -> list[str]:

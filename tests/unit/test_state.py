@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from devenv.model import (
+from devenv.core.model import (
     Action,
     Connection,
     ConnectionState,
@@ -21,7 +21,7 @@ from devenv.model import (
     Snapshot,
     State,
 )
-from devenv.state import HAPPENINGS_KEPT, STRANGERS_KEPT, Delta, Store
+from devenv.core.state import HAPPENINGS_KEPT, STRANGERS_KEPT, Delta, Store
 
 
 def container(key: str, **changes: object) -> Resource:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from devenv.text import MASK, human_age, human_bytes, human_duration, mask_secrets, sanitize
+from devenv.core.text import MASK, human_age, human_bytes, human_duration, mask_secrets, sanitize
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.control.judge import CRASH_EXITS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
 from devenv.control.verdict import Outcome, ServiceVerdict
-from devenv.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
+from devenv.core.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
 
 def project(*services: Service) -> Project:

@@ -16,8 +16,8 @@ from devenv.control.job import Job
 from devenv.control.stream import Remark
 from devenv.control.verdict import Outcome, UpVerdict
 from devenv.control.wait import Waiter
-from devenv.errors import EngineUnreachable, Interrupted, PortTaken, ServiceFailed, WaitTimeout
-from devenv.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
+from devenv.core.errors import EngineUnreachable, Interrupted, PortTaken, ServiceFailed, WaitTimeout
+from devenv.core.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
 PROJECT = Project("p", "/p", (), (Service("web", has_healthcheck=True),))
 STARTED = '{"id":"Container p-web-1","status":"Done","text":"Started"}'

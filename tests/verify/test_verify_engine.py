@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from unlike import HANGING, LIMIT, begun, devenv, left_of, smoke, start
 
-from devenv.model import Happening
+from devenv.core.model import Happening
 from devenv.verify.evidence import Mark, Probe, read_evidence
 from devenv.verify.waiting import wait_until
 
@@ -116,7 +116,7 @@ def test_what_a_killed_run_leaves_is_found_by_its_owner_and_the_evidence_opens(p
 
 RUNNING = """
 import pytest
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 def test_what_is_up(stack, engine):
     assert stack.endpoint("page").get("/page.txt").text == "one\\n"

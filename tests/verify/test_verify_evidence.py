@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import Refused, UsageError
-from devenv.model import (
+from devenv.core.errors import Refused, UsageError
+from devenv.core.model import (
     Connection,
     ConnectionState,
     Gone,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import ProjectError
+from devenv.core.errors import ProjectError
 from devenv.verify.isolation import Identity, Tagged, isolate, to_yaml
 
 IDENTITY = Identity("copy1", {"devenv.run": "r1"})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config import load_config
-from devenv.errors import UsageError
-from devenv.verify_config import KubeVerifySettings
+from devenv.core.errors import UsageError
+from devenv.core.settings import load_config
+from devenv.core.verify_settings import KubeVerifySettings
 
 TABLE = """
 [verify.kubernetes]

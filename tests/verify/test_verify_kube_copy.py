@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from devenv.config import load_config
-from devenv.errors import ProjectError, UsageError
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import load_config
 from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs, written
 from devenv.verify.kube.images import choose, exchanged, full_name, on_nodes, read_flags
 from devenv.verify.kube.overlay import overlay_folder, read_overlay

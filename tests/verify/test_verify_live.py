@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from verify_samples import report_of
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.live import LiveRun, RunWish
 from devenv.verify.offline import unmeasurable
 from devenv.verify.reports.junit import join_cases
@@ -170,7 +170,7 @@ def test_a_build_that_is_wrong_is_the_projects(said: str) -> None:
 
 
 def test_the_base_image_is_no_step_of_a_build() -> None:
-    from devenv.model import Progress
+    from devenv.core.model import Progress
 
     watch = BuildWatch()
     for name, word in (
@@ -219,7 +219,7 @@ def test_a_report_that_is_no_xml_is_told(tmp_path: Path) -> None:
 def test_the_audit_takes_what_only_deployments_measure_from_the_history() -> None:
     from dataclasses import replace
 
-    from devenv.commands.audit import _deployed
+    from devenv.cli.audit import _deployed
     from devenv.verify.criteria import criterion
     from devenv.verify.history import History
     from devenv.verify.provenance import this_machine

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 from verify_samples import report_of
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.audit import audit
 from devenv.verify.criteria import SUCCESS_METRICS, Better, Criterion, criterion
 from devenv.verify.history import History, percentile, sparkline

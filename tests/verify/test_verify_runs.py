@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify import leftovers, runs, tree
 from devenv.verify.calls import new_nonce
 from devenv.verify.waiting import VerificationFailed, wait_until

@@ -7,9 +7,20 @@ import time
 from collections.abc import Callable, Mapping
 
 from devenv.backends.docker.backend import DockerBackend
-from devenv.errors import DevenvError
-from devenv.model import Change, Connection, Happening, LogLine, LogsDropped, Project, Resource, Sample, Seen, Service
-from devenv.state import Store
+from devenv.core.errors import DevenvError
+from devenv.core.model import (
+    Change,
+    Connection,
+    Happening,
+    LogLine,
+    LogsDropped,
+    Project,
+    Resource,
+    Sample,
+    Seen,
+    Service,
+)
+from devenv.core.state import Store
 
 LIMIT = 30.0  # seconds; a deadline for busy machines, not a budget
 

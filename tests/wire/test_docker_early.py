@@ -11,8 +11,8 @@ import pytest
 
 from devenv.backends.docker.early import list_early
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.errors import ProjectError
-from devenv.model import Connection, Snapshot, State
+from devenv.core.errors import ProjectError
+from devenv.core.model import Connection, Snapshot, State
 from tests.wire.fake_engine import FakeEngine
 from tests.wire.reading import Reader
 

@@ -12,8 +12,8 @@ import pytest
 from devenv.backends.docker import inspector
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
-from devenv.model import Health, State
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
+from devenv.core.model import Health, State
 from tests.wire.fake_engine import FakeEngine
 from tests.wire.reading import Reader
 

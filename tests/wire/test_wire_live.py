@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from devenv.errors import ProjectError
-from devenv.model import Health, Port, State
+from devenv.core.errors import ProjectError
+from devenv.core.model import Health, Port, State
 from tests.wire.fake_engine import CUT, FakeEngine
 from tests.wire.reading import Reader
 

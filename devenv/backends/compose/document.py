@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.compose.find import ComposeOptions
-from devenv.errors import ProjectError
-from devenv.model import Port, Project, Service
-from devenv.text import sanitize
+from devenv.core.errors import ProjectError
+from devenv.core.model import Port, Project, Service
+from devenv.core.text import sanitize
 
 _RESTART_CONDITIONS = {"none": "no", "any": "always", "on-failure": "on-failure"}  # deploy.restart_policy.condition
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from devenv.backends.compose.find import ComposeOptions
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
+from devenv.core.text import sanitize
 
 COMPOSE_NEEDED = "2.30"  # the first line of releases in which all of --progress json, bake builds and dry runs work
 _INSTALL = "Install the Compose plugin: https://docs.docker.com/compose/install/"

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devenv.config import ComposeSettings, Config
-from devenv.errors import ProjectError, UsageError
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import ComposeSettings, Config
 
 # compose-go, cli/options.go: DefaultFileNames and DefaultOverrideFileNames, in their order of preference.
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")

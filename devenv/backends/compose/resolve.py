@@ -12,9 +12,9 @@ from typing import Any
 from devenv.backends.compose.document import parse_project
 from devenv.backends.compose.failures import from_config, not_installed
 from devenv.backends.compose.find import ComposeOptions
-from devenv.errors import DevenvError, ProjectError
-from devenv.model import Project
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, ProjectError
+from devenv.core.model import Project
+from devenv.core.text import sanitize
 
 RESOLVE_TIMEOUT = 60.0  # seconds; Compose needs 0.06, a remote `include` needs its download
 _WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')

@@ -10,7 +10,7 @@ from typing import Any
 
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 ANSWER_WITHIN = 10.0  # seconds
 _PROJECT = "com.docker.compose.project"

@@ -18,7 +18,7 @@ from devenv.backends.docker.logs import LogReaders
 from devenv.backends.docker.sampler import Sampler
 from devenv.backends.docker.watcher import Watcher
 from devenv.backends.streams import Buffer, Stream
-from devenv.model import Change, Project
+from devenv.core.model import Change, Project
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
 

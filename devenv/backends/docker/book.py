@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.events import EngineEvent, happening_of
-from devenv.model import Gone, Health, Project, Resource, Runtime, Seen, Snapshot, State
+from devenv.core.model import Gone, Health, Project, Resource, Runtime, Seen, Snapshot, State
 
 BACKEND: Final = "docker"
 # What an event does not tell, and an inspection must: pid, ports and times after a start, restart count after a die.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
-from devenv.text import mask_secrets, sanitize
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
+from devenv.core.text import mask_secrets, sanitize
 
 if TYPE_CHECKING:
     from docker import APIClient

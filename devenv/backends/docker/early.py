@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.errors import DevenvError
-from devenv.model import Project, Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Project, Resource
 
 ANSWER_WITHIN: Final = 2.0  # seconds; later than that, the SDK's list is as early
 LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer

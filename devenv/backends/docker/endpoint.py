@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import UsageError
-from devenv.text import mask_secrets, sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import mask_secrets, sanitize
 
 DEFAULT_CONTEXT: Final = "default"
 DEFAULT_HOST: Final = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"

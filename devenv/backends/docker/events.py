@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.backends.docker.parse import LABEL_PROJECT, container_key
-from devenv.model import Happening
-from devenv.text import sanitize
+from devenv.core.model import Happening
+from devenv.core.text import sanitize
 
 # Asked for by name, so that a health check's exec_create, exec_start and exec_die (three a check) are filtered out by
 # the engine. With health_status in the list moby matches prefixes (daemon/events/filter.go), which finds

@@ -13,7 +13,7 @@ from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.watcher import Watcher, list_project
 from devenv.backends.streams import Stream
-from devenv.model import Health
+from devenv.core.model import Health
 
 if TYPE_CHECKING:
     from docker import APIClient

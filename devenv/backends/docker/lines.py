@@ -7,8 +7,8 @@ from typing import Final
 
 from devenv.backends.docker.frames import STDERR, SYSTEM, Piece
 from devenv.backends.docker.parse import parse_time
-from devenv.model import LogLine
-from devenv.text import sanitize
+from devenv.core.model import LogLine
+from devenv.core.text import sanitize
 
 LINE_KEPT: Final = 16_384  # bytes; the size of the parts in which the engine keeps a long line (moby daemon/logger)
 _LONGEST_TIME: Final = 36  # "2006-01-02T15:04:05.999999999+00:00 ", Podman's form; Docker's ends in Z

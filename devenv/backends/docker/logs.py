@@ -16,9 +16,9 @@ from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.docker.raw import RawStream
 from devenv.backends.docker.resume import Resume
 from devenv.backends.streams import Buffer, Stream
-from devenv.errors import DevenvError
-from devenv.model import LogLine, Resource, State
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.model import LogLine, Resource, State
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from docker import APIClient

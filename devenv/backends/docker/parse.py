@@ -11,8 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from devenv.model import Health, HealthCheck, Port, Resource, Runtime, State
-from devenv.text import sanitize
+from devenv.core.model import Health, HealthCheck, Port, Resource, Runtime, State
+from devenv.core.text import sanitize
 
 LABEL_PROJECT: Final = "com.docker.compose.project"
 LABEL_SERVICE: Final = "com.docker.compose.service"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.snapshot import GIVE_UP_AFTER, EngineEvents, read_resources
-from devenv.errors import EngineForbidden, EngineUnreachable
-from devenv.model import Happening, Project, Resource
+from devenv.core.errors import EngineForbidden, EngineUnreachable
+from devenv.core.model import Happening, Project, Resource
 
 if TYPE_CHECKING:
     from docker import APIClient

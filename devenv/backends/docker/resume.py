@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devenv.model import LogLine
+from devenv.core.model import LogLine
 
 OVERLAP = 0.001  # seconds asked for again, since a time as float is exact to 0.3 us only
 

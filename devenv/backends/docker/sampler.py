@@ -12,7 +12,7 @@ from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.usage import Reading, parse_stats, sample_of
 from devenv.backends.streams import Buffer, Stream
-from devenv.model import Sample, State
+from devenv.core.model import Sample, State
 
 if TYPE_CHECKING:
     from docker import APIClient

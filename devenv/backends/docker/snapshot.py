@@ -16,8 +16,8 @@ from devenv.backends.docker.events import Lines, event_params, happening_of, par
 from devenv.backends.docker.raw import RawStream
 from devenv.backends.docker.watcher import list_project
 from devenv.backends.streams import Stream
-from devenv.errors import DevenvError, EngineUnreachable
-from devenv.model import Happening, Project, Resource
+from devenv.core.errors import DevenvError, EngineUnreachable
+from devenv.core.model import Happening, Project, Resource
 
 if TYPE_CHECKING:
     from docker import APIClient

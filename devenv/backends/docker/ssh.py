@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 
 from urllib3.connection import HTTPConnection
 
-from devenv.errors import EngineUnreachable, ToolMissing, UsageError
-from devenv.text import sanitize
+from devenv.core.errors import EngineUnreachable, ToolMissing, UsageError
+from devenv.core.text import sanitize
 
 
 def ssh_command(host: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.backends.docker.parse import parse_time
-from devenv.model import Sample
+from devenv.core.model import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent, Lines, event_params, parse_event
 from devenv.backends.docker.raw import RawStream
 from devenv.backends.streams import Stream
-from devenv.errors import DevenvError, EngineForbidden, EngineUnreachable
-from devenv.model import Connection, ConnectionState, Project, Resource
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
+from devenv.core.model import Connection, ConnectionState, Project, Resource
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from docker import APIClient

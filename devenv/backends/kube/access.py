@@ -9,8 +9,8 @@ from typing import Final
 
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.kubeconfig import Kubeconfig, kubeconfig_files, kubeconfig_stamp, load_kubeconfig
-from devenv.kube_config import KubeSettings
-from devenv.text import sanitize
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.text import sanitize
 
 __all__ = ["ContextInfo", "Contexts", "Target", "contexts", "find_target", "kubeconfig_stamp"]
 

@@ -38,8 +38,8 @@ from devenv.backends.kube.link import Link
 from devenv.backends.kube.logs import PodLogs
 from devenv.backends.kube.metrics import Metrics
 from devenv.backends.streams import Buffer, Stream
-from devenv.model import Change, Connection, ConnectionState, Happening, Resource
-from devenv.text import sanitize
+from devenv.core.model import Change, Connection, ConnectionState, Happening, Resource
+from devenv.core.text import sanitize
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
 TICK: Final = 3.0  # seconds between two looks at the kubeconfig and at what the clock changes

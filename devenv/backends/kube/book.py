@@ -20,7 +20,7 @@ from devenv.backends.kube.parse import parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import mapping, time_of
 from devenv.backends.kube.parse.service import Endpoints, endpoints_of
-from devenv.model import Gone, Resource, Seen, Snapshot
+from devenv.core.model import Gone, Resource, Seen, Snapshot
 
 
 class Book:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
 from devenv.backends.kube.plugin import run_plugin
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 _EARLY: Final = 10.0  # seconds before its end that a plugin's credential is renewed: a request takes time
 

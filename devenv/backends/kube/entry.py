@@ -8,7 +8,7 @@ from typing import Final
 from devenv.backends.kube.kinds import KNOWN, Kind
 from devenv.backends.kube.parse import Parsed
 from devenv.backends.kube.parse.service import Endpoints
-from devenv.model import Resource, Scaling
+from devenv.core.model import Resource, Scaling
 
 WORKLOADS: Final = ("deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob", "replicationcontroller")
 

@@ -20,8 +20,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from devenv.errors import EXIT_NO_CLUSTER, EXIT_NO_PERMISSION, DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import EXIT_NO_CLUSTER, EXIT_NO_PERMISSION, DevenvError
+from devenv.core.text import sanitize
 
 _LONGEST: Final = 2_000  # characters of a server's message: a validation error of a large object quotes all of it
 _MANAGER: Final = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')

@@ -8,7 +8,7 @@ from typing import Any, Final
 from devenv.backends.kube.book import Book
 from devenv.backends.kube.parse.event import Told, parse_event
 from devenv.backends.streams import Buffer
-from devenv.model import Happening
+from devenv.core.model import Happening
 
 # Reasons that explain why an object is not as it should be; all others are happenings only.
 _EXPLAINS: Final = frozenset(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from devenv.backends.kube.errors import KubeError, NotFound
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from devenv.backends.kube.client import KubeClient

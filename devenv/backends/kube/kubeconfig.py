@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 IN_CLUSTER: Final = "in-cluster"
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")

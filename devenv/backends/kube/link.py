@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from devenv.backends.kube.errors import BadKubeconfig, Forbidden, KubeError, Unauthorized
-from devenv.errors import DevenvError
-from devenv.model import Connection, ConnectionState
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.model import Connection, ConnectionState
+from devenv.core.text import sanitize
 
 
 class _Is(Enum):

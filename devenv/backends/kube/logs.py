@@ -23,9 +23,9 @@ from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.podlog import Run, container_names, run_of
 from devenv.backends.streams import Buffer, Stream
-from devenv.errors import DevenvError
-from devenv.model import LogLine, Resource
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.model import LogLine, Resource
+from devenv.core.text import sanitize
 
 LOOK_AGAIN: Final = 10.0  # seconds to wait for a container to start, unless the pod's watch tells sooner
 # As with Docker's logs: a reader in a flood makes room, or the screen would wait for it.

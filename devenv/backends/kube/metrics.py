@@ -17,7 +17,7 @@ from devenv.backends.kube.errors import Forbidden, KubeError, NotFound, Unreacha
 from devenv.backends.kube.kinds import NODE_METRICS, POD_METRICS, PODS
 from devenv.backends.kube.parse.common import mapping, mappings, quantity, time_of, word
 from devenv.backends.streams import Buffer, Stream
-from devenv.model import Sample
+from devenv.core.model import Sample
 
 SOONEST: Final = 5.0  # seconds between two readings
 LATEST: Final = 60.0

@@ -24,7 +24,7 @@ from devenv.backends.kube.kinds import (
     Kind,
 )
 from devenv.backends.streams import Buffer
-from devenv.model import Resource, Snapshot
+from devenv.core.model import Resource, Snapshot
 
 _EXPLAINED_BY: Final = {
     PODS: (JOBS,),

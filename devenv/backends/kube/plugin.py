@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
-from devenv.text import mask_secrets, sanitize
+from devenv.core.text import mask_secrets, sanitize
 
 PLUGIN_TIMEOUT: Final = 60.0  # seconds; cloud plugins need some for their own network calls
 _CLUSTER_FIELDS: Final = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data")

@@ -23,7 +23,7 @@ from urllib3.exceptions import InsecureRequestWarning
 from devenv.backends.kube.credentials import Credentials, decoded
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.proxies import proxy_for
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 _POOL_SIZE: Final = 32  # idle connections kept; a backend has about fifteen streams open, and requests beside them
 

@@ -28,7 +28,7 @@ from devenv.backends.kube.credentials import Credentials, CredentialSource
 from devenv.backends.kube.errors import BadKubeconfig, KubeError, Unauthorized, Unreachable, error_of
 from devenv.backends.kube.kubeconfig import load_kubeconfig
 from devenv.backends.kube.pool import Endpoint, InFlight, carried_by, open_pool, read_endpoint
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds; a cluster across the world answers a SYN within one
 _HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)? devenv tries again by itself."

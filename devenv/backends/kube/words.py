@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import islice
 
 from devenv.backends.kube.parse.common import joined
-from devenv.model import Health, Resource, State
-from devenv.text import human_age
+from devenv.core.model import Health, Resource, State
+from devenv.core.text import human_age
 
 _LOOKED_AT = 8  # pods; the words name one, and counting is cheap: a change costs the same with 7,000 of them
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from devenv.control.deploy.records import Stage, Status
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from devenv.control.deploy.scope import workloads_of
 from devenv.control.deploy.site import Object, Site
 from devenv.control.deploy.verdicts import Failure
 from devenv.control.kube.wait import look
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 _FIRST = "nothing ran before: there is no way back"
 

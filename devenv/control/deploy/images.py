@@ -8,8 +8,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.errors import UsageError
-from devenv.model import Project
+from devenv.core.errors import UsageError
+from devenv.core.model import Project
 
 _HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/", "library/")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")

@@ -6,7 +6,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
 from devenv.control.kube.stuck import Stuck
-from devenv.text import mask_secrets, sanitize
+from devenv.core.text import mask_secrets, sanitize
 
 LINES = 10
 _WIDTH = 400  # characters of one line

@@ -17,8 +17,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound
 from devenv.backends.kube.kinds import CONFIG_MAPS
 from devenv.control.deploy.revisions import Revision, decode, encode
-from devenv.errors import DevenvError, Refused
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, Refused
+from devenv.core.text import sanitize
 
 LOCK: Final = "devenv.io/deploying"
 HELD: Final = 60.0  # seconds: a deployment that does not renew its lock for so long is dead

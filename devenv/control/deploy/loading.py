@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from devenv.backends.kube.access import ContextInfo
 from devenv.backends.programs import output_of
 from devenv.control.deploy.shipping import Loader
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 TIMEOUT = 600.0  # seconds for one image; minikube copies it as a file
 _SHARED = ("docker-desktop",)  # the cluster's nodes use the engine's own images

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devenv.errors import DevenvError, Refused
+from devenv.core.errors import DevenvError, Refused
 
 
 @contextmanager

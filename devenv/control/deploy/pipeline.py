@@ -25,7 +25,7 @@ from devenv.control.deploy.site import Object, Site
 from devenv.control.deploy.verdicts import Failure, left_as, refusal_of
 from devenv.control.deploy.wish import Rig, Wish
 from devenv.control.kube.apply import plan_apply
-from devenv.errors import DevenvError, Interrupted
+from devenv.core.errors import DevenvError, Interrupted
 
 LOCKS = "deploy-locks"
 REVISIONS = "deployments"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.control.deploy.images import repository, uses_of
-from devenv.errors import FindingsFound, UsageError
+from devenv.core.errors import FindingsFound, UsageError
+from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
 from devenv.manifests.judge import judge
 from devenv.manifests.model import Finding, Severity
@@ -15,7 +16,6 @@ from devenv.manifests.rules.images import is_placeholder
 from devenv.manifests.rules.schema import unvalidated
 from devenv.manifests.schemas import preload
 from devenv.manifests.targets import Target
-from devenv.text import sanitize
 
 SHOWN = 10  # findings in an error's message; `devenv manifests check` lists all
 

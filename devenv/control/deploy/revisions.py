@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 KEPT: Final = 5  # revisions in the state folder, for each overlay in each cluster
 MOST_BYTES: Final = 700_000  # of gzip in the cluster: an object may have 1 MiB in etcd, and base64 adds a third

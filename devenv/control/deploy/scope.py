@@ -9,7 +9,7 @@ from typing import Any
 
 from devenv.control.kube.rollout_view import Key
 from devenv.control.kube.workload_progress import WAITED_FOR
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 _COMPONENT = "app.kubernetes.io/component"
 _PLATFORM = "platform"

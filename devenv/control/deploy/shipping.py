@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from devenv.backends.programs import output_of
 from devenv.control.deploy.images import has_registry, is_pinned, repository, services_of, uses_of
-from devenv.errors import DevenvError
-from devenv.model import Project
+from devenv.core.errors import DevenvError
+from devenv.core.model import Project
 
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _TIMEOUT = 600.0  # seconds to push one image

@@ -11,7 +11,7 @@ from devenv.backends.kube.errors import Forbidden
 from devenv.control.deploy.records import Outcome, Verdict
 from devenv.control.kube.apply import FieldConflicts, ObjectChange
 from devenv.control.kube.wait import Waiting
-from devenv.errors import EXIT_OK, EXIT_ROLLED_BACK, DevenvError, Inconclusive, ServiceFailed
+from devenv.core.errors import EXIT_OK, EXIT_ROLLED_BACK, DevenvError, Inconclusive, ServiceFailed
 
 EXIT_CODES: Final[Mapping[Verdict, int]] = {
     Verdict.SUCCEEDED: EXIT_OK,

@@ -16,8 +16,8 @@ from devenv.control.kube.conflicts import FieldConflict, find_conflicts
 from devenv.control.kube.difference import diff_lines, plain
 from devenv.control.kube.objects import CRD, ESTABLISHED_WITHIN, KindBook, flatten, makes, title
 from devenv.control.kube.rewording import reworded
-from devenv.errors import DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 
 FIELD_MANAGER = "devenv"
 _APPLY = "application/apply-patch+yaml"

@@ -9,7 +9,7 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import PDBS
 from devenv.control.kube.selectors import matches
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)

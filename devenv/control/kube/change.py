@@ -14,7 +14,7 @@ from devenv.control.kube.refs import Ref, parse_ref
 from devenv.control.kube.verbs import VERBS
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report
-from devenv.errors import Refused
+from devenv.core.errors import Refused
 
 _HINT = "Look at what is there now, and ask for the change again."
 

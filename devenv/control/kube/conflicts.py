@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 _REPLICAS = ".spec.replicas"
 _BY_HAND = {

@@ -17,7 +17,7 @@ from devenv.control.kube.refs import parse_ref
 from devenv.control.kube.verbs import VERBS
 from devenv.control.protocol import Plan
 from devenv.control.runner import Runner
-from devenv.model import Action, Change
+from devenv.core.model import Action, Change
 
 AT_A_TIME = 4
 

@@ -14,8 +14,8 @@ from devenv.control.kube.refs import Ref, ref_of
 from devenv.control.kube.rewording import reworded
 from devenv.control.kube.users import users_of
 from devenv.control.kube.volumes import VolumeFate, fate_of_claim, fate_of_volume
-from devenv.errors import Interrupted, UsageError, WaitTimeout
-from devenv.text import sanitize
+from devenv.core.errors import Interrupted, UsageError, WaitTimeout
+from devenv.core.text import sanitize
 
 PATIENCE = 60.0  # seconds to wait until the objects are gone
 _PAUSE = 0.25

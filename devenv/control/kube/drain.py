@@ -16,9 +16,9 @@ from devenv.control.kube.impact import Call, Impact, counted
 from devenv.control.kube.kubectl import command, failed, follow
 from devenv.control.kube.nodes import check_nodes, others
 from devenv.control.kube.refs import Ref
-from devenv.errors import Interrupted
-from devenv.model import Progress
-from devenv.text import sanitize
+from devenv.core.errors import Interrupted
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
 TIMEOUT = 120.0  # seconds until a drain that a budget holds up is given up
 _MIRROR = "kubernetes.io/config.mirror"

@@ -16,8 +16,8 @@ from devenv.backends.kube.errors import Conflict, Invalid, KubeError
 from devenv.control.kube.difference import diff_lines, to_yaml
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.sources import parse_objects
-from devenv.errors import DevenvError, ToolMissing, UsageError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, ToolMissing, UsageError
+from devenv.core.text import sanitize
 
 MANAGER = "devenv-edit"
 _HEAD = """# {title} of context {context}. Lines that begin with # are dropped; an empty file changes nothing.

@@ -10,7 +10,7 @@ from devenv.control.kube.budgets import budgets_of, read_budgets
 from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.rewording import reworded
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 
 def survey_evict(call: Call) -> Impact:

@@ -25,7 +25,7 @@ from devenv.control.kube.forward_pods import NoPod, PodFinder, PodPort
 from devenv.control.kube.forward_pump import Broken, NotReached, Pump
 from devenv.control.kube.forward_stats import ForwardStats, Traffic
 from devenv.control.kube.websocket import HandshakeRefused, WebSocket, connect
-from devenv.errors import DevenvError, PortTaken
+from devenv.core.errors import DevenvError, PortTaken
 
 PATIENCE = 10.0  # seconds that a connection is held while no pod takes it
 FRESH = 1.0  # seconds that a found pod is taken for the right one without asking again

@@ -21,8 +21,8 @@ from devenv.backends.kube.kinds import (
     find_kind,
 )
 from devenv.control.kube.selectors import label_selector
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 SERVICE_LABEL = "kubernetes.io/service-name"  # https://kubernetes.io/docs/concepts/services-networking/endpoint-slices
 

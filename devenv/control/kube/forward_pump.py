@@ -8,8 +8,8 @@ import time
 
 from devenv.control.kube.forward_stats import Traffic
 from devenv.control.kube.websocket import WebSocket
-from devenv.errors import DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 
 # Seconds of silence from the pod after which a client that stopped sending is taken for gone. A client may close its
 # sending side alone and wait: it does so for an answer that has not come yet.

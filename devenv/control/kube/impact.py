@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from devenv.backends.kube.client import KubeClient
 from devenv.control.kube.refs import Ref
 from devenv.control.stream import Remark
-from devenv.model import Progress
+from devenv.core.model import Progress
 
 Report = Callable[[Progress | Remark], None]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from devenv.backends.kube.access import Target
-from devenv.errors import DevenvError, Interrupted, ToolMissing
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError, Interrupted, ToolMissing
+from devenv.core.text import sanitize
 
 _PATIENCE = 5.0  # seconds between asking kubectl to end and ending it
 

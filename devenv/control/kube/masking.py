@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devenv.text import MASK, mask_secrets, sanitize
+from devenv.core.text import MASK, mask_secrets, sanitize
 
 CHANGED = f"{MASK} (another value)"
 _SECRET_FIELDS = ("data", "stringData")

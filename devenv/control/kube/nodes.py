@@ -7,7 +7,7 @@ from typing import Any
 from devenv.backends.kube.kinds import NODES
 from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.refs import Ref
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 _STRATEGIC = "application/strategic-merge-patch+json"
 

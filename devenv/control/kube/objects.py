@@ -8,8 +8,8 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import KNOWN, Kind, discover
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 # What others need comes first, what they call comes last: kustomize's order (kyaml resid/gvk.go, `orderFirst`).
 _FIRST = (

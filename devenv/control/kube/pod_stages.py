@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 STAGES = ("created", "scheduled", "pulled", "started", "ready")
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from devenv.control.kube.pod_stages import first_time
-from devenv.text import mask_secrets, sanitize
+from devenv.core.text import mask_secrets, sanitize
 
 WORDS_KEPT = 300  # characters of a message of the cluster
 

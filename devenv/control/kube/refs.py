@@ -9,8 +9,8 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import KNOWN, Kind, discover, find_kind
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 PREFIX = "kubernetes:"  # targets may begin with it, where Compose's are named beside them
 

@@ -10,8 +10,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Kind
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.selectors import label_selector
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 CONTROLLER_REVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 ROLLED = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 Error = TypeVar("Error", bound=DevenvError)
 

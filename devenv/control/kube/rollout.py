@@ -12,7 +12,7 @@ from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.revisions import Revision, check_rolled, revisions_of
 from devenv.control.kube.workload_progress import progress_of
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 MANAGER = "devenv-rollout"
 UNDO_MANAGER = "devenv-undo"

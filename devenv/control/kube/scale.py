@@ -8,8 +8,8 @@ from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import HPAS, STATEFUL_SETS
 from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.refs import Ref
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 MANAGER = "devenv-scale"
 _SYNC = (

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from devenv.errors import UsageError
-from devenv.text import sanitize
+from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
 
 _ENDINGS = (".yaml", ".yml", ".json")
 

@@ -8,7 +8,7 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import CONFIG_MAPS, PODS, PVCS, SECRETS
 from devenv.control.kube.refs import Ref
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 
 def users_of(client: KubeClient, ref: Ref) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, NotFound
 from devenv.backends.kube.kinds import PVS
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from devenv.backends.kube.errors import BadKubeconfig, error_of
-from devenv.errors import DevenvError
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from devenv.control.kube.pod_trouble import Healing, Trouble, words_of
-from devenv.text import sanitize
+from devenv.core.text import sanitize
 
 WAITED_FOR = ("deployment", "statefulset", "daemonset", "job")
 _HASH = "pod-template-hash"

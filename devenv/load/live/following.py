@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.live.process import LiveLoad, read_json
 from devenv.load.live.state import LoadState
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Tail

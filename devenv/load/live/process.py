@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.text import sanitize
 from devenv.load.recording.lines import write_text
-from devenv.text import sanitize
 from devenv.verify.runs import is_dead, machine_id, owner_of, runs_folder
 
 OUTPUT: Final = "locust.log"  # what Locust prints; a file, so that nobody has to read it for the run to go on

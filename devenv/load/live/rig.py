@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from devenv.control.guard import Guard, Place, Ticket
 from devenv.control.protocol import Plan
-from devenv.errors import DevenvError
-from devenv.kube_config import KubeSettings
+from devenv.core.errors import DevenvError
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.load_settings import LoadSettings
 from devenv.load.live.process import LiveLoad, LoadWish, start
-from devenv.loadtest_config import LoadSettings
 from devenv.verify.runs import runs_folder
 
 if TYPE_CHECKING:

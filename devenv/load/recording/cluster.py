@@ -14,7 +14,7 @@ from devenv.backends.kube.access import Target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES, PODS
 from devenv.backends.streams import Stream
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.recording.probe_metrics import parse_probes
 from devenv.load.recording.told import Told
 

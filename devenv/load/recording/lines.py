@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 SCHEMA: Final = 1
 BASE: Final = "run.json"  # what the run is: target, options, the clock's base

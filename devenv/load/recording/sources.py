@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from devenv.core.model import Change
 from devenv.load.recording.told import Told
-from devenv.model import Change
 
 
 class Extra(Protocol):

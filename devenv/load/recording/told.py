@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from devenv.model import Change, Connection, Gone, Happening, Resource, Sample, Scaling, Seen, Snapshot
+from devenv.core.model import Change, Connection, Gone, Happening, Resource, Sample, Scaling, Seen, Snapshot
 
 Told = tuple[str, dict[str, Any]]
 

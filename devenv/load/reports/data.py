@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv import __version__
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.recording.lines import write_text

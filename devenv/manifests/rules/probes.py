@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from devenv.manifest_config import ProbeSettings
+from devenv.core.manifest_settings import ProbeSettings
 from devenv.manifests import access
 from devenv.manifests.model import Problem
 from devenv.manifests.registry import ERROR, Check, rule

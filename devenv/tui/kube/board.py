@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from devenv.model import Resource, Runtime, State
-from devenv.state import Delta, Store
+from devenv.core.model import Resource, Runtime, State
+from devenv.core.state import Delta, Store
 from devenv.tui.board import HISTORY_KEPT
 from devenv.tui.kube.kind_lines import KindLines
 from devenv.tui.kube.scaling import ScalingHistory

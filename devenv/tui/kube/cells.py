@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from devenv.model import Health, Resource, Sample, State
-from devenv.text import human_age
+from devenv.core.model import Health, Resource, Sample, State
+from devenv.core.text import human_age
 from devenv.tui import facts
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.rows import CELLS, NO_VERDICT

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.tui.kube.differences import Difference, differences, shared_configs
 from devenv.tui.kube.groups import Group, GroupKey
 
 if TYPE_CHECKING:
-    from devenv.model import Resource
+    from devenv.core.model import Resource
     from devenv.tui.kube.session import Session
     from devenv.tui.screens.joint import JointScreen
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from devenv.errors import DevenvError
-from devenv.kube_config import KubeSettings
+from devenv.core.errors import DevenvError
+from devenv.core.kube_settings import KubeSettings
 
 if TYPE_CHECKING:
     from devenv.backends.compose import ComposeOptions

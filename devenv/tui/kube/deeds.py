@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from textual.app import SuspendNotSupported
 
 from devenv.control.protocol import Plan
-from devenv.errors import DevenvError
-from devenv.model import Port, Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Port, Resource
 from devenv.tui.kube.session import Forwarding, Session
 from devenv.tui.kube.sides import Side
 from devenv.tui.shown import shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from devenv.model import Happening, Health, Resource, Sample
-from devenv.text import human_age, human_bytes, mask_secrets
+from devenv.core.model import Happening, Health, Resource, Sample
+from devenv.core.text import human_age, human_bytes, mask_secrets
 from devenv.tui.kube import cells
 from devenv.tui.kube.differences import Difference
 from devenv.tui.shown import shown, shown_lines

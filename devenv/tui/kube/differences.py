@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from devenv.core.text import MASK, mask_secrets
 from devenv.manifests import access
-from devenv.text import MASK, mask_secrets
 
 
 class Difference(NamedTuple):

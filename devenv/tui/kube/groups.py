@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from devenv.model import Health, Resource, Runtime, State
+from devenv.core.model import Health, Resource, Runtime, State
 from devenv.tui.kube.cells import WORKLOADS
 from devenv.tui.kube.lines import Path
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from devenv.model import Resource, Sample
-from devenv.state import Store
+from devenv.core.model import Resource, Sample
+from devenv.core.state import Store
 from devenv.tui import facts
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.kube import cells

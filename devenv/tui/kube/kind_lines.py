@@ -7,8 +7,8 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from devenv.model import Resource, Sample
-from devenv.state import Store
+from devenv.core.model import Resource, Sample
+from devenv.core.state import Store
 from devenv.tui.columns import Column
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells

@@ -17,10 +17,10 @@ from devenv.control.kube.control import KubeControl
 from devenv.control.kube.forward import Forward
 from devenv.control.kube.place import place_now
 from devenv.control.protocol import Plan
-from devenv.errors import DevenvError
-from devenv.kube_config import KubeSettings
-from devenv.model import Resource
-from devenv.text import sanitize
+from devenv.core.errors import DevenvError
+from devenv.core.kube_settings import KubeSettings
+from devenv.core.model import Resource
+from devenv.core.text import sanitize
 
 OUTSIDE: Final = {
     "exec": "Opens a shell in a container of {target}: what is done there is not seen by devenv.",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from heapq import merge
 
-from devenv.model import LogLine, LogsDropped
+from devenv.core.model import LogLine, LogsDropped
 from devenv.tui.log_shelf import LogShelf
 from devenv.tui.rows import Identity
 from devenv.tui.widgets.log_buffer import LogBuffer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from devenv.model import Resource
-from devenv.state import Store
+from devenv.core.model import Resource
+from devenv.core.state import Store
 from devenv.tui.kube.groups import Group, GroupKey
 from devenv.tui.kube.lines import Lines, Path
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from devenv.model import Scaling
+from devenv.core.model import Scaling
 
 # Two hours of the controller's 15 s (kube-controller-manager, --horizontal-pod-autoscaler-sync-period).
 KEPT: Final = 480

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control, Plan
-from devenv.model import Resource
+from devenv.core.model import Resource
 
 if TYPE_CHECKING:
     from devenv.backends.kube.access import Contexts, Target

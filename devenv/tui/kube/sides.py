@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.model import Resource, Runtime, State
+from devenv.core.model import Resource, Runtime, State
 from devenv.tui.kube import cells
 from devenv.tui.kube.groups import compose_words
 from devenv.tui.kube.meant import PODS_OF, ROLLED, SCALED

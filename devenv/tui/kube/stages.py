@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from devenv.model import Happening, Resource, State
+from devenv.core.model import Happening, Resource, State
 
 STAGES: Final = ("created", "scheduled", "pulled", "started", "ready")
 _BY_EVENT: Final = {"Scheduled": 1, "Pulled": 2, "Created": 2, "Started": 3}  # the scheduler's and the kubelet's words

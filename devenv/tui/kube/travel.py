@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.tui.kube.orders import ALL
 
 if TYPE_CHECKING:

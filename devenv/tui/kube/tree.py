@@ -9,8 +9,8 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from devenv.model import Happening, Resource, Sample
-from devenv.state import Store
+from devenv.core.model import Happening, Resource, Sample
+from devenv.core.state import Store
 from devenv.tui import rows
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells

@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from devenv.backends.joined import JoinedBackend
 from devenv.control.joined import JoinedControl
-from devenv.model import Resource
+from devenv.core.model import Resource
 from devenv.tui.kube.keys import KEYS
 from devenv.tui.kube.meant import FOR_ANY, MEANT_FOR
 from devenv.tui.kube.orders import Order, candidates, parse

@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from devenv.backends.joined import JoinedBackend
 from devenv.control.joined import JoinedControl
-from devenv.model import Resource
+from devenv.core.model import Resource
 from devenv.tui.kube.deeds import Deeds
 from devenv.tui.kube.session import Connector
 from devenv.tui.kube.sides import COMPOSE, DONE_TO, preferred, runtime_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.errors import DevenvError
-from devenv.model import Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
 from devenv.tui.screens.text import TextScreen
 from devenv.tui.widgets.line import Part
 

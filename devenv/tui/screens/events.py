@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from devenv.model import Happening, Runtime
-from devenv.state import Delta
-from devenv.text import mask_secrets
+from devenv.core.model import Happening, Runtime
+from devenv.core.state import Delta
+from devenv.core.text import mask_secrets
 from devenv.tui.screens.view import ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import BARS, clock

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from devenv.model import Change
-from devenv.state import Delta
+from devenv.core.model import Change
+from devenv.core.state import Delta
 from devenv.tui.feed import Feed
 from devenv.tui.moments import show_log
 from devenv.tui.screens.main import MainScreen

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from devenv.model import Scaling, ScalingMetric
-from devenv.text import human_age
+from devenv.core.model import Scaling, ScalingMetric
+from devenv.core.text import human_age
 from devenv.tui.kube.chart import chart
 from devenv.tui.screens.view import ClusterView
 from devenv.tui.shown import shown

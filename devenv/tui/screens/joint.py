@@ -11,8 +11,8 @@ from textual.app import ComposeResult
 
 from devenv.backends.joined import KUBERNETES, JoinedBackend
 from devenv.control.joined import JoinedControl
-from devenv.model import Change, ConnectionState, Resource, Runtime
-from devenv.state import Delta, Store
+from devenv.core.model import Change, ConnectionState, Resource, Runtime
+from devenv.core.state import Delta, Store
 from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.comparing import Comparing
 from devenv.tui.kube.groups import Group

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.load.live.process import OUTPUT
 from devenv.tui.load_charts import chart_parts
 from devenv.tui.load_rows import number_parts, table_parts, title_parts

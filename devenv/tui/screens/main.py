@@ -13,8 +13,8 @@ from textual.timer import Timer
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.model import Change, ConnectionState, Happening, LogLine, LogsDropped, Resource, Sample, State
-from devenv.state import Delta, Store
+from devenv.core.model import Change, ConnectionState, Happening, LogLine, LogsDropped, Resource, Sample, State
+from devenv.core.state import Delta, Store
 from devenv.tui.board import Board, Showing
 from devenv.tui.changes import Changes
 from devenv.tui.log_shelf import LogShelf

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from devenv.model import Resource, Runtime
-from devenv.state import Delta
+from devenv.core.model import Resource, Runtime
+from devenv.core.state import Delta
 from devenv.tui.kube import cells
 from devenv.tui.screens.view import ClusterView
 from devenv.tui.shown import shown

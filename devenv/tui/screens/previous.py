@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from devenv.errors import DevenvError
-from devenv.model import Resource
-from devenv.text import mask_secrets
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
+from devenv.core.text import mask_secrets
 from devenv.tui.screens.text import TextScreen
 from devenv.tui.shown import shown_lines
 from devenv.tui.widgets.line import Part

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from devenv.model import Resource
-from devenv.text import human_age
+from devenv.core.model import Resource
+from devenv.core.text import human_age
 from devenv.tui.kube import cells
 from devenv.tui.kube.stages import STAGES, stage_of
 from devenv.tui.screens.view import ClusterView

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from devenv.errors import DevenvError
-from devenv.model import Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
 from devenv.tui.screens.view import ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.line import Part

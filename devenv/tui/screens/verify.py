@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.tui.moments import service_row, show_log
 from devenv.tui.result_rows import detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.shown import shown, shown_lines

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from devenv.state import Delta
+from devenv.core.state import Delta
 from devenv.tui.shown import shown
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line, Part

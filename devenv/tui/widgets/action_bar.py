@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from textual.content import Content
 from textual.widgets import Static
 
-from devenv.model import Action, Phase, Progress
-from devenv.text import human_duration
+from devenv.core.model import Action, Phase, Progress
+from devenv.core.text import human_duration
 from devenv.tui.shown import shown, shown_lines
 
 LINES_SHOWN = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from devenv.model import Connection, ConnectionState
+from devenv.core.model import Connection, ConnectionState
 from devenv.tui.shown import shown_lines
 
 LINES_SHOWN = (5, 3)  # of the message and of the hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from devenv.model import Connection
+from devenv.core.model import Connection
 from devenv.tui.shown import shown
 from devenv.tui.widgets.header import connection_words
 from devenv.tui.widgets.line import Line, Part, cells

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from devenv.model import Happening, HealthCheck, Resource, Sample
-from devenv.text import human_age, human_bytes, human_duration, mask_secrets
+from devenv.core.model import Happening, HealthCheck, Resource, Sample
+from devenv.core.text import human_age, human_bytes, human_duration, mask_secrets
 from devenv.tui import facts
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.line import Part

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from devenv.model import Connection, ConnectionState, Health, Resource, State
-from devenv.text import human_age
+from devenv.core.model import Connection, ConnectionState, Health, Resource, State
+from devenv.core.text import human_age
 from devenv.tui.shown import shown
 from devenv.tui.widgets.line import Line, Part, cells
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from devenv.model import LogLine
+from devenv.core.model import LogLine
 
 LINES_KEPT: Final = 10_000
 

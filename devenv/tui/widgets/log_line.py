@@ -15,7 +15,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
-from devenv.model import LogLine
+from devenv.core.model import LogLine
 from devenv.tui.widgets.log_rows import Piece
 
 TIME_WIDTH: Final = 13  # 12:34:56.789 and a space

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len, chop_cells
 
-from devenv.model import LogLine
-from devenv.text import human_bytes
+from devenv.core.model import LogLine
+from devenv.core.text import human_bytes
 from devenv.tui.shown import CUT_MARK, shown
 from devenv.tui.widgets.log_buffer import LogBuffer
 

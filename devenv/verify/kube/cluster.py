@@ -21,7 +21,7 @@ from devenv.backends.kube.kinds import (
 )
 from devenv.control.kube.pod_stages import time_of
 from devenv.control.kube.selectors import label_selector
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.manifests.access import quantity
 from devenv.verify.engine import Limits
 from devenv.verify.kube import kubectl

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.errors import ProjectError
+from devenv.core.errors import ProjectError
 from devenv.verify.kube.images import exchanged
 from devenv.verify.kube.overlay import Object
 

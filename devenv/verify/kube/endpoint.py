@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from devenv.backends.kube.errors import KubeError
 from devenv.control.kube.forward import Forward
-from devenv.errors import DevenvError
-from devenv.model import Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
+from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.evidence import Probe
 from devenv.verify.http import Endpoint
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.copy import containers_of
 from devenv.verify.kube.overlay import Object
-from devenv.verify_config import EndpointSettings
 
 PATIENCE = 1.0  # seconds that a connection is held while no pod takes it: a test shall see that nothing answers
 

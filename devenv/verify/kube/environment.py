@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from devenv.backends.kube.errors import KubeError, NotFound
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.kube.cluster import workloads_in
 from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs
 from devenv.verify.kube.images import bare_name, choose, exchanged, full_name

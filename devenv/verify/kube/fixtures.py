@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.helpers import client_pod
 from devenv.verify.kube.overlay import Object

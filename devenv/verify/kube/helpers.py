@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from devenv.backends.kube.errors import Conflict
 from devenv.backends.kube.kinds import PODS, Kind
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.verify.kube.cluster import EVERY
 from devenv.verify.kube.copy import containers_of
 from devenv.verify.kube.overlay import Object

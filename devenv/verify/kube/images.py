@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 
 _TOLD: Final = 50  # images in a node's status (kubelet, nodeStatusMaxImages)
 _DEFAULT: Final = "docker.io/library/"  # https://github.com/distribution/reference: what a short name stands for

@@ -17,7 +17,7 @@ import httpx
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import INGRESSES, NODES, SECRETS, Kind
 from devenv.backends.programs import output_of
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.stack import KubeStack
 

@@ -9,9 +9,9 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from devenv.backends.kube.access import Target
-from devenv.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.text import sanitize
 from devenv.manifests.render import find_renderer
-from devenv.text import sanitize
 from devenv.verify.docker import CommandFailed
 from devenv.verify.waiting import VerificationFailed
 

@@ -13,7 +13,7 @@ from devenv.backends.kube.access import Target, contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES, Kind
-from devenv.kube_config import KubeSettings
+from devenv.core.kube_settings import KubeSettings
 from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead, state_folder
 
 CLUSTERS: Final = "clusters.jsonl"  # in the state folder: the clusters that runs used, also those long forgotten

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.config import Config
-from devenv.errors import ProjectError, UsageError
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import Config
 from devenv.manifests.render import render
 from devenv.manifests.tree import read_tree
 

@@ -11,11 +11,11 @@ from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
 from devenv.backends.kube.kinds import NODES
-from devenv.config import Config, load_config
-from devenv.errors import Refused
+from devenv.core.errors import Refused
+from devenv.core.settings import Config, load_config
+from devenv.core.verify_settings import KubeVerifySettings
 from devenv.verify.kube.images import on_nodes
 from devenv.verify.kube.overlay import Object, is_kustomization, overlay_folder, read_overlay
-from devenv.verify_config import KubeVerifySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from devenv.control.kube.objects import KindBook, flatten
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.wait import Outcome, Patience, wait_for
 from devenv.control.kube.workload_progress import progress_of
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
+from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.explain import explain
 from devenv.verify.http import endpoint_named
@@ -29,7 +30,6 @@ from devenv.verify.kube.watching import record
 from devenv.verify.runs import Run
 from devenv.verify.stages import UpReport, of_pods
 from devenv.verify.waiting import VerificationFailed, wait_until
-from devenv.verify_config import EndpointSettings
 
 STAYS: Final = ("Namespace", "PriorityClass", "ResourceQuota", "LimitRange", "PersistentVolumeClaim", "Secret")
 GONE_WITHIN: Final = 120.0  # seconds until a namespace that was deleted is gone, its pods' grace included

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.backends.kube.backend import KubeBackend
-from devenv.model import Project, Service
+from devenv.core.model import Project, Service
 from devenv.verify.kube.source import KubeSource
 from devenv.verify.recorder import Recorder
 

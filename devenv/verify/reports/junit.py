@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Final
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 _BAD: Final = ("failure", "error")
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify import runs
 from devenv.verify.history import History, Trend
 from devenv.verify.own_engine import group_name, groups_of

@@ -20,7 +20,7 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
-from devenv.model import Health, Scaling, ScalingMetric, State
+from devenv.core.model import Health, Scaling, ScalingMetric, State
 
 # Where each type of metric source keeps its name and its target (autoscaling/v2 MetricSpec).
 _SOURCES: Final = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from devenv.backends.kube.parse.common import Parsed, base, conditions, facts, joined, mapping, text, why_not, word
-from devenv.model import Health, State
+from devenv.core.model import Health, State
 
 # Events of the volume controller (pkg/controller/volume/events/event.go).
 _PENDING: Final = ("ProvisioningFailed", "FailedBinding", "WaitForFirstConsumer", "WaitForPodScheduled")

@@ -13,8 +13,8 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
-from devenv.model import Health, Resource, Runtime, State
-from devenv.text import sanitize
+from devenv.core.model import Health, Resource, Runtime, State
+from devenv.core.text import sanitize
 
 TEXT_KEPT: Final = 600  # characters of a message: a line or two of a detail view
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.backends.kube.parse.common import key_of, mapping, number, text, time_of, word
-from devenv.model import Happening
+from devenv.core.model import Happening
 
 _CONTAINER: Final = re.compile(r"\{(.+)\}$")
 # The message of a probe: "Readiness probe failed: ..." (pkg/kubelet/prober/prober.go).

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from devenv.backends.kube.parse.common import Parsed, base, conditions, facts, joined, mapping, number, why_not, word
-from devenv.model import Health, State
+from devenv.core.model import Health, State
 
 # The kstatus conventions (sigs.k8s.io/cli-utils, pkg/kstatus) and the conditions that most controllers use.
 _GOOD: Final = ("Ready", "Available", "Healthy", "Established", "Accepted", "Synced", "Programmed")

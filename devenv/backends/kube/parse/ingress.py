@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from devenv.backends.kube.parse.common import Parsed, base, facts, mapping, mappings, word
-from devenv.model import State
+from devenv.core.model import State
 
 
 def parse_ingress(raw: Mapping[str, Any], context: str) -> Parsed:

@@ -19,7 +19,7 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
-from devenv.model import Health, State
+from devenv.core.model import Health, State
 
 
 def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:

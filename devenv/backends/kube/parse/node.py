@@ -17,8 +17,8 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
-from devenv.model import Health, State
-from devenv.text import human_bytes
+from devenv.core.model import Health, State
+from devenv.core.text import human_bytes
 
 _ROLE: Final = "node-role.kubernetes.io/"
 _PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")

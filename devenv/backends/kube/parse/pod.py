@@ -22,8 +22,8 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
-from devenv.model import Health, Port, State
-from devenv.text import human_bytes
+from devenv.core.model import Health, Port, State
+from devenv.core.text import human_bytes
 
 HASH: Final = "pod-template-hash"
 NAME: Final = "app.kubernetes.io/name"

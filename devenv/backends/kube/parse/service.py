@@ -17,7 +17,7 @@ from devenv.backends.kube.parse.common import (
     selector_text,
     word,
 )
-from devenv.model import Health, Port, State
+from devenv.core.model import Health, Port, State
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 

@@ -26,7 +26,7 @@ from devenv.backends.kube.parse.common import (
 )
 from devenv.backends.kube.parse.pod import HASH
 from devenv.backends.kube.parse.template import template_hash
-from devenv.model import Health, State
+from devenv.core.model import Health, State
 
 REVISION: Final = "deployment.kubernetes.io/revision"
 _CREATION: Final = ("FailedCreate",)

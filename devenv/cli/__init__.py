@@ -1,0 +1,61 @@
+"""The program: runs what was typed by the module of `devenv.cli` that does it. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import FrameType, SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+from devenv.cli.options import merge_options
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every foreseen failure is told on stderr with its hint."""
+    namespace = _typed(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _ended_as_interrupted():
+            run: Callable[[Namespace], int] = import_module(f"devenv.cli.{namespace.command}").run
+            return run(namespace)
+    except DevenvError as error:
+        import_module("devenv.cli.console").tell_error(error, no_color=namespace.no_color)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has enough. Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+
+
+def _typed(words: Sequence[str]) -> Namespace:
+    """Parse the words. Without any nothing is parsed: to describe 60 commands takes a tenth of the first paint."""
+    if words or "_ARGCOMPLETE" in os.environ:
+        found: Namespace = import_module("devenv.cli.parser").parse_arguments(words)
+        return found
+    return merge_options(cast("Namespace", SimpleNamespace(command="")))
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Whoever ends devenv, or closes its terminal, must not leave a Compose behind: the same as ctrl-c."""
+    before = {name: signal.signal(name, _as_interrupt) for name in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+def _as_interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

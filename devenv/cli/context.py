@@ -1,0 +1,81 @@
+"""What every command starts from: settings, the way to call Compose, the resolved project, the guard."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devenv.backends.compose import ComposeOptions, Pending, begin_resolve, find_project, resolve
+from devenv.cli.console import warn
+from devenv.core.model import Project
+from devenv.core.settings import Config, load_config
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+class Context:
+    """One call of devenv in one folder. Raises UsageError and ProjectError when made."""
+
+    def __init__(self, arguments: Namespace) -> None:
+        self.arguments = arguments
+        self.environ = dict(os.environ)
+        self.start = Path.cwd()
+        chosen = Path(arguments.config) if arguments.config else None
+        self.config: Config = load_config(
+            self.start,
+            self.environ,
+            file=chosen,
+            read_only=arguments.read_only,
+            context=arguments.context or "",
+            namespace=arguments.namespace or "",
+        )
+        self.options = find_project(
+            self.start,
+            ComposeOptions(
+                files=arguments.files,
+                profiles=arguments.profiles,
+                env_files=arguments.env_files,
+                project_name=arguments.project_name or "",
+                project_directory=arguments.project_directory or "",
+            ),
+            self.environ,
+            self.config,
+            config_is_chosen=chosen is not None or bool(self.environ.get("DEVENV_CONFIG")),
+        )
+        self.no_color: bool | None = arguments.no_color
+
+    def begin_resolve(self) -> Pending:
+        """Start Compose on the whole project and return at once."""
+        return begin_resolve(self.options)
+
+    def project(self) -> Project:
+        """Resolve the whole project, with the active profiles; Compose's warnings go to stderr."""
+        return self._result(self.begin_resolve())
+
+    def project_with(self, services: tuple[str, ...]) -> Project:
+        """Resolve the project and check that it has these services, of which some may be of an inactive profile.
+
+        Naming such a service activates it, as with Compose; the returned project then holds the named services and
+        their dependencies only. Raises UsageError for unknown ones, with the nearest names.
+        """
+        project = self.project()
+        names = tuple(service.name for service in project.services)
+        if not set(services) - set(names):
+            return project
+        every = resolve(replace(self.options, profiles=("*",)))
+        known = tuple(service.name for service in every.services)
+        for name in services:
+            if name not in known:
+                from devenv.control.failures import unknown_service
+
+                raise unknown_service(name, known)
+        return resolve(self.options, services)
+
+    def _result(self, pending: Pending) -> Project:
+        project = pending.result()
+        for text in pending.warnings:
+            warn(text, no_color=self.no_color)
+        return project

@@ -1,0 +1,182 @@
+"""What a deployment works with, found in the folder: settings, overlay, Compose project, cluster, guard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from devenv.backends.compose import ComposeOptions, find_project, resolve
+from devenv.backends.kube.access import find_target
+from devenv.backends.kube.client import KubeClient
+from devenv.cli.console import tell, warn
+from devenv.cli.deploy_text import Progress
+from devenv.cli.progress import Display
+from devenv.control.audit import AuditLog, default_path
+from devenv.control.deploy.loading import loader_for
+from devenv.control.deploy.prepare import Rendition, prepare
+from devenv.control.deploy.records import Outcome, Prover
+from devenv.control.deploy.shipping import Dock
+from devenv.control.deploy.wish import Rig, Wish
+from devenv.control.guard import Guard, Ticket
+from devenv.control.job import Job
+from devenv.control.kube.place import place_now
+from devenv.control.kube.stuck import Patience
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.kube_settings import ALLOWED, KubeSettings
+from devenv.core.model import Project
+from devenv.core.settings import Config, load_config
+from devenv.manifests.check import Outside
+from devenv.manifests.compose_side import read_services
+from devenv.manifests.schemas import choose_versions
+from devenv.manifests.targets import Target, choose_targets
+from devenv.verify.deploy_proof import ClusterProver
+from devenv.verify.runs import state_folder
+
+
+class DeployCall:
+    """One call of the command. Raises UsageError, BadKubeconfig, and Refused where the context may not be changed."""
+
+    def __init__(self, arguments: Namespace, progress: Progress) -> None:
+        self._arguments = arguments
+        self._progress = progress
+        self._environ = dict(os.environ)
+        self.config: Config = load_config(
+            Path.cwd(),
+            self._environ,
+            file=Path(arguments.config) if arguments.config else None,
+            read_only=arguments.read_only,
+            context=arguments.context or "",
+            namespace=arguments.namespace or "",
+        )
+        self.root = self.config.root or Path.cwd()
+        self._overlay = find_overlay(arguments.overlay, self.config)
+        self._options: ComposeOptions | None = None
+        self.project, self._no_project = self._compose()
+        settings = self.config.kubernetes
+        self.client = KubeClient(find_target(settings, self._environ), self._environ)
+        self.guard = Guard(AuditLog(default_path()), read_only=self.config.read_only, kubernetes=settings)
+        self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), place_now(self.client))
+        if not self._plan.allowed and not arguments.dry_run:
+            self.guard.begin(self._plan)  # raises Refused, and writes it down
+        self.ticket: Ticket | None = None
+
+    @property
+    def project_name(self) -> str:
+        """What the history calls the project: Compose's name, else the folder's."""
+        return self.project.name if self.project is not None else self.root.name
+
+    def wish(self) -> Wish:
+        """Return what the command line asks for."""
+        arguments = self._arguments
+        return Wish(
+            overlay=self._overlay.name,
+            wait=arguments.wait,
+            verify=arguments.verify,
+            rollback=arguments.rollback_on_failure,
+            dry_run=arguments.dry_run,
+            build=not arguments.no_build,
+            push=arguments.push,
+            prune=arguments.prune or arguments.prune_data,
+            prune_data=arguments.prune_data,
+            include_platform=arguments.include_platform,
+            force_conflicts=arguments.force_conflicts,
+            namespace=arguments.namespace or "",
+            images=tuple(arguments.images or ()),
+            patience=Patience(timeout=arguments.timeout),
+        )
+
+    def rig(self) -> Rig:
+        """Return what the deployment works with."""
+        return Rig(
+            client=self.client,
+            render=self._render,
+            state=state_folder(),
+            dock=self._dock,
+            prover=self._prover if self.config.verify.endpoints else None,
+            confirm=self._confirm,
+            waiting=self._progress.waiting,
+        )
+
+    def _compose(self) -> tuple[Project | None, str]:
+        arguments, config = self._arguments, self.config
+        try:
+            self._options = find_project(Path.cwd(), ComposeOptions(files=arguments.files), self._environ, config)
+            return resolve(self._options), ""
+        except DevenvError as error:
+            return None, error.message
+
+    def _render(self) -> Rendition:
+        settings = self.config.manifests
+        outside = Outside(self.root, settings, environ=self._environ)
+        if self._overlay.declared and self._options is not None and self.project is not None:
+            outside = Outside(self.root, settings, read_services(self._options), environ=self._environ)
+        return prepare(self._overlay, choose_versions(settings.versions), outside)
+
+    def _dock(self) -> Dock:
+        loader, why = loader_for(self.client.target.context, self._environ)
+        return Dock(self.project, self._no_project, self._build, loader, why, self._environ)
+
+    def _build(self, services: tuple[str, ...]) -> None:
+        if self._options is None or self.project is None:
+            return
+        display = Display(no_color=self._arguments.no_color)
+        job = Job(self._options, self.project, "build", (), services, self._environ)
+        try:
+            job.run(display.show)
+        finally:
+            display.close()
+
+    def _prover(self, objects: Sequence[dict[str, Any]], namespace: str) -> Prover:
+        workloads = self.config.manifests.workloads
+        return ClusterProver(self.client, objects, namespace, self.config.verify, workloads)
+
+    def _confirm(self, outcome: Outcome) -> None:
+        """Ask before a cluster that others may use is changed, or anything is deleted; else local ones are not."""
+        arguments = self._arguments
+        place = place_now(self.client, outcome.namespace)
+        options = (("prune", ", ".join(outcome.prune)),) if outcome.prune else ()
+        self._plan = self.guard.plan_cluster(
+            "deploy", (self._overlay.name,), place, losses=outcome.losses, options=options
+        )
+        changes = [item for item in outcome.changes if item.action != "unchanged"]
+        is_local = KubeSettings().may_change(outcome.context)
+        if ((changes and not is_local) or outcome.prune) and not arguments.yes:
+            sentence = f"{len(changes)} objects of {outcome.namespace} in {outcome.context} change"
+            sentence += f", {len(outcome.prune)} are deleted" if outcome.prune else ""
+            if not sys.stdin.isatty():
+                hint = f"Add --yes. Without it only {', '.join(ALLOWED)} are changed, and nothing is deleted."
+                raise self.guard.refuse(self._plan, f"{sentence}, and there is no terminal to ask", hint)
+            for item in changes:
+                tell(f"  {item.action} {item.kind} {item.namespace}/{item.name}", no_color=arguments.no_color)
+            for title in outcome.prune:
+                tell(f"  deleted {title}", no_color=arguments.no_color)
+            for loss in outcome.losses:
+                tell(f"  lost: {loss}", no_color=arguments.no_color)
+            sys.stderr.write(f"{sentence}. Deploy {outcome.overlay}? Type yes: ")
+            sys.stderr.flush()
+            if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+                raise self.guard.refuse(self._plan, "Not confirmed: nothing was changed", "")
+        self.ticket = self.guard.begin(self._plan, now=place_now(self.client))
+        if self.ticket.warning:
+            warn(self.ticket.warning, no_color=arguments.no_color)
+
+
+def find_overlay(name: str, config: Config) -> Target:
+    """Return the overlay of that name in devenv.toml, or the folder; raises UsageError with the names there are."""
+    named = [item for item in config.manifests.overlays if item.name == name]
+    if named:
+        return choose_targets((), [name], config.manifests, Path.cwd())[0]
+    folder = Path(name)
+    if folder.is_dir():
+        found = choose_targets([folder], (), config.manifests, Path.cwd())
+        if len(found) == 1:
+            return found[0]
+        raise UsageError(
+            f"{name} holds several overlays", f"Name one of: {', '.join(str(item.folder) for item in found)}."
+        )
+    known = ", ".join(item.name for item in config.manifests.overlays) or "none in devenv.toml"
+    raise UsageError(f"There is no overlay {name!r}", f"Overlays: {known}. Or name a Kustomize folder.")

@@ -1,0 +1,47 @@
+"""`devenv down`: stop and remove the project; with -v its volumes too, which is asked for first."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from devenv.cli.change import make_guard, run_job
+from devenv.cli.console import tell
+from devenv.cli.context import Context
+from devenv.control.job import Job
+from devenv.control.losses import volumes_at_risk
+
+
+def run(arguments: Namespace) -> int:
+    """Take the project down. Raises Refused when the loss of volumes was not confirmed: then nothing was done."""
+    context = Context(arguments)
+    targets = tuple(arguments.services)
+    project = context.project_with(targets)
+    guard = make_guard(context)
+    losses: tuple[str, ...] = ()
+    if arguments.volumes and not guard.read_only:
+        losses = volumes_at_risk(context.options, targets)
+    plan = guard.plan("down", targets, volumes=arguments.volumes, project=project, losses=losses)
+    if plan.allowed and arguments.volumes and not arguments.yes:
+        named = ", ".join(plan.losses) or "the containers' anonymous volumes"
+        if not sys.stdin.isatty():
+            hint = "Add --yes to delete them, or leave -v out to keep them."
+            raise guard.refuse(plan, f"down -v would delete {named}, and there is no terminal to ask", hint, project)
+        for sentence in plan.sentences:
+            tell(sentence, no_color=context.no_color, color="yellow")
+        if not _confirmed():
+            raise guard.refuse(plan, f"Not confirmed: {named} and everything else is as it was", "", project)
+    flags = (("--volumes", arguments.volumes), ("--remove-orphans", arguments.remove_orphans))
+    options = [flag for flag, wanted in flags if wanted]
+    if arguments.timeout is not None:
+        options += ["--timeout", str(arguments.timeout)]
+    job = Job(context.options, project, "down", tuple(options), targets)
+    if run_job(context, guard, plan, project, job) == 0:
+        tell("Nothing to take down", no_color=context.no_color)
+    return 0
+
+
+def _confirmed() -> bool:
+    sys.stderr.write("Delete them? Type yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("yes", "y")

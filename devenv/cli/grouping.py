@@ -1,0 +1,103 @@
+"""The project's services with their containers, and what is there without belonging to a service of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from devenv.core.model import Health, Project, Resource, Service, State
+
+
+class Summary(StrEnum):
+    """One word for a service. Of several that hold, the first in this order."""
+
+    FAILED = "failed"  # a container exited with an error, is dead, or could not be started
+    RESTARTING = "restarting"
+    UNHEALTHY = "unhealthy"
+    PARTIAL = "partial"  # fewer containers than declared
+    STARTING = "starting"  # a health check has not succeeded yet
+    PAUSED = "paused"
+    CREATED = "created"
+    STOPPED = "stopped"  # ended on a signal to stop: exit code 130, 137 or 143
+    HEALTHY = "healthy"
+    RUNNING = "running"  # without a health check
+    COMPLETED = "completed"  # every container ended with 0
+    ABSENT = "absent"
+
+
+_STOP_CODES = (130, 137, 143)  # 128 + SIGINT, SIGKILL, SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceGroup:
+    """A declared service and what exists of it; `one_offs` were made by `docker compose run`."""
+
+    service: Service
+    containers: tuple[Resource, ...]
+    one_offs: tuple[Resource, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """One word for the whole."""
+        if not self.containers:
+            return Summary.RUNNING if self.service.replicas == 0 else Summary.ABSENT
+        words = {_word(container) for container in self.containers}
+        if len(self.containers) < self.service.replicas:
+            words.add(Summary.PARTIAL)
+        return next(word for word in Summary if word in words)
+
+    @property
+    def running(self) -> int:
+        """How many containers run."""
+        return sum(container.state is State.RUNNING for container in self.containers)
+
+    @property
+    def healthy(self) -> int:
+        """How many containers are healthy."""
+        return sum(container.health is Health.HEALTHY for container in self.containers)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """All services of the project in Compose's order, and the orphans: containers of no service of it."""
+
+    services: tuple[ServiceGroup, ...]
+    orphans: tuple[Resource, ...]
+
+
+def group(project: Project, resources: Iterable[Resource]) -> Grouped:
+    """Sort the containers to their services, by replica number."""
+    found = sorted(
+        (item for item in resources if item.kind == "container"),
+        key=lambda item: (item.service, item.number, item.name),
+    )
+    names = {service.name for service in project.services}
+    services = []
+    for service in project.services:
+        own = [item for item in found if item.service == service.name]
+        regular = tuple(item for item in own if not item.one_off)
+        services.append(ServiceGroup(service, regular, tuple(item for item in own if item.one_off)))
+    return Grouped(tuple(services), tuple(item for item in found if item.service not in names))
+
+
+def _word(container: Resource) -> Summary:
+    if container.state is State.RUNNING:
+        return {
+            Health.NONE: Summary.RUNNING,
+            Health.STARTING: Summary.STARTING,
+            Health.HEALTHY: Summary.HEALTHY,
+            Health.UNHEALTHY: Summary.UNHEALTHY,
+        }[container.health]
+    if container.state is State.EXITED:
+        if container.exit_code == 0:
+            return Summary.COMPLETED
+        is_stop = container.exit_code in _STOP_CODES and not container.oom_killed
+        return Summary.STOPPED if is_stop else Summary.FAILED
+    if container.state is State.CREATED:
+        return Summary.FAILED if container.error else Summary.CREATED
+    return {
+        State.RESTARTING: Summary.RESTARTING,
+        State.PAUSED: Summary.PAUSED,
+        State.REMOVING: Summary.STOPPED,
+    }.get(container.state, Summary.FAILED)

@@ -1,0 +1,98 @@
+"""`devenv kube events`: what happened in the namespace or to one object, oldest first; --follow goes on."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from datetime import UTC, datetime
+
+from devenv.backends.kube.errors import Gone, Silent
+from devenv.backends.kube.kinds import EVENTS
+from devenv.backends.kube.parse.event import Told, parse_event
+from devenv.cli.kube_call import ClusterCall, print_lines
+from devenv.cli.table import format_table
+from devenv.control.kube.refs import Ref, parse_ref
+from devenv.core.errors import EXIT_OK
+from devenv.core.text import human_age
+
+_HEAD = ("AGE", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE")
+
+
+def run(arguments: Namespace) -> int:
+    """Show them; with --follow until ctrl-c. Raises BadKubeconfig, Unreachable, Forbidden."""
+    call = ClusterCall(arguments)
+    client = call.client
+    ref = parse_ref(arguments.target, client) if arguments.target else None
+    namespace = None if arguments.all_namespaces else client.target.namespace
+    if ref is not None:
+        namespace = ref.namespace or None  # events of a node are in a namespace of their own
+    items, version = client.list(EVENTS, namespace)
+    told = sorted((item for item in map(parse_event, items) if _wanted(item, ref, arguments)), key=_at)
+    if arguments.json:
+        print_lines([_json(item) for item in told])
+    elif told or not arguments.follow:
+        now = time.time()
+        print_lines(format_table(_HEAD, [_row(item, now) for item in told]))
+    while arguments.follow:
+        version = _follow(call, namespace, version, ref)
+    return EXIT_OK
+
+
+def _follow(call: ClusterCall, namespace: str | None, version: str, ref: Ref | None) -> str:
+    """Watch until the server ends it, and return where to go on."""
+    try:
+        with call.client.watch(EVENTS, namespace, version) as watch:
+            for kind, raw in watch:
+                version = raw["metadata"].get("resourceVersion") or version
+                told = parse_event(raw)
+                if kind in ("ADDED", "MODIFIED") and _wanted(told, ref, call.arguments):
+                    line = _json(told) if call.arguments.json else "  ".join(_row(told, time.time()))
+                    sys.stdout.write(f"{line}\n")
+                    sys.stdout.flush()
+    except Silent:
+        return version  # a kind without bookmarks is quiet where nothing happens
+    except Gone:
+        _, version = call.client.list(EVENTS, namespace)
+    return version
+
+
+def _wanted(told: Told, ref: Ref | None, arguments: Namespace) -> bool:
+    if arguments.warnings and not told.warning:
+        return False
+    return ref is None or (told.kind, told.name) == (ref.kind.name, ref.name)
+
+
+def _at(told: Told) -> float:
+    return told.happening.at
+
+
+def _row(told: Told, now: float) -> tuple[str, ...]:
+    happening = told.happening
+    return (
+        human_age(now - happening.at),
+        dict(happening.attributes).get("type", ""),
+        happening.action,
+        f"{told.kind.lower()}/{told.name}",
+        str(told.count),
+        happening.text,
+    )
+
+
+def _json(told: Told) -> str:
+    happening = told.happening
+    attributes = dict(happening.attributes)
+    data = {
+        "at": datetime.fromtimestamp(happening.at, UTC).isoformat(timespec="milliseconds"),
+        "type": attributes.get("type", ""),
+        "reason": happening.action,
+        "kind": told.kind,
+        "namespace": told.namespace,
+        "name": told.name,
+        "container": attributes.get("container", ""),
+        "count": told.count,
+        "component": attributes.get("component", ""),
+        "message": happening.text,
+    }
+    return json.dumps(data, ensure_ascii=False)

@@ -1,0 +1,96 @@
+"""`devenv kube rollout status|history`: how far a rollout is, and the revisions that can come back."""
+
+from __future__ import annotations
+
+import threading
+from argparse import Namespace
+
+from devenv.cli.console import tell
+from devenv.cli.kube_call import ClusterCall, print_json, print_lines
+from devenv.cli.table import format_table
+from devenv.control.kube.impact import Call
+from devenv.control.kube.refs import parse_refs
+from devenv.control.kube.revisions import check_rolled
+from devenv.control.kube.rollout import history, status_words
+from devenv.control.kube.wait import Patience, Waiting, wait_for
+from devenv.control.kube.workload_progress import progress_of
+from devenv.core.errors import EXIT_OK, ServiceFailed, UsageError, WaitTimeout
+
+
+def run_status(arguments: Namespace) -> int:
+    """Say how far the rollouts are; with --watch wait for them.
+
+    Raises ServiceFailed (7) for what cannot heal, WaitTimeout (8).
+    """
+    call = ClusterCall(arguments)
+    refs = parse_refs(arguments.targets, call.client)
+    for ref in refs:
+        check_rolled(ref)
+    if arguments.watch:
+        _watch(call, [(ref.kind.name.lower(), ref.namespace, ref.name) for ref in refs])
+    found = [(ref, ref.read(call.client)) for ref in refs]
+    if arguments.json:
+        data: list[object] = []
+        for ref, item in found:
+            progress = progress_of(ref.kind.name.lower(), item)
+            counts = {"desired": progress.desired, "updated": progress.updated, "ready": progress.ready}
+            data.append({"target": ref.target, "done": progress.done, **counts, "words": status_words(ref, item)})
+        print_json(data)
+    else:
+        print_lines([f"{ref.text}: {status_words(ref, item)}" for ref, item in found])
+    return EXIT_OK
+
+
+def run_history(arguments: Namespace) -> int:
+    """List the revisions of one workload, newest first."""
+    call = ClusterCall(arguments)
+    refs = parse_refs(arguments.targets, call.client)
+    if len(refs) != 1:
+        raise UsageError("The history of one workload is shown at a time", "Name one: KIND/NAME.")
+    ref = refs[0]
+    found = history(Call(call.client, (ref,)), ref)
+    if arguments.json:
+        print_json(
+            [
+                {
+                    "revision": one.number,
+                    "current": one.current,
+                    "created": one.created,
+                    "images": list(one.images),
+                    "cause": one.cause,
+                    "replicas": one.replicas,
+                }
+                for one in found
+            ]
+        )
+        return EXIT_OK
+    rows = [
+        (
+            f"{one.number}{' *' if one.current else ''}",
+            one.created,
+            "" if one.replicas is None else str(one.replicas),
+            ", ".join(one.images),
+            one.cause,
+        )
+        for one in found
+    ]
+    print_lines(format_table(("REVISION", "CREATED", "PODS", "IMAGES", "CAUSE"), rows))
+    return EXIT_OK
+
+
+def _watch(call: ClusterCall, workloads: list[tuple[str, str, str]]) -> None:
+    told: set[str] = set()
+
+    def report(waiting: Waiting) -> None:
+        for words in waiting.words:
+            if words not in told:
+                told.add(words)
+                tell(words, no_color=call.no_color)
+
+    timeout = call.arguments.timeout
+    stop = threading.Event()
+    outcome = wait_for(call.client, workloads, Patience(timeout=timeout), report=report, stop=stop)
+    if outcome.stuck is not None:
+        raise ServiceFailed(outcome.reason, "Go back: devenv kube rollout undo")
+    if not outcome.done:
+        raise WaitTimeout(outcome.reason, "Wait longer with --timeout S.")

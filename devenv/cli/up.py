@@ -1,0 +1,76 @@
+"""`devenv up`: create and start services; with --wait, judge whether they are up."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from devenv.cli.change import guarded, make_guard, run_job
+from devenv.cli.context import Context
+from devenv.cli.table import format_table
+from devenv.control.job import Job
+from devenv.control.scope import scope_of
+from devenv.control.verdict import UpVerdict
+from devenv.control.wait import Waiter
+from devenv.core.errors import UsageError
+from devenv.core.model import Project
+from devenv.core.text import human_duration
+
+
+def run(arguments: Namespace) -> int:
+    """Start; with --wait, raises ServiceFailed or WaitTimeout after the table of verdicts was printed."""
+    if arguments.timeout is not None and not arguments.wait:
+        raise UsageError("--timeout belongs to --wait", "Add --wait.")
+    context = Context(arguments)
+    targets = tuple(arguments.services)
+    project = context.project_with(targets)
+    guard = make_guard(context)
+    plan = guard.plan("up", targets, project=project)
+    job = Job(context.options, project, "up", _options(arguments), targets)
+    if not arguments.wait:
+        run_job(context, guard, plan, project, job)
+        return 0
+    timeout = context.config.wait_timeout if arguments.timeout is None else arguments.timeout
+    waiter = _waiter(context, scope_of(project, targets), job, timeout)
+    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, judge=lambda found: found.error)
+    print_verdict(verdict)
+    if verdict.error is not None:
+        raise verdict.error
+    return 0
+
+
+def print_verdict(verdict: UpVerdict) -> None:
+    """Write one row a service to stdout, and below the table what speaks for each failure."""
+    rows = [
+        (
+            item.service,
+            item.outcome.value,
+            human_duration(item.after) if item.after is not None else "",
+            item.reason,
+        )
+        for item in verdict.services
+    ]
+    lines = format_table(("SERVICE", "VERDICT", "AFTER", "WHY"), rows)
+    for item in verdict.services:
+        if item.evidence:
+            lines += ["", f"{item.service}:", *(f"  | {line}" for line in item.evidence)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _options(arguments: Namespace) -> tuple[str, ...]:
+    flags = (
+        ("--build", arguments.build),
+        ("--no-build", arguments.no_build),
+        ("--remove-orphans", arguments.remove_orphans),
+    )
+    return ("--detach", *(flag for flag, wanted in flags if wanted))
+
+
+def _waiter(context: Context, scope: Project, job: Job, timeout: float) -> Waiter:
+    from devenv.backends.docker.endpoint import resolve_endpoint
+    from devenv.backends.docker.project_watch import ProjectWatch
+    from devenv.control.evidence import last_words
+
+    watch = ProjectWatch(scope, resolve_endpoint(context.environ))
+    return Waiter(scope, job, watch, last_words(context.options.directory), timeout)

@@ -1,0 +1,1 @@
+"""Facts: the model, state, errors, text and settings; imports nothing else of devenv."""

@@ -1,0 +1,38 @@
+"""The `[kubernetes]` table of devenv.toml: which cluster, and what may be changed there.
+
+[kubernetes]
+context = "minikube"             # default: the kubeconfig's current context   DEVENV_CONTEXT, --context
+namespace = "docsearch"          # default: the context's                      DEVENV_NAMESPACE, --namespace
+allow = ["team-sandbox-*"]       # contexts that may be changed, beside minikube, kind-*, k3d-* and docker-desktop
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.core.toml_table import Table
+
+ALLOWED = ("minikube", "kind-*", "k3d-*", "docker-desktop")
+
+
+@dataclass(frozen=True, slots=True)
+class KubeSettings:
+    """All of `[kubernetes]`; "" means: as the kubeconfig says."""
+
+    context: str = ""
+    namespace: str = ""
+    allow: tuple[str, ...] = ()
+
+    def may_change(self, context: str) -> bool:
+        """Whether the context is on the allow-list (shell patterns, case matters)."""
+        return any(fnmatchcase(context, pattern) for pattern in (*ALLOWED, *self.allow))
+
+
+def read_kube(table: Table) -> KubeSettings:
+    """Read the table; raises UsageError that names the file and the key."""
+    settings = KubeSettings(table.text("context"), table.text("namespace"), table.texts("allow"))
+    table.finish()
+    return settings

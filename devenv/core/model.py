@@ -1,0 +1,299 @@
+"""The facts that flow through devenv: frozen records, the same for every runtime.
+
+Backends make them, the state keeps them, the terminal and the commands show them. All text in them came through
+`devenv.core.text.sanitize`. Times are seconds since the epoch (UTC) as float, sizes are bytes, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Runtime(StrEnum):
+    """Where a resource runs."""
+
+    COMPOSE = "compose"
+    KUBERNETES = "kubernetes"
+
+
+class State(StrEnum):
+    """A resource's life-cycle state; the engine's own words where it has one."""
+
+    ABSENT = "absent"  # declared by the project, but nothing was created for it
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+    UNKNOWN = "unknown"  # the engine said a word that this version does not know
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a process of the resource may be alive."""
+        return self in (State.RUNNING, State.PAUSED, State.RESTARTING)
+
+
+class Health(StrEnum):
+    """What the resource's own health check says."""
+
+    NONE = "none"  # it has no health check
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of a resource and, where it is published, the host's side of it."""
+
+    container: int
+    protocol: str = "tcp"
+    host: int | None = None
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One run of a health check: exit code 0 is healthy; `output` is what the check printed."""
+
+    started_at: float
+    ended_at: float
+    exit_code: int
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that runs or should run: a container today, a pod or a workload in Kubernetes.
+
+    `key` is stable for the life of the thing and unique over all runtimes. A service that the project declares and
+    for which nothing exists is a resource too, with the state ABSENT. `restarts` and what follows it are None until
+    they have been read: a list shows at once what one call can tell, the rest arrives later.
+    """
+
+    key: str
+    runtime: Runtime
+    kind: str  # "container", "service" (declared, nothing exists), later "pod", "deployment" ...
+    name: str
+    service: str  # the Compose service or the workload of that name; "" where it has none
+    state: State
+    health: Health = Health.NONE
+    project: str = ""
+    image: str = ""
+    image_id: str = ""
+    command: str = ""
+    status: str = ""  # the engine's own sentence, e.g. "Up 3 minutes (healthy)"
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    exit_code: int | None = None
+    restarts: int | None = None
+    oom_killed: bool = False
+    error: str = ""  # why it could not start, in the engine's words
+    ports: tuple[Port, ...] = ()
+    checks: tuple[HealthCheck, ...] = ()  # oldest first, as many as the engine keeps
+    labels: tuple[tuple[str, str], ...] = ()
+    one_off: bool = False  # made by `docker compose run`
+    tty: bool = False
+    number: int = 1  # replica number within the service
+    container_id: str = ""  # the runtime's full id; "" while nothing exists
+    pid: int | None = None  # on the host (or in the engine's virtual machine), while running
+    # Only in Kubernetes; what a kind has beyond these stands in `facts`.
+    context: str = ""
+    namespace: str = ""  # "" for a kind without
+    owner: str = ""  # key of the controlling owner
+    why: str = ""  # what its state and health come from, in words; "" where there is nothing to say
+    ready: tuple[int, int] | None = None  # ready and wanted: containers of a pod, pods of a workload
+    config_hash: str = ""  # of a workload: what its pods are made of, but for the images
+    facts: tuple[tuple[str, str], ...] = ()  # what its kind has to show: node, IP, hosts, capacity ..., by column name
+
+
+class ConnectionState(StrEnum):
+    """How fresh what a backend told is."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALE = "stale"  # connection lost a moment ago; data are shown with their age
+    RETRYING = "retrying"  # the next try is `retry_in` seconds after `since`, or (None) under way
+    FAILED = "failed"  # will not heal by itself soon; the hint says what to do. It is still retried.
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The visible state of one backend's connection. `since`: when this state began; `last_live`: newest fresh data."""
+
+    backend: str  # "docker", later "kubernetes/<context>"
+    state: ConnectionState
+    endpoint: str = ""  # e.g. unix:///var/run/docker.sock (context default)
+    version: str = ""
+    message: str = ""
+    hint: str = ""
+    since: float = 0.0
+    last_live: float | None = None
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Resource use of one resource at one time. `cpu` is a fraction of one core (1.0 = one core fully busy)."""
+
+    key: str
+    at: float
+    cpu: float | None  # None for the first sample: a rate needs two
+    memory: int | None  # working set, without reclaimable page cache, as `docker stats` shows
+    memory_limit: int | None
+    window: float | None = None  # seconds that `cpu` is a mean over, where the runtime says so (metrics.k8s.io)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happened to a resource at a time: the engine's events in a developer's words."""
+
+    key: str
+    at: float
+    action: str  # die, start, oom, health_status, kill, restart, create, destroy ...
+    text: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of output. `cut` counts bytes of an overlong line that are not in `text`."""
+
+    key: str
+    at: float | None
+    stream: str  # "stdout", "stderr", or "devenv" for a marker of our own (gap, reconnect, restart)
+    text: str
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogsDropped:
+    """`count` lines of a resource were dropped between the reader and the screen, because the reader was faster."""
+
+    key: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All resources of one source at one moment: what is not in it is gone.
+
+    A backend that reads several lists names each: "kubernetes/minikube#pods".
+    """
+
+    backend: str
+    resources: tuple[Resource, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One resource as it is now: new or changed."""
+
+    backend: str
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One resource no longer exists."""
+
+    backend: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingMetric:
+    """One metric that an autoscaler follows: what it is now (None: unknown) and what it shall be, in `unit`."""
+
+    name: str  # "cpu", "memory", or the metric's name
+    unit: str  # "%" of the request, or the quantity's unit
+    current: float | None
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """An autoscaler's state at a time. `conditions` are (type, status, reason, message), as the controller says."""
+
+    key: str  # of the autoscaler's resource
+    at: float
+    target: str  # "Deployment/frontend"
+    minimum: int
+    maximum: int
+    current: int
+    desired: int
+    metrics: tuple[ScalingMetric, ...] = ()
+    conditions: tuple[tuple[str, str, str, str], ...] = ()
+    last_scaled_at: float | None = None
+
+
+class Phase(StrEnum):
+    """Where an action is in its life."""
+
+    REQUESTED = "requested"
+    REFUSED = "refused"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A change that somebody asked for, and how far it got. `detail` is progress, or the error's message at the end."""
+
+    id: int
+    verb: str  # up, down, restart, stop, start, build
+    targets: tuple[str, ...]  # services; empty means the whole project
+    phase: Phase
+    at: float
+    detail: str = ""
+    hint: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One step of a running action, from Compose's own progress stream or from ours."""
+
+    id: str  # e.g. "Container docsearch-backend-1", "Image docsearch-backend"
+    text: str  # e.g. "Creating", "Built"
+    status: str = "working"  # "working", "done", "warning", "error"
+    details: str = ""
+    current: int | None = None
+    total: int | None = None
+    percent: int | None = None
+    parent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service as the Compose project declares it, as far as devenv needs it."""
+
+    name: str
+    image: str = ""
+    builds: bool = False
+    replicas: int = 1
+    restart: str = "no"  # Compose's restart policy: no, always, on-failure[:n], unless-stopped
+    has_healthcheck: bool = False
+    depends_on: tuple[tuple[str, str], ...] = ()  # (service, condition)
+    ports: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Compose project, resolved by Compose itself."""
+
+    name: str
+    directory: str
+    files: tuple[str, ...]
+    services: tuple[Service, ...]
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = field(default=())  # full names on the engine, external ones excluded
+
+
+Change = Snapshot | Seen | Gone | Connection | Sample | Scaling | Happening | LogLine | LogsDropped | Action | Progress

@@ -1,0 +1,211 @@
+"""Settings: defaults < devenv.toml < DEVENV_ variables < flags. Every error names the file (or variable) and the key.
+
+devenv.toml is looked for upward from the current folder. Its paths are relative to its own folder.
+
+    read_only = false            # refuse every change               DEVENV_READ_ONLY
+    wait_timeout = 120           # seconds `up --wait` waits; 0: no limit  DEVENV_WAIT_TIMEOUT
+
+    [compose]                    # what `docker compose` would otherwise search for; COMPOSE_ variables win over it
+    files = ["compose/compose.yaml"]
+    profiles = []
+    env_files = []
+    project_name = "shop"
+    project_directory = "."
+
+    [manifests]                  # what `devenv manifests` and `devenv secrets` check: devenv/core/manifest_settings.py
+
+    [kubernetes]                 # which cluster, and what may be changed there: devenv/core/kube_settings.py
+
+    [verify]                     # what smoke tests ask of the project: devenv/core/verify_settings.py
+
+    [load]                       # what load tests ask of the project: devenv/core/load_settings.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devenv.core.errors import UsageError
+from devenv.core.kube_settings import KubeSettings, read_kube
+
+if TYPE_CHECKING:
+    from devenv.core.load_settings import LoadSettings
+    from devenv.core.manifest_settings import ManifestSettings
+    from devenv.core.toml_table import Table
+    from devenv.core.verify_settings import VerifySettings
+
+FILE_NAME = "devenv.toml"
+WAIT_TIMEOUT = 120.0  # seconds: the budget of a cold start (success metric "local startup < 2 min")
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeSettings:
+    """Where the Compose project is; empty means: as Compose itself would find it."""
+
+    files: tuple[Path, ...] = ()
+    profiles: tuple[str, ...] = ()
+    env_files: tuple[Path, ...] = ()
+    project_name: str = ""
+    project_directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTables:
+    """Tables as the file has them; None where it does not name them."""
+
+    manifests: ManifestSettings | None = None
+    verify: VerifySettings | None = None
+    load: LoadSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. `root` is the folder of devenv.toml, None where there is none.
+
+    `given` holds the tables that the terminal's start has no use for, where the file has them: their modules, with all
+    defaults, are imported when a command asks.
+    """
+
+    root: Path | None = None
+    read_only: bool = False
+    wait_timeout: float = WAIT_TIMEOUT
+    compose: ComposeSettings = field(default_factory=ComposeSettings)
+    kubernetes: KubeSettings = field(default_factory=KubeSettings)
+    given: GivenTables = field(default_factory=GivenTables)
+
+    @property
+    def manifests(self) -> ManifestSettings:
+        """The table `[manifests]`."""
+        from devenv.core.manifest_settings import ManifestSettings
+
+        return self.given.manifests or ManifestSettings()
+
+    @property
+    def verify(self) -> VerifySettings:
+        """The table `[verify]`."""
+        from devenv.core.verify_settings import VerifySettings
+
+        return self.given.verify or VerifySettings()
+
+    @property
+    def load(self) -> LoadSettings:
+        """The table `[load]`."""
+        from devenv.core.load_settings import LoadSettings
+
+        return self.given.load or LoadSettings()
+
+
+def find_file(start: Path) -> Path | None:
+    """Look for devenv.toml in the folder and its parents."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def load_config(
+    start: Path,
+    environ: Mapping[str, str],
+    *,
+    file: Path | None = None,
+    read_only: bool | None = None,
+    wait_timeout: float | None = None,
+    context: str = "",
+    namespace: str = "",
+) -> Config:
+    """Read the settings that hold in the folder `start`; the keyword arguments are the command line's flags.
+
+    Raises UsageError for a file that cannot be read or parsed, an unknown key, or a value of the wrong type.
+    """
+    if file is None and environ.get("DEVENV_CONFIG"):
+        file = Path(environ["DEVENV_CONFIG"])
+    path = start / file if file is not None else find_file(start.absolute())
+    config = _read(path) if path is not None else Config()
+    if read_only is None:
+        read_only = _boolean(environ, "DEVENV_READ_ONLY", config.read_only)
+    if wait_timeout is None:
+        wait_timeout = _seconds(environ, "DEVENV_WAIT_TIMEOUT", config.wait_timeout)
+    kubernetes = replace(
+        config.kubernetes,
+        context=context or environ.get("DEVENV_CONTEXT") or config.kubernetes.context,
+        namespace=namespace or environ.get("DEVENV_NAMESPACE") or config.kubernetes.namespace,
+    )
+    return replace(config, read_only=read_only, wait_timeout=wait_timeout, kubernetes=kubernetes)
+
+
+def _read(path: Path) -> Config:
+    import tomllib  # deferred: most projects have no devenv.toml, and a user waits for the first paint
+
+    from devenv.core.toml_table import Table
+
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    top = Table(values, path)
+    table = top.table("compose")
+    directory = table.text("project_directory")
+    compose = ComposeSettings(
+        files=table.paths("files"),
+        profiles=table.texts("profiles"),
+        env_files=table.paths("env_files"),
+        project_name=table.text("project_name"),
+        project_directory=path.parent / directory if directory else None,
+    )
+    config = Config(
+        root=path.parent,
+        read_only=top.boolean("read_only", False),
+        wait_timeout=top.seconds("wait_timeout", WAIT_TIMEOUT),
+        compose=compose,
+        kubernetes=read_kube(top.table("kubernetes")),
+        given=_given(top, path.parent),
+    )
+    table.finish()
+    top.finish()
+    return config
+
+
+def _given(top: Table, root: Path) -> GivenTables:
+    manifests = verify = load = None
+    if top.has("manifests"):
+        from devenv.core.manifest_settings import read_manifests
+
+        manifests = read_manifests(top.table("manifests"), root)
+    if top.has("verify"):
+        from devenv.core.verify_settings import read_verify
+
+        verify = read_verify(top.table("verify"), root)
+    if top.has("load"):
+        from devenv.core.load_settings import read_load
+
+        load = read_load(top.table("load"))
+    return GivenTables(manifests, verify, load)
+
+
+def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:
+    value = environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value in ("1", "true", "yes", "on"):
+        return True
+    if value in ("0", "false", "no", "off"):
+        return False
+    raise UsageError(f"{name} must be 1 or 0 (true, false), not {environ[name]!r}")
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    value = environ.get(name, "").strip()
+    if not value:
+        return default
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+    return seconds
