@@ -13,7 +13,6 @@ from typing import Final
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.verify.environment import Source
 from devenv.verify.history import History
 from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports import text
@@ -22,6 +21,7 @@ from devenv.verify.reports.junit import join_cases
 from devenv.verify.reports.publish import forget_old_runs, publish
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.session import CARRIER, INCONCLUSIVE, Session
+from devenv.verify.stack import Source
 from devenv.verify.stream import tell
 from devenv.verify.subjects import Subject, Verified
 from devenv.verify.targets import COMPOSE, KUBERNETES

@@ -5,34 +5,22 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
 from devenv.core.errors import ProjectError
 from devenv.core.model import Project
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import load_config
 from devenv.verify.isolation import Identity, isolate
 from devenv.verify.leftovers import TREES
 from devenv.verify.runs import LABEL_STACK, Run
-from devenv.verify.stack import Stack, StackPlan
+from devenv.verify.stack import Source, Stack, StackPlan
 from devenv.verify.tree import copy_tree
 
 OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in it
 MUTATION = ".devenv-override.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The project that is verified, as it is in the working tree."""
-
-    config: Config
-    options: ComposeOptions
-    project: Project
-    document: Mapping[str, Any]
-    root: Path  # the folder that is copied
-    environ: Mapping[str, str]
 
 
 def locate(folder: Path, environ: Mapping[str, str] = os.environ, overrides: tuple[str, ...] = ()) -> Source:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.docker.endpoint import resolve_endpoint
@@ -18,6 +18,7 @@ from devenv.control.scope import scope_of
 from devenv.control.wait import Waiter
 from devenv.core.errors import DevenvError
 from devenv.core.model import Health, Project, State
+from devenv.core.settings import Config
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
@@ -32,12 +33,21 @@ from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
 from devenv.verify.waiting import VerificationFailed, wait_until
 
-if TYPE_CHECKING:
-    from devenv.verify.environment import Source
-
 COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build
 BUILD_LIMIT = 1800.0
 STOP_WITHIN = "1"  # seconds of grace at the last clean-up: nothing of it is wanted any more
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The project that is verified, as it is in the working tree."""
+
+    config: Config
+    options: ComposeOptions
+    project: Project
+    document: Mapping[str, Any]
+    root: Path  # the folder that is copied
+    environ: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

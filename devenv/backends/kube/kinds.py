@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.core.text import sanitize
 
-if TYPE_CHECKING:
-    from devenv.backends.kube.client import KubeClient
-
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+
+class Reader(Protocol):
+    """What discovery asks of a connection; both raise KubeError."""
+
+    def request(self, method: str, path: str, *, accept: str = "application/json") -> Any:
+        """Send one request and return the decoded answer."""
+
+    def get(self, path: str) -> Any:
+        """Read one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,7 @@ KNOWN: Final[tuple[Kind, ...]] = (
 )
 
 
-def discover(client: KubeClient) -> tuple[Kind, ...]:
+def discover(client: Reader) -> tuple[Kind, ...]:
     """Return every kind that the cluster serves, core kinds first; raises KubeError.
 
     Two requests where the server aggregates discovery (Kubernetes 1.27 and later), else one a group version; a group
@@ -158,7 +165,7 @@ def _aggregated(told: dict[str, Any]) -> list[Kind]:
     return found
 
 
-def _group(client: KubeClient, group: dict[str, Any]) -> list[Kind]:
+def _group(client: Reader, group: dict[str, Any]) -> list[Kind]:
     version = (group.get("preferredVersion") or {}).get("version", "")
     try:
         return _listed(client.get(f"/apis/{group['name']}/{version}"), group["name"], version)
