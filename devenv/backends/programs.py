@@ -9,7 +9,17 @@ from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import mask_secrets, sanitize
 
 _LONGEST = 300  # characters of a program's last words
+_LONGEST_OUTPUT = 2000  # characters of what a failed command printed
 BY_HAND = "Try it by hand."
+
+
+class CommandFailed(DevenvError):
+    """A program ended with an error; `exit_code_seen` is its exit code and `output` what it printed."""
+
+    def __init__(self, message: str, exit_code: int, output: str) -> None:
+        super().__init__(message)
+        self.exit_code_seen = exit_code
+        self.output = output
 
 
 def finish(
@@ -39,6 +49,8 @@ def finish(
             check=False,
         )
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and error.filename == command[0]:
+            raise ToolMissing(f"{sanitize(command[0])} is not installed", install) from error
         raise ToolMissing(f"{what} could not be started: {error.strerror}", install) from error
     except subprocess.TimeoutExpired as error:
         raise DevenvError(f"{what} did not end within {timeout:.0f} s", slow) from error
@@ -62,6 +74,32 @@ def output_of(
     if done.returncode != 0:
         raise DevenvError(f"{sanitize(what or ' '.join(command))} failed: {last_words(done)}", failed)
     return done.stdout.decode("utf-8", "replace")
+
+
+def text_of(
+    command: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    *,
+    timeout: float,
+    what: str = "",
+    folder: str | None = None,
+    check: bool = True,
+    install: str = "Install it anew.",
+    slow: str = BY_HAND,
+) -> str:
+    """Run it and return what it printed, safe to show: its complaints too where `check` is off.
+
+    Raises as `finish`, and CommandFailed with all that it said where `check` is on and its exit code is not 0.
+    """
+    done = finish(command, environ, timeout=timeout, what=what, folder=folder, install=install, slow=slow)
+    out, complaints = (sanitize(text, newlines=True) for text in (done.stdout, done.stderr))
+    if not check:
+        return out + complaints
+    if done.returncode != 0:
+        said = (complaints or out).strip()
+        shown = sanitize(what or " ".join(command))
+        raise CommandFailed(f"{shown}: exit code {done.returncode}: {said[-_LONGEST_OUTPUT:]}", done.returncode, said)
+    return out
 
 
 def last_words(done: subprocess.CompletedProcess[bytes]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Sequence
 
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
@@ -43,18 +44,9 @@ def _version(context: Context, check: str, command: Sequence[str], needed: tuple
     name = " ".join(command[:-1])
     install = f"Install it: {guide}"
     try:
-        done = subprocess.run(
-            command,
-            env=dict(context.environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ANSWER_WITHIN,
-            check=False,
-        )
-    except FileNotFoundError:
-        return Finding(check, Level.FAILED, f"{name} is not installed", install)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Finding(check, Level.FAILED, f"{name} could not be run: {error}", install)
+        done = finish(command, dict(context.environ), timeout=ANSWER_WITHIN, what=name)
+    except DevenvError as error:
+        return Finding(check, Level.FAILED, error.message, install)
     said = sanitize(done.stdout.strip().split(b"\n")[0])
     number = _NUMBER.search(said)
     if done.returncode != 0 or number is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from devenv.core.errors import ToolMissing
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import sanitize
 from devenv.manifests.kustomization import Kustomization, Reference, generators
 from devenv.manifests.model import Manifest, Place
@@ -78,19 +78,13 @@ def _run(
 ) -> Rendered:
     offline = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
     offline |= {"NO_PROXY": "", "no_proxy": "", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}
+    line, hint = [*command, str(folder)], f"Try: {' '.join(command)} --help"
     try:
-        done = subprocess.run(
-            [*command, str(folder)],
-            env={**environ, **offline},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=RENDER_TIMEOUT,
-            check=False,
-        )
-    except OSError as error:
-        raise ToolMissing(f"{command[0]} could not be started: {error}", f"Try: {' '.join(command)} --help") from error
-    except subprocess.TimeoutExpired:
-        return _failed(root, f"kustomize did not end within {RENDER_TIMEOUT:.0f} s")
+        done = finish(line, {**environ, **offline}, timeout=RENDER_TIMEOUT, what="kustomize", install=hint)
+    except ToolMissing:
+        raise
+    except DevenvError as error:
+        return _failed(root, error.message)
     if done.returncode != 0:
         said = _WARNING.sub("", done.stderr.decode("utf-8", "replace")).strip().removeprefix("error: ")
         return _failed(root, said.replace(*instead) if instead else said)

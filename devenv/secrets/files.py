@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from devenv.core.errors import UsageError
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError, UsageError
 from devenv.secrets.model import Leak
 from devenv.secrets.scan import scan_env, scan_text, scan_yaml
 
@@ -71,8 +71,8 @@ def _tracked(folder: Path) -> list[Path] | None:
     # Untracked files that are not ignored are one `git add .` away from being committed.
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        done = finish(command, timeout=60)
+    except DevenvError:
         return None
     if done.returncode != 0:
         return None

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.manifests import access
@@ -115,11 +116,9 @@ def _json(command: list[str], environ: Mapping[str, str] | None) -> Any:
 
 def _run(command: list[str], environ: Mapping[str, str] | None) -> bytes:
     try:
-        done = subprocess.run(
-            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ImageError(f"docker gave no answer: {error}") from error
+        done = finish(command, environ, timeout=_TIMEOUT)
+    except DevenvError as error:
+        raise ImageError(f"docker gave no answer: {error.message}") from error
     if done.returncode != 0:
         raise ImageError(sanitize(done.stderr.decode("utf-8", "replace").strip()) or "docker failed without a word")
     return done.stdout

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 
-from devenv.backends.compose.failures import environment_failure, not_installed
-from devenv.core.errors import DevenvError
-from devenv.core.text import sanitize
+from devenv.backends.compose.failures import environment_failure
+from devenv.backends.programs import CommandFailed, text_of
 
 LIMIT = 120.0  # seconds of one call
-
-
-class CommandFailed(DevenvError):
-    """The docker program ended with an error; `exit_code_seen` is its exit code and `output` what it printed."""
-
-    def __init__(self, message: str, exit_code: int, output: str) -> None:
-        super().__init__(message)
-        self.exit_code_seen = exit_code
-        self.output = output
 
 
 def docker(*arguments: str, environ: Mapping[str, str] | None = None, check: bool = True, limit: float = LIMIT) -> str:
@@ -35,24 +24,15 @@ def run(
     limit: float = LIMIT,
 ) -> str:
     """Run a command as `docker` does."""
-    shown = " ".join(command)
     try:
-        done = subprocess.run(
+        return text_of(
             command,
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
+            environ,
             timeout=limit,
-            check=False,
+            folder=folder,
+            check=check,
+            install="Install it: https://docs.docker.com/engine/install/",
+            slow="Is the engine busy?",
         )
-    except OSError as error:
-        raise not_installed(error) from error
-    except subprocess.TimeoutExpired as error:
-        raise DevenvError(f"{shown}: no end after {limit:g} s", "Is the engine busy?") from error
-    out, problems = (sanitize(text, newlines=True) for text in (done.stdout, done.stderr))
-    if check and done.returncode != 0:
-        known = environment_failure(problems)
-        said = (problems or out).strip()
-        raise known or CommandFailed(f"{shown}: exit code {done.returncode}: {said[-2000:]}", done.returncode, said)
-    return out if not problems or check else out + problems
+    except CommandFailed as error:
+        raise environment_failure(error.output) or error from error

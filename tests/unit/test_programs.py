@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.programs import finish, output_of
+from devenv.backends.programs import CommandFailed, finish, output_of, text_of
 from devenv.core.errors import DevenvError, ToolMissing
 
 
@@ -66,3 +66,22 @@ def test_a_program_that_does_not_end_is_ended() -> None:
         output_of(script("import time; time.sleep(60)"), timeout=1, what="sleeper", slow="Is the engine up?")
     assert caught.value.hint == "Is the engine up?"
     assert time.monotonic() - began < 20
+
+
+def test_a_program_that_is_absent_is_named_alone() -> None:
+    with pytest.raises(ToolMissing, match=r"^no-such-program is not installed$"):
+        finish(["no-such-program", "--help"], timeout=30)
+
+
+def test_a_folder_that_is_gone_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(ToolMissing, match="could not be started"):
+        finish(script(""), timeout=30, folder=str(tmp_path / "gone"))
+
+
+def test_complaints_are_returned_only_where_the_exit_code_does_not_count() -> None:
+    text = "import sys; print('out'); print('\\x1b[31mcomplaint', file=sys.stderr); sys.exit(4)"
+    assert text_of(script(text), timeout=30, check=False) == "out\ncomplaint\n"
+    with pytest.raises(CommandFailed, match=r"tool: exit code 4: complaint$") as caught:
+        text_of(script(text), timeout=30, what="tool")
+    assert (caught.value.exit_code_seen, caught.value.output) == (4, "complaint")
+    assert text_of(script("import sys; print('out'); print('no', file=sys.stderr)"), timeout=30) == "out\n"

@@ -9,10 +9,10 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from devenv.backends.kube.access import Target
-from devenv.core.errors import DevenvError, ToolMissing
+from devenv.backends.programs import text_of
+from devenv.core.errors import ToolMissing
 from devenv.core.text import sanitize
 from devenv.manifests.render import find_renderer
-from devenv.verify.docker import CommandFailed
 from devenv.verify.waiting import VerificationFailed
 
 LIMIT: Final = 120.0  # seconds of one call
@@ -28,18 +28,8 @@ def kubectl_command(target: Target, namespace: str, environ: Mapping[str, str]) 
 
 def run(command: list[str], environ: Mapping[str, str], *, check: bool = True, limit: float = LIMIT) -> str:
     """Run it and return what it printed; raises CommandFailed, and DevenvError where it does not end."""
-    shown = " ".join(command[3:])
-    try:
-        done = subprocess.run(
-            command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise DevenvError(f"kubectl {shown[:200]}: no end after {limit:g} s") from error
-    out, problems = (sanitize(text, newlines=True) for text in (done.stdout, done.stderr))
-    if check and done.returncode != 0:
-        said = (problems or out).strip()
-        raise CommandFailed(f"kubectl {shown[:200]}: {said[-2000:]}", done.returncode, said)
-    return out if check else out + problems
+    what = f"kubectl {' '.join(command[3:])[:200]}"
+    return text_of(command, environ, timeout=limit, what=what, check=check)
 
 
 class Conversation:
