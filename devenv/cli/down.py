@@ -6,10 +6,14 @@ import sys
 from argparse import Namespace
 
 from devenv.cli.change import make_guard, run_job
-from devenv.cli.console import tell
+from devenv.cli.console import tell, warn
 from devenv.cli.context import Context
+from devenv.cli.grouping import Beyond, beyond
+from devenv.cli.reading import declared_services, read_project
 from devenv.control.job import Job
 from devenv.control.losses import volumes_at_risk
+from devenv.core.errors import DevenvError
+from devenv.core.model import Project
 
 
 def run(arguments: Namespace) -> int:
@@ -36,9 +40,30 @@ def run(arguments: Namespace) -> int:
     if arguments.timeout is not None:
         options += ["--timeout", str(arguments.timeout)]
     job = Job(context.options, project, "down", tuple(options), targets)
-    if run_job(context, guard, plan, project, job) == 0:
+    steps = run_job(context, guard, plan, project, job)
+    if not targets:
+        _check_all_is_gone(context, project)
+    if steps == 0:
         tell("Nothing to take down", no_color=context.no_color)
     return 0
+
+
+def _check_all_is_gone(context: Context, project: Project) -> None:
+    """Raise DevenvError with what is still there: Compose leaves it without a word and ends with 0."""
+    try:
+        left = [item for item in read_project(context, project) if item.kind == "container"]
+    except DevenvError as error:
+        warn(f"whether everything is gone is not known: {error.message}", no_color=context.no_color)
+        return
+    if not left:
+        return
+    declared = declared_services(context, project)
+    reasons = {item.name: beyond(item, declared) for item in left}
+    named = ", ".join(f"{name} ({reason})" for name, reason in sorted(reasons.items()))
+    profiles = " --profile '*'" if Beyond.INACTIVE in reasons.values() else ""
+    orphans = " --remove-orphans" if {Beyond.ONE_OFF, Beyond.ORPHAN} & set(reasons.values()) else ""
+    command = f"devenv{profiles} down{orphans}"
+    raise DevenvError(f"Still there, since `down` does not include them: {named}", f"To remove them too: {command}")
 
 
 def _confirmed() -> bool:

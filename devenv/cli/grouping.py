@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,6 +64,21 @@ class Grouped:
 
     services: tuple[ServiceGroup, ...]
     orphans: tuple[Resource, ...]
+
+
+class Beyond(StrEnum):
+    """Why a container of the project belongs to no active service, as the table and `down` say it."""
+
+    ONE_OFF = "one-off"  # made by `docker compose run`
+    INACTIVE = "inactive profile"  # its service is declared, but only in profiles that are not active
+    ORPHAN = "orphan"  # the files declare no such service
+
+
+def beyond(container: Resource, declared: Collection[str]) -> Beyond:
+    """Say why; `declared` are the services of all profiles."""
+    if container.one_off:
+        return Beyond.ONE_OFF
+    return Beyond.INACTIVE if container.service in declared else Beyond.ORPHAN
 
 
 def group(project: Project, resources: Iterable[Resource]) -> Grouped:

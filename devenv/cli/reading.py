@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from devenv.backends.compose import begin_resolve
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
 from devenv.cli.context import Context
+from devenv.core.errors import ProjectError
 from devenv.core.model import Project, Resource
 
 
 def read_project(context: Context, project: Project) -> tuple[Resource, ...]:
     """Return the project's resources in full; raises EngineUnreachable, EngineForbidden."""
     return read_resources(project, resolve_endpoint(context.environ))
+
+
+def declared_services(context: Context, project: Project) -> frozenset[str]:
+    """Return the services of all profiles; those of `project` where the other profiles do not resolve."""
+    active = frozenset(service.name for service in project.services)
+    try:
+        every = begin_resolve(replace(context.options, profiles=("*",))).result()
+    except ProjectError:  # a variable that only an inactive profile needs is no reason to fail
+        return active
+    return active | {service.name for service in every.services}

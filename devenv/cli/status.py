@@ -6,13 +6,15 @@ import json
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.cli.console import warn
 from devenv.cli.context import Context
-from devenv.cli.grouping import Grouped, ServiceGroup, group
-from devenv.cli.reading import read_project
+from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
+from devenv.cli.reading import declared_services, read_project
 from devenv.cli.table import format_table
 from devenv.core.model import Health, Port, Project, Resource, State
 from devenv.core.text import human_age
@@ -35,7 +37,9 @@ def run(arguments: Namespace) -> int:
         text = json.dumps(data, indent=2, ensure_ascii=False)
     else:
         now = time.time()
-        text = "\n".join([*to_table(grouped, now), *(["", *cluster.lines(now)] if cluster is not None else [])])
+        declared = declared_services(context, project) if grouped.orphans else frozenset()
+        below = ["", *cluster.lines(now)] if cluster is not None else []
+        text = "\n".join([*to_table(grouped, now, declared), *below])
     sys.stdout.write(f"{text}\n")
     return 0
 
@@ -51,15 +55,21 @@ def _cluster(context: Context) -> ClusterPart | None:
     return cluster
 
 
-def to_table(grouped: Grouped, now: float) -> list[str]:
-    """Return the lines of the table: one a container, one for a service without any, orphans at the end."""
+def to_table(grouped: Grouped, now: float, declared: Collection[str] = ()) -> list[str]:
+    """Return the lines of the table: one a container, one for a service without any, the rest at the end.
+
+    `declared` are the services of all profiles: a container of one whose profile is not active is no orphan.
+    """
     rows = []
     for item in grouped.services:
         shown = (*item.containers, *item.one_offs)
         rows += [_row(item.service.name, container, now) for container in shown]
         if not shown:
             rows.append((item.service.name, "", item.summary.value, "", "", "", "", ""))
-    rows += [_row(f"{container.service or '?'} (orphan)", container, now) for container in grouped.orphans]
+    rows += [
+        _row(f"{container.service or '?'} ({beyond(replace(container, one_off=False), declared)})", container, now)
+        for container in grouped.orphans
+    ]
     return format_table(_HEAD, rows)
 
 

@@ -16,7 +16,8 @@ from devenv.core.text import sanitize
 _ids = count(1)
 _WHAT = {
     "up": "Creates and starts {targets}; changed containers are replaced.",
-    "down": "Stops and removes the containers of {targets} and their networks.",
+    "down": "Stops and removes the containers of {targets} and their networks; one-off runs, orphans and "
+    "containers of inactive profiles stay.",
     "restart": "Stops and starts {targets}: connections break for a moment.",
     "stop": "Stops {targets}; the containers stay.",
     "start": "Starts the existing containers of {targets}.",

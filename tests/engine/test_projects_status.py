@@ -89,7 +89,7 @@ def test_replicas_ports_and_exit_codes(shop: Program) -> None:
 def test_containers_of_an_inactive_profile_are_no_services_of_the_project(shop: Program) -> None:
     found = shop.status()
     assert [item["service"] for item in found["orphans"]] == ["report"]
-    assert "report (orphan)" in shop.run("status").stdout
+    assert "report (inactive profile)" in shop.run("status").stdout
 
 
 @pytest.mark.usefixtures("shop_up")
@@ -157,6 +157,10 @@ def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: 
     volumes = ("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={shop.name}")
     assert docker(*volumes) == [f"{shop.name}_jobs"]
 
+    left = shop.run("down")
+    assert left.returncode == 1, "it must not end as if everything were gone"
+    assert f"{shop.name}-report-1 (inactive profile)" in left.stderr
+    assert "devenv --profile '*' down" in left.stderr
     assert shop.run("--profile", "*", "down", "-v", "--yes").returncode == 0
     assert docker(*volumes) == []
     assert set(shop.states().values()) == {"absent"}

@@ -96,12 +96,14 @@ def test_the_table() -> None:
         container("web", health=Health.HEALTHY, started_at=40.0, ports=(Port(80, host=8080, host_ip="::"), Port(81))),
         container("job", State.EXITED, exit_code=137, oom_killed=True, finished_at=90.0, restarts=2),
         container("gone", one_off=True),
+        container("debug"),
     )
-    lines = to_table(group(many, resources), now=100.0)
+    lines = to_table(group(many, resources), now=100.0, declared=("db", "web", "job", "debug"))
     assert [line.split() for line in lines] == [
         ["SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE"],
         ["db", "absent"],
         ["web", "p-web-1", "running", "healthy", "0", "[::]:8080->80,", "81", "1m"],
         ["job", "p-job-1", "exited", "2", "137", "(OOM)", "10s"],
+        ["debug", "(inactive", "profile)", "p-debug-1", "running", "0"],
         ["gone", "(orphan)", "p-gone-1", "(one-off)", "running", "0"],
     ]
