@@ -7,16 +7,19 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from argparse import Namespace
+from collections import deque
 from contextlib import suppress
 
-from devenv.backends.compose.failures import not_installed
-from devenv.cli.console import colors_wanted, paint
+from devenv.backends.compose.failures import not_installed, warnings_in
+from devenv.cli.console import colors_wanted, paint, warn
 from devenv.cli.context import Context
 from devenv.control.failures import translate
 from devenv.core.text import sanitize
 
 PATIENCE = 2.0  # seconds from SIGINT to SIGTERM to SIGKILL
+_COMPLAINTS_KEPT = 200  # lines: what a failure is translated from
 _CHUNK = 1 << 16  # bytes: a longer line is shown in pieces
 _COLORS = ("cyan", "yellow", "green", "blue")
 
@@ -43,18 +46,50 @@ def run(arguments: Namespace) -> int:
         )
     except OSError as error:
         raise not_installed(error) from error
+    complaints = _Complaints(process, context.no_color)
     try:
         if process.stdout is not None:
             _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
-        _, complaint = process.communicate()
+        process.wait()
+        said = complaints.end()
     except BaseException:
         _end(process)
         raise
     if process.returncode != 0 and _reader_has_left():
         raise BrokenPipeError  # docker exits with 255 then, and says nothing
     if process.returncode != 0:
-        raise translate(complaint.decode("utf-8", "replace"), project)
+        raise translate(said, project)
     return 0
+
+
+class _Complaints:
+    """Reads what Compose writes to stderr as it comes, so that it never waits for us, and passes warnings on at once.
+
+    A container whose logging driver keeps nothing is told by such a warning alone: Compose still ends with 0.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], no_color: bool | None) -> None:
+        assert process.stderr is not None  # PIPE was asked for
+        self._stderr = process.stderr
+        self._no_color = no_color
+        self._kept: deque[str] = deque(maxlen=_COMPLAINTS_KEPT)
+        self._reader = threading.Thread(target=self._read, name="devenv-logs-stderr", daemon=True)
+        self._reader.start()
+
+    def end(self) -> str:
+        """Wait for the end of stderr and return its last lines, warnings left out."""
+        self._reader.join()
+        self._stderr.close()
+        return "".join(self._kept)
+
+    def _read(self) -> None:
+        while line := self._stderr.readline(_CHUNK):
+            text = line.decode("utf-8", "replace")
+            warnings = warnings_in(text)
+            for warning in warnings:
+                warn(warning, no_color=self._no_color)
+            if not warnings:
+                self._kept.append(text)
 
 
 def _reader_has_left() -> bool:
@@ -64,11 +99,13 @@ def _reader_has_left() -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdout is not None:
+        process.stdout.close()  # what waits for us to read could not end otherwise
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):  # it ended by itself in this moment
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):  # it does not listen, or something it started does not: harder
-            process.communicate(timeout=PATIENCE)
+            process.wait(PATIENCE)
             return
 
 

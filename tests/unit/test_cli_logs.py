@@ -99,3 +99,26 @@ def test_an_engine_that_does_not_answer(tmp_path: Path) -> None:
     done = subprocess.run(COMMAND, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 3
     assert "unix:///x.sock" in done.stderr
+
+
+WARNING = """echo 'time="2026-01-01T00:00:00Z" level=warning msg="Cannot read \\"[/foo]\\": no logs are kept"' >&2"""
+
+
+def test_a_logging_driver_that_keeps_nothing_is_told_at_once(tmp_path: Path) -> None:
+    environ = play(tmp_path, f"{WARNING}; echo 'web-1  | line'; exec sleep 60")
+    command = [*COMMAND, "-f"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert process.stderr.readline() == b'devenv: warning: Cannot read "[/foo]": no logs are kept\n'
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_following_never_makes_compose_wait_for_a_reader_of_its_complaints(tmp_path: Path) -> None:
+    flood = "i=0; while [ $i -lt 20000 ]; do echo a complaint of no interest >&2; i=$((i+1)); done"
+    environ = play(tmp_path, f"{flood}; echo 'web-1  | line'")
+    done = subprocess.run(
+        [*COMMAND, "-f"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "web-1  | line\n"

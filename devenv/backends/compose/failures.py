@@ -17,6 +17,7 @@ _YAML_PLACE = re.compile(r"\(([^()]*)\) at L(\d+)\.C(\d+)\S*:\s*(.*)", re.DOTALL
 _YAML_LINE = re.compile(r"yaml: (?:.*: )?line (\d+)(?:, column (\d+))?: (.*)", re.DOTALL)
 _SCHEMA = re.compile(r"validating (.+?): (\S+) (.*)", re.DOTALL)
 _MISSING = re.compile(r"required variable (\S+) is missing a value(?:: (.*))?")
+_WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')
 _LOG_LINE = re.compile(r'^time="[^"]*" level=\w+ msg=.*$', re.MULTILINE)
 
 _UNREACHABLE = (
@@ -27,6 +28,12 @@ _UNREACHABLE = (
 )
 _NO_PLUGIN = ("'compose' is not a docker command", "unknown command: docker compose", "unknown shorthand flag: 'f'")
 _TOO_OLD = ("unsupported --progress value", "unknown flag: --progress", "unknown flag: --dry-run")
+
+
+def warnings_in(text: str) -> tuple[str, ...]:
+    """Return what the docker program warned of in its log lines, each once."""
+    found = (sanitize(words.replace('\\"', '"')) for words in _WARNING.findall(text))
+    return tuple(dict.fromkeys(found))
 
 
 def not_installed(error: OSError) -> DevenvError:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from devenv.backends.compose.document import parse_project
-from devenv.backends.compose.failures import from_config, not_installed
+from devenv.backends.compose.failures import from_config, not_installed, warnings_in
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.core.model import Project
-from devenv.core.text import sanitize
 
 RESOLVE_TIMEOUT = 60.0  # seconds; Compose needs 0.06, a remote `include` needs its download
-_WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')
 
 
 class Pending:
@@ -72,8 +69,7 @@ class Pending:
         complaint = err.decode("utf-8", "replace")
         if self._process.returncode != 0:
             raise from_config(complaint, self._options, self._environ)
-        found = (sanitize(text.replace('\\"', '"')) for text in _WARNING.findall(complaint))
-        self.warnings = tuple(dict.fromkeys(found))
+        self.warnings = warnings_in(complaint)
         self.document = out
         return parse_project(out, self._options)
 
