@@ -93,11 +93,12 @@ class ServiceVerdicts:
                 ).fetchall()
         except sqlite3.Error as error:
             raise DevenvError(f"the history {self.path} cannot be used: {error}", "Move the file away.") from error
-        return {service: _last(service, rows) for service in {row[2] for row in rows}}
+        found = {service: _last(service, rows) for service in {row[2] for row in rows}}
+        return {service: last for service, last in found.items() if last is not None}
 
 
-def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict:
-    """Judge the newest result of each test of the same content, back to the last run of all tests."""
+def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict | None:
+    """Judge the newest result of each test of the same content, back to the last run of all tests; None without any."""
     newest: dict[str, tuple[Verdict, float]] = {}
     subject: Subject | None = None
     end = ""
@@ -113,6 +114,8 @@ def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict:
         if of != subject:
             break
         newest.setdefault(test, (Verdict(verdict), at))
+    if not newest:
+        return None  # it was renamed or removed, or the last run of all tests has none about it
     worst = min((verdict for verdict, _ in newest.values()), key=_WORST_FIRST.index)
     at = max(at for verdict, at in newest.values() if verdict is worst)
     return ServiceVerdict(service, worst, at, subject or Subject(), len(newest))

@@ -231,3 +231,9 @@ def test_a_test_that_touched_nothing_is_about_all_services() -> None:
         "api": Verdict.ERROR,
         "web": Verdict.ERROR,
     }
+
+
+def test_a_service_that_the_last_whole_run_did_not_touch_has_no_verdict() -> None:
+    remember("old", 1000.0, test("a", Verdict.FAILED, "api"), test("b", Verdict.PASSED, "web"), whole=True)
+    remember("all", 2000.0, test("b", Verdict.PASSED, "web"), whole=True)
+    assert list(ServiceVerdicts().of("shop")) == ["web"]
