@@ -29,12 +29,12 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
 from devenv.core.settings import Config, load_config
+from devenv.core.stored import state_folder
 from devenv.manifests.check import Outside
 from devenv.manifests.compose_side import read_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.verify.deploy_proof import ClusterProver
-from devenv.verify.runs import state_folder
 
 
 class DeployCall:

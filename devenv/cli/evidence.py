@@ -10,6 +10,7 @@ from pathlib import Path
 
 from devenv.core.errors import EXIT_OK
 from devenv.core.model import Happening, LogLine
+from devenv.core.stored import readable
 from devenv.verify.evidence import Header, Mark, Probe, read_evidence
 from devenv.verify.replay import ReadOnlyControl, ReplayBackend, choose_file
 
@@ -18,8 +19,9 @@ def run(arguments: Namespace) -> int:
     """Open it; without a terminal, or with --text, print it in the order of time. Raises UsageError for other files."""
     path = choose_file(Path(arguments.path))
     if arguments.text or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        for line in _lines(path):
-            sys.stdout.write(f"{line}\n")
+        with readable(path):
+            lines = evidence_lines(path)
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         return EXIT_OK
     from devenv.tui.app import run as run_app
 
@@ -28,7 +30,8 @@ def run(arguments: Namespace) -> int:
     return run_app(backend, ReadOnlyControl(), title=backend.title, color=color)
 
 
-def _lines(path: Path) -> list[str]:
+def evidence_lines(path: Path) -> list[str]:
+    """Return what the file says, in the order of time, a line each; raises UsageError."""
     found: list[tuple[float, str]] = []
     names = ReplayBackend(path).services()
     at = 0.0

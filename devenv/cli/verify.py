@@ -11,8 +11,8 @@ from devenv.backends.compose import NoComposeFile
 from devenv.cli.context import Context
 from devenv.core.errors import EXIT_INTERRUPTED, UsageError
 from devenv.core.settings import load_config
+from devenv.core.stored import state_folder
 from devenv.verify.runner import Outcome, run_tests, tests_folder
-from devenv.verify.runs import state_folder
 
 COMPOSE: Final = "compose"
 KUBERNETES: Final = "kubernetes"
@@ -85,7 +85,10 @@ def run_smoketests(arguments: Namespace, options: list[str]) -> Outcome:
         options = [*options, "--budget-scale", str(arguments.budget_scale)]
     chosen = arguments.report_dir
     reports = Path(chosen).absolute() if chosen else state_folder() / "last-verify"
-    (reports / "report.json").unlink(missing_ok=True)  # an old one must not be taken for this run's
+    try:
+        (reports / "report.json").unlink(missing_ok=True)  # an old one must not be taken for this run's
+    except OSError as error:
+        raise UsageError(f"{reports / 'report.json'} cannot be replaced: {error.strerror}", "Move it away.") from error
     return run_tests(folder, root, options, reports, project_environment(arguments))
 
 

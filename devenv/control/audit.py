@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from devenv.core.stored import state_folder
+
 ROTATE_AT = 5_000_000  # bytes; about 15 000 changes. One older file is kept.
 
 
 def default_path() -> Path:
-    """Return devenv/audit.jsonl in the user's state folder (XDG Base Directory specification)."""
-    from platformdirs import user_state_dir  # deferred: `devenv --version` does not need it
-
-    return Path(user_state_dir("devenv", appauthor=False)) / "audit.jsonl"
+    """Return the audit log's file in the user's state folder."""
+    return state_folder() / "audit.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.core.errors import DevenvError
+from devenv.core.stored import readable
 from devenv.load.figures import Figures, total
-from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Tail
+from devenv.load.recording.lines import BASE, LOAD, WATCHED, Tail, read_run
 
 SILENCE: Final = 3.5  # seconds without a tick (they come every second) are a gap
 STEP: Final = 1.0  # seconds by which wall and monotonic clock may drift apart between two lines
@@ -131,16 +131,12 @@ def _over(items: Iterable[Figures], seconds: float) -> Figures:
 
 def read_recording(folder: Path) -> Recording:
     """Read the recording of a folder, whole or not; raises DevenvError where there is none."""
-    try:
-        run = json.loads((folder / BASE).read_text("utf-8"))
-    except OSError as error:
-        raise DevenvError(f"{folder} has no recording of a load test", f"Name the folder with {BASE} in it.") from error
-    except ValueError as error:
-        raise DevenvError(f"{folder / BASE} cannot be read: {error}", "It was cut off or changed by hand.") from error
-    if not isinstance(run, dict) or run.get("schema") != SCHEMA:
-        raise DevenvError(f"{folder / BASE} was not written by this version of devenv", "Use the version that did.")
+    run = read_run(folder)
+    if run is None:
+        raise DevenvError(f"{folder} has no recording of a load test", f"Name the folder with {BASE} in it.")
     load, watched = Tail(folder / LOAD), Tail(folder / WATCHED)
-    recording = gather(run, list(load.read()), list(watched.read()))
+    with readable(f"the recording in {folder}"):
+        recording = gather(run, list(load.read()), list(watched.read()))
     recording.broken = load.broken + watched.broken
     return recording
 

@@ -46,15 +46,11 @@ class Verdicts:
 
     def read(self, about: About, contents: Contents = image_contents) -> Verdicts:
         """Read anew; a history that cannot be read, or an engine that does not answer, is told as the problem."""
-        history, problem, images = ServiceVerdicts(), "", about.images
+        history, images = ServiceVerdicts(lenient=True), about.images
         homes = (about.project, *(place_of(*place) for place in about.places))
         stamp = stamp_of(history.path)
-        try:
-            services = {
-                (home, name): found for home in filter(_is_text, homes) for name, found in history.of(home).items()
-            }
-        except DevenvError as error:
-            services, problem = {}, error.message
+        services = {(home, name): found for home in filter(_is_text, homes) for name, found in history.of(home).items()}
+        problem = history.problem
         known = {image: self.contents[image] for image in images if self.contents.get(image)}
         unknown = {image for image in images - known.keys() if _is_text(image)}
         if services and unknown:

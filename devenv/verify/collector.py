@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 import pytest
 
 from devenv.core.errors import DevenvError
+from devenv.core.stored import Unreadable
 from devenv.verify.history import History
 from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports import text
@@ -41,6 +43,7 @@ class Collector:
         self.results: dict[str, TestResult] = {}
         self._runtimes: dict[str, str] = {}  # by test
         self._verified: dict[str, Verified] = {}  # by runtime
+        self._history = History(lenient=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell whoever follows the run where it is and what it will do; the workers of pytest-xdist know that alone."""
@@ -99,16 +102,16 @@ class Collector:
             if self.results:
                 interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
                 report = self.report(interrupted=interrupted)
-                publish(report, self._session.report_folder, os.environ)
-                self._keep_verdicts(report, whole=not interrupted and self._runs_all(session))
+                publish(report, self._session.report_folder, os.environ, self._history)
+                with suppress(Unreadable):  # told already: it is the history's file
+                    self._keep_verdicts(report, whole=not interrupted and self._runs_all(session))
                 forget_old_runs()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the criteria below pytest's own results."""
         report = self.report(interrupted=False)
         terminalreporter.section("devenv: criteria")
-        history = History()
-        machine = report.machine.id
+        history, machine = self._history, report.machine.id
 
         def change(name: str) -> float | None:
             return history.trend(name, report.project, machine).against(report.run)
@@ -116,6 +119,8 @@ class Collector:
         body = text.rows(report, change)
         for line in text.table(text.HEAD, body) if body else ["nothing was measured"]:
             terminalreporter.write_line(line)
+        if history.problem:
+            terminalreporter.write_line(f"{history.problem}; nothing was compared or kept")
         terminalreporter.write_line(f"reports: {self._session.report_folder}")
         if self._session.evidence.is_dir():
             terminalreporter.write_line(f"evidence: devenv evidence {self._session.evidence}")

@@ -105,11 +105,13 @@ def read_evidence(path: Path) -> Iterator[Record]:
     Raises UsageError where the file is not evidence.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path}: it is no file")
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 try:
                     record = decode(line)
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                     if not line.endswith("\n"):
                         return  # the writer was killed within this line
                     raise UsageError(f"{path}, line {number}: not evidence of devenv: {error}") from error

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import statistics
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import quote
 
-from devenv.core.errors import DevenvError
+import msgspec
+
+from devenv.core.stored import Moment, Unreadable, state_folder
+from devenv.verify.criteria import Better
 from devenv.verify.reports.data import Report
-from devenv.verify.runs import state_folder
+from devenv.verify.verdict import Verdict
+
+T = TypeVar("T")
+_Number = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]  # what can be summed and divided
 
 SCHEMA = 1
 COMPARED = 50  # the newest comparable values that a median is made of
@@ -26,20 +35,23 @@ CREATE TABLE IF NOT EXISTS measurements (
     budget REAL, better TEXT NOT NULL, verdict TEXT NOT NULL, source TEXT NOT NULL, stages TEXT NOT NULL,
     why TEXT NOT NULL, test TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS measurements_by_criterion ON measurements(criterion, at);
+CREATE TABLE IF NOT EXISTS service_verdicts (
+    run TEXT NOT NULL, at REAL NOT NULL, project TEXT NOT NULL, service TEXT NOT NULL, test TEXT NOT NULL,
+    verdict TEXT NOT NULL, image TEXT NOT NULL, config TEXT NOT NULL, whole INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS service_verdicts_by_project ON service_verdicts(project, at);
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, array_like=True):
     """One value of a criterion in the history."""
 
     run: str
-    at: float
-    value: float | None
+    at: Moment
+    value: _Number | None
     unit: str
-    budget: float | None
-    better: str
-    verdict: str
+    budget: _Number | None
+    better: Better
+    verdict: Verdict
     commit: str
     dirty: int  # 1: the working tree differed from the commit
     machine: str
@@ -81,15 +93,77 @@ class Trend:
         return sparkline(self.values[-40:])
 
 
-class History:
-    """The database; raises DevenvError where it cannot be used."""
+class HistoryFile:
+    """The database; reading makes no file, and leaves out rows that are not what they should be.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Raises Unreadable where it cannot be used; reads of a `lenient` one find nothing then, and `problem` says why.
+    """
+
+    def __init__(self, path: Path | None = None, *, lenient: bool = False) -> None:
         self.path = path or state_folder() / "history.sqlite3"
+        self.problem = ""
+        self._lenient = lenient
+
+    def rows(self, kind: type[T], query: str, *values: object) -> list[T]:
+        """Return the rows of a query as that kind."""
+        found: list[T] = []
+        try:
+            for row in self._read(query, values):
+                with suppress(msgspec.ValidationError):
+                    found.append(msgspec.convert(row, kind))
+        except Unreadable as error:
+            self.problem = error.message
+            if not self._lenient:
+                raise
+        return found
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Open it, with its tables, for one transaction."""
+        with self._usable():
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
+                self._check(database)
+                database.executescript(_TABLES)
+                database.execute(f"PRAGMA user_version = {SCHEMA}")
+                yield database
+
+    def _read(self, query: str, values: Sequence[object]) -> list[object]:
+        with self._usable():
+            if not os.path.lexists(self.path):
+                return []
+            # For writing too: a writer that was killed left a journal, and SQLite takes back what is in it.
+            place = f"file:{quote(str(self.path.absolute()))}?mode=rw"
+            with closing(sqlite3.connect(place, uri=True, timeout=5.0)) as database:
+                self._check(database)
+                database.text_factory = lambda data: data.decode("utf-8", "replace")
+                try:
+                    return database.execute(query, values).fetchall()
+                except sqlite3.OperationalError as error:
+                    if "no such table" in str(error):  # of an older devenv, or an empty file
+                        return []
+                    raise
+
+    def _check(self, database: sqlite3.Connection) -> None:
+        if database.execute("PRAGMA user_version").fetchone()[0] > SCHEMA:
+            raise Unreadable(f"{self.path} was written by a newer devenv", "Use that version, or move the file away.")
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, sqlite3.Warning, OSError, ValueError) as error:
+            raise Unreadable(
+                f"the history {self.path} cannot be used: {error}", "Move the file away; a new one is made."
+            ) from error
+
+
+class History(HistoryFile):
+    """What was measured, of all runs."""
 
     def add(self, report: Report) -> None:
         """Keep one run; the same run again replaces it."""
-        with self._open() as database:
+        with self.writing() as database:
             run = (
                 *(report.run, report.began, report.seconds, report.project, report.target),
                 *(report.machine.id, report.commit.id, int(report.commit.dirty), report.verdict.value),
@@ -108,44 +182,21 @@ class History:
 
     def criteria(self, project: str, machine: str) -> list[str]:
         """Return the names of what was measured for the project on that kind of machine."""
-        with self._open() as database:
-            found = database.execute(
-                "SELECT DISTINCT criterion FROM measurements JOIN runs ON run = id"
-                " WHERE project = ? AND machine = ? ORDER BY criterion",
-                (project, machine),
-            )
-            return [row[0] for row in found]
+        query = (
+            "SELECT DISTINCT criterion FROM measurements JOIN runs ON run = id"
+            " WHERE project = ? AND machine = ? ORDER BY criterion"
+        )
+        return [name for (name,) in self.rows(tuple[str], query, project, machine)]
 
     def trend(self, criterion: str, project: str, machine: str, limit: int = 200) -> Trend:
         """Return the newest values of a criterion in comparable runs: same project, same kind of machine."""
-        with self._open() as database:
-            rows = database.execute(
-                "SELECT run, at, value, unit, budget, better, m.verdict, commit_id, dirty, machine, why"
-                " FROM measurements m JOIN runs ON run = id WHERE criterion = ? AND project = ? AND machine = ?"
-                " ORDER BY at DESC LIMIT ?",
-                (criterion, project, machine, limit),
-            ).fetchall()
-        points = tuple(Point(*row) for row in reversed(rows))
-        return Trend(criterion, points)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
-                version = database.execute("PRAGMA user_version").fetchone()[0]
-                if version > SCHEMA:
-                    raise DevenvError(
-                        f"{self.path} was written by a newer devenv", "Use that version, or move the file away."
-                    )
-                if version < SCHEMA:
-                    database.executescript(_TABLES)
-                    database.execute(f"PRAGMA user_version = {SCHEMA}")
-                yield database
-        except (sqlite3.Error, OSError) as error:
-            raise DevenvError(
-                f"the history {self.path} cannot be used: {error}", "Move the file away; a new one is made."
-            ) from error
+        query = (
+            "SELECT run, at, value, unit, budget, better, m.verdict, commit_id, dirty, machine, why"
+            " FROM measurements m JOIN runs ON run = id WHERE criterion = ? AND project = ? AND machine = ?"
+            " ORDER BY at DESC LIMIT ?"
+        )
+        points = self.rows(Point, query, criterion, project, machine, limit)
+        return Trend(criterion, tuple(reversed(points)))
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:

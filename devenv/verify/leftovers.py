@@ -11,10 +11,9 @@ from typing import Final
 
 from devenv.verify.docker import docker
 from devenv.verify.own_engine import group_name, groups_of, remove_groups
-from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, is_dead, runs_folder
+from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, OWNER, is_dead, owner_in, runs_folder
 
 TREES: Final = "trees"  # in a run's folder: the private copies of projects
-OWNER: Final = "owner"
 # In the order in which they can be removed: a container holds all the others.
 _KINDS: Final = {
     "container": (("ps", "--all", "--quiet", "--no-trunc"), ("rm", "--force", "--volumes")),
@@ -62,7 +61,7 @@ def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
     ]
     folder = runs_folder()
     for path in sorted(folder.glob(f"*/{OWNER}")) if folder.is_dir() else ():
-        run, owner = path.parent.name, path.read_text("utf-8").strip()
+        run, owner = path.parent.name, owner_in(path.parent)
         trees, group = path.parent / TREES, group_name(run)
         if not (trees.is_dir() or groups_of(group)) or not is_dead(owner):
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from devenv.core.model import (
     Seen,
     Snapshot,
 )
+from devenv.core.stored import changed_at, readable
 from devenv.verify.evidence import Header, Mark, Probe, read_evidence
 
 NAME: Final = "docker"  # the records of a live session carry it too
@@ -37,7 +39,7 @@ def choose_file(path: Path) -> Path:
     """
     if not path.is_dir():
         return path
-    found = sorted(path.rglob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    found = sorted(path.rglob("*.jsonl"), key=changed_at)
     if not found:
         raise UsageError(f"{path}: there is no evidence in it", "Name the folder of a run, or its .jsonl file.")
     return next((file for file in found if _has_failure(file)), found[-1])
@@ -48,14 +50,15 @@ def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[Repl
 
     `services` are those that the test touched, the last one is tried first. Raises UsageError where there is none.
     """
-    files = sorted(Path(folder).rglob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    files = sorted(Path(folder).rglob("*.jsonl"), key=changed_at)
     if not files:
         raise UsageError(f"{folder}: there is no evidence in it", "The evidence of the newest runs alone is kept.")
     found: list[tuple[int, float, Path]] = []
     for file in files:
-        for record in read_evidence(file):
-            if isinstance(record, Mark) and record.text.startswith(test) and record.kind_of in ("failure", "test"):
-                found.append((record.kind_of == "failure", record.at, file))
+        with suppress(UsageError):
+            for record in read_evidence(file):
+                if isinstance(record, Mark) and record.text.startswith(test) and record.kind_of in ("failure", "test"):
+                    found.append((record.kind_of == "failure", record.at, file))
     _, at, file = max(found, default=(0, 0.0, files[-1]), key=lambda item: item[:2])
     backend = ReplayBackend(file)
     known = set(backend.services().values())
@@ -64,7 +67,9 @@ def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[Repl
 
 
 def _has_failure(path: Path) -> bool:
-    return any(isinstance(record, Mark) and record.kind_of == "failure" for record in read_evidence(path))
+    with suppress(UsageError):  # another file of the folder may be readable
+        return any(isinstance(record, Mark) and record.kind_of == "failure" for record in read_evidence(path))
+    return False
 
 
 class ReplayBackend:
@@ -84,7 +89,8 @@ class ReplayBackend:
         self._outbox: list[Change] = []
         self._followed: set[str] = set()
         self._wake: Callable[[], None] = lambda: None
-        self._read()
+        with readable(path):
+            self._read()
 
     @property
     def name(self) -> str:

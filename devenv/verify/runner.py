@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -12,13 +11,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from devenv.backends.kube.errors import Unreachable
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
+from devenv.core.stored import Moment, read_plain
+from devenv.verify.criteria import Better
 from devenv.verify.verdict import Measurement, Verdict
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode
 _BEFORE = {kind.exit_code: kind for kind in (Refused, Unreachable, ToolMissing)}  # of the plugin, before any test
+
+
+class _Measured(msgspec.Struct):
+    name: str
+    unit: str
+    budget: float | None
+    source: str
+    better: Better
+    verdict: Verdict
+    value: float | None
+    margin: float | None
+    stages: dict[str, float]
+    why: str
+    at: Moment
+    test: str
+
+
+class _ReportFile(msgspec.Struct):
+    project: str
+    verdict: Verdict
+    measurements: list[_Measured]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +112,5 @@ def run_tests(
 
 
 def read_report(path: Path) -> Mapping[str, Any] | None:
-    """Read a report.json; None where there is none. Raises DevenvError for one that cannot be read."""
-    if not path.is_file():
-        return None
-    try:
-        found: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise DevenvError(f"{path} cannot be read: {error}") from error
-    return found
+    """Read a report.json; None where there is none. Raises Unreadable."""
+    return read_plain(path, _ReportFile)

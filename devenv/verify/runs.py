@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError
+from devenv.core.stored import read_text, state_folder
 
 LABEL_RUN: Final = "devenv.run"
 LABEL_OWNER: Final = "devenv.owner"
 LABEL_STACK: Final = "devenv.stack"  # which of the run's stacks
+OWNER: Final = "owner"  # in a run's folder
 KEPT: Final = 20  # folders with reports and evidence; older ones make room
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _NAMESPACE: Final = Path("/proc/self/ns/pid")
@@ -48,26 +50,28 @@ class Run:
         return {LABEL_RUN: self.id, LABEL_OWNER: str(self.owner)}
 
 
-def state_folder() -> Path:
-    """Return devenv's folder in the user's state folder (XDG Base Directory specification)."""
-    from platformdirs import user_state_dir  # deferred: commands that keep nothing do not need it
-
-    return Path(user_state_dir("devenv", appauthor=False))
-
-
 def runs_folder() -> Path:
     """Return the folder that has one folder for each run."""
     return state_folder() / "runs"
 
 
 def begin_run() -> Run:
-    """Make a run that this process owns, with its folder."""
+    """Make a run that this process owns, with its folder; raises DevenvError where that cannot be made."""
     run_id = uuid.uuid4().hex[:10]
-    folder = runs_folder() / run_id
-    folder.mkdir(parents=True, mode=0o700)
-    run = Run(run_id, this_process(), folder)
-    (folder / "owner").write_text(f"{run.owner}\n", "utf-8")
+    run = Run(run_id, this_process(), runs_folder() / run_id)
+    try:
+        run.folder.mkdir(parents=True, mode=0o700)
+        (run.folder / OWNER).write_text(f"{run.owner}\n", "utf-8")
+    except OSError as error:
+        raise DevenvError(
+            f"{run.folder} cannot be made: {error.strerror}", "Evidence and reports are kept there."
+        ) from error
     return run
+
+
+def owner_in(folder: Path) -> str:
+    """Return the owner of the run that has this folder, "" where nobody knows."""
+    return read_text(folder / OWNER)
 
 
 def this_process() -> Owner:

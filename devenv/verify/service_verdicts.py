@@ -5,28 +5,31 @@ It is a table beside the measurements in the history's database; an older devenv
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from devenv.core.errors import DevenvError
+import msgspec
+
+from devenv.core.stored import Moment
+from devenv.verify.history import HistoryFile
 from devenv.verify.reports.data import Report
-from devenv.verify.runs import state_folder
 from devenv.verify.subjects import Subject
 from devenv.verify.verdict import Verdict
 
 KEPT: Final = 200  # runs of one project
 _WORST_FIRST: Final = (Verdict.ERROR, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
-_TABLE = """
-CREATE TABLE IF NOT EXISTS service_verdicts (
-    run TEXT NOT NULL, at REAL NOT NULL, project TEXT NOT NULL, service TEXT NOT NULL, test TEXT NOT NULL,
-    verdict TEXT NOT NULL, image TEXT NOT NULL, config TEXT NOT NULL, whole INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS service_verdicts_by_project ON service_verdicts(project, at);
-"""
-_Row = tuple[str, float, str, str, str, str, str, int]
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True):
+    run: str
+    at: Moment
+    service: str
+    test: str
+    verdict: Verdict
+    image: str
+    config: str
+    whole: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +43,8 @@ class ServiceVerdict:
     tests: int
 
 
-class ServiceVerdicts:
-    """The table; raises DevenvError where it cannot be used."""
-
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path or state_folder() / "history.sqlite3"
+class ServiceVerdicts(HistoryFile):
+    """The table of the history's file."""
 
     def add(self, report: Report, subjects: Mapping[str, Subject], *, whole: bool) -> None:
         """Keep the results of a run on one runtime. `whole`: all tests were run, so that earlier runs count no more.
@@ -63,37 +63,24 @@ class ServiceVerdicts:
             for test in report.tests
             for service in test.services or everything
         ]
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
-                database.executescript(_TABLE)
-                mine = (report.run, report.project)
-                database.execute("DELETE FROM service_verdicts WHERE run = ? AND project = ?", mine)
-                database.executemany(f"INSERT INTO service_verdicts VALUES ({','.join('?' * 9)})", rows)
-                database.execute(
-                    "DELETE FROM service_verdicts WHERE project = ? AND run NOT IN"
-                    " (SELECT run FROM service_verdicts WHERE project = ? GROUP BY run ORDER BY MAX(at) DESC LIMIT ?)",
-                    (report.project, report.project, KEPT),
-                )
-        except (sqlite3.Error, OSError) as error:
-            raise DevenvError(f"the history {self.path} cannot be used: {error}", "Move the file away.") from error
+        with self.writing() as database:
+            mine = (report.run, report.project)
+            database.execute("DELETE FROM service_verdicts WHERE run = ? AND project = ?", mine)
+            database.executemany(f"INSERT INTO service_verdicts VALUES ({','.join('?' * 9)})", rows)
+            database.execute(
+                "DELETE FROM service_verdicts WHERE project = ? AND run NOT IN"
+                " (SELECT run FROM service_verdicts WHERE project = ? GROUP BY run ORDER BY MAX(at) DESC LIMIT ?)",
+                (report.project, report.project, KEPT),
+            )
 
     def of(self, project: str) -> dict[str, ServiceVerdict]:
-        """Return the last verdict of each service of a project that was ever verified; reading makes no file."""
-        if not self.path.is_file():
-            return {}
-        try:
-            with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as database:
-                if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'service_verdicts'").fetchone():
-                    return {}
-                rows: list[_Row] = database.execute(
-                    "SELECT run, at, service, test, verdict, image, config, whole FROM service_verdicts"
-                    " WHERE project = ? ORDER BY at DESC",
-                    (project,),
-                ).fetchall()
-        except sqlite3.Error as error:
-            raise DevenvError(f"the history {self.path} cannot be used: {error}", "Move the file away.") from error
-        found = {service: _last(service, rows) for service in {row[2] for row in rows}}
+        """Return the last verdict of each service of a project that was ever verified."""
+        query = (
+            "SELECT run, at, service, test, verdict, image, config, whole FROM service_verdicts"
+            " WHERE project = ? ORDER BY at DESC"
+        )
+        rows = self.rows(_Row, query, project)
+        found = {service: _last(service, rows) for service in {row.service for row in rows}}
         return {service: last for service, last in found.items() if last is not None}
 
 
@@ -102,18 +89,18 @@ def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict | None:
     newest: dict[str, tuple[Verdict, float]] = {}
     subject: Subject | None = None
     end = ""
-    for run, at, name, test, verdict, image, config, whole in rows:
-        if end and run != end:
+    for row in rows:
+        if end and row.run != end:
             break
-        if whole:
-            end = run
-        if name != service:
+        if row.whole:
+            end = row.run
+        if row.service != service:
             continue
-        of = Subject(image, config)
+        of = Subject(row.image, row.config)
         subject = subject or of
         if of != subject:
             break
-        newest.setdefault(test, (Verdict(verdict), at))
+        newest.setdefault(row.test, (row.verdict, row.at))
     if not newest:
         return None  # it was renamed or removed, or the last run of all tests has none about it
     worst = min((verdict for verdict, _ in newest.values()), key=_WORST_FIRST.index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
-from devenv.load.live.process import STARTED, LiveLoad, LoadWish, read_json
+from devenv.load.live.process import STARTED, LiveLoad, LoadWish
 from devenv.load.live.rig import LoadRig
 from devenv.verify.runs import runs_folder
 
@@ -48,7 +49,7 @@ class Played:
     def runs(self) -> list[LiveLoad]:
         """All runs that were started, each by its process."""
         found = runs_folder().glob(f"*/load/{STARTED}")
-        return [LiveLoad(path.parent, str(read_json(path)["owner"])) for path in found]
+        return [LiveLoad(path.parent, str(json.loads(path.read_text())["owner"])) for path in found]
 
 
 @contextmanager

@@ -12,34 +12,37 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
+import io
+import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.core.errors import DevenvError
+import msgspec
+from msgspec.structs import replace
+
+from devenv.core.stored import MOST, Moment, Unreadable, read_bytes, readable
 
 KEPT: Final = 5  # revisions in the state folder, for each overlay in each cluster
 MOST_BYTES: Final = 700_000  # of gzip in the cluster: an object may have 1 MiB in etcd, and base64 adds a third
 NEVER_KEPT: Final = ("Secret",)
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(msgspec.Struct, frozen=True):
     """What was applied and proved itself. `digests`: of each "workload/container" that ran.
 
     `inventory` is what was rendered; `left` what was not any more, and is still there.
     """
 
     id: str
-    at: float
+    at: Moment
     overlay: str
     context: str
     namespace: str
     objects: tuple[dict[str, Any], ...] = ()
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = {}
     inventory: tuple[str, ...] = ()
     proven: bool = False  # by looking through the cluster, not only by its status
     left: tuple[str, ...] = ()
@@ -47,9 +50,8 @@ class Revision:
 
     def packed(self) -> bytes:
         """Return it compressed, the same bytes for the same revision."""
-        data = asdict(self) | {"digests": dict(self.digests)}
-        del data["source"]
-        return gzip.compress(json.dumps(data, sort_keys=True, separators=(",", ":")).encode(), mtime=0)
+        data = msgspec.json.encode(replace(self, source=""), order="deterministic")
+        return gzip.compress(data, mtime=0)
 
 
 def make_revision(base: Revision, objects: Sequence[Mapping[str, Any]]) -> Revision:
@@ -59,24 +61,14 @@ def make_revision(base: Revision, objects: Sequence[Mapping[str, Any]]) -> Revis
 
 
 def unpack(data: bytes, source: str) -> Revision:
-    """Read what `packed` wrote; raises DevenvError for anything else."""
-    try:
-        found = json.loads(gzip.decompress(data))
-        return Revision(
-            id=str(found["id"]),
-            at=float(found["at"]),
-            overlay=str(found["overlay"]),
-            context=str(found["context"]),
-            namespace=str(found["namespace"]),
-            objects=tuple(item for item in found["objects"] if isinstance(item, dict)),
-            digests={str(key): str(value) for key, value in found["digests"].items()},
-            inventory=tuple(str(item) for item in found["inventory"]),
-            proven=bool(found["proven"]),
-            left=tuple(str(item) for item in found.get("left", ())),
-            source=source,
-        )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DevenvError(f"the record of the last deployment in {source} cannot be read: {error}") from error
+    """Read what `packed` wrote; raises Unreadable for anything else."""
+    with readable(f"the record of the last deployment in {source}"):
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                text = file.read(MOST)  # a larger one is cut off, and no JSON
+        except (EOFError, zlib.error) as error:
+            raise ValueError(str(error)) from error
+        return replace(msgspec.json.decode(text, type=Revision), source=source)
 
 
 class LocalRevisions:
@@ -103,20 +95,17 @@ class LocalRevisions:
 
     def newest(self) -> Revision | None:
         """Return the newest that can be read, None where there is none."""
-        for file in reversed(self._files()):
-            try:
-                return unpack(file.read_bytes(), "this machine")
-            except (OSError, DevenvError):  # half a disk, a newer format: an older one is as good a way back
-                continue
-        return None
+        return self._first(reversed(self._files()))
 
     def find(self, revision_id: str) -> Revision | None:
         """Return the revision of that id, None where it is not here."""
-        files = [file for file in self._files() if file.name.endswith(f"-{_safe(revision_id)}.json.gz")]
-        try:
-            return unpack(files[-1].read_bytes(), "this machine") if files else None
-        except (OSError, DevenvError):  # the cluster has it too
-            return None
+        return self._first(file for file in self._files() if file.name.endswith(f"-{_safe(revision_id)}.json.gz"))
+
+    def _first(self, files: Iterable[Path]) -> Revision | None:
+        for file in files:
+            with suppress(Unreadable):  # half a disk, a newer format: an older one, or the cluster's, is as good
+                return unpack(read_bytes(file) or b"", "this machine")
+        return None
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.json.gz"))
@@ -129,11 +118,9 @@ def encode(revision: Revision) -> str:
 
 
 def decode(text: str) -> Revision:
-    """Read a ConfigMap's binaryData; raises DevenvError."""
-    try:
+    """Read a ConfigMap's binaryData; raises Unreadable."""
+    with readable("the record of the last deployment in the cluster"):
         return unpack(b64decode(text, validate=True), "the cluster")
-    except ValueError as error:
-        raise DevenvError(f"the record of the last deployment in the cluster cannot be read: {error}") from error
 
 
 def trusted(revision: Revision, rendered: Sequence[Mapping[str, Any]], namespace: str) -> Revision:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from devenv.core.errors import DevenvError
-from devenv.load.live.process import LiveLoad, read_json
+from devenv.core.stored import readable
+from devenv.load.live.process import LiveLoad
 from devenv.load.live.state import LoadState
-from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Tail
-from devenv.load.reports.data import OUTCOME
+from devenv.load.recording.lines import LOAD, WATCHED, Tail, read_run
+from devenv.load.reports.data import read_outcome
 
 
 class Following:
@@ -22,23 +23,30 @@ class Following:
 
     def look(self) -> None:
         """Read what is new; raises DevenvError for the recording of another version."""
-        state, folder = self.state, self.live.folder
+        state = self.state
         if state.over:
             return
         is_over = self.live.is_over  # before the last lines are read, or they might be missed
-        if not state.run:
-            state.run = read_json(folder / BASE)
-        if state.run:
-            if state.run.get("schema") != SCHEMA:
-                state.over = True  # as far as anybody here can see
-                raise DevenvError(f"{folder} was not recorded by this version of devenv", "Use the version that did.")
-            state.take_load(self._load.read())
-            state.take_target(self._watched.read())
+        try:
+            self._read(is_over)
+        except DevenvError:
+            state.over = True  # as far as anybody here can see
+            raise
         if is_over or state.began is None:
             state.last_words = self.live.last_words()
         if is_over:
-            state.outcome = read_json(folder / OUTCOME)
             code = self.live.exit_code
             state.exit_code = state.outcome.get("exit_code") if code is None else code
             state.ended = time.time()
             state.over, state.stopping = True, False
+
+    def _read(self, is_over: bool) -> None:
+        state, folder = self.state, self.live.folder
+        state.run = state.run or read_run(folder) or {}
+        with readable(f"the recording in {folder}"):
+            if state.run:
+                state.take_load(self._load.read())
+                state.take_target(self._watched.read())
+            if is_over:
+                state.outcome = read_outcome(folder) or {}
+            _ = state.findings, state.length  # what is shown of the files has to be computable

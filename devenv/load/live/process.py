@@ -12,9 +12,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.stored import Unreadable, read_bytes
 from devenv.core.text import sanitize
 from devenv.load.recording.lines import write_text
 from devenv.verify.runs import is_dead, machine_id, owner_of, runs_folder
@@ -88,10 +89,10 @@ class LiveLoad:
 
     def last_words(self) -> str:
         """Return the end of what Locust printed; "" where that went somewhere else."""
-        path = self.folder / OUTPUT
-        if not path.is_file():
+        try:
+            return sanitize((read_bytes(self.folder / OUTPUT) or b"")[-LAST_WORDS:], newlines=True).strip()
+        except Unreadable:
             return ""
-        return sanitize(path.read_bytes()[-LAST_WORDS:], newlines=True).strip()
 
 
 def is_alive(owner: str) -> bool:
@@ -130,12 +131,3 @@ def start(wish: LoadWish, tests: Path, root: Path, environ: Mapping[str, str]) -
         process.kill()  # nobody could find it
         raise
     return LiveLoad(folder, owner, process)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what a file of a run says; {} where it is not there, or not whole (yet)."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

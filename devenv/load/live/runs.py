@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from devenv.load.live.process import STARTED, LiveLoad, is_alive, read_json
-from devenv.load.recording.lines import BASE
-from devenv.load.reports.data import OUTCOME
-from devenv.verify.runs import runs_folder
+import msgspec
 
+from devenv.core.stored import Count, Unreadable, changed_at, read_json
+from devenv.core.text import sanitize
+from devenv.load.live.process import STARTED, LiveLoad, is_alive
+from devenv.load.recording.lines import BASE, RunFile
+from devenv.load.reports.data import OUTCOME, OutcomeFile
+from devenv.verify.runs import owner_in, runs_folder
+
+T = TypeVar("T")
 SHOWN: Final = 20  # runs
 
 
@@ -39,7 +44,7 @@ class KnownRun:
 
 def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
     """Return the newest runs of the project in `root` and the folders below it, newest first."""
-    folders = sorted(runs_folder().glob("*/load"), key=_changed, reverse=True)
+    folders = sorted(runs_folder().glob("*/load"), key=changed_at, reverse=True)
     found: list[KnownRun] = []
     for folder in folders:
         run = _read(folder, root)
@@ -55,50 +60,56 @@ def running(root: Path) -> KnownRun | None:
     return next((run for run in known_runs(root) if run.goes_on), None)
 
 
-def _changed(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return 0.0  # removed meanwhile
+class _Wish(msgspec.Struct):
+    target: str = ""
+    shape: str = ""
+    users: Count = 0
+
+
+class _Started(msgspec.Struct):
+    owner: str = ""
+    folder: str = ""
+    wish: _Wish = msgspec.field(default_factory=_Wish)
+
+
+class _Figures(msgspec.Struct):
+    requests: int | None = None
+    rps: float | None = None
+    p95: float | None = None
+
+
+class _Report(msgspec.Struct):
+    figures: dict[str, _Figures] = {}
 
 
 def _read(folder: Path, root: Path) -> KnownRun | None:
-    started, run = read_json(folder / STARTED), read_json(folder / BASE)
-    if not started and not run:
+    started, run = _stored(folder / STARTED, _Started), _stored(folder / BASE, RunFile)
+    place = Path(started.folder or run.folder)
+    if not (started.folder or run.folder) or not place.is_relative_to(root):
         return None
-    place = Path(str(started.get("folder") or run.get("folder") or ""))
-    if not place.is_relative_to(root):
-        return None
-    owner = str(started.get("owner") or _owner(folder.parent / "owner"))
-    outcome = read_json(folder / OUTCOME)
-    target, wish = run.get("target") or {}, started.get("wish") or {}
-    options = run.get("options") or {}
-    figures = _figures(folder)
+    owner = started.owner or owner_in(folder.parent)
+    outcome = _stored(folder / OUTCOME, OutcomeFile)
+    figures = _stored(folder / "report.json", _Report).figures.get("total", _Figures())
     return KnownRun(
         folder=folder,
-        began=float(run.get("began") or _changed(folder)),
+        began=run.began or changed_at(folder),
         owner=owner,
-        goes_on=not outcome and is_alive(owner),
-        kind=str(target.get("kind") or wish.get("target") or ""),
-        project=str(target.get("project") or ""),
-        shape=str(options.get("shape") or wish.get("shape") or ""),
-        users=int(options.get("num_users") or wish.get("users") or 0),
-        verdict=str(outcome.get("verdict") or ""),
-        exit_code=outcome.get("exit_code"),
-        requests=figures.get("requests"),
-        rps=figures.get("rps"),
-        p95=figures.get("p95"),
+        goes_on=not outcome.verdict and is_alive(owner),
+        kind=sanitize(run.target.kind or started.wish.target),
+        project=sanitize(run.target.project),
+        shape=sanitize(run.options.shape or started.wish.shape),
+        users=run.options.num_users or started.wish.users,
+        verdict=outcome.verdict or "",
+        exit_code=outcome.exit_code,
+        requests=figures.requests,
+        rps=figures.rps,
+        p95=figures.p95,
     )
 
 
-def _owner(path: Path) -> str:
+def _stored(path: Path, kind: type[T]) -> T:
+    """Return what a file of a run says; nothing of it where it is not there or not what it should be."""
     try:
-        return path.read_text("utf-8").strip()
-    except OSError:
-        return ""
-
-
-def _figures(folder: Path) -> dict[str, Any]:
-    figures = read_json(folder / "report.json").get("figures") or {}
-    total: dict[str, Any] = figures.get("total") or {}
-    return total
+        return read_json(path, kind) or kind()
+    except Unreadable:
+        return kind()

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from devenv import __version__
-from devenv.core.errors import DevenvError
+from devenv.core.stored import read_plain, readable
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.recording.lines import write_text
@@ -77,8 +79,12 @@ class Report:
 
 def make_report(folder: Path) -> Report:
     """Conclude everything from the recording in a folder; raises DevenvError where there is none."""
-    recording = read_recording(folder)
-    ended = _outcome(folder)
+    recording, ended = read_recording(folder), _outcome(folder)
+    with readable(f"the recording in {folder}"):
+        return _conclude(recording, ended)
+
+
+def _conclude(recording: Recording, ended: Mapping[str, Any] | None) -> Report:
     run = recording.run
     warm = float(run.get("warm_up") or 0.0)
     load = recording.load
@@ -116,19 +122,35 @@ def save_outcome(folder: Path, exit_code: int, verdict: Verdict, reasons: Sequen
     write_text(folder / OUTCOME, json.dumps(data, indent=2) + "\n")
 
 
+class _FindingData(msgspec.Struct):
+    threshold: str
+    value: float | None
+    holds: bool | None
+    margin: float | None
+
+
+class OutcomeFile(msgspec.Struct):
+    """What is read of outcome.json."""
+
+    exit_code: int | None = None
+    verdict: Verdict | None = None
+    reasons: list[str] = []
+    findings: list[_FindingData] = []
+
+
+def read_outcome(folder: Path) -> dict[str, Any] | None:
+    """Return what outcome.json says, None where there is none; raises Unreadable."""
+    return read_plain(folder / OUTCOME, OutcomeFile)
+
+
 def _outcome(folder: Path) -> dict[str, Any] | None:
-    path = folder / OUTCOME
-    if not path.is_file():
-        return None
-    try:
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        data["findings"] = [
-            Finding(parse(item["threshold"]), item["value"], item["holds"], item["margin"]) for item in data["findings"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DevenvError(
-            f"{path} cannot be read: {error}", "Remove it; the report then says it did not end."
-        ) from error
+    data = read_outcome(folder)
+    if data is not None:
+        with readable(folder / OUTCOME):
+            data["findings"] = [
+                Finding(parse(item["threshold"]), item["value"], item["holds"], item["margin"])
+                for item in data["findings"]
+            ]
     return data
 
 

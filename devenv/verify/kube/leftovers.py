@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from devenv.backends.kube.access import Target, contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES, Kind
 from devenv.core.kube_settings import KubeSettings
-from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead, state_folder
+from devenv.core.stored import Unreadable, read_bytes, state_folder
+from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead
 
 CLUSTERS: Final = "clusters.jsonl"  # in the state folder: the clusters that runs used, also those long forgotten
 PRIORITY_CLASSES: Final = Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)
@@ -41,11 +44,14 @@ class ClusterLeftover:
 
 def note_cluster(context: str, environ: Mapping[str, str] = os.environ) -> None:
     """Write down that a run uses a cluster, so that what it leaves there is found if it is killed."""
-    line = json.dumps({"context": context, "kubeconfig": environ.get("KUBECONFIG", "")})
+    kubeconfig = environ.get("KUBECONFIG", "")
     path = state_folder() / CLUSTERS
-    if not path.is_file() or line not in path.read_text("utf-8").splitlines():
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{line}\n")
+    try:
+        if (context, kubeconfig) not in _noted():
+            with path.open("ab") as file:
+                file.write(msgspec.json.encode({"context": context, "kubeconfig": kubeconfig}) + b"\n")
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be written: {error.strerror}", "What runs leave is found by it.") from error
 
 
 def labels_of(run: Run, stack: str) -> dict[str, str]:
@@ -67,7 +73,11 @@ def of_dead_runs(
     """
     found: list[ClusterLeftover] = []
     problems: list[str] = []
-    for context, kubeconfig in dict.fromkeys(_noted()):
+    try:
+        noted = list(dict.fromkeys(_noted()))
+    except Unreadable as error:
+        return [], [error.message]
+    for context, kubeconfig in noted:
         if not settings.may_change(context):
             continue
         try:
@@ -140,10 +150,11 @@ def _on(client: KubeClient, kubeconfig: str) -> Iterator[ClusterLeftover]:
 
 
 def _noted() -> Iterator[tuple[str, str]]:
-    path = state_folder() / CLUSTERS
-    for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
-        data = json.loads(line)
-        yield str(data["context"]), str(data["kubeconfig"])
+    """Read the clusters that runs used; a line that is none is left out. Raises Unreadable."""
+    for line in (read_bytes(state_folder() / CLUSTERS) or b"").splitlines():
+        with suppress(ValueError, RecursionError):
+            data = msgspec.json.decode(line, type=dict[str, str])
+            yield data.get("context", ""), data.get("kubeconfig", "")
 
 
 def _client(context: str, kubeconfig: str, environ: Mapping[str, str]) -> KubeClient | None:

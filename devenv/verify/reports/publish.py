@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devenv.core.errors import DevenvError
+from devenv.core.stored import Unreadable, changed_at
 from devenv.verify import runs
 from devenv.verify.history import History, Trend
 from devenv.verify.own_engine import group_name, groups_of
@@ -17,9 +18,15 @@ from devenv.verify.reports.text import markdown
 
 
 def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
-    """Write everything and return the files; raises DevenvError where one cannot be written."""
-    history = history or History()
-    history.add(report)
+    """Write everything and return the files; raises DevenvError where one cannot be written.
+
+    A history that cannot be used is told in its `problem`, and costs the comparison only.
+    """
+    history = history or History(lenient=True)
+    try:
+        history.add(report)
+    except Unreadable as error:
+        history.problem = error.message
 
     def trend(name: str) -> Trend:
         return history.trend(name, report.project, report.machine.id)
@@ -53,12 +60,10 @@ def append(path: Path, text: str) -> None:
 def forget_old_runs() -> None:
     """Remove the folders of the oldest runs that have ended; the newest are kept with their evidence."""
     folder = runs.runs_folder()
-    if not folder.is_dir():
-        return
-    found = sorted((path for path in folder.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    found = sorted(folder.glob("*/"), key=changed_at)
     for path in found[: -runs.KEPT]:
-        owner = path / "owner"
         if groups_of(group_name(path.name)):
             continue  # `devenv doctor --clean` knows by the folder whose they are
-        if not owner.is_file() or runs.is_dead(owner.read_text("utf-8")):
+        owner = runs.owner_in(path)
+        if not owner or runs.is_dead(owner):
             shutil.rmtree(path, ignore_errors=True)
