@@ -12,6 +12,7 @@ from devenv.cli.context import Context
 from devenv.core.errors import EXIT_INTERRUPTED, UsageError
 from devenv.core.settings import load_config
 from devenv.core.stored import state_folder
+from devenv.verify.live import RUNNING
 from devenv.verify.runner import Outcome, run_tests, tests_folder
 
 COMPOSE: Final = "compose"
@@ -23,26 +24,26 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace) -> int:
     """Run them; raises DevenvError (1) when a test failed, Inconclusive (12) where --strict wants more."""
-    options = ["--target", arguments.target]
-    for flag in ("running", "keep", "strict"):
+    options = ["--devenv-target", arguments.target]
+    for flag, option in (("running", RUNNING), ("keep", "--devenv-keep"), ("strict", "--strict")):
         if getattr(arguments, flag):
-            options.append(f"--{flag}")
+            options.append(option)
     if arguments.overlay:
         is_path = os.sep in arguments.overlay or arguments.overlay == "."
-        options += ["--overlay", str(Path(arguments.overlay).absolute()) if is_path else arguments.overlay]
+        options += ["--devenv-overlay", str(Path(arguments.overlay).absolute()) if is_path else arguments.overlay]
     for image in arguments.images or ():
-        options += ["--image", image]
+        options += ["--devenv-image", image]
     if arguments.ingress:
-        options += ["--ingress", arguments.ingress]
+        options += ["--devenv-ingress", arguments.ingress]
     if arguments.expression:
         options += ["-k", arguments.expression]
     if arguments.tui:
         from devenv.cli.tui import run as open_terminal
 
         if arguments.budget_scale is not None:
-            options += ["--budget-scale", str(arguments.budget_scale)]
+            options += ["--devenv-budget-scale", str(arguments.budget_scale)]
         if arguments.report_dir:
-            options += ["--report-dir", str(Path(arguments.report_dir).absolute())]
+            options += ["--devenv-report-dir", str(Path(arguments.report_dir).absolute())]
         return open_terminal(arguments, tuple(options))
     outcome = run_smoketests(arguments, options)
     error = outcome.error()
@@ -82,7 +83,7 @@ def run_smoketests(arguments: Namespace, options: list[str]) -> Outcome:
     """Run pytest on the project that the arguments mean."""
     root, folder = _places(arguments)
     if arguments.budget_scale is not None:
-        options = [*options, "--budget-scale", str(arguments.budget_scale)]
+        options = [*options, "--devenv-budget-scale", str(arguments.budget_scale)]
     chosen = arguments.report_dir
     reports = Path(chosen).absolute() if chosen else state_folder() / "last-verify"
     try:

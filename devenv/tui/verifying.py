@@ -14,7 +14,7 @@ from devenv.core.errors import DevenvError
 from devenv.tui.screens.confirm import ConfirmScreen
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.verify_bar import VerifyBar
-from devenv.verify.live import Launch, LiveRun, RunWish
+from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
 from devenv.verify.run_state import RunState
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ class Verifying:
             return
         options = list(self._options)
         tests: tuple[str, ...] = ()
-        if running and "--running" not in options:
-            options.append("--running")
+        if running and RUNNING not in options:
+            options.append(RUNNING)
         if failed_only and self.state is not None:
             state = self.state
-            if state.running_stack and "--running" not in options:
-                options.append("--running")
+            if state.running_stack and RUNNING not in options:
+                options.append(RUNNING)
             tests = tuple(f"{state.root}/{test.id}" for test in state.failed)
         wish = RunWish(tuple(options), tests)
         try:

@@ -47,7 +47,8 @@ class Collector:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell whoever follows the run where it is and what it will do; the workers of pytest-xdist know that alone."""
-        tests = [{"test": item.nodeid, "behaviour": self._session.behaviour(item.nodeid)} for item in session.items]
+        ours = [item.nodeid for item in session.items if self._session.owns(item)]
+        tests = [{"test": test, "behaviour": self._session.behaviour(test)} for test in ours]
         tell(
             {
                 "phase": "collected",
@@ -56,7 +57,7 @@ class Collector:
                 "root": str(self._config.rootpath),
                 "evidence": str(self._session.evidence),
                 "reports": str(self._session.report_folder),
-                "isolated": not self._config.option.running,
+                "isolated": not self._config.option.devenv_running,
                 "tests": tests,
             }
         )
@@ -68,6 +69,8 @@ class Collector:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect verdicts, where the reports of all workers come together."""
         carried = getattr(report, CARRIER, _NOTHING)
+        if carried is None:
+            return  # none of ours
         self._runtimes[report.nodeid] = carried["runtime"] or self._runtimes.get(report.nodeid, "")
         for runtime, data in carried["verified"].items():
             found = Verified.from_data(data)
@@ -134,8 +137,8 @@ class Collector:
             began=self._began,
             seconds=time.time() - self._began,
             project=source.project.name if source is not None else folder.name,
-            target=self._config.option.target,
-            isolated=not self._config.option.running,
+            target=self._config.option.devenv_target,
+            isolated=not self._config.option.devenv_running,
             machine=this_machine(),
             commit=commit_of(folder),
             measurements=tuple(self.measurements),

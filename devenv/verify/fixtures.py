@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from devenv.core.verify_settings import VerifySettings
 from devenv.verify.calls import Writer
 from devenv.verify.criteria import criterion
 from devenv.verify.engine import Engine
@@ -34,15 +33,9 @@ def verify_session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.fixture(scope="session")
-def settings(verify_session: Session) -> VerifySettings:
-    """What devenv.toml says below [verify]."""
-    return verify_session.settings().verify
-
-
-@pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest, verify_session: Session) -> str:
     """What the test runs on: "compose" or "kubernetes"."""
-    return str(getattr(request, "param", verify_session.config.option.target))
+    return str(getattr(request, "param", verify_session.config.option.devenv_target))
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +47,7 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
         yield from shared_stack(verify_session)
         return
     environments = verify_session.environments()
-    running = verify_session.config.option.running
+    running = verify_session.config.option.devenv_running
     made = environments.running() if running else environments.isolated()
     try:
         if running:
@@ -86,7 +79,7 @@ def isolated_stack(stack: Stack) -> Iterator[Stack]:
 @pytest.fixture
 def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
     """Make stacks of the test's own; they are removed at its end."""
-    if verify_session.config.option.running:
+    if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.environments()
     made: list[Stack] = []
@@ -201,9 +194,10 @@ class Measure:
 
 
 @pytest.fixture
-def measure(request: pytest.FixtureRequest, verify_session: Session, settings: VerifySettings, target: str) -> Measure:
+def measure(request: pytest.FixtureRequest, verify_session: Session, target: str) -> Measure:
     """Record values of criteria."""
-    return Measure(verify_session, settings.budgets, request.node.nodeid, suffix_of(request.node, target))
+    budgets = verify_session.settings().verify.budgets
+    return Measure(verify_session, budgets, request.node.nodeid, suffix_of(request.node, target))
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def _refuse(document: Document, root: Path) -> None:
 def _impossible(reason: str) -> ProjectError:
     return ProjectError(
         f"No isolated copy of this project is possible: {reason}",
-        "Change it in one more Compose file (--compose-override FILE), or test what is up with --running.",
+        "Change it in one more Compose file (pytest --devenv-compose-override), or test what is up with --running.",
     )
 
 

@@ -18,6 +18,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.verify.stream import LIFELINE, STREAM
 
+RUNNING = "--devenv-running"
 LAST_WORDS = 4000  # characters of pytest's own output that are told where it ended without a result
 
 
@@ -31,7 +32,7 @@ class RunWish:
     @property
     def running(self) -> bool:
         """Whether what is up is tested instead of an isolated copy."""
-        return "--running" in self.options
+        return RUNNING in self.options
 
 
 class LiveRun:

@@ -1,75 +1,101 @@
 """The pytest plugin `devenv`: options for smoke tests, and nothing more until a smoke test is collected.
 
 Smoke tests are the test files below a folder that the ini option `devenv_smoketests` names (default: smoketests). The
-first of them brings in `devenv.verify.session` with the fixtures; a project's other tests never pay for it.
+first of them brings in `devenv.verify.session`, and the fixtures exist in that folder alone: a project's other tests
+never pay for it, and fixtures of the same names from other plugins stay what they are there.
+
+The options begin with `--devenv-`, as this plugin is there for every project of its environment. A folder of smoke
+tests gets the names without it (`pytest smoketests --keep`) by one line in its conftest.py:
+
+    from devenv.verify.plugin import short_options as pytest_addoption
 
 `--strict` is pytest's own option: with it, and with `strict` in its settings, what could not be measured fails the run.
-
-pytest-docker is not used: its setup runs before its `try`, so that a start that fails or is interrupted leaks the
-stack; its clean-up keeps no logs; and it knows neither a private copy of the project nor a port that changes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 _SESSION = "devenv-verify-session"
+_KNOWN: pytest.StashKey[set[pytest.Collector]] = pytest.StashKey()  # folders that have the fixtures
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Describe the options and the ini option."""
-    group = parser.getgroup("devenv", "smoke tests of a project on Compose or Kubernetes (devenv)")
-    group.addoption("--running", action="store_true", help="test the stack that is up instead of an isolated copy")
-    group.addoption("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs the stack")
-    group.addoption("--keep", action="store_true", help="leave the isolated stacks up; devenv doctor --clean ends them")
-    group.addoption("--report-dir", metavar="DIR", help="where the reports go (default: the run's state folder)")
-    group.addoption("--budget-scale", type=float, default=1.0, metavar="X", help="widen budgets in seconds X times")
-    group.addoption("--project", metavar="DIR", help="folder of the project (default: the folder pytest starts in)")
-    group.addoption(
-        "--compose-override",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="one more Compose file, merged after the project's own",
-    )
-    group.addoption(
-        "--image",
-        action="append",
-        default=[],
-        metavar="NAME=IMAGE",
-        help="on Kubernetes, use IMAGE where the overlay names NAME (without tag and digest)",
-    )
-    group.addoption("--overlay", default="", metavar="NAME|DIR", help="on Kubernetes, the overlay that is tested")
-    group.addoption("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
+    _add_options(parser, "--devenv-")
     parser.addini("devenv_smoketests", "names of folders with smoke tests", type="args", default=["smoketests"])
+
+
+def short_options(parser: pytest.Parser) -> None:
+    """Describe the options by their short names too; for the conftest.py of a folder of smoke tests."""
+    _add_options(parser, "--")
+
+
+def _add_options(parser: pytest.Parser, prefix: str) -> None:
+    group = parser.getgroup("devenv", "smoke tests of a project on Compose or Kubernetes (devenv)")
+
+    def add(name: str, **attributes: object) -> None:
+        group.addoption(f"{prefix}{name}", dest=f"devenv_{name.replace('-', '_')}", **attributes)
+
+    add("running", action="store_true", help="test the stack that is up instead of an isolated copy")
+    add("target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs the stack")
+    add("keep", action="store_true", help="leave the isolated stacks up; devenv doctor --clean ends them")
+    add("report-dir", metavar="DIR", help="where the reports go (default: the run's state folder)")
+    add("budget-scale", type=float, default=1.0, metavar="X", help="widen budgets in seconds X times")
+    add("project", metavar="DIR", help="folder of the project (default: the folder pytest starts in)")
+    files = "one more Compose file, merged after the project's own"
+    add("compose-override", action="append", default=[], metavar="FILE", help=files)
+    image = "on Kubernetes, use IMAGE where the overlay names NAME (without tag and digest)"
+    add("image", action="append", default=[], metavar="NAME=IMAGE", help=image)
+    add("overlay", default="", metavar="NAME|DIR", help="on Kubernetes, the overlay that is tested")
+    add("ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin at once where the command line names smoke tests: reports of pytest's own are configured now."""
-    config.addinivalue_line("markers", "behaviour(name): what a smoke test proves; shown in the reports")
-    config.addinivalue_line("markers", "targets(*names): what a smoke test runs on: compose (default), kubernetes")
     if any(is_smoketest(config, Path(str(item).partition("::")[0])) for item in config.args):
         _activate(config)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
-    """Begin where a smoke test is found by a wider search."""
-    if file_path.suffix == ".py" and is_smoketest(parent.config, file_path):
-        _activate(parent.config)
+    """Begin where a smoke test is found by a wider search, and give its folder the fixtures."""
+    config = parent.config
+    if file_path.suffix != ".py" or not is_smoketest(config, file_path):
+        return
+    _activate(config)
+    folder = next((node for node in parent.listchain() if is_smoketest(config, node.path)), parent)
+    if isinstance(folder, pytest.Collector) and folder not in config.stash[_KNOWN]:
+        config.stash[_KNOWN].add(folder)
+        # Before the folder's own conftest.py, which pytest reads when the folder is collected and which may replace
+        # them. A plugin that is registered would have them in the whole session.
+        manager: Any = config.pluginmanager.get_plugin("funcmanage")
+        for module in _fixture_modules(config):
+            manager.parsefactories(holder=module, node=folder)
 
 
 def is_smoketest(config: pytest.Config, path: Path) -> bool:
     """Whether a file is below a folder of smoke tests, or that folder itself."""
-    names = set(config.getini("devenv_smoketests"))
+    names = config.getini("devenv_smoketests")
     absolute = path if path.is_absolute() else config.invocation_params.dir / path
     try:
-        inside = absolute.relative_to(config.rootpath)
+        inside = absolute.relative_to(config.rootpath.parent)
     except ValueError:
         inside = absolute
-    return bool(names & set(inside.parts)) or absolute.name in names
+    return any(part in names for part in inside.parts)
+
+
+def _fixture_modules(config: pytest.Config) -> list[object]:
+    from devenv.verify import fixtures
+
+    if config.option.devenv_target == "compose":
+        return [fixtures]
+    from devenv.verify.kube import fixtures as kube_fixtures
+
+    return [fixtures, kube_fixtures]
 
 
 def _activate(config: pytest.Config) -> None:
@@ -79,17 +105,15 @@ def _activate(config: pytest.Config) -> None:
     from devenv.verify.session import Session
     from devenv.verify.targets import Selection
 
-    if config.option.budget_scale <= 0:
+    config.addinivalue_line("markers", "behaviour(name): what a smoke test proves; shown in the reports")
+    config.addinivalue_line("markers", "targets(*names): what a smoke test runs on: compose (default), kubernetes")
+    if config.option.devenv_budget_scale <= 0:
         raise pytest.UsageError("--budget-scale must be above 0")
     session = Session(config)
     config.pluginmanager.register(session, _SESSION)
     config.stash[fixtures.SESSION] = session
-    config.pluginmanager.register(fixtures, f"{_SESSION}-fixtures")
+    config.stash[_KNOWN] = set()
     config.pluginmanager.register(Selection(session), f"{_SESSION}-targets")
-    if config.option.target != "compose":
-        from devenv.verify.kube import fixtures as kube_fixtures
-
-        config.pluginmanager.register(kube_fixtures, f"{_SESSION}-kube-fixtures")
     session.begin()
     if not session.is_worker:
         from devenv.verify.collector import Collector

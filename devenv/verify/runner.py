@@ -99,7 +99,7 @@ def run_tests(
 
     Raises KeyboardInterrupt after an interrupt, when pytest has taken everything down.
     """
-    command = [sys.executable, "-m", "pytest", str(folder), "--report-dir", str(report_folder), *options]
+    command = [sys.executable, "-m", "pytest", str(folder), "--devenv-report-dir", str(report_folder), *options]
     # A group of its own: ctrl-c reaches devenv alone, which passes it on once. Twice would cut the clean-up short.
     process = subprocess.Popen(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, process_group=0)
     try:

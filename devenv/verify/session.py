@@ -17,6 +17,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.settings import Config, load_config
 from devenv.verify.environment import Environments, locate
 from devenv.verify.offline import Unmeasurable
+from devenv.verify.plugin import is_smoketest
 from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
@@ -55,19 +56,19 @@ class Session:
     @property
     def project_folder(self) -> Path:
         """Where the project is looked for."""
-        chosen = self.config.option.project
+        chosen = self.config.option.devenv_project
         return Path(chosen).absolute() if chosen else self.config.invocation_params.dir
 
     @property
     def report_folder(self) -> Path:
         """Where the reports of this run go."""
-        chosen = self.config.option.report_dir
+        chosen = self.config.option.devenv_report_dir
         return Path(chosen).absolute() if chosen else self.run.folder / "reports"
 
     @property
     def scale(self) -> float:
         """How much wider than stated the budgets in seconds are."""
-        return float(self.config.option.budget_scale)
+        return float(self.config.option.devenv_budget_scale)
 
     @property
     def evidence(self) -> Path:
@@ -78,9 +79,9 @@ class Session:
         """Return the maker of stacks; the project is resolved at the first call."""
         if self._environments is None:
             option = self.config.option
-            overrides = tuple(str(Path(item).absolute()) for item in option.compose_override)
+            overrides = tuple(str(Path(item).absolute()) for item in option.devenv_compose_override)
             source = locate(self.project_folder, os.environ, overrides)
-            self._environments = Environments(source, self.run, keep=option.keep, scale=self.scale)
+            self._environments = Environments(source, self.run, keep=option.devenv_keep, scale=self.scale)
         return self._environments
 
     def kube_environments(self) -> KubeEnvironments:
@@ -91,8 +92,10 @@ class Session:
             from devenv.verify.kube.source import locate_kube
 
             option = self.config.option
-            source = locate_kube(self.project_folder, os.environ, read_flags(option.image), option.overlay)
-            self._kube = KubeEnvironments(source, self.run, keep=option.keep, scale=self.scale)
+            source = locate_kube(
+                self.project_folder, os.environ, read_flags(option.devenv_image), option.devenv_overlay
+            )
+            self._kube = KubeEnvironments(source, self.run, keep=option.devenv_keep, scale=self.scale)
         return self._kube
 
     def settings(self) -> Config:
@@ -124,7 +127,7 @@ class Session:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Note which behaviour each test is about."""
-        for item in items:
+        for item in filter(self.owns, items):
             marker = item.get_closest_marker("behaviour")
             name = str(marker.args[0]) if marker and marker.args else item.path.stem.removeprefix("test_")
             self._behaviours[item.nodeid] = name.replace("_", " ")
@@ -132,12 +135,16 @@ class Session:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Explain a failure in the setup."""
+        if not self.owns(item):
+            return (yield)
         self.mark("phase", f"setup of {item.nodeid}")
         return (yield from self._explained(item))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Explain a failure in the test."""
+        if not self.owns(item):
+            return (yield)
         self.mark("test", item.nodeid)
         self._take_touched()
         try:
@@ -151,6 +158,9 @@ class Session:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Give what was measured to the report, which also travels between processes."""
         report = yield
+        if not self.owns(item):
+            setattr(report, CARRIER, None)
+            return report
         found = self._pending.pop(item.nodeid, [])
         data = {
             "behaviour": self._behaviours.get(item.nodeid, ""),
@@ -174,6 +184,10 @@ class Session:
             finally:
                 if self._environments is not None:
                     self._environments.close()
+
+    def owns(self, item: pytest.Item) -> bool:
+        """Whether a test is a smoke test; others are collected by a wider search, and nothing is said of them."""
+        return is_smoketest(self.config, item.path)
 
     def behaviour(self, test: str) -> str:
         """Return what a test is about."""

@@ -28,7 +28,7 @@ def targets_of(node: pytest.Item | pytest.Function) -> tuple[str, ...]:
 
 def runtime_of(item: pytest.Item) -> str:
     """Return the runtime that a test ran on; "" for one that is for both and was not told which with `all`."""
-    chosen = str(item.config.option.target)
+    chosen = str(item.config.option.devenv_target)
     if chosen != "all":
         return chosen
     callspec = getattr(item, "callspec", None)
@@ -48,11 +48,12 @@ class Selection:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._target: str = session.config.option.target
+        self._target: str = session.config.option.devenv_target
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """With `all`, name the runtime in the test's id; else ids are the same whatever it runs on."""
-        if self._target == "all" and "target" in metafunc.fixturenames:
+        ours = self._target == "all" and self._session.owns(metafunc.definition)
+        if ours and "target" in metafunc.fixturenames:
             metafunc.parametrize("target", targets_of(metafunc.definition), indirect=True, scope="session")
 
     @pytest.hookimpl(tryfirst=True)
@@ -60,7 +61,7 @@ class Selection:
         """Leave out what is not for the runtime."""
         if self._target == "all":
             return
-        mine = [item for item in items if self._is_foreign(item) or self._target in targets_of(item)]
+        mine = [item for item in items if not self._session.owns(item) or self._target in targets_of(item)]
         if len(mine) < len(items):
             config.hook.pytest_deselected(items=[item for item in items if item not in mine])
             items[:] = mine
@@ -78,9 +79,3 @@ class Selection:
             if error.exit_code <= _PYTESTS:
                 raise pytest.UsageError(text) from error
             pytest.exit(text, returncode=error.exit_code)
-
-    def _is_foreign(self, item: pytest.Item) -> bool:
-        """Whether a test is none of ours: another folder's, collected by a wider search."""
-        from devenv.verify.plugin import is_smoketest
-
-        return not is_smoketest(self._session.config, item.path)

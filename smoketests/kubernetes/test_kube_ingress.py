@@ -18,7 +18,7 @@ WITHIN = 30.0
 @pytest.fixture
 def way_in(isolated_stack, verify_session, measure):
     """The controller's address, and the certificate that it shall show; inconclusive where there is no controller."""
-    chosen = verify_session.config.option.ingress or ""
+    chosen = verify_session.config.option.devenv_ingress or ""
     if shutil.which("openssl") is None:
         measure.inconclusive("ingress", "openssl is not installed, and makes the certificate")
     certificate = make_certificate(isolated_stack)

@@ -50,7 +50,7 @@ def run_suite(folder: Path, mutations: Iterable[Mutation], files: Iterable[str] 
 def _run(folder: Path, project: Path, reports: Path, files: Iterable[str], environ: Mapping[str, str]) -> SuiteRun:
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={ROOT}"),
-        *(f"--project={project}", f"--report-dir={reports}", f"--junit-xml={folder / 'junit.xml'}"),
+        *(f"--devenv-project={project}", f"--devenv-report-dir={reports}", f"--junit-xml={folder / 'junit.xml'}"),
         *([f"smoketests/{name}" for name in sorted(files)] or ["smoketests"]),
     ]
     done = subprocess.run(

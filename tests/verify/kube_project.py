@@ -47,6 +47,7 @@ path = "rolling"
 overlay = "dev"
 rolling = "rolling"
 """
+SHORT_NAMES = "from devenv.verify.plugin import short_options as pytest_addoption\n"
 BOTH = "pytestmark = pytest.mark.targets('compose', 'kubernetes')\n"
 
 
@@ -64,6 +65,7 @@ class Project:
         (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
         (folder / "compose.yaml").write_text("services: {web: {image: 'web:dev'}}")
         (folder / "smoketests").mkdir()
+        (folder / "smoketests" / "conftest.py").write_text(SHORT_NAMES)
         self.environ = os.environ | {"KUBECONFIG": str(api.kubeconfig(folder / "kubeconfig", context))}
         for name in ("DEVENV_CONTEXT", "DEVENV_NAMESPACE"):
             self.environ.pop(name, None)

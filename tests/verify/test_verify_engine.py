@@ -138,7 +138,7 @@ def test_what_is_up_is_tested_and_left_up(project: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", f"devenv-test-{uuid.uuid4().hex[:8]}")
     try:
         devenv(project, "up", "--wait", "--build")
-        process = smoke(project, "--running")
+        process = smoke(project, "--devenv-running")
         output, _ = process.communicate(timeout=LIMIT)
         assert process.returncode == 0, output
         report = json.loads((project / "reports" / "report.json").read_text())

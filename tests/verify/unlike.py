@@ -91,7 +91,7 @@ def start(project: Path, *command: str) -> subprocess.Popen[str]:
 
 
 def smoke(project: Path, *options: str) -> subprocess.Popen[str]:
-    return start(project, "pytest", "smoketests", "--report-dir", "reports", *options)
+    return start(project, "pytest", "smoketests", "--devenv-report-dir", "reports", *options)
 
 
 def devenv(project: Path, *arguments: str) -> str:

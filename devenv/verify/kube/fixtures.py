@@ -24,7 +24,7 @@ Change = Callable[[list[Object]], None]
 def shared_stack(session: Session) -> Iterator[KubeStack]:
     """Yield the copy that all tests share, up and healthy, or with --running the namespace that is up."""
     environments = session.kube_environments()
-    running = session.config.option.running
+    running = session.config.option.devenv_running
     made = environments.running() if running else environments.isolated()
     try:
         if running:
@@ -58,7 +58,7 @@ def cluster(stack: Any) -> Cluster:
 @pytest.fixture
 def fresh_namespace(verify_session: Session) -> Iterator[Callable[..., KubeStack]]:
     """Make copies of the test's own; they are removed at its end."""
-    if verify_session.config.option.running:
+    if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.kube_environments()
     made: list[KubeStack] = []
@@ -79,7 +79,7 @@ def fresh_namespace(verify_session: Session) -> Iterator[Callable[..., KubeStack
 @pytest.fixture(scope="session")
 def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
     """A copy of the overlay in which every service rolls; inconclusive where it cannot be run here, with the reason."""
-    if verify_session.config.option.running:
+    if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.kube_environments()
     overlay = environments.source.settings.rolling
