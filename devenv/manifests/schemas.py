@@ -18,11 +18,6 @@ from typing import Any
 from devenv.core.errors import ToolMissing, UsageError
 from devenv.manifests.model import Manifest, ObjectPath
 
-try:
-    import jsonschema_rs
-except ImportError as error:
-    raise ToolMissing("jsonschema-rs is not installed", "pip install 'devenv[kubernetes]'") from error
-
 MINORS_CHECKED = 3
 _PREFIX = "x-kubernetes-group-version-kind"
 _ADDRESS = "https://kubernetes.io/api/_definitions.json"
@@ -43,7 +38,7 @@ def _folder() -> Path:
     """Find the package without importing it: the import loads a validator in Python, half a second that nobody uses."""
     spec = find_spec("kubernetes_validate")
     if spec is None or not spec.submodule_search_locations:
-        raise ToolMissing("kubernetes-validate is not installed", "pip install 'devenv[kubernetes]'")
+        raise ToolMissing("kubernetes-validate is not installed", "pip install kubernetes-validate")
     return Path(spec.submodule_search_locations[0]) / "kubernetes-json-schema"
 
 
@@ -70,6 +65,8 @@ class _Minor:
     def __init__(self, version: str) -> None:
         path = _folder() / f"v{version}.0-local-strict" / "_definitions.json"
         definitions = json.loads(path.read_bytes())
+        import jsonschema_rs  # deferred: `devenv secrets check` and `manifests rules` do not validate
+
         self._registry = jsonschema_rs.Registry([(_ADDRESS, definitions)])
         self._names: dict[tuple[str, str], str] = {}
         self.groups: set[str] = set()
@@ -86,6 +83,8 @@ class _Minor:
 
     def validator(self, name: str) -> Any:
         if name not in self._compiled:
+            import jsonschema_rs
+
             schema = {"$ref": f"{_ADDRESS}#/$defs/{name}"}
             self._compiled[name] = jsonschema_rs.validator_for(schema, registry=self._registry)
         return self._compiled[name]

