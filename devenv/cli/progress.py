@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from devenv.cli.console import colors_wanted, paint
-from devenv.control.stream import Remark
+from devenv.control.stream import Remark, service_of_step
 from devenv.core.model import Progress
 from devenv.core.text import human_duration
 
@@ -140,7 +140,8 @@ class Display:
     def _label(self, progress: Progress) -> str:
         if progress.id.startswith("Step ") and progress.parent_id and f"[{progress.parent_id} " not in progress.id:
             return f"Step [{progress.parent_id}] {progress.id.removeprefix('Step ')}"
-        return progress.id
+        service = service_of_step(progress.id)
+        return f"Service {service}" if service else progress.id
 
 
 def _details(progress: Progress) -> str:

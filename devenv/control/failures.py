@@ -38,6 +38,7 @@ _IMAGE_PHRASES = (
     "unauthorized",
     "toomanyrequests",
 )
+_MOUNT_PHRASES = ("invalid mount config", "bind source path does not exist", "invalid volume specification")
 _START_PHRASES = ("oci runtime", "failed to create task", "failed to create shim", "executable file not found")
 _DOCKERFILE_PLACE = re.compile(r"^(?P<file>\S+):(?P<line>\d+)\s*$", re.MULTILINE)
 _DOCKERFILE_MARK = re.compile(r"^\s*\d+ \| >>> (?P<code>.*)$", re.MULTILINE)
@@ -58,16 +59,19 @@ def translate(
     project: Project | None,
     *,
     step: Step | None = None,
-    built_service: str = "",
+    service: str = "",
     publishers: PublishersOf = lambda port, protocol: (),
     is_local: bool = True,
 ) -> DevenvError:
-    """Turn Compose's final error into one of ours. `step` is the build step that failed, if one did."""
+    """Turn Compose's final error into one of ours.
+
+    `step` is the build step that failed, if one did; `service` is whose step failed, where the steps told.
+    """
     known = environment_failure(message)
     if known is not None:
         return known
     if step is not None or "failed to solve" in message:
-        return _build_failed(message, step, built_service)
+        return _build_failed(message, step, service)
     lower = message.lower()
     if any(phrase in lower for phrase in _PORT_PHRASES):
         return _port_taken(message, project, publishers, is_local)
@@ -76,17 +80,26 @@ def translate(
         return simple
     dependency = _DEPENDENCY.search(message)
     if dependency is not None:
-        container, how, service, exit_text = dependency.groups()
-        who = f"container {container} {how}" if container else f"service {service} did not complete: {exit_text}"
-        return ServiceFailed(f"A dependency failed: {who}", f"See why: devenv logs {service or ''}".rstrip())
+        container, how, needed, exit_text = dependency.groups()
+        who = f"container {container} {how}" if container else f"service {needed} did not complete: {exit_text}"
+        return ServiceFailed(f"A dependency failed: {who}", f"See why: devenv logs {needed or ''}".rstrip())
+    if any(phrase in lower for phrase in _MOUNT_PHRASES):
+        who = f"Service {service}" if service else "A container"
+        return DevenvError(
+            f"{who} could not be created: {_short(message)}",
+            "Make what is missing, or correct the service's volumes, then: devenv up",
+        )
     if any(phrase in lower for phrase in _START_PHRASES):
-        return ServiceFailed(f"A container could not be started: {_short(message)}", "Check its command and image.")
+        who = f"Service {service}" if service else "A container"
+        return ServiceFailed(f"{who} could not be started: {_short(message)}", "Check its command and image.")
+    of_service = f" of service {service}" if service else ""
     if any(phrase in lower for phrase in _IMAGE_PHRASES):
         return DevenvError(
-            f"An image cannot be had: {_short(message)}",
+            f"{f'The image{of_service}' if service else 'An image'} cannot be had: {_short(message)}",
             "Check the image's name, the network and the registry login (docker login), or build it: devenv build",
         )
-    return DevenvError(_short(message) or "Compose failed without a reason", "Try: docker compose up")
+    said = _short(message) or "Compose failed without a reason"
+    return DevenvError(f"Service {service}: {said}" if service else said, "Try: docker compose up")
 
 
 def _missing(message: str, project: Project | None) -> DevenvError | None:
@@ -147,10 +160,17 @@ def _service_of_port(message: str, project: Project | None, port: int) -> str:
     if project is None:
         return ""
     endpoint = _ENDPOINT.search(message)
-    for service in project.services:
-        if endpoint and re.fullmatch(rf"{re.escape(project.name)}[-_]{re.escape(service.name)}[-_]\d+", endpoint[1]):
-            return service.name
+    if endpoint and (found := service_of_container(endpoint[1], project)):
+        return found
     return next((service.name for service in project.services if any(p.host == port for p in service.ports)), "")
+
+
+def service_of_container(name: str, project: Project) -> str:
+    """Return the service whose container has this name, by the name that Compose makes of it; "" where none has."""
+    for service in project.services:
+        if re.fullmatch(rf"{re.escape(project.name)}[-_]{re.escape(service.name)}[-_]\d+", name):
+            return service.name
+    return ""
 
 
 def _short(message: str) -> str:

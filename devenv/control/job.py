@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from devenv.backends.compose.find import ComposeOptions
 from devenv.control.build import BuildView
 from devenv.control.compose import ComposeRun
-from devenv.control.failures import docker_publishers, translate
+from devenv.control.failures import docker_publishers, service_of_container, translate
 from devenv.control.scope import scope_of
-from devenv.control.stream import BuildStatus, Complaint, Remark
+from devenv.control.stream import BuildStatus, Complaint, Remark, service_of_step
 from devenv.core.errors import Interrupted
 from devenv.core.model import Progress, Project
 
@@ -52,7 +52,7 @@ class Job:
                 raise Interrupted(f"{self._verb} was canceled before it began")
             run = self._run = ComposeRun(self._options, arguments, self._environ)
         try:
-            view, complaint = self._follow(run, report)
+            view, complaint, service = self._follow(run, report)
             code = run.wait()
         finally:
             run.close()  # does something only when our side broke: Compose must not go on unseen
@@ -65,7 +65,7 @@ class Job:
             complaint,
             self._project,
             step=step,
-            built_service=view.service_of(step) if step else "",
+            service=view.service_of(step) if step else service,
             publishers=docker_publishers(self._options.directory, self._environ),
             is_local=_is_local(self._environ),
         )
@@ -78,18 +78,25 @@ class Job:
         if run is not None:
             run.interrupt()
 
-    def _follow(self, run: ComposeRun, report: Report) -> tuple[BuildView, str]:
+    def _follow(self, run: ComposeRun, report: Report) -> tuple[BuildView, str, str]:
         # `build` builds what is named, `up` also what that depends on.
         scope = scope_of(self._project, self._targets)
         wanted = set(self._targets) if self._verb == "build" and self._targets else None
         view = BuildView(
             tuple(item.name for item in scope.services if item.builds and (wanted is None or item.name in wanted))
         )
-        complaint = ""
+        complaint = failed = ""
         remarks: list[str] = []
+        starting: set[str] = set()
         for record in run.records():
             if isinstance(record, Progress):
                 self.steps += 1
+                if record.text == "Starting":
+                    starting.add(record.id)
+                elif record.id in starting:
+                    starting.remove(record.id)
+                if record.status == "error":
+                    failed = self._service_of(record.id) or failed
                 report(record)
             elif isinstance(record, BuildStatus):
                 for progress in view.apply(record.data):
@@ -100,7 +107,12 @@ class Job:
                 remarks.append(record.text)
                 report(record)
         # A docker that has no compose, or cannot start at all, speaks no JSON: its last lines are the reason.
-        return view, complaint or "\n".join(remarks[-5:])
+        if not failed and len(starting) == 1:  # Compose tells no step of a start that failed
+            failed = self._service_of(starting.pop())
+        return view, complaint or "\n".join(remarks[-5:]), failed
+
+    def _service_of(self, step_id: str) -> str:
+        return service_of_step(step_id) or service_of_container(step_id.removeprefix("Container "), self._project)
 
 
 def _is_local(environ: Mapping[str, str] | None) -> bool:

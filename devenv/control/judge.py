@@ -7,6 +7,9 @@ The rules, and why:
   One that ended before while we waited must stay for RECOVERED seconds.
 - Ended with 0 under restart policy `no` or `on-failure`: completed, whatever Compose's own --wait says of it.
 - Ended with an error and nobody restarts it: failed.
+- Stopped or only created in the first reading, with the same StartedAt ever since: this start has not reached it, so
+  its exit, its error and its OOM kill are an earlier run's. Times of the engine are compared with each other alone,
+  since its clock may differ from ours.
 - Unhealthy: failed at once. The retries of its health check are already used up, and the engine does not restart
   unhealthy containers, so that waiting longer changes nothing.
 - Crash loop: CRASH_EXITS ends while we waited. The engine restarts after 0.1, 0.2, 0.4 ... s, so this takes a second or
@@ -20,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from devenv.control.stream import service_of_step
 from devenv.control.verdict import Outcome, ServiceVerdict
 from devenv.core.model import Happening, Health, Progress, Project, Resource, Service, State
 
@@ -40,6 +44,7 @@ class _Track:
     exits: list[float] = field(default_factory=list)  # begin of each run that ended
     started_at: float | None = None  # the engine's time of the run that we know of
     from_before: bool = False  # it existed when we began: Compose may be about to replace it
+    not_begun: bool = False  # it was not up when we began, and was not started since: what it shows is an earlier run's
     stopping: bool = False  # somebody asked it to stop: Compose replacing it, or a person
     oom: bool = False
 
@@ -53,8 +58,11 @@ class Judge:
         self._tracks: dict[str, _Track] = {}
         self._containers: dict[str, list[Resource]] = {}
         self._compose_ended = False
+        self._compose_succeeded = False
         self._seen = False
         self._kept: set[str] = set()
+        self._starting: set[str] = set()  # containers that Compose tried to start
+        self._refused: dict[str, str] = {}  # service -> why its container could not be created
         self._company_until: dict[str, float] = {}  # when something that a loop may wait for was last on its way
         self._ready_at: dict[str, float] = {}
 
@@ -82,11 +90,13 @@ class Judge:
                 before = resource.restarts or 0 if resource.state is State.RESTARTING else 0
                 track = self._tracks[resource.key] = _Track(run_began=now, exits_before=before)
                 track.from_before = not self._seen
+                track.not_begun = track.from_before and resource.state in (State.EXITED, State.CREATED)
+            elif resource.started_at != track.started_at:
+                track.not_begun = False
             if resource.started_at != track.started_at:
                 if track.started_at is not None:
                     track.run_began = now
                 track.started_at = resource.started_at
-
         self._seen = True
 
     def compose_did(self, step: Progress) -> None:
@@ -94,10 +104,14 @@ class Judge:
         kind, _, name = step.id.partition(" ")
         if kind == "Container" and step.text in _KEPT:
             self._kept.add(name)
+            if step.text == "Starting":
+                self._starting.add(name)
+        elif step.status == "error" and (service := service_of_step(step.id)):
+            self._refused[service] = step.text.removeprefix("Error response from daemon: ")
 
-    def compose_ended(self) -> None:
+    def compose_ended(self, *, succeeded: bool) -> None:
         """Compose has done its part: from now on the containers show what this start made of them."""
-        self._compose_ended = True
+        self._compose_ended, self._compose_succeeded = True, succeeded
 
     def verdicts(self, now: float) -> tuple[ServiceVerdict, ...]:
         """Judge every service at the time `now`."""
@@ -129,6 +143,8 @@ class Judge:
     def _judge(self, service: Service, now: float) -> ServiceVerdict:
         if service.replicas == 0:
             return ServiceVerdict(service.name, Outcome.READY, "scaled to 0")
+        if self._compose_ended and service.name in self._refused:
+            return ServiceVerdict(service.name, Outcome.FAILED, f"could not be created: {self._refused[service.name]}")
         parts = [self._container(service, resource, now) for resource in self._containers.get(service.name, ())]
         exits = max((part.exits for part in parts), default=0)
         for part in parts:
@@ -151,6 +167,8 @@ class Judge:
 
     def _container(self, service: Service, resource: Resource, now: float) -> ServiceVerdict:
         track = self._tracks[resource.key]
+        if track.not_begun and resource.state in (State.EXITED, State.CREATED):
+            return self._not_begun(service, resource)
         current = self._compose_ended or not track.from_before or resource.name in self._kept
         outcome, reason = self._state(service, resource, track, now)
         if not current and outcome is not Outcome.WAITING:
@@ -159,6 +177,14 @@ class Judge:
             reason += "; it was killed because it ran out of memory (OOM)"
         exits = len(track.exits) + track.exits_before if current else 0
         return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, resource.exit_code, exits)
+
+    def _not_begun(self, service: Service, resource: Resource) -> ServiceVerdict:
+        if resource.error and self._compose_ended and resource.name in self._starting:
+            return ServiceVerdict(service.name, Outcome.FAILED, f"could not be started: {resource.error}")
+        was = "stopped" if resource.state is State.EXITED else "created"
+        if self._compose_succeeded:
+            return ServiceVerdict(service.name, Outcome.FAILED, f"is {was}: Compose ended without starting it")
+        return ServiceVerdict(service.name, Outcome.WAITING, f"{was}, not started")
 
     def _state(self, service: Service, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
         state = resource.state

@@ -64,6 +64,12 @@ def parse_line(line: bytes) -> Iterable[ComposeRecord]:
     return (Remark(sanitize(line)),)
 
 
+def service_of_step(step_id: str) -> str:
+    """Return the service that a step without a container is about ("service:web:1": the first of web); else ""."""
+    kind, _, rest = step_id.partition(":")
+    return rest.rpartition(":")[0] if kind == "service" else ""
+
+
 def _progress(data: dict[str, Any]) -> Progress:
     word, said, details = (sanitize(str(data.get(key, ""))) for key in ("status", "text", "details"))
     status = _STATUS.get(word.lower())

@@ -139,7 +139,7 @@ class Waiter:
                 stale = watch.is_stale
                 judge.see(resources, now)
                 if ended is not None:
-                    judge.compose_ended()
+                    judge.compose_ended(succeeded=ended.error is None)
             verdicts = self._explained(judge, judge.verdicts(now))
             self._tell(verdicts, report)
             if stale:

@@ -43,6 +43,28 @@ def test_the_final_error_is_translated(tmp_path: Path) -> None:
         made.run(lambda record: None)
 
 
+@pytest.mark.parametrize(
+    ("steps", "named"),
+    [
+        (['{"id":"service:web:1","status":"Error","text":"nobody knows"}'], True),
+        (['{"id":"Container p-web-1","status":"Error","text":"Error"}'], True),
+        (['{"id":"Container p-web-1","status":"Working","text":"Starting"}'], True),
+        (
+            [
+                '{"id":"Container p-web-1","status":"Working","text":"Starting"}',
+                '{"id":"Container p-web-1","status":"Done","text":"Started"}',
+            ],
+            False,
+        ),
+    ],
+)
+def test_the_step_that_failed_or_never_ended_says_which_service(tmp_path: Path, steps: list[str], named: bool) -> None:
+    lines = "; ".join(f"echo '{step}' >&2" for step in (*steps, '{"error":true,"message":"nobody knows"}'))
+    with pytest.raises(DevenvError) as caught:
+        job(tmp_path, f"{lines}; exit 1").run(lambda record: None)
+    assert caught.value.message == ("Service web: nobody knows" if named else "nobody knows")
+
+
 def test_a_docker_without_compose_speaks_no_json(tmp_path: Path) -> None:
     made = job(tmp_path, """echo "docker: 'compose' is not a docker command." >&2; exit 1""")
     with pytest.raises(ToolMissing, match="no compose command"):

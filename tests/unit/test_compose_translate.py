@@ -92,6 +92,22 @@ def test_translation(said: str, kind: type[DevenvError], told: str, hint: str) -
     assert hint in error.hint
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            'invalid mount config for type "bind": bind source path does not exist: /x',
+            "Service web could not be created",
+        ),
+        ("OCI runtime create failed: no such program", "Service web could not be started: OCI"),
+        ("No such image: localhost/nosuch:img", "The image of service web cannot be had"),
+        ("something nobody knows", "Service web: something nobody knows"),
+    ],
+)
+def test_the_service_whose_step_failed_is_named(said: str, told: str) -> None:
+    assert translate(f"Error response from daemon: {said}", PROJECT, service="web").message.startswith(told)
+
+
 BOUND = (
     "Error response from daemon: failed to set up container networking: driver failed programming external "
     "connectivity on endpoint shop-{service}-1 (e76136ca): failed to bind host port for "
@@ -149,7 +165,7 @@ def test_a_failed_build_shows_the_step_its_lines_and_the_dockerfile_line() -> No
         "--------------------\n\ntarget web: failed to solve: process did not complete successfully: exit code: 7\n"
     )
     step = Step("[web 2/2] RUN echo", started=True, error="exit code: 7", lines=deque(["one", "[/foo]"]))
-    error = translate(said, PROJECT, step=step, built_service="worker")
+    error = translate(said, PROJECT, step=step, service="worker")
     assert error.message.splitlines() == [
         "The image of service web could not be built",
         "  Dockerfile line 2: RUN echo [/foo]; exit 7",

@@ -113,13 +113,75 @@ def test_a_one_shot_that_ended_badly_failed_with_its_code() -> None:
 
 
 def test_what_was_there_before_is_no_verdict_until_compose_has_acted() -> None:
-    before = (container("a", State.EXITED, exit_code=3), container("b", health=Health.UNHEALTHY), container("c"))
+    before = (container("a", State.DEAD), container("b", health=Health.UNHEALTHY), container("c"))
     scene = Scene(Service("a"), Service("b", has_healthcheck=True), Service("c"), before=before)
     for service in "abc":
         assert scene.verdict(service, after=SETTLE).outcome is Outcome.WAITING
-    assert "Compose has not dealt with it yet" in scene.verdict("a").reason
-    scene.judge.compose_ended()
+        assert "Compose has not dealt with it yet" in scene.verdict(service).reason
+    scene.judge.compose_ended(succeeded=True)
     assert [scene.verdict(service).outcome for service in "abc"] == [Outcome.FAILED, Outcome.FAILED, Outcome.READY]
+
+
+@pytest.mark.parametrize(
+    ("ended", "restart"),
+    [
+        ({"state": State.EXITED, "exit_code": 143}, "no"),
+        ({"state": State.EXITED, "exit_code": 143}, "always"),
+        ({"state": State.EXITED, "exit_code": 0}, "no"),
+        ({"state": State.EXITED, "exit_code": 137, "oom_killed": True}, "no"),
+        ({"state": State.CREATED, "error": "port is taken"}, "no"),
+    ],
+)
+def test_the_end_of_an_earlier_run_is_not_this_ones(ended: dict[str, object], restart: str) -> None:
+    old = container("a", **ended)  # type: ignore[arg-type]  # the tests name real fields
+    scene = Scene(Service("a", restart=restart), before=(old,))
+    scene.judge.compose_did(Progress("Container p-a-1", "Starting"))
+    scene.happen("docker/a1", "start")
+    scene.see(old)
+    verdict = scene.verdict("a", after=SETTLE)
+    assert (verdict.outcome, verdict.exit_code, verdict.container_id) == (Outcome.WAITING, None, "")
+    assert verdict.reason == f"{'stopped' if old.state is State.EXITED else 'created'}, not started"
+    scene.crash("a", 3, State.EXITED)
+    assert scene.verdict("a").exit_code == 3, "an end of this run counts at once"
+    assert "OOM" not in scene.verdict("a").reason
+
+
+def test_a_start_is_told_by_the_engines_times_alone_whatever_its_clock_says() -> None:
+    old = container("a", State.EXITED, exit_code=143, started_at=5000.0)
+    scene = Scene(Service("a"), before=(old,))
+    scene.judge.compose_did(Progress("Container p-a-1", "Started", "done"))
+    scene.see(replace(old, exit_code=3, started_at=200.0))  # the engine's clock was set back meanwhile
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "exited with code 3")
+
+
+def test_when_compose_gives_up_what_it_did_not_reach_is_stopped_and_not_failed() -> None:
+    before = (container("a", State.EXITED, exit_code=143), container("c", State.CREATED, error="an old reason"))
+    scene = Scene(Service("a"), Service("b"), Service("c"), Service("d"), before=before)
+    scene.judge.compose_did(Progress("service:b:1", "Error response from daemon: invalid mount config", status="error"))
+    scene.see(container("d", State.CREATED, error="no such program"))
+    scene.judge.compose_ended(succeeded=False)
+    assert [(scene.verdict(service).outcome, scene.verdict(service).reason) for service in "abcd"] == [
+        (Outcome.WAITING, "stopped, not started"),
+        (Outcome.FAILED, "could not be created: invalid mount config"),
+        (Outcome.WAITING, "created, not started"),
+        (Outcome.FAILED, "could not be started: no such program"),
+    ]
+
+
+def test_a_start_that_failed_again_has_the_engines_reason() -> None:
+    scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=128, error="port is taken"),))
+    scene.judge.compose_did(Progress("Container p-a-1", "Starting"))
+    scene.judge.compose_ended(succeeded=False)
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "could not be started: port is taken")
+
+
+def test_what_compose_leaves_stopped_though_it_ended_well_does_not_come_up_any_more() -> None:
+    scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=0),))
+    scene.judge.compose_ended(succeeded=True)
+    verdict = scene.verdict("a")
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "is stopped: Compose ended without starting it")
 
 
 def test_an_old_crash_loop_goes_on_while_its_better_successor_is_built() -> None:
@@ -154,7 +216,7 @@ def test_a_container_that_somebody_stops_has_failed_without_a_crash() -> None:
     scene.happen("docker/a1", "kill", "die", "stop")
     scene.see(container("a", State.EXITED, exit_code=143))
     assert scene.verdict("a").outcome is Outcome.WAITING, "Compose is still busy and may be the one"
-    scene.judge.compose_ended()
+    scene.judge.compose_ended(succeeded=True)
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 0)
     assert "stopped from outside" in verdict.reason
@@ -267,6 +329,6 @@ def test_paused_and_dead_do_not_heal() -> None:
     scene = Scene(Service("a"), Service("b"), Service("c"))
     broken = container("c", State.CREATED, error="no such file")
     scene.see(container("a", State.PAUSED), container("b", State.DEAD), broken)
-    scene.judge.compose_ended()
+    scene.judge.compose_ended(succeeded=True)
     assert {verdict.outcome for verdict in scene.judge.verdicts(1.0)} == {Outcome.FAILED}
     assert "no such file" in scene.verdict("c").reason

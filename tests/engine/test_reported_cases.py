@@ -1,0 +1,57 @@
+"""What users of Compose and its terminals reported, as they would do it here; each project is written by its test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from program import Program, program
+
+pytestmark = pytest.mark.engine
+
+Make = Callable[[str], Program]
+
+
+@pytest.fixture
+def make(tmp_path: Path, base_image: str) -> Iterator[Make]:
+    """Make a project of the text of a Compose file in a folder of its own; nothing is left afterwards."""
+    with ExitStack() as stack:
+
+        def written(text: str, folder: str = "here") -> Program:
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "compose.yaml").write_text(text)
+            where, state = str(tmp_path / folder), tmp_path / "state"
+            return stack.enter_context(program(where, state, base_image, CASE_IMAGE=base_image))
+
+        yield written
+
+
+SLEEPING = 'image: "${CASE_IMAGE:?}", init: true, stop_grace_period: 1s, command: [sleep, "1000"]'
+
+
+def test_up_after_stop_does_not_tell_the_end_of_the_run_before(make: Make) -> None:
+    made = make(
+        f"""
+services:
+  deaf: {{{SLEEPING}}}
+  other: {{{SLEEPING}, restart: always}}
+  badmount:
+    profiles: [bad]
+    image: "${{CASE_IMAGE:?}}"
+    volumes: [{{type: bind, source: ./missing, target: /x, bind: {{create_host_path: false}}}}]
+"""
+    )
+    assert made.run("up").returncode == 0
+    assert made.run("stop").returncode == 0
+    again = made.run("up", "--wait", "deaf", "other")
+    assert again.returncode == 0, again.stderr
+    assert "Failed" not in again.stderr
+    assert made.run("stop").returncode == 0
+    aborted = made.run("--profile", "bad", "up", "--wait")
+    assert aborted.returncode == 1
+    assert "Service badmount could not be created" in aborted.stderr
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in aborted.stdout.splitlines()[1:]}
+    assert rows["deaf"] == rows["other"] == ["waiting", "stopped, not started"]
+    assert rows["badmount"][0] == "failed"
