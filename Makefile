@@ -10,6 +10,8 @@ SCRIPTS := $(ROOT)/scripts
 DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
 # More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
 ARGS ?=
+# Tests run side by side: one lane for what shares the engine or a browser, the others for the rest (tests/conftest.py).
+LANES ?= -n 3 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help run test smoke mutations check setup venv lock bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
@@ -24,7 +26,7 @@ run: setup ## Bring the stack up and open the terminal on it (without a terminal
 test: setup ## Run every test: units, real engine, terminal, page in Chromium
 	@"$(SCRIPTS)/browser"
 	@"$(SCRIPTS)/postgres-server"
-	@cd "$(ROOT)" && "$(BIN)/pytest" $(ARGS)
+	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) $(ARGS)
 
 smoke: setup ## Prove on a copy of the stack that it works (ARGS=--running: on the one that is up)
 	@cd "$(ROOT)" && "$(BIN)/pytest" smoketests $(ARGS)
@@ -39,7 +41,7 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/backend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docindexer
 	@cd "$(ROOT)/compose/frontend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
 	@cd "$(ROOT)" && "$(BIN)/lint-imports"
-	@cd "$(ROOT)" && "$(BIN)/pytest" -m "not engine and not terminal and not page" $(ARGS)
+	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
 
 setup: venv ## Prepare this machine: .venv, a Docker Engine that answers, a Python base image
 	@"$(SCRIPTS)/engine"
