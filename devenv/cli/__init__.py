@@ -21,21 +21,25 @@ EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; every foreseen failure is told on stderr with its hint."""
-    namespace = _typed(sys.argv[1:] if arguments is None else arguments)
+    """Run one command and return its exit code; every failure is told on stderr with its hint."""
+    no_color: bool | None = None
     try:
+        namespace = _typed(sys.argv[1:] if arguments is None else arguments)
+        no_color = namespace.no_color
         with _ended_as_interrupted():
             run: Callable[[Namespace], int] = import_module(f"devenv.cli.{namespace.command}").run
             return run(namespace)
-    except DevenvError as error:
-        import_module("devenv.cli.console").tell_error(error, no_color=namespace.no_color)
-        return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has enough. Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001  # the last resort: whatever it was, the user gets a sentence
+        console = import_module("devenv.cli.console")
+        known: DevenvError = error if isinstance(error, DevenvError) else console.as_fault(error)
+        console.tell_error(known, no_color=no_color)
+        return known.exit_code
 
 
 def _typed(words: Sequence[str]) -> Namespace:

@@ -31,12 +31,12 @@ def service_names(namespace: argparse.Namespace) -> list[str]:
     from devenv.backends.compose.find import ComposeOptions, find_project
     from devenv.cli.options import merge_options
     from devenv.core.errors import DevenvError
-    from devenv.core.settings import load_config
+    from devenv.core.settings import current_folder, load_config
 
     given = merge_options(argparse.Namespace(**vars(namespace)))
     try:
         environ = dict(os.environ)
-        config = load_config(Path.cwd(), environ, file=Path(given.config) if given.config else None)
+        config = load_config(current_folder(given.files), environ, file=Path(given.config) if given.config else None)
         options = ComposeOptions(
             files=given.files,
             profiles=given.profiles,
@@ -44,7 +44,7 @@ def service_names(namespace: argparse.Namespace) -> list[str]:
             project_name=given.project_name or "",
             project_directory=given.project_directory or "",
         )
-        found = find_project(Path.cwd(), options, environ, config)
+        found = find_project(current_folder(given.files), options, environ, config)
         done = subprocess.run(
             found.command("config", "--services"),
             cwd=found.directory,

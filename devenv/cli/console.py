@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import IO
 
-from devenv.core.errors import DevenvError
-from devenv.core.text import sanitize
+from devenv.core.errors import DevenvError, InternalError
+from devenv.core.text import mask_secrets, sanitize
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
@@ -41,3 +42,42 @@ def tell_error(error: DevenvError, *, no_color: bool | None = None) -> None:
     if error.hint:
         sys.stderr.write(f"{paint('  hint:', 'cyan', colored)} {sanitize(error.hint)}\n")
     sys.stderr.flush()
+
+
+def as_fault(error: Exception) -> DevenvError:
+    """Return what to tell of an exception that nobody foresaw; its traceback goes to a file in the state folder.
+
+    In a folder that was deleted every path that is made absolute fails: that is told, and is no fault of devenv.
+    """
+    import traceback  # deferred, as everything here: it is for the rarest of cases
+
+    from devenv.core.settings import current_folder
+
+    if isinstance(error, OSError):
+        try:
+            current_folder()
+        except DevenvError as gone:
+            return gone
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if str(Path(__file__).parents[1]) in frame.filename] or frames
+    place = f" (in {'/'.join(Path(own[-1].filename).parts[-2:])}, line {own[-1].lineno})" if own else ""
+    said = mask_secrets(f"{type(error).__name__}: {error}").removesuffix(": ")
+    file = _write_fault("".join(traceback.format_exception(error)))
+    return InternalError(said + place, f"Please report it with {file}" if file else "Please report it.")
+
+
+def _write_fault(trace: str) -> Path | None:
+    import platform
+
+    from platformdirs import user_state_dir
+
+    from devenv import __version__
+
+    file = Path(user_state_dir("devenv", appauthor=False)) / "last-fault.txt"
+    about = f"devenv {__version__}, Python {platform.python_version()}, {platform.platform()}\n{' '.join(sys.argv)}"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(mask_secrets(f"{about}\n\n{trace}"), "utf-8", "backslashreplace")
+    except OSError:
+        return None  # a full disk may be the reason for it all
+    return file

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from devenv.backends.compose import ComposeOptions, Pending, begin_resolve, find_project, resolve
 from devenv.cli.console import warn
 from devenv.core.model import Project
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config, current_folder, load_config
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,7 +22,7 @@ class Context:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
         self.environ = dict(os.environ)
-        self.start = Path.cwd()
+        self.start = current_folder(arguments.files)
         chosen = Path(arguments.config) if arguments.config else None
         self.config: Config = load_config(
             self.start,

@@ -28,7 +28,7 @@ from devenv.control.kube.stuck import Patience
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config, current_folder, load_config
 from devenv.core.stored import state_folder
 from devenv.manifests.check import Outside
 from devenv.manifests.compose_side import read_services
@@ -45,14 +45,14 @@ class DeployCall:
         self._progress = progress
         self._environ = dict(os.environ)
         self.config: Config = load_config(
-            Path.cwd(),
+            current_folder(),
             self._environ,
             file=Path(arguments.config) if arguments.config else None,
             read_only=arguments.read_only,
             context=arguments.context or "",
             namespace=arguments.namespace or "",
         )
-        self.root = self.config.root or Path.cwd()
+        self.root = self.config.root or current_folder()
         self._overlay = find_overlay(arguments.overlay, self.config)
         self._options: ComposeOptions | None = None
         self.project, self._no_project = self._compose()
@@ -104,7 +104,9 @@ class DeployCall:
     def _compose(self) -> tuple[Project | None, str]:
         arguments, config = self._arguments, self.config
         try:
-            self._options = find_project(Path.cwd(), ComposeOptions(files=arguments.files), self._environ, config)
+            self._options = find_project(
+                current_folder(arguments.files), ComposeOptions(files=arguments.files), self._environ, config
+            )
             return resolve(self._options), ""
         except DevenvError as error:
             return None, error.message
@@ -169,10 +171,10 @@ def find_overlay(name: str, config: Config) -> Target:
     """Return the overlay of that name in devenv.toml, or the folder; raises UsageError with the names there are."""
     named = [item for item in config.manifests.overlays if item.name == name]
     if named:
-        return choose_targets((), [name], config.manifests, Path.cwd())[0]
+        return choose_targets((), [name], config.manifests, current_folder())[0]
     folder = Path(name)
     if folder.is_dir():
-        found = choose_targets([folder], (), config.manifests, Path.cwd())
+        found = choose_targets([folder], (), config.manifests, current_folder())
         if len(found) == 1:
             return found[0]
         raise UsageError(

@@ -38,12 +38,12 @@ def run(arguments: Namespace) -> int:
 def _clean(arguments: Namespace) -> int:
     from devenv.control.audit import AuditLog, default_path
     from devenv.core.errors import DevenvError, Refused
-    from devenv.core.settings import load_config
+    from devenv.core.settings import current_folder, load_config
     from devenv.verify import leftovers
     from devenv.verify.kube import leftovers as on_clusters
 
     chosen = Path(arguments.config) if arguments.config else None
-    config = load_config(Path.cwd(), os.environ, file=chosen, read_only=arguments.read_only)
+    config = load_config(current_folder(), os.environ, file=chosen, read_only=arguments.read_only)
     if config.read_only:
         raise Refused("doctor --clean was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
     found = leftovers.of_dead_runs()

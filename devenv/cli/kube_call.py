@@ -18,7 +18,7 @@ from devenv.control.audit import AuditLog, default_path
 from devenv.control.guard import Guard, Place
 from devenv.control.protocol import Plan
 from devenv.control.runner import Work
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config, current_folder, load_config
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ class ClusterCall:
         self.arguments = arguments
         self.environ = dict(os.environ)
         self.config: Config = load_config(
-            Path.cwd(),
+            current_folder(),
             self.environ,
             file=Path(arguments.config) if arguments.config else None,
             read_only=arguments.read_only,

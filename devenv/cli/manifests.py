@@ -13,7 +13,7 @@ from devenv import __version__
 from devenv.backends.compose import ComposeOptions, find_project
 from devenv.cli.console import colors_wanted, paint
 from devenv.core.errors import EXIT_OK, DevenvError, FindingsFound, Inconclusive, UsageError
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config, current_folder, load_config
 from devenv.manifests.check import Outside, check
 from devenv.manifests.compose_side import read_services
 from devenv.manifests.diff import diff_overlay
@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> int:
 def settings(arguments: Namespace) -> Config:
     """Read devenv.toml for the current folder; raises UsageError."""
     chosen = Path(arguments.config) if arguments.config else None
-    return load_config(Path.cwd(), os.environ, file=chosen)
+    return load_config(current_folder(), os.environ, file=chosen)
 
 
 def _check(arguments: Namespace, config: Config) -> int:
@@ -68,12 +68,14 @@ def exit_code(verdict: str) -> int:
 
 
 def _outside(arguments: Namespace, config: Config, targets: Sequence[Target]) -> Outside:
-    outside = Outside(config.root or Path.cwd(), config.manifests)
+    outside = Outside(config.root or current_folder(), config.manifests)
     ours = any(target.declared for target in targets)
     if arguments.no_compose or not ours or not (config.compose.files or arguments.files):
         return outside
     try:
-        options = find_project(Path.cwd(), ComposeOptions(files=arguments.files), os.environ, config)
+        options = find_project(
+            current_folder(arguments.files), ComposeOptions(files=arguments.files), os.environ, config
+        )
         return Outside(outside.root, config.manifests, compose=read_services(options))
     except DevenvError as error:
         return Outside(outside.root, config.manifests, compose_error=error.message)
@@ -88,7 +90,7 @@ def _diff(arguments: Namespace, config: Config) -> int:
     else:
         is_folder = named.is_dir() and len(named.parts) > 1
         targets = _targets([named], (), config) if is_folder else _targets((), [arguments.overlay], config)
-    root = config.root or Path.cwd()
+    root = config.root or current_folder()
     parts = []
     for target in targets:
         environment, _ = environment_for(target, read_tree(target.folder))
@@ -100,7 +102,7 @@ def _diff(arguments: Namespace, config: Config) -> int:
 
 
 def _targets(paths: Sequence[Path], overlays: Sequence[str], config: Config) -> tuple[Target, ...]:
-    return choose_targets(paths, overlays, config.manifests, Path.cwd())
+    return choose_targets(paths, overlays, config.manifests, current_folder())
 
 
 def _rules(arguments: Namespace) -> int:

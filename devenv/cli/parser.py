@@ -27,7 +27,7 @@ exit codes:
   6 port taken       7 service failed      8 timed out
   9 tool missing    10 refused            11 findings
  12 inconclusive    13 no cluster        14 rolled back (deploy)
-130 interrupted"""
+ 70 fault in devenv 130 interrupted"""
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from devenv.backends.compose import ComposeOptions, find_project, resolve
 from devenv.cli.manifests import exit_code, settings
 from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK, DevenvError, ProjectError
-from devenv.core.settings import Config
+from devenv.core.settings import Config, current_folder
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
 from devenv.manifests.schemas import known_versions
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _check(arguments: Namespace, config: Config) -> int:
-    root = config.root or Path.cwd()
+    root = config.root or current_folder()
     images, unchecked = _images(arguments, config)
     report = search([Path(path) for path in arguments.paths] or [root], images, root, unchecked)
     if arguments.json:
@@ -52,7 +52,7 @@ def _images(arguments: Namespace, config: Config) -> tuple[Sequence[str], tuple[
         return (), ()  # files were named, so files are meant
     try:
         options = ComposeOptions(files=arguments.files, profiles=arguments.profiles)
-        options = find_project(Path.cwd(), options, os.environ, config)
+        options = find_project(current_folder(), options, os.environ, config)
     except ProjectError:
         return (), ()  # no Compose project, no images of it
     try:
@@ -78,8 +78,8 @@ def _lines(report: SecretsReport) -> list[str]:
 
 
 def _list(arguments: Namespace, config: Config) -> int:
-    targets = choose_targets((), arguments.overlays or (), config.manifests, Path.cwd())
-    outside = Outside(config.root or Path.cwd(), config.manifests)
+    targets = choose_targets((), arguments.overlays or (), config.manifests, current_folder())
+    outside = Outside(config.root or current_folder(), config.manifests)
     needs: list[Need] = []
     for target in targets:
         _, rendered, rendering, _ = load(target, known_versions()[-1:], outside)

@@ -12,7 +12,7 @@ from devenv.backends.nothing import NoBackend
 from devenv.cli.verify import start_live
 from devenv.control.nothing import NoControl
 from devenv.core.errors import ProjectError
-from devenv.core.settings import load_config
+from devenv.core.settings import current_folder, load_config
 from devenv.tui.app import run as run_app
 from devenv.tui.kube.connect import KubeConnector
 
@@ -24,14 +24,14 @@ def run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tupl
     """
     environ = dict(os.environ)
     config = load_config(
-        Path.cwd(),
+        current_folder(),
         environ,
         file=Path(arguments.config) if arguments.config else None,
         read_only=arguments.read_only,
         context=arguments.context or "",
         namespace=arguments.namespace or "",
     )
-    options = ComposeOptions(directory=str(Path.cwd()))
+    options = ComposeOptions(directory=str(current_folder()))
     connector = KubeConnector(config.kubernetes, environ, options, read_only=config.read_only)
     if not connector.wants():
         hint = f"{missing.hint} A cluster without a project is shown with: devenv --context NAME"

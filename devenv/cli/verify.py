@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from devenv.backends.compose import NoComposeFile
 from devenv.cli.context import Context
 from devenv.core.errors import EXIT_INTERRUPTED, UsageError
-from devenv.core.settings import load_config
+from devenv.core.settings import current_folder, load_config
 from devenv.core.stored import state_folder
 from devenv.verify.live import RUNNING
 from devenv.verify.runner import Outcome, run_tests, tests_folder
@@ -70,8 +70,8 @@ def _places(arguments: Namespace) -> tuple[Path, Path]:
     except NoComposeFile:
         if getattr(arguments, "target", COMPOSE) != KUBERNETES:
             raise
-        config = load_config(Path.cwd(), project_environment(arguments))
-        root = config.root or Path.cwd()
+        config = load_config(current_folder(), project_environment(arguments))
+        root = config.root or current_folder()
         return root, tests_folder(root, config.verify.tests)
     if context.options.project_directory and arguments.project_directory:
         raise UsageError("--project-directory is not possible here", "Set it in devenv.toml: [compose].")

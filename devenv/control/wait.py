@@ -53,7 +53,7 @@ class _JobEnded:
         self.error = error
 
 
-_News = Progress | Remark | Happening | _JobEnded | DevenvError
+_News = Progress | Remark | Happening | _JobEnded | Exception
 Evidence = Callable[[Resource], tuple[str, ...]]
 
 
@@ -124,7 +124,7 @@ class Waiter:
                     stale = True
                 elif isinstance(news, _JobEnded):
                     ended, stale, read_at = news, True, 0.0
-                elif isinstance(news, DevenvError):
+                elif isinstance(news, Exception):
                     raise news
                 else:
                     if isinstance(news, Progress):
@@ -214,6 +214,8 @@ class Waiter:
             self._job.run(self._inbox.put)
         except DevenvError as error:
             self._inbox.put(_JobEnded(error))
+        except Exception as error:  # noqa: BLE001  # raised in the waiting thread, which would wait on without it
+            self._inbox.put(error)
         else:
             self._inbox.put(_JobEnded(None))
 
@@ -222,7 +224,7 @@ class Waiter:
             while not self._over.is_set():
                 for happening in watch.events(0.2):
                     self._inbox.put(happening)
-        except DevenvError as error:
+        except Exception as error:  # noqa: BLE001  # as above; EngineUnreachable is the one that is foreseen
             self._inbox.put(error)
 
 

@@ -12,6 +12,7 @@ DevenvError                    1  something devenv was asked to do failed
 ├── Refused                   10  the guard did not allow the change, or the user did not confirm it
 ├── FindingsFound             11  a check of files found something that has to be corrected or excused
 ├── Inconclusive              12  nothing was found, but a part could not be checked
+├── InternalError             70  devenv itself has a fault (EX_SOFTWARE of sysexits.h)
 └── KubeError                  1  a cluster refused or failed (devenv/backends/kube/errors.py)
     ├── Unreachable           13  no API server answers at the kubeconfig's address
     ├── Unauthorized           4  the cluster does not accept the kubeconfig's credentials
@@ -120,6 +121,13 @@ class Inconclusive(DevenvError):
 
     exit_code = 12
     title = "inconclusive"
+
+
+class InternalError(DevenvError):
+    """An exception that nobody foresaw; says where its traceback was written."""
+
+    exit_code = 70
+    title = "fault in devenv"
 
 
 class Interrupted(DevenvError):

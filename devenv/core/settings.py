@@ -23,12 +23,12 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.core.errors import UsageError
+from devenv.core.errors import ProjectError, UsageError
 from devenv.core.kube_settings import KubeSettings, read_kube
 
 if TYPE_CHECKING:
@@ -96,6 +96,23 @@ class Config:
         from devenv.core.load_settings import LoadSettings
 
         return self.given.load or LoadSettings()
+
+
+def current_folder(files: Sequence[str] = ()) -> Path:
+    """Return the folder from which relative paths and the search for a project start.
+
+    Where it was deleted while somebody is in it, the folder of the first of `files` stands in for it, provided that
+    all of them are absolute. Raises ProjectError.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        if files and all(Path(file).is_absolute() for file in files):
+            return Path(files[0]).parent
+        raise ProjectError(
+            f"The current folder cannot be used: {error.strerror}",
+            'It was deleted or moved: go to a folder that exists, or if it is back, enter it again: cd "$PWD"',
+        ) from error
 
 
 def find_file(start: Path) -> Path | None:

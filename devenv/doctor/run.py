@@ -25,7 +25,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 
 
 def run_checks(context: Context, checks: Sequence[tuple[str, Check]] = CHECKS) -> tuple[Finding, ...]:
-    """Run the checks at once and return their findings in the order of the list."""
+    """Run the checks at once and return their findings in the order of the list.
+
+    What a check could not look at since it met the failure of an earlier one is told by that one alone.
+    """
 
     def run(entry: tuple[str, Check]) -> Finding:
         name, check = entry
@@ -34,7 +37,12 @@ def run_checks(context: Context, checks: Sequence[tuple[str, Check]] = CHECKS) -
         except DevenvError as error:
             return Finding(name, Level.FAILED, error.message, error.hint)
         except Exception as error:  # noqa: BLE001  # a broken check must not hide the others
-            return Finding(name, Level.UNKNOWN, f"the check itself broke: {error!r}", "Please report this.")
+            return Finding(name, Level.FAILED, f"the check itself broke: {error!r}", "Please report this.")
 
     with ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="doctor") as pool:
-        return tuple(pool.map(run, checks))
+        findings = list(pool.map(run, checks))
+    causes: dict[str, str] = {}
+    for number, finding in enumerate(findings):
+        if finding.level is Level.FAILED and causes.setdefault(finding.message, finding.check) != finding.check:
+            findings[number] = Finding(finding.check, Level.UNKNOWN, f"not checked: see {causes[finding.message]}")
+    return tuple(findings)

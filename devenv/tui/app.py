@@ -94,6 +94,7 @@ class DevenvApp(App[int]):
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self._parts = (backend, control)
+        self.fault: Exception | None = None
         self.feed = Feed(self._parts, self._deliver)
         self.main.before_first_frame = self._take_known
         self.marks = Marks(os.environ.get("DEVENV_BENCH_MARKS"))
@@ -214,6 +215,11 @@ class DevenvApp(App[int]):
         if loading is not None and not loading.goes_on:
             loading.attach(run)
 
+    def _fatal_error(self) -> None:
+        """Leave, as Textual does after an exception that nobody handled; who started the app tells it."""
+        self.fault = self._exception
+        self._close_messages_no_wait()
+
     def action_help_quit(self) -> None:
         """Leave with ctrl-c, as with q."""
         self.main.changes.quit()
@@ -238,6 +244,8 @@ def run(
     find_cluster: FindCluster | None = None,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
+
+    An exception that nobody handled closes it and is raised again here.
 
     `title` names the project until the backend knows it. Without `color` nothing but weight and reversal is used.
     `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options. `load` makes what runs
@@ -265,6 +273,8 @@ def run(
         app.feed.stop()
         for source in reversed(app.feed.sources):
             source.stop()
+    if app.fault is not None:
+        raise app.fault
     if app.return_code:
         return app.return_code
     return answer or 0

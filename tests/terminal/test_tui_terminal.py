@@ -89,3 +89,29 @@ def test_what_is_typed_in_one_go_after_a_slash_is_no_command() -> None:
         terminal.until(lambda: "service-3" in terminal.text() and "service-2" not in terminal.text())
         assert not terminal.ended
         assert "restart service" not in terminal.text()
+
+
+FAULTY = """
+import sys
+from devenv.cli import main
+from devenv.tui.screens.main import MainScreen
+
+def broken(self, changes):
+    raise ValueError("[/foo] nobody foresaw this")
+
+MainScreen.take = broken
+sys.exit(main([]))
+"""
+
+
+def test_a_fault_in_the_terminal_is_a_sentence_after_it_and_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: nothing}}")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")}
+    with RealTerminal([sys.executable, "-c", FAULTY], tmp_path, environ=environ) as terminal:
+        terminal.until(lambda: terminal.ended)
+        terminal.read_quiet()
+        assert terminal.exit_code == 70
+        assert "fault in devenv: ValueError: [/foo] nobody foresaw this" in terminal.text()
+        assert "Traceback" not in terminal.text()
+        assert b"\x1b[?1049l" in terminal.output  # the other screen is left
+    assert "nobody foresaw this" in (tmp_path / "state" / "devenv" / "last-fault.txt").read_text()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from devenv.cli import main, tui
+from devenv.cli import main, status, tui
 from devenv.cli.parser import parse_arguments
 from devenv.core.errors import DevenvError
 
@@ -149,3 +151,50 @@ def test_completion_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_the_namespace_has_every_option_once() -> None:
     found: argparse.Namespace = parse_arguments(["up"])
     assert not [name for name in vars(found) if name.startswith(("before_", "after_"))]
+
+
+def test_what_nobody_foresaw_is_a_sentence_and_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(arguments: argparse.Namespace) -> int:
+        raise ZeroDivisionError("password=hunter2 is no number")
+
+    monkeypatch.setattr(status, "run", broken)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert main(["status"]) == 70
+    told = capsys.readouterr().err
+    file = tmp_path / "devenv" / "last-fault.txt"
+    assert re.match(r"devenv: fault in devenv: ZeroDivisionError: .* \(in cli/__init__\.py, line \d+\)", told)
+    assert f"hint: Please report it with {file}" in told
+    assert "Traceback" not in told
+    assert "in broken" in file.read_text()
+    assert "hunter2" not in told + file.read_text()
+
+
+def test_a_state_folder_that_cannot_be_written_hides_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(arguments: argparse.Namespace) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(status, "run", broken)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    assert main(["status"]) == 70
+    assert "No space left on device" in capsys.readouterr().err
+
+
+COMMANDS = ("status", "up", "logs", "kube get pods", "manifests check", "secrets check", "verify", "deploy x", "audit")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_in_a_deleted_folder_every_command_says_so(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(command.split()) == 5
+    told = capsys.readouterr().err
+    assert "The current folder cannot be used" in told
+    assert "report" not in told

@@ -101,6 +101,12 @@ def test_docker_that_is_not_installed_is_said_when_the_result_is_asked_for(
         pending.result()
 
 
+def test_a_project_folder_that_was_moved_away_is_no_missing_docker(tmp_path: Path) -> None:
+    environ = fake_docker(tmp_path, "exit 0")
+    with pytest.raises(ProjectError, match=r"The folder .*/moved is gone"):
+        begin_resolve(ComposeOptions(directory=str(tmp_path / "moved")), environ=environ).result()
+
+
 def test_a_compose_that_never_answers_is_ended(tmp_path: Path) -> None:
     environ = fake_docker(tmp_path, "exec sleep 60")
     pending = begin_resolve(ComposeOptions(directory=str(tmp_path)), environ=environ)

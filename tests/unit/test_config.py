@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.core.errors import UsageError
-from devenv.core.settings import WAIT_TIMEOUT, Config, load_config
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import WAIT_TIMEOUT, Config, current_folder, load_config
 
 
 def write(folder: Path, text: str) -> Path:
@@ -106,3 +106,16 @@ def test_bytes_that_are_not_text_are_told(tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="cannot be read"):
         load_config(tmp_path, {})
+
+
+def test_a_current_folder_that_was_deleted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    assert current_folder() == gone
+    gone.rmdir()
+    with pytest.raises(ProjectError, match="current folder"):
+        current_folder()
+    with pytest.raises(ProjectError, match="current folder"):
+        current_folder([str(tmp_path / "compose.yaml"), "relative.yaml"])
+    assert current_folder([str(tmp_path / "compose.yaml")]) == tmp_path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,6 @@ def test_the_default(tmp_path: Path) -> None:
         ("10.0.0.1:77", "tcp://10.0.0.1:77"),
         (" unix:///x ", "unix:///x"),
         ("ssh://me@box:22/run/x.sock", "ssh://me@box:22/run/x.sock"),
-        ("npipe:////./pipe/other", "npipe:////./pipe/other"),
     ],
 )
 def test_docker_host_is_completed_as_the_cli_does(tmp_path: Path, value: str, host: str) -> None:
@@ -59,12 +59,29 @@ def test_docker_host_is_completed_as_the_cli_does(tmp_path: Path, value: str, ho
     assert (found.host, found.source) == (host, "DOCKER_HOST")
 
 
-@pytest.mark.parametrize("value", ["ftp://x", "unix:/", "://", "fd://3", "tcp://\x1b[31m", "a b://c"])
+BAD_HOSTS = (
+    *("ftp://x", "unix:/", "://", "fd://3", "tcp://\x1b[31m", "a b://c"),
+    *("tcp://box:99999", "tcp://[::1", "tcp://[bad]:1", "http://box:99999", "ssh://box:99999", "tcp://[::1]:1]"),
+)
+
+
+@pytest.mark.parametrize("value", BAD_HOSTS)
 def test_docker_host_that_is_no_address(tmp_path: Path, value: str) -> None:
     with pytest.raises(UsageError, match="DOCKER_HOST") as caught:
         resolve_endpoint(environ(tmp_path, DOCKER_HOST=value))
     assert "\x1b" not in caught.value.message
     assert "unix:///" in caught.value.hint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the pipe exists")
+@pytest.mark.parametrize("value", ["npipe:////./pipe/docker_engine", "npipe://", "npipe://x"])
+def test_a_pipe_of_windows_is_refused_elsewhere(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UsageError, match=r"DOCKER_HOST: .*named pipe of Windows") as caught:
+        resolve_endpoint(environ(tmp_path, DOCKER_HOST=value))
+    assert "npipe" not in caught.value.hint
+    context(tmp_path, "desktop", docker(value))
+    with pytest.raises(UsageError, match="named pipe of Windows"):
+        resolve_endpoint(environ(tmp_path, DOCKER_CONTEXT="desktop"))
 
 
 def test_tls_of_the_environment(tmp_path: Path) -> None:

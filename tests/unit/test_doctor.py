@@ -111,7 +111,20 @@ def test_a_check_that_breaks_hides_no_other() -> None:
         raise ZeroDivisionError
 
     findings = run_checks(context(), (("broken", broken), ("memory", memory.check)))
-    assert [finding.level for finding in findings] == [Level.UNKNOWN, Level.OK]
+    assert [finding.level for finding in findings] == [Level.FAILED, Level.OK]
+
+
+def test_one_cause_is_told_once() -> None:
+    def no_engine(environ: object) -> EngineFacts:
+        raise EngineUnreachable("nobody answers", "start it")
+
+    checks = (("engine", engine.check), ("memory", memory.check), ("clock", clock.check))
+    findings = run_checks(Context(shop, {}, no_engine), checks)
+    assert findings[0] == Finding("engine", Level.FAILED, "nobody answers", "start it")
+    assert findings[1:] == (
+        Finding("memory", Level.UNKNOWN, "not checked: see engine"),
+        Finding("clock", Level.UNKNOWN, "not checked: see engine"),
+    )
 
 
 def test_the_engine_is_asked_once() -> None:

@@ -41,7 +41,7 @@ def web(state: State = State.RUNNING, health: Health = Health.HEALTHY, code: int
 class Engine:
     """Tells readings one after another; the last one for ever. An event comes with each new reading."""
 
-    def __init__(self, *readings: tuple[Resource, ...], error: EngineUnreachable | None = None) -> None:
+    def __init__(self, *readings: tuple[Resource, ...], error: Exception | None = None) -> None:
         self._readings = list(readings)
         self._error = error
         self._more = threading.Event()
@@ -140,6 +140,12 @@ def test_an_engine_that_goes_away_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable, match="gone"):
         run(waiter(tmp_path, engine, "exec sleep 60"))
     assert engine.closed
+
+
+def test_a_fault_in_a_thread_ends_the_wait_at_once(tmp_path: Path) -> None:
+    engine = Engine((web(health=Health.STARTING),), error=ZeroDivisionError("nobody foresaw this"))
+    with pytest.raises(ZeroDivisionError):
+        run(waiter(tmp_path, engine, "exec sleep 60"))
 
 
 def test_interrupting_ends_compose_and_the_wait(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def not_installed(error: OSError) -> DevenvError:
     """Translate the failure to start the `docker` program."""
     if isinstance(error, FileNotFoundError) and error.filename == "docker":
         return ToolMissing("The docker program is not installed", "Install it: https://docs.docker.com/engine/install/")
+    if isinstance(error, FileNotFoundError | NotADirectoryError):  # the folder to start it in
+        return ProjectError(
+            f"The folder {sanitize(str(error.filename))} is gone",
+            "Go to the project's folder, or name the file with -f.",
+        )
     return DevenvError(f"docker could not be started: {error}", "Try: docker compose version")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from devenv.core.errors import UsageError
 from devenv.core.text import mask_secrets, sanitize
@@ -21,6 +22,9 @@ from devenv.core.text import mask_secrets, sanitize
 DEFAULT_CONTEXT: Final = "default"
 DEFAULT_HOST: Final = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"
 _SCHEMES: Final = ("unix", "tcp", "http", "https", "ssh", "npipe")
+_EXAMPLES: Final = "unix:///path/to/socket, tcp://host:port, ssh://user@host" + (
+    ", npipe:////./pipe/name" if sys.platform == "win32" else ""
+)
 _BARE_ADDRESS: Final = re.compile(r"([\w.-]*|\[[0-9a-fA-F:.%]+\])(:\d+)?")
 
 
@@ -106,12 +110,20 @@ def _split_host(host: str, source: str) -> tuple[str, str]:
     scheme, separator, rest = host.partition("://")
     if not separator and _BARE_ADDRESS.fullmatch(host):
         scheme, rest = "tcp", host
-    if scheme not in _SCHEMES or not (rest or scheme == "tcp") or not rest.isprintable():
-        raise UsageError(
-            f"{source}: {mask_secrets(sanitize(host))!r} is not an address of a Docker Engine",
-            "Use unix:///path/to/socket, tcp://host:port, ssh://user@host or npipe:////./pipe/name.",
-        )
-    return scheme, rest
+    if scheme == "npipe" and sys.platform != "win32":
+        reason = "is a named pipe of Windows, which does not exist here"
+    elif scheme not in _SCHEMES or not (rest or scheme == "tcp") or not rest.isprintable():
+        reason = "is not an address of a Docker Engine"
+    else:
+        try:
+            if scheme not in ("unix", "npipe"):
+                _ = urlsplit(f"{scheme}://{rest}").port
+            return scheme, rest
+        except ValueError as error:
+            reason = f"is not an address of a Docker Engine: {error}"
+    raise UsageError(
+        f"{source}: {mask_secrets(sanitize(host))!r} {reason}", f"Use {_EXAMPLES}, or choose another docker context."
+    )
 
 
 def _tls_of_environment(environ: Mapping[str, str], folder: Path) -> TlsFiles | None:
