@@ -97,6 +97,18 @@ def test_deleting_asks_and_refuses_without_a_terminal(api: ApiServer, capsys: py
     assert api.get("deployments", "web") is None
 
 
+def test_a_pod_that_its_controller_makes_again_is_not_deleted_unasked(
+    api: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.controllers.rollout(deployment("web"))
+    name = api.objects("pods")[0]["metadata"]["name"]
+    assert main(["kube", "delete", "pod", name]) == 10
+    told = capsys.readouterr().err
+    assert "makes another one in its place" in told
+    assert "there is no terminal to ask" in told
+    assert api.get("pods", name) is not None
+
+
 def test_a_context_not_on_the_list_is_refused_and_can_be_allowed(
     api: ApiServer, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

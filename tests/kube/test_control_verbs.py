@@ -177,7 +177,7 @@ def test_an_eviction_that_a_budget_forbids_is_explained_in_numbers(api: ApiServe
     api.put(pod("web-1", labels={"app": "web"}), budget("keep", "web", 0), budget("other", "db", 0))
     impact = survey("evict", call(client, "pod/web-1"))
     assert "allows no disruption now" in impact.sentences[0]
-    assert impact.losses == ("pod/web-1: nothing makes it again",)
+    assert impact.losses == ("pod default/web-1: nothing makes it again",)
     with pytest.raises(TooManyRequests) as caught:
         VERBS["evict"].do(call(client, "pod/web-1"))
     assert "PodDisruptionBudget keep (minAvailable 2)" in caught.value.message
@@ -201,6 +201,94 @@ def test_a_node_is_closed_and_opened_and_being_the_only_one_is_said(api: ApiServ
     assert not found["spec"].get("unschedulable")
     with pytest.raises(UsageError, match="not a node"):
         survey("cordon", call(client, "pod/minikube"))
+
+
+def database(api: ApiServer, replicas: int = 1) -> None:
+    """Put a StatefulSet whose pods keep their data in an emptyDir, and its Service."""
+    labels = {"app": "db"}
+    made = template("db", "db:1")
+    made["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    spec = {"serviceName": "db", "replicas": replicas, "selector": {"matchLabels": labels}, "template": made}
+    spec["updateStrategy"] = {"type": "RollingUpdate"}
+    about = {"name": "db", "namespace": "default"}
+    owner = api.put({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": about, "spec": spec})
+    api.put({"apiVersion": "v1", "kind": "Service", "metadata": about, "spec": {"selector": labels}})
+    for number in range(replicas):
+        item = pod(f"db-{number}", labels=labels, owner=owner)
+        item["spec"]["volumes"] = made["spec"]["volumes"]
+        api.put(item)
+
+
+LOCAL = "the local data of pod default/db-0: emptyDir data"
+LAST = (
+    "Takes the last ready pod of statefulset/default/db, service/default/db: nothing serves until another one is ready."
+)
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "options"),
+    [
+        ("delete", "pod/db-0", {}),
+        ("evict", "pod/db-0", {}),
+        ("drain", "node/minikube", {}),
+        ("delete", "statefulset/db", {}),
+        ("scale", "statefulset/db", {"replicas": "0"}),
+        ("restart", "statefulset/db", {}),
+    ],
+)
+def test_whatever_takes_the_last_ready_pod_says_so_with_its_local_data_and_asks(
+    api: ApiServer, client: KubeClient, verb: str, target: str, options: dict[str, str]
+) -> None:
+    database(api)
+    impact = survey(verb, call(client, target, **options))
+    assert impact.confirm
+    assert LOCAL in impact.losses
+    assert LAST in impact.sentences
+
+
+def test_a_pod_that_is_not_the_last_ready_one_is_deleted_with_a_question_too(
+    api: ApiServer, client: KubeClient
+) -> None:
+    database(api, replicas=2)
+    impact = survey("delete", call(client, "pod/db-0"))
+    assert impact.confirm
+    assert impact.losses == (LOCAL,)
+    assert not any("last ready" in text for text in impact.sentences)
+    api.change("pods", "db-1", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    assert LAST in survey("delete", call(client, "pod/db-0")).sentences
+
+
+def test_pods_of_a_namespace_and_those_left_by_an_orphaning_delete(api: ApiServer, client: KubeClient) -> None:
+    database(api)
+    assert LOCAL not in survey("delete", call(client, "statefulset/db", cascade="orphan")).losses
+    api.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+    local = pod("x", namespace="team")
+    local["spec"]["volumes"] = [{"name": "scratch", "emptyDir": {}}]
+    api.put(local)
+    assert "the local data of pod team/x: emptyDir scratch" in survey("delete", call(client, "ns/team")).losses
+
+
+@pytest.mark.parametrize(
+    ("strategy", "asks"),
+    [
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}, True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": "100%"}}, True),
+        ({"type": "Recreate"}, True),
+    ],
+)
+def test_a_restart_asks_only_where_nothing_serves_meanwhile(
+    api: ApiServer, client: KubeClient, strategy: dict[str, Any], asks: bool
+) -> None:
+    content = deployment("web")
+    content["spec"]["strategy"] = strategy
+    content["spec"]["template"]["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {}}]
+    api.controllers.rollout(content)
+    impact = survey("restart", call(client, "deployment/web"))
+    assert impact.confirm is asks
+    assert ("emptyDir tmp" in " ".join(impact.losses)) is asks
+    assert "emptyDir tmp" in " ".join((*impact.losses, *impact.sentences))
+    assert ("last ready pod of deployment/default/web" in " ".join(impact.sentences)) is asks
 
 
 @pytest.mark.parametrize("word", ["web", "a/b/c/d", "pod/", "/web"])

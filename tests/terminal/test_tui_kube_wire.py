@@ -87,6 +87,27 @@ async def test_a_workload_is_restarted_scaled_and_deleted(
     assert {item["context"] for item in audited if "context" in item} == {"minikube"}
 
 
+async def test_a_pod_that_its_controller_makes_again_is_deleted_after_a_question_only(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = deployment("web")
+    content["spec"]["template"]["spec"]["volumes"] = [{"name": "data", "emptyDir": {}}]
+    api.put(content)
+    async with opened(api, tmp_path, monkeypatch) as terminal:
+        await terminal.sees("▸ web", "● 1/1 ready")
+        await terminal.press(":", *"pods", "enter")
+        (item,) = api.objects("pods", "default")
+        name = str(item["metadata"]["name"])
+        await terminal.sees("CONTROLLED BY")
+        await terminal.press("ctrl+d")
+        await terminal.sees(
+            f"Delete: pod/default/{name}?", "This cannot be had back:", "the local data of pod", "emptyDir"
+        )
+        await terminal.press("n")
+        assert [found["metadata"]["name"] for found in api.objects("pods", "default")] == [name]
+    assert audit_log(tmp_path) == []
+
+
 async def test_the_keys_that_begin_something_end_it_too(
     api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from devenv.backends.kube.errors import Conflict, NotFound
-from devenv.backends.kube.kinds import NAMESPACES, PVCS, PVS, STATEFUL_SETS
+from devenv.backends.kube.errors import Conflict, Forbidden, NotFound
+from devenv.backends.kube.kinds import NAMESPACES, PODS, PVCS, PVS, STATEFUL_SETS
 from devenv.control.kube.impact import Call, Impact
 from devenv.control.kube.owned import Owned, contents, find_owned
+from devenv.control.kube.pod_losses import last_ready, losses_with
 from devenv.control.kube.refs import Ref, ref_of
 from devenv.control.kube.rewording import reworded
 from devenv.control.kube.users import users_of
@@ -25,7 +26,7 @@ _SYSTEM = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
 def survey_delete(call: Call) -> Impact:
-    """Say what goes: the objects, all that they own, and volumes with or without their data.
+    """Say what goes: the objects, all that they own, pods with their local data, and volumes with or without theirs.
 
     Raises NotFound for an object that is not there, UsageError for a namespace of the system.
     """
@@ -42,17 +43,24 @@ def survey_delete(call: Call) -> Impact:
             sentences += _of_object(call, ref, item)
         fates += [fate_of_claim(call.client, item)] if ref.kind == PVCS else []
         fates += [fate_of_volume(item)] if ref.kind == PVS else []
+    pods = [item for ref, item in objects if ref.kind == PODS]
+    for ref, _ in objects:
+        pods += _read_pods(call, ref.name, sentences) if ref.kind == NAMESPACES else []
     if not orphan:
         owned = find_owned(call.client, [item for _, item in objects])
         if owned.refs:
             sentences.append(f"With them goes what they own: {owned.words()}.")
         fates += [fate_of_claim(call.client, ref.read(call.client)) for ref in owned.refs if ref.kind == PVCS]
         sentences += [f"Not looked at, so more may go: {text}" for text in owned.unread]
+        names = {(ref.namespace, ref.name) for ref in owned.refs if ref.kind == PODS}
+        for namespace in dict.fromkeys(namespace for namespace, _ in names):
+            found = _read_pods(call, namespace, sentences)
+            pods += [pod for pod in found if (namespace, pod["metadata"]["name"]) in names]
+    sentences += last_ready(call.client, pods)
     sentences += [f"{fate.sentence}." for fate in fates if fate.lost is False]
-    losses = tuple(fate.sentence for fate in fates if fate.lost is not False)
+    losses = (*(fate.sentence for fate in fates if fate.lost is not False), *losses_with(pods))
     uids = ",".join(str(item["metadata"].get("uid")) for _, item in objects)
-    again = all(_maker(item) and ref.kind.name == "Pod" for ref, item in objects)
-    return Impact(tuple(sentences), losses, confirm=not again, options=(("uids", uids),))
+    return Impact(tuple(sentences), losses, confirm=True, options=(("uids", uids),))
 
 
 def delete(call: Call) -> str:
@@ -155,6 +163,14 @@ def _kept_claims(call: Call, item: Mapping[str, Any]) -> list[str]:
     claims = call.client.list(PVCS, item["metadata"]["namespace"])[0]
     kept = [claim["metadata"]["name"] for claim in claims if claim["metadata"]["name"].startswith(prefix)]
     return [sanitize(f"Its claims stay, with their data: {', '.join(kept)}.")] if kept else []
+
+
+def _read_pods(call: Call, namespace: str, sentences: list[str]) -> list[dict[str, Any]]:
+    try:
+        return call.client.list(PODS, namespace)[0]
+    except Forbidden as error:
+        sentences.append(f"The pods were not looked at, so local data may go: {error.message}")
+        return []
 
 
 def _maker(item: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from devenv.control.kube.budgets import Budget, budgets_of, read_budgets
 from devenv.control.kube.impact import Call, Impact, counted
 from devenv.control.kube.kubectl import command, failed, follow
 from devenv.control.kube.nodes import check_nodes, others
+from devenv.control.kube.pod_losses import is_finished, last_ready, losses_with, owner_kind, pod_name
 from devenv.control.kube.refs import Ref
 from devenv.core.errors import Interrupted
 from devenv.core.model import Progress
@@ -34,12 +35,13 @@ def survey_drain(call: Call) -> Impact:
     sentences: list[str] = []
     losses: list[str] = []
     held: dict[str, Budget] = {}
+    gone: list[dict[str, Any]] = []
     for ref in call.refs:
         leaving: list[dict[str, Any]] = []
         staying: list[dict[str, Any]] = []
         for pod in _pods_on(call, ref):
             (staying if _stays(pod) else leaving).append(pod)
-        names = ", ".join(_name(pod) for pod in leaving[:8]) + (" and more" if len(leaving) > 8 else "")
+        names = ", ".join(pod_name(pod) for pod in leaving[:8]) + (" and more" if len(leaving) > 8 else "")
         sentences.append(f"Cordons {ref.text} and evicts {counted(len(leaving), 'pod')}{': ' if names else ''}{names}.")
         elsewhere = {str(pod["metadata"]["namespace"]) for pod in leaving} - {call.client.target.namespace}
         if elsewhere:
@@ -47,12 +49,10 @@ def survey_drain(call: Call) -> Impact:
         if staying:
             sentences.append(f"{counted(len(staying), 'pod')} of DaemonSets or of the node itself stay.")
         for pod in leaving:
-            local = [volume["name"] for volume in pod["spec"].get("volumes") or () if "emptyDir" in volume]
-            if not _finished(pod) and local:
-                losses.append(sanitize(f"the local data of pod {_name(pod)}: emptyDir {', '.join(local)}"))
-            if not _owner(pod) and not _finished(pod):
-                losses.append(f"pod {_name(pod)}: nothing makes it again")
             held |= {budget.name: budget for budget in budgets_of(pod, budgets) if not budget.allowed}
+        losses += losses_with(leaving)
+        gone += leaving
+    sentences += last_ready(call.client, gone)
     sentences += [f"{budget.words}: it holds the drain up." for budget in held.values()]
     if not others(call):
         sentences.append("There is no other node for the pods: they wait until this one is uncordoned.")
@@ -115,19 +115,5 @@ def _pods_on(call: Call, ref: Ref) -> list[dict[str, Any]]:
 
 
 def _stays(pod: Mapping[str, Any]) -> bool:
-    owner = _owner(pod)
     is_mirror = _MIRROR in (pod["metadata"].get("annotations") or {})
-    return is_mirror or (owner == "DaemonSet" and not _finished(pod))
-
-
-def _finished(pod: Mapping[str, Any]) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def _owner(pod: Mapping[str, Any]) -> str:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return next((str(one["kind"]) for one in owners if one.get("controller")), "")
-
-
-def _name(pod: Mapping[str, Any]) -> str:
-    return sanitize(f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}")
+    return is_mirror or (owner_kind(pod) == "DaemonSet" and not is_finished(pod))

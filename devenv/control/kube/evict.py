@@ -8,25 +8,24 @@ from devenv.backends.kube.errors import TooManyRequests
 from devenv.backends.kube.kinds import PODS
 from devenv.control.kube.budgets import budgets_of, read_budgets
 from devenv.control.kube.impact import Call, Impact
+from devenv.control.kube.pod_losses import last_ready, losses_with, owner_kind
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.rewording import reworded
 from devenv.core.errors import UsageError
 
 
 def survey_evict(call: Call) -> Impact:
-    """Say which budgets hold the pods, and which pods nothing makes again."""
+    """Say which budgets hold the pods, and what goes with them."""
     sentences: list[str] = []
-    losses: list[str] = []
-    for ref in _pods(call):
-        pod = ref.read(call.client)
-        owner = next((one for one in pod["metadata"].get("ownerReferences") or () if one.get("controller")), None)
-        if owner is None:
-            losses.append(f"{ref.text}: nothing makes it again")
-        else:
-            sentences.append(f"Removes {ref.text}; its {owner['kind']} makes another one.")
+    pods = [(ref, ref.read(call.client)) for ref in _pods(call)]
+    for ref, pod in pods:
+        maker = owner_kind(pod)
+        if maker:
+            sentences.append(f"Removes {ref.text}; its {maker} makes another one.")
         budgets = budgets_of(pod, read_budgets(call.client, ref.namespace))
         sentences += [f"{budget.words}." for budget in budgets]
-    return Impact(tuple(sentences), tuple(losses), confirm=bool(losses))
+    going = [pod for _, pod in pods]
+    return Impact((*sentences, *last_ready(call.client, going)), losses_with(going), confirm=True)
 
 
 def evict(call: Call) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from devenv.backends.kube.kinds import DEPLOYMENTS
+from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
 from devenv.control.kube.difference import diff_lines
 from devenv.control.kube.impact import Call, Impact
+from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
 from devenv.control.kube.refs import Ref
 from devenv.control.kube.revisions import Revision, check_rolled, revisions_of
+from devenv.control.kube.selectors import label_selector
 from devenv.control.kube.workload_progress import progress_of
 from devenv.core.errors import UsageError
 
@@ -33,15 +35,15 @@ def status_words(ref: Ref, workload: Mapping[str, Any]) -> str:
 
 
 def survey_restart(call: Call) -> Impact:
-    """Say how the pods are replaced."""
-    sentences = []
+    """Say how the pods are replaced, and what that takes away where nothing serves meanwhile."""
+    replaced = []
     for ref in call.refs:
         workload = _rolled(call, ref)
         spec = workload.get("spec") or {}
         if spec.get("paused"):
             raise UsageError(f"{ref.text} is paused, so it would not restart", "First: devenv kube rollout resume")
-        sentences.append(f"Replaces every pod of {ref.text}, {_how(spec)}.")
-    return Impact(tuple(sentences))
+        replaced.append(_replacing(call, ref, workload, f"Replaces every pod of {ref.text}, {_how(spec)}."))
+    return _together(replaced)
 
 
 def restart(call: Call) -> str:
@@ -85,15 +87,16 @@ def history(call: Call, ref: Ref) -> list[Revision]:
 
 def survey_undo(call: Call) -> Impact:
     """Say which revision comes back and how it differs; raises UsageError where there is none."""
-    sentences: list[str] = []
+    replaced = []
     for ref in call.refs:
         workload = _rolled(call, ref)
         revision = _wanted(call, ref, workload)
         now = (workload.get("spec") or {}).get("template") or {}
-        sentences.append(f"Brings back revision {revision.number} of {ref.text} ({', '.join(revision.images)}).")
+        sentences = [f"Brings back revision {revision.number} of {ref.text} ({', '.join(revision.images)})."]
         sentences += diff_lines({"metadata": {}, "template": now}, {"metadata": {}, "template": revision.template})
         sentences.append(f"Its pods are replaced, {_how(workload.get('spec') or {})}.")
-    return Impact(tuple(sentences))
+        replaced.append(_replacing(call, ref, workload, *sentences))
+    return _together(replaced)
 
 
 def undo(call: Call) -> str:
@@ -153,6 +156,37 @@ def _only_deployments(ref: Ref) -> None:
         raise UsageError(f"{ref.text} cannot be paused", "Only the rollout of a Deployment can.")
 
 
+def _replacing(call: Call, ref: Ref, workload: Mapping[str, Any], *sentences: str) -> Impact:
+    """Weigh that all pods are replaced. Asked is only where nothing serves meanwhile: else every restart would ask."""
+    spec = workload.get("spec") or {}
+    if not _has_gap(spec):
+        local = local_volumes(((spec.get("template") or {}).get("spec")) or {})
+        return Impact((*sentences, *([f"Its pods lose their local data: {local}."] if local else [])))
+    pods = call.client.list(PODS, ref.namespace, labels=label_selector(spec.get("selector") or {}))[0]
+    serving = last_ready(call.client, pods)
+    return Impact((*sentences, *serving), losses_with(pods), confirm=bool(serving))
+
+
+def _together(impacts: list[Impact]) -> Impact:
+    return Impact(
+        tuple(sentence for one in impacts for sentence in one.sentences),
+        tuple(loss for one in impacts for loss in one.losses),
+        confirm=any(one.confirm for one in impacts),
+    )
+
+
+def _has_gap(spec: Mapping[str, Any]) -> bool:
+    """Whether nothing serves while the pods are replaced."""
+    if "updateStrategy" in spec:
+        return spec.get("replicas") == 1 and spec["updateStrategy"].get("type") != "OnDelete"
+    strategy, replicas = spec.get("strategy") or {}, int(spec.get("replicas") or 0)
+    if strategy.get("type") == "Recreate":
+        return True
+    away = str((strategy.get("rollingUpdate") or {}).get("maxUnavailable", 0))
+    unavailable = replicas * int(away[:-1]) // 100 if away.endswith("%") else int(away)
+    return 0 < replicas <= unavailable
+
+
 def _how(spec: Mapping[str, Any]) -> str:
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
     kind = strategy.get("type", "RollingUpdate")
@@ -160,6 +194,8 @@ def _how(spec: Mapping[str, Any]) -> str:
         return "all at once: nothing serves until the new ones are ready (strategy Recreate)"
     if kind == "OnDelete":
         return "but only when they are deleted (strategy OnDelete)"
-    if int(spec.get("replicas") or 1) == 1 and "updateStrategy" in spec:
+    if _has_gap(spec) and "strategy" in spec:
+        return "all at once: nothing serves until the new ones are ready (maxUnavailable)"
+    if _has_gap(spec):
         return "one after the other: with one replica nothing serves for a moment"
     return "some at a time"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from devenv.backends.kube.errors import NotFound
-from devenv.backends.kube.kinds import HPAS, STATEFUL_SETS
+from devenv.backends.kube.kinds import HPAS, PODS, STATEFUL_SETS
 from devenv.control.kube.impact import Call, Impact
+from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
 from devenv.control.kube.refs import Ref
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
@@ -18,9 +19,10 @@ _SYNC = (
 
 
 def survey_scale(call: Call) -> Impact:
-    """Say what changes, which autoscaler sets it back, and what stops serving."""
+    """Say what changes, which autoscaler sets it back, what stops serving, and which local data go."""
     wanted = _wanted(call)
     sentences: list[str] = []
+    losses: list[str] = []
     for ref in call.refs:
         scale = _read(call, ref)
         now = int((scale.get("spec") or {}).get("replicas") or 0)
@@ -32,7 +34,16 @@ def survey_scale(call: Call) -> Impact:
         if ref.kind == STATEFUL_SETS and wanted < now:
             sentences.append("The claims of the pods that go stay, with their data.")
         sentences += _autoscalers(call, ref, wanted)
-    return Impact(tuple(sentences), confirm=wanted == 0)
+        labels = str((scale.get("status") or {}).get("selector") or "")
+        if wanted < now and labels:
+            pods = call.client.list(PODS, ref.namespace, labels=labels)[0]
+            local = next((text for pod in pods if (text := local_volumes(pod["spec"]))), "")
+            if wanted == 0:
+                losses += losses_with(pods)
+                sentences += last_ready(call.client, pods)
+            elif local:
+                sentences.append(f"The pods that go lose their local data: {local}.")
+    return Impact(tuple(sentences), tuple(losses), confirm=wanted == 0)
 
 
 def scale(call: Call) -> str:

@@ -28,7 +28,7 @@ VERBS: dict[str, Verb] = {
     "resume": Verb(rollout.survey_resume, rollout.resume, "Rolls out what was kept back of {targets}."),
     "scale": Verb(scale.survey_scale, scale.scale, "Changes the number of replicas of {targets}."),
     "delete": Verb(delete.survey_delete, delete.delete, "Deletes {targets} and all that belongs to it.", True),
-    "evict": Verb(evict.survey_evict, evict.evict, "Evicts {targets} as far as disruption budgets allow."),
+    "evict": Verb(evict.survey_evict, evict.evict, "Evicts {targets} as far as disruption budgets allow.", True),
     "cordon": Verb(nodes.survey_cordon, nodes.cordon, "Closes {targets} to new pods."),
     "uncordon": Verb(nodes.survey_uncordon, nodes.uncordon, "Opens {targets} to new pods."),
     "drain": Verb(drain.survey_drain, drain.drain, "Evicts all pods of {targets}.", True),
