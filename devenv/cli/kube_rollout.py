@@ -89,7 +89,8 @@ def _watch(call: ClusterCall, workloads: list[tuple[str, str, str]]) -> None:
 
     timeout = call.arguments.timeout
     stop = threading.Event()
-    outcome = wait_for(call.client, workloads, Patience(timeout=timeout), report=report, stop=stop)
+    patience = Patience(timeout=timeout)
+    outcome = wait_for(call.client, workloads, patience, after_change=False, report=report, stop=stop)
     if outcome.stuck is not None:
         raise ServiceFailed(outcome.reason, "Go back: devenv kube rollout undo")
     if not outcome.done:

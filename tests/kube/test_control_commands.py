@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,18 @@ def test_waiting_for_a_rollout_that_cannot_heal_ends_with_its_reason(
     api.controllers.start()
     assert main(["kube", "rollout", "status", "deployment/web", "--watch", "--timeout", "30"]) == 7
     assert "deployment/web" in capsys.readouterr().err
+
+
+def test_a_rollout_whose_deadline_has_passed_is_told_at_once(
+    api: ApiServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.controllers.rollout(deployment("stuck"))
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastTransitionTime": "x"}
+    api.change("deployments", "stuck", {"status": {"conditions": [late], "availableReplicas": 0, "readyReplicas": 0}})
+    began = time.monotonic()
+    assert main(["kube", "rollout", "status", "deploy/stuck", "-w"]) == 7
+    assert time.monotonic() - began < 20
+    assert "ProgressDeadlineExceeded" in capsys.readouterr().err
 
 
 def editing(monkeypatch: pytest.MonkeyPatch, here: Path, *changes: tuple[str, str]) -> None:

@@ -235,6 +235,12 @@ def test_what_went_wrong_before_the_wait_is_not_of_this_rollout() -> None:
     view.put("deployment", {"metadata": about, "spec": {}, "status": status})
     view.put("replicaset", {"metadata": replica_set, "spec": {}, "status": {"replicas": 1}})
     view.put("pod", old)
+    without = RolloutView(view.workloads, after_change=False)
+    for kind, item in (("deployment", {"metadata": about, "spec": {}, "status": status}), ("pod", old)):
+        without.put(kind, item)
+    found = StuckClock(Patience()).look(without.states(), 0.0)
+    assert found is not None
+    assert found.reason == "ProgressDeadlineExceeded"
     assert clock.look(view.states(), 0.0) is None
     assert "restarted 7 times" in view.states()[0].waits
     old["status"]["containerStatuses"][0]["restartCount"] = 9

@@ -42,12 +42,14 @@ class WorkloadState:
 class RolloutView:
     """The objects that matter to the rollout of `workloads`; not thread-safe.
 
-    Only pods of a workload's new revision are judged: an old one may crash, the new one may be what repairs it. What
-    went wrong before the view saw an object first, restarts and a deadline, is not of this rollout either: an
-    unchanged workload may have suffered from what another one's change repairs.
+    Only pods of a workload's new revision are judged: an old one may crash, the new one may be what repairs it.
+    `after_change`: the caller changed something just now, so what went wrong before the view saw an object first,
+    restarts and a deadline, is not of this rollout: an unchanged workload may have suffered from what another one's
+    change repairs. Without a change of the caller's own it is what is to be told.
     """
 
     workloads: tuple[Key, ...]
+    after_change: bool = True
     _objects: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
     _before: dict[str, str | int] = field(default_factory=dict)  # by uid: an old deadline, or an old pod's restarts
     _events: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # by the involved object's uid
@@ -59,6 +61,8 @@ class RolloutView:
             self._events.setdefault(about, {})[_key(kind, item)[2]] = item
         else:
             self._objects[_key(kind, item)] = item
+            if not self.after_change:
+                return
             if kind == "deployment":
                 self._before.setdefault(_uid(item), overdue(item))
             elif kind == "pod":

@@ -74,16 +74,19 @@ def wait_for(
     workloads: Collection[Key],
     patience: Patience = Patience(),  # noqa: B008 - a frozen record without state
     *,
+    after_change: bool = True,
     report: Callable[[Waiting], None] = lambda waiting: None,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:
     """Watch until all are rolled out, one is stuck, or the time is over; `stop` ends it early.
 
+    `after_change`: what is wrong already when it begins may be what the caller's change repairs, and has its time;
+    without a change such a trouble ends the wait at once.
     Raises Forbidden where the account may not read the workloads themselves, and Unauthorized.
     """
     feed = RolloutFeed(client, workloads)
-    view = RolloutView(tuple(workloads))
+    view = RolloutView(tuple(workloads), after_change)
     waiter = _Waiter(feed, view, patience, report, clock)
     feed.start()
     try:
@@ -95,7 +98,7 @@ def wait_for(
 def look(client: KubeClient, workloads: Collection[Key], timeout: float = 15.0) -> Outcome:
     """Return the workloads as they are now, without waiting for anything but the first lists."""
     never = Patience(timeout=timeout, pull=1e9, config=1e9, schedule=1e9, quota=1e9, crash_restarts=10**9)
-    return wait_for(client, workloads, never, stop=_set())
+    return wait_for(client, workloads, never, after_change=False, stop=_set())
 
 
 class _Waiter:
