@@ -74,7 +74,7 @@ def _row(told: Told, now: float) -> tuple[str, ...]:
         human_age(now - happening.at),
         dict(happening.attributes).get("type", ""),
         happening.action,
-        f"{told.kind.lower()}/{told.name}",
+        f"{told.kind.lower()}/{told.name}".removesuffix("/"),
         str(told.count),
         happening.text,
     )

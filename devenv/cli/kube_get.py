@@ -16,7 +16,7 @@ from devenv.control.kube.masking import masked
 from devenv.control.kube.refs import Ref, kind_of
 from devenv.core.errors import EXIT_OK
 from devenv.core.model import Health, Resource
-from devenv.core.text import human_age, sanitize
+from devenv.core.text import human_age, human_restarts, sanitize
 
 SCHEMA = 1
 _WHY_SHOWN = 160  # characters in a table
@@ -28,7 +28,7 @@ _COLUMNS = {
     "daemonset": ("up to date",),
     "cronjob": ("schedule",),
     "horizontalpodautoscaler": ("reference", "targets", "min", "max"),
-    "service": ("type", "cluster ip", "ports"),
+    "service": ("type", "cluster ip", "external", "ports"),
     "ingress": ("class", "hosts"),
     "persistentvolumeclaim": ("capacity", "class"),
     "persistentvolume": ("capacity", "claim", "reclaim"),
@@ -66,6 +66,7 @@ def to_table(resources: list[Resource], now: float, *, with_namespace: bool) -> 
     columns = _COLUMNS.get(next(iter(kinds)), ()) if len(kinds) == 1 else ()
     head = ["NAMESPACE"] if with_namespace else []
     head += ["NAME", "READY", "STATUS", "HEALTH", "RESTARTS", "AGE", *(name.upper() for name in columns), "WHY"]
+    has_health = any(item.ready is not None or item.health is not Health.NONE for item in resources)
     rows = []
     for item in resources:
         facts = dict(item.facts)
@@ -76,8 +77,8 @@ def to_table(resources: list[Resource], now: float, *, with_namespace: bool) -> 
                 item.name,
                 "" if item.ready is None else f"{item.ready[0]}/{item.ready[1]}",
                 item.status or item.state.value,
-                "" if item.health is Health.NONE else item.health.value,
-                "" if item.restarts is None else str(item.restarts),
+                item.health.value if has_health else "",
+                human_restarts(item.restarts, None if item.restarted_at is None else now - item.restarted_at),
                 "" if item.created_at is None else human_age(now - item.created_at),
                 *(facts.get(name, "") for name in columns),
                 why,
@@ -101,6 +102,7 @@ def to_json(item: Resource) -> dict[str, object]:
         "why": item.why,
         "ready": None if item.ready is None else {"ready": item.ready[0], "wanted": item.ready[1]},
         "restarts": item.restarts,
+        "restarted_at": item.restarted_at,
         "exit_code": item.exit_code,
         "oom_killed": item.oom_killed,
         "image": item.image,

@@ -91,6 +91,7 @@ class Resource:
     finished_at: float | None = None
     exit_code: int | None = None
     restarts: int | None = None
+    restarted_at: float | None = None  # when the run before the newest restart ended, where the runtime says so
     oom_killed: bool = False
     error: str = ""  # why it could not start, in the engine's words
     ports: tuple[Port, ...] = ()

@@ -80,12 +80,20 @@ def human_bytes(count: float) -> str:
 
 
 def human_age(seconds: float) -> str:
-    """Write an age coarsely, as a table shows it: 5s, 3m, 2h, 4d. Negative ages (clocks differ) are 0s."""
+    """Write an age coarsely, in at most four characters: 5s, 3m, 2h, 4d, 3y. Negative ages (clocks differ) are 0s."""
     seconds = max(0.0, seconds)
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "m"), (86400, 3600, "h")):
         if seconds < limit:
             return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds // 86400)}d"
+    days = int(seconds // 86400)
+    return f"{days}d" if days < 1000 else f"{days // 365}y"
+
+
+def human_restarts(count: int | None, since: float | None) -> str:
+    """Write a count of restarts as kubectl does, with the seconds since the newest where known: 3 (5m ago)."""
+    if count is None:
+        return ""
+    return f"{count} ({human_age(since)} ago)" if count and since is not None else str(count)
 
 
 def human_duration(seconds: float) -> str:

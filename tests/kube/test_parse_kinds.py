@@ -109,7 +109,59 @@ def test_an_autoscaler_says_what_it_sees_and_what_hinders_it() -> None:
     lost = shown("hpa", "HorizontalPodAutoscaler", "lost")
     assert lost.why.startswith("cannot scale: the HPA controller was unable to get the target's current scale")
     assert lost.health is Health.UNHEALTHY
-    assert dict(lost.facts)["targets"] == "cpu: unknown/80%"
+    assert dict(lost.facts)["targets"] == "cpu: <unknown>/80%"
+
+
+def test_an_autoscaler_at_its_maximum_that_needs_more_is_not_healthy() -> None:
+    raw = one("hpa", "web")
+    raw["status"] |= {"currentReplicas": 3, "desiredReplicas": 3}
+    raw["status"]["currentMetrics"][0]["resource"]["current"]["averageUtilization"] = 310
+    raw["status"]["conditions"] = [
+        {"type": "ScalingActive", "status": "True"},
+        {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"},
+    ]
+    found = parse(raw, "HorizontalPodAutoscaler", "x").resource
+    assert (found.health, found.why) == (Health.UNHEALTHY, "held at its maximum; cpu is at 310%, wanted is 70%")
+    raw["status"]["currentMetrics"][0]["resource"]["current"]["averageUtilization"] = 76
+    found = parse(raw, "HorizontalPodAutoscaler", "x").resource
+    assert (found.health, found.why) == (Health.HEALTHY, "held at its maximum"), "within the controller's tolerance"
+    fresh = parse(raw | {"status": {}}, "HorizontalPodAutoscaler", "x").resource
+    assert (fresh.health, fresh.why) == (Health.STARTING, "its controller has not looked at it yet")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "leaving", "word"),
+    [
+        ((), False, "Running"),
+        (("Complete", "SuccessCriteriaMet"), True, "Complete"),
+        (("Failed", "FailureTarget"), True, "Failed"),
+        (("Suspended",), True, "Terminating"),
+        (("Suspended",), False, "Suspended"),
+        (("FailureTarget",), False, "FailureTarget"),
+        (("SuccessCriteriaMet",), False, "SuccessCriteriaMet"),
+    ],
+)
+def test_a_job_has_kubectl_s_words(conditions: tuple[str, ...], leaving: bool, word: str) -> None:
+    meta = {"name": "j", "uid": "u"} | ({"deletionTimestamp": "2026-11-01T00:00:00Z"} if leaving else {})
+    status = {"conditions": [{"type": name, "status": "True"} for name in conditions]}
+    assert parse({"metadata": meta, "status": status}, "Job", "x").resource.status == word
+
+
+def test_other_kinds_have_kubectl_s_words() -> None:
+    leaving = {"name": "n", "uid": "u", "deletionTimestamp": "2026-11-01T00:00:00Z"}
+    node = parse({"metadata": leaving | {"labels": {"kubernetes.io/role": "gpu"}}}, "Node", "x").resource
+    assert (node.status, dict(node.facts)["roles"]) == ("Unknown", "gpu"), "a node under deletion is told as it is"
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    node = parse({"metadata": leaving, "status": ready, "spec": {"unschedulable": True}}, "Node", "x").resource
+    assert node.status == "Ready,SchedulingDisabled"
+    claim = parse({"metadata": leaving, "status": {"phase": "Bound"}}, "PersistentVolumeClaim", "x").resource
+    assert claim.status == "Terminating"
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080, "protocol": "TCP"}]
+    spec = {"type": "LoadBalancer", "ports": ports}
+    waits = parse({"metadata": {"name": "n", "uid": "u"}, "spec": spec}, "Service", "x").resource
+    assert dict(waits.facts) | {"external": "<pending>", "ports": "80:30080->8080"} == dict(waits.facts)
+    served = parse({"metadata": {}, "spec": spec | {"externalIPs": ["10.1.2.3"]}}, "Service", "x").resource
+    assert (dict(served.facts)["external"], served.why) == ("10.1.2.3", "")
 
 
 def test_metrics_of_every_type_are_read() -> None:

@@ -31,7 +31,7 @@ async def test_screen(scene: str, size: tuple[int, int]) -> None:
         terminal.cluster.live(replica_set("web"), kind="replicasets")
         terminal.cluster.live(HPA, kind="horizontalpodautoscalers")
         bad = pod("api", 2, State.CREATED, status="ImagePullBackOff", why="image not found: api:nope")
-        leaving = replace(pod("web", 3), state=State.REMOVING)
+        leaving = replace(pod("web", 3), state=State.REMOVING, status="Terminating")
         terminal.cluster.live(pod("web", 1), pod("web", 2, restarts=3), leaving, pod("api", 1), bad)
         terminal.cluster.emit(Sample("kubernetes:deployment-web", NOON, 0.25, 88 * 1024**2, None, 15.0))
         moments = [scaling(NOON - 300 + 30 * step, 1 + step // 4, 1 + step // 3, 20.0 * step) for step in range(10)]

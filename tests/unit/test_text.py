@@ -107,4 +107,5 @@ def test_numbers_for_people() -> None:
         "1d",
         "10d",
     ]
+    assert [human_age(86400 * days) for days in (999, 1000, 9999)] == ["999d", "2y", "27y"], "four characters at most"
     assert [human_duration(s) for s in (0.256, 4.21, 75.4, 200)] == ["0.26 s", "4.2 s", "75 s", "3 min 20 s"]

@@ -60,7 +60,7 @@ def with_pods(workload: Resource, held: Sequence[Iterable[Resource]], count: int
     facts = workload.facts
     if scaler is not None:
         facts = (*facts, ("autoscaler", f"{scaler.name}: {scaler.status}"))
-        if scaler.why and scaler.why != "held at its minimum":
+        if scaler.why and scaler.why != "held at its minimum" and scaler.health is not Health.STARTING:
             words.append(f"autoscaler {scaler.name}: {scaler.why}")
     return replace(workload, why=joined(words), health=health, facts=facts)
 

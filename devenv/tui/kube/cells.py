@@ -13,7 +13,7 @@ from devenv.tui.rows import CELLS, NO_VERDICT
 from devenv.tui.shown import shown
 
 WORKLOADS: Final = frozenset({"deployment", "statefulset", "daemonset", "job", "cronjob", "replicaset"})
-_PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown", "Terminating", "Completed")
+_PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown", "Terminating", "Completed", "Complete")
 OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "  "
 
 
@@ -30,14 +30,15 @@ def state_cell(resource: Resource) -> Cell:
     match resource.state:
         case State.RUNNING:
             if resource.ready is not None and resource.ready[0] < resource.ready[1]:
-                return Cell(f"◐ {resource.ready[0]}/{resource.ready[1]} ready", "warn")
+                other = f"{word} " if word not in ("", "running") else ""  # NotReady, Error, Init:1/2
+                return Cell(f"◐ {other}{resource.ready[0]}/{resource.ready[1]} ready", "warn")
             return Cell(f"● {word or 'running'}", "warn" if resource.health is Health.UNHEALTHY else "good")
         case State.CREATED:
             return Cell(f"◌ {word or 'pending'}", "bad" if resource.health is Health.UNHEALTHY else "warn")
         case State.RESTARTING:
             return Cell(f"↻ {word or 'crash loop'}{f' ({resource.restarts})' if resource.restarts else ''}", "alarm")
         case State.REMOVING:
-            return Cell("◌ terminating", "warn")
+            return Cell(f"◌ {word or 'terminating'}", "warn")
         case State.EXITED:
             failed = resource.exit_code not in (0, None) or resource.health is Health.UNHEALTHY
             return Cell(f"✗ {word or 'failed'}", "alarm") if failed else Cell(f"■ {word or 'completed'}", "quiet")

@@ -22,6 +22,7 @@ from devenv.backends.kube.parse.common import (
 )
 from devenv.core.model import Health, Scaling, ScalingMetric, State
 
+_TOLERANCE: Final = 0.1  # of the controller: --horizontal-pod-autoscaler-tolerance
 # Where each type of metric source keeps its name and its target (autoscaling/v2 MetricSpec).
 _SOURCES: Final = {
     "Resource": "resource",
@@ -42,15 +43,16 @@ def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
         told[name] for name in ("AbleToScale", "ScalingActive") if mapping(told.get(name)).get("status") == "False"
     ]
     off = mapping(told.get("ScalingActive")).get("reason") == "ScalingDisabled"
+    beyond = _beyond(scaling)
     resource = base(
         raw,
         "horizontalpodautoscaler",
         context,
         State.PAUSED if off else State.RUNNING,
         service=word(target.get("name")),
-        health=Health.NONE if off else Health.UNHEALTHY if blind else Health.HEALTHY if told else Health.STARTING,
+        health=_health(off, bool(blind or beyond), bool(told)),
         status=f"{scaling.current} of {scaling.minimum}-{scaling.maximum} replicas",
-        why=condition_words(status),
+        why=joined((condition_words(status), beyond)) if told else "its controller has not looked at it yet",
         ready=(scaling.current, scaling.desired),
         facts=facts(
             ("reference", scaling.target),
@@ -61,6 +63,27 @@ def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
         ),
     )
     return Parsed(resource)
+
+
+def _health(off: bool, bad: bool, looked_at: bool) -> Health:
+    if off:
+        return Health.NONE
+    return Health.UNHEALTHY if bad else Health.HEALTHY if looked_at else Health.STARTING
+
+
+def _beyond(scaling: Scaling) -> str:
+    """Say which metrics stay above their targets although there are as many replicas as there may be."""
+    if scaling.current < scaling.maximum:
+        return ""
+    above = (
+        metric
+        for metric in scaling.metrics
+        if metric.current is not None and metric.current > metric.target * (1 + _TOLERANCE)
+    )
+    return joined(
+        f"{metric.name} is at {metric.current:g}{metric.unit}, wanted is {metric.target:g}{metric.unit}"
+        for metric in above
+    )
 
 
 def scaling_of(raw: Mapping[str, Any], key: str, at: float) -> Scaling:
@@ -103,8 +126,8 @@ def condition_words(status: Mapping[str, Any]) -> str:
 
 
 def metric_text(metric: ScalingMetric) -> str:
-    """Write a metric as kubectl does: cpu: 10%/70%."""
-    current = "unknown" if metric.current is None else f"{metric.current:g}{metric.unit}"
+    """Write a metric as kubectl does: cpu: 10%/70%, cpu: <unknown>/70%."""
+    current = "<unknown>" if metric.current is None else f"{metric.current:g}{metric.unit}"
     return f"{metric.name}: {current}/{metric.target:g}{metric.unit}"
 
 

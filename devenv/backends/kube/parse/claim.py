@@ -11,6 +11,7 @@ from devenv.core.model import Health, State
 # Events of the volume controller (pkg/controller/volume/events/event.go).
 _PENDING: Final = ("ProvisioningFailed", "FailedBinding", "WaitForFirstConsumer", "WaitForPodScheduled")
 _MODES: Final = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+_OLD_CLASS: Final = "volume.beta.kubernetes.io/storage-class"  # it still wins over spec.storageClassName
 _STATES: Final = {
     "Bound": State.RUNNING,
     "Available": State.RUNNING,
@@ -25,6 +26,7 @@ def parse_claim(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a claim."""
     spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
     phase = word(status.get("phase"))
+    annotations = mapping(mapping(raw.get("metadata")).get("annotations"))
     resizing = mapping(conditions(status).get("FileSystemResizePending"))
     pending = phase == "Pending"
     lost = "its volume is gone, and the data with it" if phase == "Lost" else ""
@@ -39,8 +41,8 @@ def parse_claim(raw: Mapping[str, Any], context: str) -> Parsed:
         facts=facts(
             ("capacity", word(mapping(status.get("capacity")).get("storage"))),
             ("request", word(mapping(mapping(spec.get("resources")).get("requests")).get("storage"))),
-            ("class", word(spec.get("storageClassName"))),
-            ("access", _access(spec)),
+            ("class", word(annotations.get(_OLD_CLASS) or spec.get("storageClassName"))),
+            ("access", _access(status if status.get("accessModes") else spec)),
             ("volume", word(spec.get("volumeName"))),
         ),
     )

@@ -136,15 +136,20 @@ def leaving(meta: Mapping[str, Any]) -> str:
     return f"kept by the finalizer{'s' if len(finalizers) > 1 else ''} {', '.join(finalizers)}"
 
 
-def base(raw: Mapping[str, Any], kind: str, context: str, state: State, **fields: Any) -> Resource:
-    """Make a resource of what all objects have: uid, name, namespace, owner, labels, creation; and of `fields`."""
+def base(
+    raw: Mapping[str, Any], kind: str, context: str, state: State, *, leaving_status: str = "Terminating", **fields: Any
+) -> Resource:
+    """Make a resource of what all objects have: uid, name, namespace, owner, labels, creation; and of `fields`.
+
+    `leaving_status` is the status of an object under deletion, where kubectl has another word for its kind.
+    """
     meta = mapping(raw.get("metadata"))
     _, _, owner_uid = owner_of(meta)
     name = word(meta.get("name"))
     if meta.get("deletionTimestamp"):
         state = State.REMOVING
         fields["why"] = joined((leaving(meta), fields.get("why", "")))
-        fields["status"] = "Terminating"
+        fields["status"] = leaving_status
         fields["health"] = Health.NONE
     fields.setdefault("service", "")
     uid = meta.get("uid")

@@ -27,7 +27,8 @@ def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:
     spec, status, meta = mapping(raw.get("spec")), mapping(raw.get("status")), mapping(raw.get("metadata"))
     told = conditions(status)
     complete, failed = _holds(told, "Complete"), _holds(told, "Failed")
-    wanted = number(spec.get("completions")) or 1
+    printed = _status(told, leaving=bool(meta.get("deletionTimestamp")))
+    wanted = 1 if spec.get("completions") is None else number(spec.get("completions"))
     done, bad, active = (number(status.get(name)) for name in ("succeeded", "failed", "active"))
     suspended = spec.get("suspend") is True
     words = [
@@ -45,7 +46,8 @@ def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:
         service=owner or word(meta.get("name")),
         health=Health.UNHEALTHY if failed else Health.STARTING if state is State.RUNNING else Health.NONE,
         image=_image(spec),
-        status="Complete" if complete else "Failed" if failed else "Suspended" if suspended else f"{active} active",
+        status=printed,
+        leaving_status=printed,
         started_at=time_of(status.get("startTime")),
         finished_at=time_of(status.get("completionTime") or mapping(told.get("Failed")).get("lastTransitionTime")),
         exit_code=0 if complete else 1 if failed else None,
@@ -87,6 +89,16 @@ def parse_cron_job(raw: Mapping[str, Any], context: str) -> Parsed:
         ),
     )
     return Parsed(resource, ("FailedCreate", "UnparseableSchedule", "FailedNeedsStart", "TooManyMissedTimes"))
+
+
+def _status(told: Mapping[str, Mapping[str, Any]], *, leaving: bool) -> str:
+    """Return kubectl's word (printJob): how it ended, else what the controller does with it."""
+    words = (
+        *(("Complete", "Complete"), ("Failed", "Failed")),
+        *((("", "Terminating"),) if leaving else ()),
+        *(("Suspended", "Suspended"), ("FailureTarget", "FailureTarget"), ("SuccessCriteriaMet", "SuccessCriteriaMet")),
+    )
+    return next((word for condition, word in words if not condition or _holds(told, condition)), "Running")
 
 
 def _holds(told: Mapping[str, Mapping[str, Any]], name: str) -> bool:

@@ -21,6 +21,7 @@ from devenv.core.model import Health, State
 from devenv.core.text import human_bytes
 
 _ROLE: Final = "node-role.kubernetes.io/"
+_OLD_ROLE: Final = "kubernetes.io/role"
 _PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -38,7 +39,10 @@ def parse_node(raw: Mapping[str, Any], context: str) -> Parsed:
         "cordoned: takes no new pods" if cordoned else "",
     )
     is_up = ready.get("status") == "True"
-    roles = [word(name.removeprefix(_ROLE)) for name in mapping(meta.get("labels")) if name.startswith(_ROLE)]
+    status_word = "Ready" if is_up else "NotReady" if ready else "Unknown"
+    status_word += ",SchedulingDisabled" if cordoned else ""
+    labels = mapping(meta.get("labels"))
+    roles = {word(name.removeprefix(_ROLE)) for name in labels if name.startswith(_ROLE)}
     addresses = {item.get("type"): word(item.get("address")) for item in mappings(status.get("addresses"))}
     memory = quantity(allocatable.get("memory"))
     resource = base(
@@ -51,10 +55,11 @@ def parse_node(raw: Mapping[str, Any], context: str) -> Parsed:
         if ready.get("status") == "Unknown"
         else State.DEAD,
         health=Health.HEALTHY if is_up and not pressures else Health.UNHEALTHY,
-        status=f"{'Ready' if is_up else 'NotReady'}{',SchedulingDisabled' if cordoned else ''}",
+        status=status_word,
+        leaving_status=status_word,
         why=joined(words),
         facts=facts(
-            ("roles", ",".join(sorted(roles))),
+            ("roles", ",".join(sorted({*roles, word(labels.get(_OLD_ROLE))} - {""}))),
             ("version", word(info.get("kubeletVersion"))),
             ("cpu", word(str(allocatable.get("cpu") or ""))),
             ("memory", human_bytes(memory) if memory is not None else ""),

@@ -22,6 +22,7 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
+from devenv.backends.kube.parse.pod_row import ENDED, pod_row, sidecars_of
 from devenv.core.model import Health, Port, State
 from devenv.core.text import human_bytes
 
@@ -35,16 +36,14 @@ def parse_pod(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a pod; a probe's message is in an event, which the book adds."""
     spec, status, meta = mapping(raw.get("spec")), mapping(raw.get("status")), mapping(raw.get("metadata"))
     inits, mains = mappings(status.get("initContainerStatuses")), mappings(status.get("containerStatuses"))
-    sidecars = {
-        word(item.get("name")) for item in mappings(spec.get("initContainers")) if item.get("restartPolicy") == "Always"
-    }
+    sidecars = sidecars_of(spec)
     lasting = [*(item for item in inits if item.get("name") in sidecars), *mains]
     told = conditions(status)
     phase = word(status.get("phase"))
     trouble, explained_by = _trouble(phase, inits, mains, sidecars, told, status)
     state = _state(phase, [*inits, *mains])
     is_ready = mapping(told.get("Ready")).get("status") == "True"
-    initialized = mapping(told.get("Initialized")).get("status") != "False"
+    printed = pod_row(raw)
     ended = [end for end in map(containers.last_end, mains) if end]
     running = [at for at in map(containers.started_at, mains) if at is not None]
     started = max(running, default=time_of(status.get("startTime")))
@@ -58,19 +57,21 @@ def parse_pod(raw: Mapping[str, Any], context: str) -> Parsed:
         health=health,
         image=word(next((item.get("image") for item in mappings(spec.get("containers"))), "")),
         image_id=word(next((item.get("imageID") for item in mains), "")),
-        status=_status(phase, status, [*inits, *mains]),
+        status=printed.status,
+        leaving_status=printed.status,
         started_at=started,
         finished_at=max((at for end in ended if (at := time_of(end.get("finishedAt")))), default=None)
         if state is not State.RUNNING
         else None,
         exit_code=_exit_code(ended) if state is not State.RUNNING else None,
-        restarts=sum(number(item.get("restartCount")) for item in (lasting if initialized else [*inits, *mains])),
+        restarts=printed.restarts,
+        restarted_at=printed.restarted_at,
         oom_killed=any(end.get("reason") == "OOMKilled" for end in ended),
         error=trouble if health is Health.UNHEALTHY and state is State.CREATED else "",
         ports=_ports(spec),
         container_id=word(next((item.get("containerID") for item in mains), "")),
         why=trouble if not is_ready else joined(_restarts(lasting)),
-        ready=(sum(item.get("ready") is True for item in lasting), len(sidecars) + _count(spec, mains)),
+        ready=(printed.ready, printed.wanted),
         facts=_facts(spec, status, meta),
     )
     limit = total(mappings(spec.get("containers")), "limits", "memory")
@@ -91,7 +92,7 @@ def workload_of(meta: Mapping[str, Any]) -> str:
 
 
 def _state(phase: str, statuses: list[Mapping[str, Any]]) -> State:
-    if phase in ("Succeeded", "Failed"):
+    if phase in ENDED:
         return State.EXITED
     if any(containers.is_looping(item) for item in statuses):
         return State.RESTARTING
@@ -127,7 +128,7 @@ def _trouble(
     phase: str,
     inits: list[Mapping[str, Any]],
     mains: list[Mapping[str, Any]],
-    sidecars: set[str],
+    sidecars: frozenset[str],
     told: Mapping[str, Mapping[str, Any]],
     status: Mapping[str, Any],
 ) -> tuple[str, tuple[str, ...]]:
@@ -188,7 +189,7 @@ def _words(status: Mapping[str, Any], name: str, slots: list[str], *, lasts: boo
     return ""
 
 
-def _initializing(inits: list[Mapping[str, Any]], sidecars: set[str]) -> str:
+def _initializing(inits: list[Mapping[str, Any]], sidecars: frozenset[str]) -> str:
     running = [item for item in inits if mapping(item.get("state")).get("running") and item.get("name") not in sidecars]
     return f"init container {word(running[0].get('name'))} runs" if running else ""
 
@@ -208,24 +209,9 @@ def _restarts(statuses: Iterable[Mapping[str, Any]]) -> list[str]:
     return [f"{name} {words}" for name, words in told if words]
 
 
-def _status(phase: str, status: Mapping[str, Any], statuses: list[Mapping[str, Any]]) -> str:
-    """Return the word that kubectl shows, without its prefix for init containers."""
-    for item in statuses:
-        waiting = mapping(mapping(item.get("state")).get("waiting"))
-        if waiting.get("reason") not in ("PodInitializing", None, ""):
-            return word(waiting.get("reason"))
-    ended = [end for _, end in _failed(statuses)] if phase != "Running" else []
-    return word(status.get("reason")) or word(next((end.get("reason") for end in ended), "")) or phase
-
-
 def _exit_code(ended: list[Mapping[str, Any]]) -> int | None:
     codes = [number(end.get("exitCode")) for end in ended]
     return next((code for code in codes if code), codes[0] if codes else None)
-
-
-def _count(spec: Mapping[str, Any], mains: list[Mapping[str, Any]]) -> int:
-    declared = spec.get("containers")
-    return len(declared) if isinstance(declared, list) else len(mains)
 
 
 def _ports(spec: Mapping[str, Any]) -> tuple[Port, ...]:

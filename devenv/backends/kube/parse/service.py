@@ -41,6 +41,7 @@ def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
         word(item.get("ip") or item.get("hostname"))
         for item in mappings(mapping(status.get("loadBalancer")).get("ingress"))
     ]
+    outside += [word(address) for address in spec.get("externalIPs") or () if isinstance(address, str)]
     pending = kind == "LoadBalancer" and not outside
     resource = base(
         raw,
@@ -62,7 +63,7 @@ def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
         facts=facts(
             ("type", kind),
             ("cluster ip", word(spec.get("clusterIP"))),
-            ("external", ",".join(outside) or word(spec.get("externalName"))),
+            ("external", ",".join(outside) or ("<pending>" if pending else word(spec.get("externalName")))),
             ("ports", ",".join(map(_port, ports))),
             ("selector", selector_text(spec.get("selector"))),
         ),
@@ -113,6 +114,7 @@ def endpoints_of(raw: Mapping[str, Any]) -> Endpoints:
 def _port(port: Mapping[str, Any]) -> str:
     target = port.get("targetPort")
     told = f"{number(port.get('port'))}"
+    told += f":{number(port.get('nodePort'))}" if port.get("nodePort") else ""
     if target not in (None, port.get("port")):
         told += f"->{word(target) if isinstance(target, str) else number(target)}"
     protocol = word(port.get("protocol"))
