@@ -1,14 +1,19 @@
-"""The table's columns: which fit into a width, and how wide each is. The terminal's width decides, never a redraw."""
+"""The table's columns: which fit into a width, and how wide each is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: at least `least` cells wide, at most `most`; the lowest `rank` gives way first in a narrow terminal."""
+    """A column: at least `least` cells wide, at most `most`; the lowest `rank` gives way first in a narrow terminal.
+
+    A `spare` column gives way before a name is cut. One that is `elastic` is narrower than `least` where its cells
+    have less to show; the others keep their width, so that figures that change do not move the rest of a line.
+    """
 
     name: str
     title: str
@@ -17,6 +22,14 @@ class Column:
     rank: int
     right: bool = False
     short: str = ""  # the title where the long one does not fit
+    elastic: bool = False
+    spare: bool = False
+
+    def bounds(self, need: int | None) -> tuple[int, int]:
+        """Return the least and the most cells for what its cells need; None: nothing is known of them."""
+        title = len(self.title)
+        least = self.least if need is None or not self.elastic else min(self.least, max(title, need))
+        return least, max(least, min(self.most, max(title, need or 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +42,45 @@ class Placed:
 
 
 COLUMNS: Final = (
-    Column("service", "SERVICE", 10, 32, 9),
-    Column("state", "STATE", 22, 30, 8),
-    Column("health", "HEALTH", 11, 11, 7),
-    Column("restarts", "RESTARTS", 3, 8, 4, right=True, short="RST"),
+    Column("service", "SERVICE", 10, 80, 9, elastic=True),
+    Column("state", "STATE", 22, 30, 8, elastic=True),
+    Column("health", "HEALTH", 11, 11, 7, elastic=True),
+    Column("restarts", "RESTARTS", 3, 14, 4, right=True, short="RST"),
     Column("cpu", "CPU", 5, 6, 6, right=True),
     Column("memory", "MEMORY", 7, 8, 5, right=True),
-    Column("ports", "PORTS", 9, 40, 2),
-    Column("age", "AGE", 3, 4, 3, right=True),
+    Column("ports", "PORTS", 9, 100, 2, elastic=True, spare=True),
+    Column("age", "AGE", 4, 4, 3, right=True),
 )
 # With what the smoke tests last said, once they have said something: the first to give way, the details have it too.
-VERIFIED_COLUMNS: Final = (*COLUMNS, Column("verdict", "VERIFIED", 12, 18, 1))
+VERIFIED_COLUMNS: Final = (*COLUMNS, Column("verdict", "VERIFIED", 12, 18, 1, spare=True))
 MARGIN: Final = 2  # the cursor's mark and a space
-# Who gets what is left over: the name first (without it a row says nothing), then where a crash is told.
-_GROWS: Final = ("service", "restarts", "state", "ports", "cpu", "memory", "age", "verdict")
 
 
-def place(width: int, longest_service: int = 0, every: tuple[Column, ...] = COLUMNS) -> tuple[Placed, ...]:
-    """Return the columns that fit into `width` cells; what is left over goes to those that can use it."""
+def place(
+    width: int, needs: Mapping[str, int] | None = None, every: tuple[Column, ...] = COLUMNS
+) -> tuple[Placed, ...]:
+    """Return the columns that fit into `width` cells; `needs` are the widest cells of each that are known.
+
+    The first column holds the name: spare columns go before it is cut, it is cut before others go, and it is the first
+    to get what is left over, for without it a row says nothing.
+    """
+    needs = needs or {}
     gap = 2 if width >= 100 else 1
     columns = list(every)
-    while len(columns) > 2 and MARGIN + sum(column.least + gap for column in columns) - gap > width:
-        columns.remove(min(columns, key=lambda column: column.rank))
-    widths = {column.name: column.least for column in columns}
-    most = {column.name: column.most for column in columns}
-    most["service"] = min(max(longest_service, len("SERVICE")), most["service"])
-    spare = width - MARGIN - sum(widths.values()) - gap * (len(columns) - 1)
-    known = all(column.name in _GROWS or column.name == "health" for column in every)
-    for name in _GROWS if known else ("service", *(column.name for column in every[1:])):
-        more = min(spare, most.get(name, 0) - widths.get(name, 0))
-        if more > 0:
-            widths[name] += more
-            spare -= more
+    bounds = {column.name: column.bounds(needs.get(column.name)) for column in every}
+    name = every[0].name
+    for spare, first in ((True, bounds[name][1]), (False, bounds[name][0])):
+        while MARGIN + first + sum(bounds[column.name][0] + gap for column in columns[1:]) > width:
+            others = [column for column in columns[1:] if column.spare or not spare]
+            if not others or len(columns) <= 2:
+                break
+            columns.remove(min(others, key=lambda column: column.rank))
+    widths = {column.name: bounds[column.name][0] for column in columns}
+    left = width - MARGIN - sum(widths.values()) - gap * (len(columns) - 1)
+    for column in sorted(columns, key=lambda column: (column.name != name, -column.rank)):
+        more = max(0, min(left, bounds[column.name][1] - widths[column.name]))
+        widths[column.name] += more
+        left -= more
     placed = []
     x = MARGIN
     for column in columns:

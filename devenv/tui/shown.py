@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -30,6 +31,17 @@ def shown_lines(text: str) -> list[str]:
     return sanitize(text, newlines=True).translate(_JOINERS).rstrip("\n").split("\n") if text else []
 
 
+def shown_rows(mark: str, text: str, width: int, most: int) -> list[str]:
+    """Return the text in rows of the screen, as many as it may have: what takes more is cut.
+
+    `mark` stands before the first.
+    """
+    rows = [row for line in shown_lines(text) for row in wrap(line, width - 2, break_on_hyphens=False)]
+    if len(rows) > most:
+        rows[most - 1 :] = [rows[most - 1][: width - 3] + CUT_MARK]
+    return [f"{mark if index == 0 else '  '}{row}" for index, row in enumerate(rows)]
+
+
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return the harmless text in exactly `width` cells: padded, or cut with a mark."""
     if width <= 0:
@@ -39,3 +51,18 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + CUT_MARK
     padding = " " * (width - cells)
     return padding + text if right else text + padding
+
+
+def fit_ends(text: str, width: int) -> str:
+    """Return the harmless text in exactly `width` cells; of a longer one the beginning and the end are kept.
+
+    Names that one maker gave differ at their ends: frontend-6f6b9b6d5c-x7k2p, payments-api-worker.
+    """
+    if width <= 2 or (len(text) if text.isascii() else cell_len(text)) <= width:
+        return fit(text, width)
+    tail, room = "", (width - 1) // 2
+    for character in reversed(text):
+        if cell_len(character + tail) > room:
+            break
+        tail = character + tail
+    return set_cell_size(text, width - 1 - cell_len(tail)) + CUT_MARK + tail

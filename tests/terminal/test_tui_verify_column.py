@@ -124,7 +124,7 @@ async def test_nothing_is_read_or_drawn_while_nothing_changes(opened: Opening, a
         assert (watch.reads, terminal.main.table.lines_drawn, len(asked)) == (reads, drawn, questions)
 
 
-@pytest.mark.parametrize(("width", "there"), [(80, False), (120, True)])
+@pytest.mark.parametrize(("width", "there"), [(60, False), (120, True)])
 async def test_the_width_decides(opened: Opening, width: int, there: bool) -> None:
     remember("r1", time.time() - 130, test("a", Verdict.PASSED, "api"))
     async with opened(size=(width, 40)) as terminal:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from devenv.core.model import Health, Resource, Sample, State
-from devenv.core.text import human_age
+from devenv.core.text import human_age, human_restarts
 from devenv.tui import facts
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.rows import CELLS, NO_VERDICT
@@ -17,8 +17,11 @@ _PHASES: Final = ("Pending", "Running", "Succeeded", "Failed", "Unknown", "Termi
 OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "  "
 
 
-def state_cell(resource: Resource) -> Cell:
-    """Return the state: how many are ready of a workload, the phase or the trouble of a pod."""
+def state_cell(resource: Resource, *, with_count: bool = True) -> Cell:
+    """Return the state: how many are ready of a workload, kubectl's word of a pod.
+
+    `with_count` says of a pod that runs how many of its containers are ready.
+    """
     if resource.kind in WORKLOADS and resource.ready is not None:
         ready, wanted = resource.ready
         if not wanted:
@@ -30,13 +33,16 @@ def state_cell(resource: Resource) -> Cell:
     match resource.state:
         case State.RUNNING:
             if resource.ready is not None and resource.ready[0] < resource.ready[1]:
-                other = f"{word} " if word not in ("", "running") else ""  # NotReady, Error, Init:1/2
+                if not with_count:
+                    return Cell(f"◐ {word or 'running'}", "warn")
+                other = f"{word} " if word not in ("", "running") else ""  # NotReady, Error
                 return Cell(f"◐ {other}{resource.ready[0]}/{resource.ready[1]} ready", "warn")
             return Cell(f"● {word or 'running'}", "warn" if resource.health is Health.UNHEALTHY else "good")
         case State.CREATED:
             return Cell(f"◌ {word or 'pending'}", "bad" if resource.health is Health.UNHEALTHY else "warn")
         case State.RESTARTING:
-            return Cell(f"↻ {word or 'crash loop'}{f' ({resource.restarts})' if resource.restarts else ''}", "alarm")
+            count = f" ({resource.restarts})" if with_count and resource.restarts else ""
+            return Cell(f"↻ {word or 'crash loop'}{count}", "alarm")
         case State.REMOVING:
             return Cell(f"◌ {word or 'terminating'}", "warn")
         case State.EXITED:
@@ -103,13 +109,14 @@ def line(
 ) -> tuple[Cell, ...]:
     """Return the cells of a pod or a workload; `restarts` are those of its pods together."""
     cpu, memory = sample_cells(resource, sample)
+    since = None if restarts is not None or resource.restarted_at is None else now - resource.restarted_at
     restarts = resource.restarts if restarts is None else restarts
     return arranged(
         {
             "service": name,
             "state": state_cell(resource),
             "health": health_cell(resource.health),
-            "restarts": Cell("", "quiet") if restarts is None else Cell(str(restarts), "warn" if restarts else "quiet"),
+            "restarts": Cell(human_restarts(restarts, since), "warn" if restarts else "quiet"),
             "cpu": cpu,
             "memory": memory,
             "ports": why_cell(resource),

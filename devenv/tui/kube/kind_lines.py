@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from devenv.core.model import Resource, Sample
 from devenv.core.state import Store
+from devenv.core.text import human_restarts
 from devenv.tui.columns import Column
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells
@@ -84,11 +85,14 @@ class KindLines(Lines):
         if resource is None:
             return Row(self.identity(path), "", path[1], tuple(Cell("") for _ in self.cell_names), True)
         cpu, memory = cells.sample_cells(resource, self._store.sample(resource.key))
-        restarts = "" if resource.restarts is None else str(resource.restarts)
+        since = None if resource.restarted_at is None else now - resource.restarted_at
+        restarts = human_restarts(resource.restarts, since)
+        ready = "" if resource.ready is None else f"{resource.ready[0]}/{resource.ready[1]}"
         known = {
             "service": Cell(resource.name),
             "namespace": Cell(resource.namespace, "quiet"),
-            "state": cells.state_cell(resource),
+            "ready": Cell(ready, "warn" if resource.ready and resource.ready[0] < resource.ready[1] else "plain"),
+            "state": cells.state_cell(resource, with_count=self.kind != "pod"),
             "restarts": Cell(restarts, "warn" if resource.restarts else "quiet"),
             "cpu": cpu,
             "memory": memory,
@@ -114,21 +118,24 @@ class KindLines(Lines):
             self._arrange_columns()
 
     def _arrange_columns(self) -> None:
-        columns = [Column("service", "NAME", 10, 63, 100)]
+        columns = [Column("service", "NAME", 16, 100, 100)]
         if self._namespaced:
-            columns.append(Column("namespace", "NAMESPACE", 9, 24, 90))
-        if self.kind in _WITH_STATE:
-            columns.append(Column("state", "STATE", 12, 30, 80))
+            columns.append(Column("namespace", "NAMESPACE", 14, 63, 90, elastic=True))
         if self.kind == "pod":
-            columns.append(Column("restarts", "RESTARTS", 3, 8, 60, right=True, short="RST"))
+            columns.append(Column("ready", "READY", 5, 7, 88, right=True))
+        if self.kind in _WITH_STATE:
+            columns.append(Column("state", "STATE", 18, 34, 80, elastic=True))
+        if self.kind == "pod":
+            columns.append(Column("restarts", "RESTARTS", 3, 14, 60, right=True, short="RST"))
         if self.kind in _MEASURED:
-            columns += [Column("cpu", "CPU", 5, 6, 70, right=True), Column("memory", "MEMORY", 7, 8, 69, right=True)]
+            columns.append(Column("cpu", "CPU", 5, 6, 56, right=True, spare=True))
+            columns.append(Column("memory", "MEMORY", 7, 8, 55, right=True, spare=True))
         for rank, (name, width) in enumerate(self._widths.items()):
             title = shown(name).upper() + (" MAX" if self.kind in _MEASURED and name in ("cpu", "memory") else "")
-            columns.append(Column(f"fact:{name}", title, min(width, max(len(title), 10)), width, 50 - rank))
+            columns.append(Column(f"fact:{name}", title, max(len(title), min(width, 24)), width, 50 - rank, spare=True))
         if self.kind in _WITH_STATE:
-            columns.append(Column("why", "WHY", 8, 80, 20))
-        columns.append(Column("age", "AGE", 3, 4, 65, right=True))
+            columns.append(Column("why", "WHY", 40, 200, 58, elastic=True, spare=True))
+        columns.append(Column("age", "AGE", 4, 4, 78, right=True))
         self.columns = tuple(columns)
         self.cell_names = tuple(column.name for column in columns)
         self._rows.clear()

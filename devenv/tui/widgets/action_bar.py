@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
 from devenv.core.model import Action, Phase, Progress
 from devenv.core.text import human_duration
-from devenv.tui.shown import shown, shown_lines
+from devenv.tui.shown import shown, shown_rows
+from devenv.tui.widgets.banner import EDGE, LOW
 
-LINES_SHOWN = 10
+ROWS = (13, 5)  # of the screen, below the title: all that a failure may take, and the hint's part (main.tcss)
+ROWS_LOW = (4, 2)  # on a terminal of few rows
 SPINNER = "◐◓◑◒"
 
 
@@ -64,7 +67,7 @@ class ActionBar(Static):
         if self.running is not None:
             parts = self._running_parts(self.running, progress, now)
         elif self.failed is not None:
-            parts = _failed_parts(self.failed)
+            parts = self._failed_parts(self.failed)
         else:
             parts = []
         if tuple(parts) == self._told:
@@ -85,15 +88,22 @@ class ActionBar(Static):
             (" cancel", "$quiet"),
         ]
 
+    def _failed_parts(self, action: Action) -> list[tuple[str, str]]:
+        word = "refused" if action.phase is Phase.REFUSED else "failed"
+        code = f" (exit code {action.exit_code})" if action.exit_code else ""
+        parts = [
+            (f"✗ {shown(action_title(action))} {word}{code}", "bold $error"),
+            ("   x", "bold $primary"),
+            (" dismiss", "$quiet"),
+        ]
+        rows, of_hint = ROWS_LOW if self.app.size.height < LOW else ROWS
+        width = max(8, self.app.size.width - EDGE)
+        hint = shown_rows("→ ", action.hint, width, of_hint)
+        parts += [(f"\n{row}", "$foreground") for row in shown_rows("  ", action.detail, width, rows - len(hint))]
+        parts += [(f"\n{row}", "$accent") for row in hint]
+        return parts
 
-def _failed_parts(action: Action) -> list[tuple[str, str]]:
-    word = "refused" if action.phase is Phase.REFUSED else "failed"
-    code = f" (exit code {action.exit_code})" if action.exit_code else ""
-    parts = [
-        (f"✗ {shown(action_title(action))} {word}{code}", "bold $error"),
-        ("   x", "bold $primary"),
-        (" dismiss", "$quiet"),
-    ]
-    parts += [(f"\n  {line}", "$foreground") for line in shown_lines(action.detail)[:LINES_SHOWN]]
-    parts += [(f"\n→ {line}", "$accent") for line in shown_lines(action.hint)[:LINES_SHOWN]]
-    return parts
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut a failure anew for another width."""
+        if self.running is None and self.failed is not None:
+            self._draw((), 0.0)

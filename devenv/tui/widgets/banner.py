@@ -5,15 +5,17 @@ Where nothing is wrong, it may have a note of which the user should know.
 
 from __future__ import annotations
 
+from textual import events
 from textual.content import Content
 from textual.widgets import Static
 
 from devenv.core.model import Connection, ConnectionState
-from devenv.tui.shown import shown_lines
+from devenv.tui.shown import shown_rows
 
-LINES_SHOWN = (5, 3)  # of the message and of the hint
-LINES_SHOWN_LOW = (2, 1)  # on a terminal of few rows: the log must keep some
+ROWS = (8, 3)  # of the screen: all that it may take, and the hint's part of them (main.tcss: max-height)
+ROWS_LOW = (4, 2)  # on a terminal of few rows: the log must keep some
 LOW = 30  # rows
+EDGE = 3  # cells of its border and padding
 
 
 class Banner(Static):
@@ -23,6 +25,7 @@ class Banner(Static):
         super().__init__(id=id, markup=False)
         self.display = False
         self._told: tuple[ConnectionState, str, str] | None = None
+        self._drawn_for: tuple[int, ...] = ()
 
     def tell(self, connection: Connection | None, note: tuple[str, str] = ("", "")) -> None:
         """Show what that connection says; where all is well the note with its hint, or nothing."""
@@ -31,19 +34,24 @@ class Banner(Static):
             told = (connection.state, connection.message, connection.hint)
         elif note[0]:
             told = (ConnectionState.LIVE, *note)
-        if told == self._told:
+        if told == self._told and self._drawn_for == tuple(self.app.size):
             return
-        self._told = told
+        self._told, self._drawn_for = told, tuple(self.app.size)
         self.display = told is not None and bool(told[1] or told[2])
         if told is None or not self.display:
             return
         state, message, hint = told
         failed = state is ConnectionState.FAILED
         self.set_class(failed, "-failed")
-        of_message, of_hint = LINES_SHOWN_LOW if self.app.size.height < LOW else LINES_SHOWN
-        text = "\n  ".join(shown_lines(message)[:of_message]) or "no connection"
+        rows, of_hint = ROWS_LOW if self.app.size.height < LOW else ROWS
+        width = max(8, self.app.size.width - EDGE)
+        below = shown_rows("→ ", hint, width, of_hint)
+        above = shown_rows("✗ " if failed else "▲ ", message or "no connection", width, rows - len(below))
         style = "$error bold" if failed else "$warning"
-        parts: list[tuple[str, str]] = [(f"{'✗' if failed else '▲'} {text}", style)]
-        for line in shown_lines(hint)[:of_hint]:
-            parts.append((f"\n→ {line}", "$foreground"))
-        self.update(Content.assemble(*parts))
+        self.update(Content.assemble(("\n".join(above), style), *((f"\n{line}", "$foreground") for line in below)))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut it anew for another width."""
+        if self._told is not None:
+            state, message, hint = self._told
+            self.tell(Connection("", state, message=message, hint=hint), (message, hint))

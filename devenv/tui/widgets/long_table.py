@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -11,10 +11,10 @@ from textual.message import Message
 
 from devenv.tui.columns import COLUMNS, VERIFIED_COLUMNS, Column, Placed, place
 from devenv.tui.kube.lines import Lines
-from devenv.tui.rows import Row
+from devenv.tui.rows import CELLS, Row
 from devenv.tui.widgets.resource_table import ResourceTable
 
-NAME: Final = Column("service", "SERVICE", 20, 46, 9)  # a pod's name is longer than a container's
+NAME: Final = Column("service", "SERVICE", 20, 80, 9, elastic=True)  # a pod's name is longer than a container's
 LONG: Final = (NAME, *COLUMNS[1:])
 VERIFIED: Final = (NAME, *VERIFIED_COLUMNS[1:])
 
@@ -63,12 +63,14 @@ class LongTable(ResourceTable):
                 self.lines.chosen = self._wanted
             self._wanted, self._lost_at, self._cursor = lines.chosen, None, 0
         is_new = lines is not self.lines
+        if is_new:
+            self._needs.clear()
         self.lines = lines
         self.rows = lines
         self._structure = lines.structure
         self._find_line()
-        self._longest = lines.longest
-        self._placed_for = (0, 0)
+        self._learn(self.visible_rows)
+        self._placed_for = 0
         self._place()
         size = Size(0, len(lines) + 1)
         if size != self.virtual_size:
@@ -89,7 +91,8 @@ class LongTable(ResourceTable):
     def _update_visible(self) -> None:
         before, top = self._drawn, self._top
         self._remember()
-        if top != self._top or len(before) != len(self._drawn):
+        grown = self._learn(new for old, new in zip(before, self._drawn, strict=False) if old is not new)
+        if grown or top != self._top or len(before) != len(self._drawn):
             self.refresh()  # what a scroll or another size has drawn may be older than these rows
             return
         for y, (old, new) in enumerate(zip(before, self._drawn, strict=True), start=1):
@@ -104,19 +107,25 @@ class LongTable(ResourceTable):
     def _remember(self) -> None:
         self._top, self._drawn = self.scroll_offset.y, self.visible_rows
 
-    def fit_columns(self, width: int, longest: int) -> tuple[Placed, ...]:
-        """Return those of the lines' own columns that fit."""
+    def fit_columns(self, width: int, needs: Mapping[str, int]) -> tuple[Placed, ...]:
+        """Return those of the lines' own columns that fit; of their names all are known, also those out of sight."""
         if self.lines is None:
-            return super().fit_columns(width, longest)
+            return super().fit_columns(width, needs)
+        needs = {**needs, "service": self.lines.longest}
         if self.lines.columns is COLUMNS:
-            return place(width, longest, VERIFIED if self._verified else LONG)
-        return place(width, longest, self.lines.columns)
+            return place(width, needs, VERIFIED if self._verified else LONG)
+        return place(width, needs, self.lines.columns)
 
-    def cell_index(self, placed: Placed) -> int:
-        """Return which cell of a row that column shows."""
-        if self.lines is None:
-            return super().cell_index(placed)
-        return self.lines.cell_names.index(placed.column.name)
+    @property
+    def cell_names(self) -> Sequence[str]:
+        """The columns of the lines' cells."""
+        return CELLS if self.lines is None else self.lines.cell_names
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Take in how wide the cells are that came into view."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._learn(self.visible_rows):
+            self.refresh()
 
     def action_unfold(self, wanted: bool) -> None:
         """Open or close the line under the cursor."""

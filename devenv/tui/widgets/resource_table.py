@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic
 from typing import ClassVar, Final
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -16,7 +17,7 @@ from textual.strip import Strip
 
 from devenv.tui.columns import COLUMNS, VERIFIED_COLUMNS, Placed, place
 from devenv.tui.rows import CELLS, Identity, Row
-from devenv.tui.shown import fit, shown
+from devenv.tui.shown import fit, fit_ends, shown
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 # A container that is re-created is away for a moment; later its return must not move the cursor under a finger.
@@ -39,8 +40,8 @@ class ResourceTable(LineTable[Row]):
         self._wanted: Identity | None = None  # what the user chose, though it may be away for a moment
         self._lost_at: float | None = None
         self._placed: tuple[Placed, ...] = ()
-        self._placed_for = (0, 0)
-        self._longest = 0
+        self._placed_for = 0
+        self._needs: dict[str, int] = {}  # the widest cell of each column: it only grows, so that columns do not dance
         self._verified = False
         self.cells_updated = 0  # since the start: a budget of the tests
 
@@ -70,6 +71,8 @@ class ResourceTable(LineTable[Row]):
 
     def _update_cells(self, before: Sequence[Row]) -> None:
         top = self.scroll_offset.y
+        if self._learn(new for old, new in zip(before, self.rows, strict=True) if old.cells != new.cells):
+            self.refresh()
         for index, (old, new) in enumerate(zip(before, self.rows, strict=True)):
             if old.cells == new.cells:
                 continue
@@ -84,7 +87,8 @@ class ResourceTable(LineTable[Row]):
     def _update_all(self) -> None:
         self._find_cursor()
         self.cells_updated += len(self.rows) * len(self._placed)
-        self._longest = max((len(row.title) for row in self.rows), default=0)
+        self._needs.clear()
+        self._learn(self.rows)
         self._place()
         self.virtual_size = Size(0, len(self.rows) + 1)
         self.refresh()
@@ -93,26 +97,43 @@ class ResourceTable(LineTable[Row]):
     def _width(self) -> int:
         return self.scrollable_content_region.width
 
-    def _place(self) -> None:
-        wanted = (self._width, self._longest)
-        if wanted != self._placed_for:
-            self._placed_for = wanted
-            self._placed = self.fit_columns(*wanted)
+    @property
+    def cell_names(self) -> Sequence[str]:
+        """The columns of a row's cells."""
+        return CELLS
 
-    def fit_columns(self, width: int, longest: int) -> tuple[Placed, ...]:
+    def _learn(self, rows: Iterable[Row]) -> bool:
+        """Take in how wide the cells of these rows are; return whether any is wider than all before."""
+        grown = False
+        for row in rows:
+            for name, cell in zip(self.cell_names, row.cells, strict=True):
+                width = len(cell.text) if cell.text.isascii() else cell_len(cell.text)
+                if width > self._needs.get(name, -1):
+                    self._needs[name] = width
+                    grown = True
+        if grown:
+            self._placed_for = 0
+        return grown
+
+    def _place(self) -> None:
+        if self._width != self._placed_for:
+            self._placed_for = self._width
+            self._placed = self.fit_columns(self._width, self._needs)
+
+    def fit_columns(self, width: int, needs: Mapping[str, int]) -> tuple[Placed, ...]:
         """Return the columns that fit."""
-        return place(width, longest, VERIFIED_COLUMNS if self._verified else COLUMNS)
+        return place(width, needs, VERIFIED_COLUMNS if self._verified else COLUMNS)
 
     def show_verdicts(self) -> None:
         """Show what the smoke tests said, from now on."""
         if not self._verified:
             self._verified = True
-            self._placed_for = (0, 0)
+            self._placed_for = 0
             self.refresh()
 
     def cell_index(self, placed: Placed) -> int:
         """Return which cell of a row that column shows."""
-        return CELLS.index(placed.column.name)
+        return self.cell_names.index(placed.column.name)
 
     def _find_cursor(self) -> None:
         self._put_cursor(next((index for index, row in enumerate(self.rows) if row.identity == self._wanted), None))
@@ -154,7 +175,8 @@ class ResourceTable(LineTable[Row]):
         return action != "open" or bool(self.rows)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Choose the columns for the new width."""
+        """Choose the columns for the new width, and for the rows that came into view."""
+        self._learn(self.visible_rows)
         self._place()
         self.refresh()
         self._reveal()
@@ -188,7 +210,7 @@ class ResourceTable(LineTable[Row]):
         for placed in self._placed:
             cell = row.cells[self.cell_index(placed)]
             tone = "quiet" if row.absent else cell.tone
-            parts.append((fit(cell.text, placed.width, right=placed.column.right), self._style(tone)))
+            parts.append((_fitted(cell.text, placed), self._style(tone)))
         strip = self._join(parts, self._style("plain"), mark="▌ " if under_cursor else "  ")
         if not under_cursor:
             return strip
@@ -221,3 +243,11 @@ class ResourceTable(LineTable[Row]):
     def _title(self, placed: Placed) -> str:
         column = placed.column
         return column.title if len(column.title) <= placed.width or not column.short else column.short
+
+
+def _fitted(text: str, placed: Placed) -> str:
+    if placed.column.name in ("service", "namespace"):
+        return fit_ends(text, placed.width)
+    if placed.column.name == "restarts" and len(text) > placed.width:
+        text = text.partition(" ")[0]  # the count without the age of the newest
+    return fit(text, placed.width, right=placed.column.right)
