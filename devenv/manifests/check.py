@@ -12,14 +12,14 @@ from devenv.core.manifest_settings import Allowance, ManifestSettings
 from devenv.core.text import mask_secrets, sanitize
 from devenv.manifests import schemas
 from devenv.manifests.compose_side import ComposeService
-from devenv.manifests.judge import judge, tell
+from devenv.manifests.judge import judge, shown, tell
 from devenv.manifests.model import Finding, Place, Report, TargetReport
 from devenv.manifests.registry import all_rules
 from devenv.manifests.render import Rendered, render
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.rules.images import placeholders
 from devenv.manifests.rules.schema import unvalidated
-from devenv.manifests.targets import Target, environment_for
+from devenv.manifests.targets import Surroundings, Target, environment_for, surroundings
 from devenv.manifests.tree import Tree, read_tree
 
 _AT_ONCE = 3  # kubectl at once, each with 60 MB of memory; a machine for development has two cores or more
@@ -38,6 +38,7 @@ class Outside:
     compose: Mapping[str, ComposeService] | None = None
     compose_error: str = ""
     environ: Mapping[str, str] | None = None
+    around: dict[Path, Surroundings] = field(default_factory=dict)
 
 
 class Loaded(NamedTuple):
@@ -82,6 +83,7 @@ def load(target: Target, versions: tuple[str, ...], outside: Outside) -> Loaded:
         tree=tree,
         settings=outside.settings if target.declared else ManifestSettings(),
         compose=outside.compose if target.declared else None,
+        around=surroundings(target.folder, outside.root, outside.around),
     )
     return Loaded(tree, rendered, rendering, declared)
 
@@ -91,7 +93,13 @@ def _report(target: Target, loaded: Loaded, outside: Outside, used: set[Allowanc
     report = TargetReport(sanitize(target.name), rendering.environment, declared, len(rendered.manifests), ())
     if rendered.problems:
         notes: tuple[str, ...] = ("nothing was rendered, so no other rule was applied",)
-        return replace(report, findings=_source_findings(target, tree, rendered, outside), notes=notes)
+        findings = _source_findings(target, tree, rendered, outside)
+        limits = tuple(
+            f"{sanitize(shown(item.place.file, outside.root))}: {sanitize(mask_secrets(item.message))}"
+            for item in rendered.problems
+            if item.limit
+        )
+        return replace(report, findings=findings, notes=notes, unchecked=tuple(dict.fromkeys(limits)))
     judgement = judge(rendering, outside.root)
     used |= judgement.used_allowances
     error = outside.compose_error if target.declared else ""
@@ -110,6 +118,7 @@ def _source_findings(target: Target, tree: Tree, rendered: Rendered, outside: Ou
     found = (
         tell(rules[item.rule], target.name, root, item.place, mask_secrets(item.message), (), outside.root)
         for item in rendered.problems
+        if not item.limit
     )
     return tuple(dict.fromkeys(found))
 

@@ -5,6 +5,8 @@ Shapes: the documented prefixes of the issuers. A value found here is never show
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import re
 from collections import Counter
@@ -25,16 +27,29 @@ _SHAPES: Final = (
 _URL_PASSWORD: Final = re.compile(
     r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}:(?P<password>[^\s:/@]{1,200})@", re.IGNORECASE
 )
-# The names that Polaris (sensitiveContainerEnvVar) and kube-linter (env-var-secret) look for, and the usual others.
+# A name is a secret's when its last word says so (`secret_name_template` names none); the words are those that Polaris
+# (sensitiveContainerEnvVar) and kube-linter (env-var-secret) look for, and the usual others; what follows says which.
 _NAME: Final = re.compile(
-    r"passw(?:or)?d|passphrase|secret|token|bearer|credential|api_?key|private_?key|access_?key|client_?key"
-    r"|^AZURE_.+KEY$|^OCI_CLI_KEY_CONTENT$|^pgpass$",
-    re.IGNORECASE,
+    r"(?:passw(?:or)?ds?|passphrase|pwd|(?:^|[_.-]|db|user|root|admin|sql)pass|secrets?|tokens?|bearer|credentials?"
+    r"|(?:access|account|aes|api|app|auth|client|cookie|encrypt(?:ion)?|fernet|hmac|jwt|master|private|secret|session"
+    r"|shared|signing|storage)[_.-]?keys?|^azure_.+key|^oci_cli_key_content|^pgpass)"
+    r"(?:[_.-]?(?:v?\d+|admin|b64|base(?:64)?|current|default|dev(?:elopment)?|json|main|new|old|plain|pr[ei]vious|primary"
+    r"|prod(?:uction)?|root|secondary|stag(?:e|ing)|te?st|text|txt|user|value|ya?ml))*$",
 )
-# A name that ends so says where the secret is, or something about it.
-_ABOUT: Final = re.compile(
-    r"(?:file|path|dir|name|ref|url|uri|host|type|ttl|timeout|expiry|seconds|length|size|limit|enabled|required|policy)$",
-    re.IGNORECASE,
+_WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_NO_NAMES: Final = frozenset({"pwd", "oldpwd"})  # a shell's folders
+_AMOUNT: Final = re.compile(r"tokens$")  # of a language model: max_tokens
+_NUMBER: Final = re.compile(r"[0-9][0-9.]*(?:[a-z]{1,2}|%)?", re.IGNORECASE)  # also 90d, 10m, 5Mi
+# What says where a secret is, or is filled in later: paths, addresses, references to a store, templates.
+_REFERENCE: Final = re.compile(
+    r"(?:~|\.{0,2})/[^\s]*|[a-z][a-z0-9+.-]*://[^\s?]*|(?:vault|ref|sm|ssm|op|akv|env|file|secret|keyring)[:+]\S+"
+    r"|arn:aws:\S+|projects/\S+/secrets/\S+|ENC\[.*\]|[^{}]*\{\{?[\s\w.$:-]*\}\}?.*|.*%(?:s|\(\w+\)s).*|.*\$[{(\w].*",
+    re.IGNORECASE | re.DOTALL,
+)
+# The name of a Kubernetes Secret, as the value of `imagePullSecret` or `tlsSecret`.
+_SECRETS_NAME: Final = re.compile(r"(?=.*(?:secret|cred|cert|tls|token|key))[a-z]+(?:[.-][a-z0-9]+)*|regcred")
+_STATES: Final = re.compile(
+    r"enabled|disabled|on|off|auto(?:matic)?|always|never|optional|required|default", re.IGNORECASE
 )
 _PLACEHOLDER: Final = re.compile(
     r"|change[-_ ]?(?:me|it).{0,40}|<.{0,100}>|\$\{.{0,200}\}|\$\(.{0,100}\)|\$\w+|\{\{.{0,100}\}\}"
@@ -75,12 +90,39 @@ def shape_of(value: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Say whether what has this name is a secret itself, not a file with one or a setting about one."""
-    return _NAME.search(name) is not None and _ABOUT.search(name) is None
+    words = _WORDS.sub("_", name).lower()
+    return _NAME.search(words) is not None and words not in _NO_NAMES
+
+
+def is_reference(value: str) -> bool:
+    """Say whether a value is no secret itself, but says where one is or is a template: a path, `op://...`, `{name}`."""
+    return _REFERENCE.fullmatch(value.strip()) is not None
+
+
+def names_a_secret(name: str, value: str) -> bool:
+    """Say whether a setting with a secret's name holds the name of one, an amount or a state, and no secret."""
+    words, value = name.lower(), value.strip()
+    if _STATES.fullmatch(value) or (_AMOUNT.search(words) and _NUMBER.fullmatch(value)):
+        return True
+    return words.endswith(("secret", "secrets", "credentials")) and _SECRETS_NAME.fullmatch(value) is not None
+
+
+def decoded(value: object) -> str:
+    """Return what a Secret's `data` holds: base64 decoded, the value itself where it is not base64."""
+    try:
+        return base64.b64decode(str(value), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return str(value)
 
 
 def is_placeholder(value: str) -> bool:
     """Say whether a value only holds the place of a secret: empty, `change-me`, `${NAME}`, `<...>`."""
     return _PLACEHOLDER.fullmatch(value.strip()) is not None
+
+
+def is_public(value: str) -> bool:
+    """Say whether a value is made to be published: a certificate, a public key, a checksum, a UUID."""
+    return _PUBLIC.search(value) is not None and not shape_of(value)
 
 
 def is_random(value: str) -> bool:
@@ -105,7 +147,7 @@ def judge(name: str, value: str) -> str:
     if is_placeholder(value) or _PUBLIC.search(value):
         return ""
     if is_secret_name(name):
-        return "a secret by its name"
+        return "" if is_reference(value) or names_a_secret(name, value) else "a secret by its name"
     return "a random value" if is_random(value) and not _IDENTIFIER.search(name) else ""
 
 

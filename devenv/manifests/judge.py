@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os.path
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devenv.core.manifest_settings import Allowance
 from devenv.core.text import sanitize
 from devenv.manifests.exceptions import Exceptions
-from devenv.manifests.model import Excused, Finding, Manifest, ObjectPath, Place, Problem, dotted
+from devenv.manifests.model import Excused, Finding, Manifest, ObjectPath, Place, Problem, Severity, dotted
 from devenv.manifests.registry import Rule, all_rules
 from devenv.manifests.rendering import Rendering
 
@@ -85,7 +85,10 @@ def _holds(rule: Rule, rendering: Rendering) -> bool:
 def _finding(rule: Rule, problem: Problem, rendering: Rendering, root: Path) -> Finding:
     subject = problem.subject
     place = rendering.provenance.locate(subject, problem.path) if isinstance(subject, Manifest) else subject
-    return tell(rule, rendering.name, subject, place, problem.message, problem.path, root)
+    if problem.doubt:
+        rule = replace(rule, severity=Severity.WARNING)
+    message = f"{problem.message} ({problem.doubt})" if problem.doubt else problem.message
+    return tell(rule, rendering.name, subject, place, message, problem.path, root)
 
 
 def _title(subject: Manifest | Place) -> str:

@@ -96,6 +96,7 @@ class Problem:
     path: ObjectPath
     message: str
     item: str = ""  # what differs, where a rule compares several things of one object
+    doubt: str = ""  # why it may be no fault, seen from this folder alone: such a problem is only a warning
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ RENDER_TIMEOUT = 60.0  # seconds; kubectl needs 0.4 for 200 objects
 _LONGEST = 600  # characters of kustomize's complaint: it repeats itself at every level
 _DUMP = re.compile(r"map\[string\]interface \{\}(?:\(nil\)|\{.*\})", re.DOTALL)  # a whole object, secrets included
 _WARNING = re.compile(r"^# Warning: .*\n", re.MULTILINE)  # of deprecated fields; the error comes after
+_LACKING = ("--enable-helm", "external plugins disabled")  # what kubectl kustomize says of what it does not run
 _NOWHERE = "http://127.0.0.1:9"  # the discard port: what gets past the check for remote bases ends here
 
 
@@ -82,21 +83,23 @@ def _run(
     except ToolMissing:
         raise
     except DevenvError as error:
-        return _failed(root, error.message)
+        return _failed(root, error.message, limit=True)
     if done.returncode != 0:
         said = _WARNING.sub("", done.stderr.decode("utf-8", "replace")).strip().removeprefix("error: ")
-        return _failed(root, said.replace(*instead) if instead else said)
+        limit = any(lack in said for lack in _LACKING)
+        return _failed(root, said.replace(*instead) if instead else said, limit=limit)
     try:
         documents = read_documents(done.stdout.decode("utf-8", "replace"))
     except YamlError as error:
-        return _failed(root, f"what kustomize printed is not YAML: {error.message}")
+        what = "the rendering was not read" if error.limit else "what kustomize printed is not YAML"
+        return _failed(root, f"{what}: {error.message}", limit=error.limit)
     return Rendered(tuple(Manifest(document.data) for document in documents if isinstance(document.data, dict)))
 
 
-def _failed(root: Kustomization, message: str) -> Rendered:
+def _failed(root: Kustomization, message: str, *, limit: bool = False) -> Rendered:
     message = _DUMP.sub("an object", message)
     message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …"
-    return Rendered(problems=(SourceProblem("render-failed", Place(root.file), sanitize(message)),))
+    return Rendered(problems=(SourceProblem("render-failed", Place(root.file), sanitize(message), limit),))
 
 
 def _stand_ins(tree: Tree) -> tuple[list[tuple[Path, Path]], list[SourceProblem]]:

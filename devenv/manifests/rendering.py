@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from devenv.core.manifest_settings import ManifestSettings
-from devenv.manifests import access
+from devenv.manifests import access, schemas
 from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.kustomization import Kustomization
 from devenv.manifests.model import Environment, Manifest, ObjectPath, Place
 from devenv.manifests.provenance import Provenance
+from devenv.manifests.targets import Surroundings
 from devenv.manifests.tree import Tree
 
 # Kind -> where its pod template is. https://kubernetes.io/docs/concepts/workloads/
@@ -35,6 +36,13 @@ _RUNTIME_LABELS = {
     "batch.kubernetes.io/job-name": "Job",
     "job-name": "Job",
 }
+# Custom resources of which no pod, account, claim or ConfigMap is made.
+_MAKE_NOTHING = frozenset({
+    "AuthorizationPolicy", "Certificate", "ClusterIssuer", "ClusterSecretStore", "DestinationRule",
+    "ExternalSecret", "GRPCRoute", "HTTPRoute", "IngressRoute", "Issuer", "Middleware", "PeerAuthentication",
+    "PodMonitor", "PrometheusRule", "Route", "ScaledObject", "SealedSecret", "SecretStore", "ServiceMonitor",
+    "VirtualService",
+})  # fmt: skip
 LONG_RUNNING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
 
 
@@ -74,6 +82,12 @@ class Workload:
         return {**self.labels, **added} if added else self.labels
 
     @property
+    def claim_templates(self) -> set[str]:
+        """The names of the volumes that a StatefulSet gives each of its pods."""
+        templates = access.mappings(self.manifest.data, "spec", "volumeClaimTemplates")
+        return {access.text(claim, "metadata", "name") for _, claim in templates}
+
+    @property
     def long_running(self) -> bool:
         """Whether its pods are meant to run until they are replaced."""
         return self.kind in LONG_RUNNING
@@ -107,10 +121,8 @@ class Workload:
         return {port for port in found if port is not None}
 
     def port_number(self, port: object) -> int | None:
-        """Resolve a port given by name or number to one that a container has; None: no container has it."""
-        if isinstance(port, str):
-            return self.port_names().get(port)
-        return port if isinstance(port, int) and port in self.port_numbers() else None
+        """Resolve a port given by name; None: no container has that name. A number need not be declared."""
+        return self.port_names().get(port) if isinstance(port, str) else port if isinstance(port, int) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,40 @@ class Rendering:
     tree: Tree
     settings: ManifestSettings = field(default_factory=ManifestSettings)
     compose: Mapping[str, ComposeService] | None = None
+    around: Surroundings | None = None
+
+    @cached_property
+    def part(self) -> str:
+        """Why the folder is only a part of what is applied: what it lacks, another folder may bring. Empty: it is all.
+
+        A component is one, and a folder that another kustomization of the repository uses.
+        """
+        if self.tree.root.is_component:
+            return "this is a component"
+        user = self.around.users.get(self.tree.root.folder.resolve()) if self.around else None
+        return f"this folder is a part of {user.name}" if user else ""
+
+    def absence(self, kind: str, name: str = "") -> str:
+        """Say why what this rendering lacks may be there all the same; empty where nothing says so.
+
+        `kind` is the kind that is referred to, empty for pods of any kind.
+        """
+        known = bool(self.workloads) if not kind else any(kind == found for _, found in self._by_kind)
+        if self.part or not known:
+            return self.part or f"this folder has no {kind or 'pods'} at all"
+        if self._makers:
+            return f"{self._makers[0].title} may make it"
+        file = self.around.declaring(kind, name) if self.around and kind and name else None
+        return f"it is in {file.parent.name}/{file.name}, which this folder does not use" if file else ""
+
+    @cached_property
+    def _makers(self) -> list[Manifest]:
+        """The custom resources from which an operator may make pods and what they need."""
+        return [
+            manifest
+            for manifest in self.manifests
+            if manifest.kind not in _MAKE_NOTHING and not schemas.is_builtin_group(manifest, self.versions)
+        ]
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -214,6 +260,10 @@ class Rendering:
     def services(self) -> list[Manifest]:
         """The Services."""
         return self.of("", "Service")
+
+    def services_of(self, workload: Workload) -> list[Manifest]:
+        """The Services that select the workload's pods."""
+        return [service for service in self.services if workload in self.behind(service)]
 
     @cached_property
     def served(self) -> set[int]:

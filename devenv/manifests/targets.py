@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from devenv.core.errors import UsageError
@@ -14,6 +16,8 @@ from devenv.manifests.model import Environment
 from devenv.manifests.tree import Tree
 from devenv.manifests.yamlread import YamlError, read_documents
 
+_MOST_FILES = 20_000  # looked at around a folder
+_MOST_BYTES = 1_000_000
 _SKIPPED = {"node_modules", "__pycache__", "vendor"}
 
 
@@ -73,18 +77,69 @@ def environment_for(target: Target, tree: Tree) -> tuple[Environment, bool]:
 
 def discover(top: Path) -> list[Path]:
     """Return the Kustomize folders below a folder that no other one there is made of, components left out."""
-    found: dict[Path, Kustomization] = {}
-    for folder in _folders(top):
-        file = kustomization_file(folder)
-        if file is not None:
-            found[folder.resolve()] = _glance(file)
-    used = {
-        (owner.folder / reference.value).resolve()
-        for owner in found.values()
-        for reference in references(owner.data)
-        if "\n" not in reference.value and "\0" not in reference.value
-    }
-    return sorted(folder for folder, owner in found.items() if folder not in used and not owner.is_component)
+    around = Surroundings(top)
+    return sorted(
+        folder
+        for folder, owner in around.kustomizations.items()
+        if folder not in around.users and not owner.is_component
+    )
+
+
+class Surroundings:
+    """The Kustomize folders and YAML files below a folder; nothing is read before it is asked for."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        found: list[Path] = []
+        for folder, children, names in os.walk(self._top):
+            children[:] = sorted(name for name in children if not name.startswith(".") and name not in _SKIPPED)
+            found += [Path(folder, name) for name in names if name in FILE_NAMES or name.endswith((".yaml", ".yml"))]
+            if len(found) > _MOST_FILES:
+                break  # what is not seen is told as an error, as it would be without this look
+        return found
+
+    @cached_property
+    def kustomizations(self) -> dict[Path, Kustomization]:
+        """Each Kustomize folder with its kustomization file."""
+        folders = dict.fromkeys(file.parent for file in self._files if file.name in FILE_NAMES)
+        files = ((folder, kustomization_file(folder)) for folder in folders)
+        return {folder.resolve(): _glance(file) for folder, file in files if file is not None}
+
+    @cached_property
+    def users(self) -> dict[Path, Path]:
+        """Each file or folder that a kustomization names, with the folder of one that does."""
+        return {
+            (owner.folder / reference.value).resolve(): owner.folder
+            for owner in self.kustomizations.values()
+            for reference in references(owner.data)
+            if "\n" not in reference.value and "\0" not in reference.value
+        }
+
+    def declaring(self, kind: str, name: str) -> Path | None:
+        """Return a file with an object of that kind and name, None where there is none."""
+        wanted = [
+            re.compile(rf"^kind:\s*{re.escape(kind)}\s*$", re.M),
+            re.compile(rf"\bname:\s*{re.escape(name)}\s*$", re.M),
+        ]
+        for file in self._files:
+            documents = re.split(r"^---", _text_of(file), flags=re.M)
+            if any(all(pattern.search(document) for pattern in wanted) for document in documents):
+                return file
+        return None
+
+
+def surroundings(folder: Path, root: Path, known: dict[Path, Surroundings]) -> Surroundings:
+    """Return what is around a folder: its repository, else the project where it is in it, else the folder itself.
+
+    `known` keeps what was looked at before.
+    """
+    folder = folder.resolve()
+    repository = next((above for above in folder.parents if (above / ".git").exists()), root.resolve())
+    top = repository if folder.is_relative_to(repository) else folder
+    return known.setdefault(top, Surroundings(top))
 
 
 def _of_path(path: Path, settings: ManifestSettings) -> list[Target]:
@@ -102,10 +157,12 @@ def _called(target: Target, name: str) -> bool:
     return name in (target.name, target.folder.resolve().name)
 
 
-def _folders(top: Path) -> Iterator[Path]:
-    for folder, children, _ in os.walk(top):
-        children[:] = sorted(name for name in children if not name.startswith(".") and name not in _SKIPPED)
-        yield Path(folder)
+@cache
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8") if file.stat().st_size < _MOST_BYTES else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _glance(file: Path) -> Kustomization:

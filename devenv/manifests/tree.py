@@ -34,6 +34,7 @@ class SourceProblem:
     rule: str
     place: Place
     message: str
+    limit: bool = False  # it could not be looked at here, which says nothing about the files
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,9 @@ class _Reader:
             return []
         except YamlError as error:
             place = Place(file, error.line)
-            self.problems.append(SourceProblem("invalid-yaml", place, f"is not YAML: {sanitize(error.message)}"))
+            what = "was not read" if error.limit else "is not YAML"
+            message = f"{what}: {sanitize(error.message)}"
+            self.problems.append(SourceProblem("invalid-yaml", place, message, error.limit))
             return []
         for document in documents:
             for key, line, first in duplicate_keys(document.node):

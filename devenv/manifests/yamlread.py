@@ -38,11 +38,25 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), _first)
 
 
-class YamlError(Exception):
-    """A text is not YAML; `line` counts from 1, 0 where the parser does not know it."""
+class _Reanchoring(yaml.SafeLoader):
+    """Lets an anchor be set again, as YAML 1.2 (section 3.2.2.2) and kustomize do and libyaml does not."""
 
-    def __init__(self, message: str, line: int = 0) -> None:
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call] # PyYAML's stubs leave it out
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None and not self.check_event(yaml.AliasEvent):
+            self.anchors.pop(anchor, None)
+        return super().compose_node(parent, index)
+
+
+class YamlError(Exception):
+    """A text is not YAML, or (`limit`) larger than what is read. `line` counts from 1; 0: it is not known."""
+
+    def __init__(self, message: str, line: int = 0, *, limit: bool = False) -> None:
         super().__init__(message)
+        self.limit = limit
         self.message = message
         self.line = line
 
@@ -58,23 +72,32 @@ class Document:
 def read_documents(text: str) -> list[Document]:
     """Return the documents that are not empty; raises YamlError."""
     if len(text) > _MOST_CHARACTERS:
-        raise YamlError(f"it is larger than {_MOST_CHARACTERS // 1_000_000} MB")
+        limit = f"it is larger than {_MOST_CHARACTERS // 1_000_000} MB, the most that is read"
+        raise YamlError(limit, limit=True)
     if _too_deep(text):
         raise YamlError("it is nested too deeply to be a Kubernetes object")
     try:
-        loader = _Loader(text)
-        documents = []
-        while loader.check_node():
-            node = loader.get_node()
-            data = loader.construct_document(node)
-            if data is not None and node is not None:
-                documents.append(Document(data, node))
+        try:
+            return _documents(_Loader(text))
+        except yaml.composer.ComposerError as error:
+            if "duplicate anchor" not in str(error):
+                raise
+            return _documents(_Reanchoring(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(part for part in (error.context, error.problem) if part)
         raise YamlError(said, mark.line + 1 if mark else 0) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that is none
         raise YamlError(str(error)) from error
+
+
+def _documents(loader: Any) -> list[Document]:
+    documents = []
+    while loader.check_node():
+        node = loader.get_node()
+        data = loader.construct_document(node)
+        if data is not None and node is not None:
+            documents.append(Document(data, node))
     return documents
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from typing import Any
 import yaml
 
 from devenv.manifests import access
-from devenv.manifests.credentials import is_placeholder, judge, masked, shape_of
+from devenv.manifests.credentials import decoded, is_placeholder, is_reference, judge, masked, shape_of
 from devenv.manifests.yamlread import YamlError, read_documents
 from devenv.secrets.model import Leak
 
@@ -120,21 +118,16 @@ def _secret(data: Any, node: yaml.Node, file: str) -> Iterator[Leak]:
     """A Secret is a leak with any value that is not plainly a placeholder, whatever its key is called."""
     for field in ("data", "stringData"):
         for key, value in access.mapping(data, field).items():
-            plain = _decoded(value) if field == "data" else str(value)
-            if not is_placeholder(plain) and not judge(key, str(value)):  # what `judge` sees is told already
+            plain = decoded(value) if field == "data" else str(value)
+            if (
+                not is_placeholder(plain) and not is_reference(plain) and not judge(key, str(value))
+            ):  # what `judge` sees is told already
                 line = _line(node, field, key)
                 yield Leak(file, line, f"{field}.{key}", "a Secret's value", masked(plain), _FIX_SECRET)
 
 
-def _decoded(value: object) -> str:
-    try:
-        return base64.b64decode(str(value), validate=True).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return str(value)
-
-
 def _is_certificate(value: str) -> bool:
-    return _decoded(value.strip()).startswith(("-----BEGIN CERTIFICATE", "-----BEGIN PUBLIC KEY"))
+    return decoded(value.strip()).startswith(("-----BEGIN CERTIFICATE", "-----BEGIN PUBLIC KEY"))
 
 
 def _line(node: yaml.Node, *steps: str) -> int:

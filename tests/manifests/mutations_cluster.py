@@ -149,7 +149,7 @@ MUTATIONS: dict[str, Mutation] = {
         object_("NetworkPolicy/api", "spec", "ingress", 0, "from", 0, "podSelector", to={"matchLabels": {"a": "b"}})
     ),
     "network-policy-port": Mutation(
-        object_("NetworkPolicy/api", "spec", "ingress", 1, "ports", to=[{"port": 8000}, {"port": 80}])
+        object_("NetworkPolicy/api", "spec", "ingress", 1, "ports", to=[{"port": 8000}, {"port": "htpp"}])
     ),
     "network-policy-selector": Mutation(
         lambda objects: objects.add(

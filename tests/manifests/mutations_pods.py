@@ -43,7 +43,7 @@ MUTATIONS: dict[str, Mutation] = {
     # probes
     "probe-liveness": Mutation(drop("livenessProbe", of="StatefulSet/queue")),
     "probe-liveness-own": Mutation(container("livenessProbe", "httpGet", "host", to="queue")),
-    "probe-port": Mutation(container("readinessProbe", "httpGet", "port", to=8080)),
+    "probe-port": Mutation(container("readinessProbe", "httpGet", "port", to="htpp")),
     "probe-readiness": Mutation(drop("readinessProbe")),
     "probe-settings": Mutation(container("livenessProbe", "periodSeconds", to=60)),
     "probe-startup": Mutation(drop("startupProbe")),

@@ -58,11 +58,28 @@ def test_known_credentials_are_found_by_their_shape(token: str) -> None:
         ("url", "https://user@host/path"),
         ("name", "a-rather-long-name-of-a-deployment-2"),
         ("DATABASE_URL", "postgresql://shop:${PASSWORD}@db/shop"),
+        ("secret_name_template", "{namespace}-{user}-credentials"),
+        ("password_min_length", "12"),
+        ("additional_secret_mount", "some-secret"),
+        ("imagePullSecret", "regcred"),
+        ("max_tokens", "4096"),
+        ("API_TOKEN", "op://vault/item/token"),
+        ("CLIENT_SECRET", "arn:aws:secretsmanager:eu-west-1:1:secret:a"),
+        ("PWD", "home"),
+        ("password_policy_enabled", "maybe"),
         ("SENTINEL_ID_0", "3c0d9c0320bb34888c2df5757c718ce6ca992ce6"),
     ],
 )
 def test_placeholders_references_and_public_values_are_no_secrets(name: str, value: str) -> None:
     assert judge(name, value) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["DB_PASS", "MYSQL_PWD", "SESSION_KEY", "SECRET_KEY_BASE", "adminPassword", "API_TOKEN_2", "DB_PASSWORD_PROD"],
+)
+def test_a_secrets_name_is_known_by_its_last_word(name: str) -> None:
+    assert judge(name, VALUE) == "a secret by its name"
 
 
 def test_chance_is_told_from_language() -> None:
@@ -190,7 +207,7 @@ def test_outside_a_repository_everything_is_searched_and_that_is_said(
 
 
 def test_hostile_names_and_values_are_harmless(repository: Path, run: Run) -> None:
-    (repository / "a\x1b[31m.yaml").write_text('"PASSWORD\\e]0;x\\a": "\\e[31mvalue-of-it"\n', "utf-8")
+    (repository / "a\x1b[31m.yaml").write_text('"\\e]0;x\\aPASSWORD": "\\e[31mvalue-of-it"\n', "utf-8")
     code, out = run()
     assert code == 11
     assert "\x1b" not in out

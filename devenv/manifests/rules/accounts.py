@@ -41,7 +41,8 @@ def account_exists(rendering: Rendering) -> Iterator[Problem]:
         name = access.text(workload.pod, "serviceAccountName")
         if name not in ("", "default") and _account(rendering, workload) is None:
             path = (*workload.pod_path, "serviceAccountName")
-            yield Problem(workload.manifest, path, f"the service account {name} is not in this rendering")
+            message = f"the service account {name} is not in this rendering"
+            yield Problem(workload.manifest, path, message, doubt=rendering.absence("ServiceAccount", name))
 
 
 @rule(
@@ -132,7 +133,8 @@ def rbac_reference(rendering: Rendering) -> Iterator[Problem]:
         known = kind == "ClusterRole" and (name in builtin or name.startswith("system:"))
         known = known or namespace == "kube-system"  # its roles come with the cluster
         if not known and rendering.find(_RBAC, kind, namespace, name) is None:
-            yield Problem(binding, ("roleRef", "name"), f"{kind}/{name} is not in this rendering")
+            doubt = rendering.absence(kind, name)
+            yield Problem(binding, ("roleRef", "name"), f"{kind}/{name} is not in this rendering", doubt=doubt)
         for index, subject in access.mappings(binding.data, "subjects"):
             account, where = access.text(subject, "name"), access.text(subject, "namespace")
             if subject.get("kind") != "ServiceAccount" or account == "default":
@@ -140,4 +142,5 @@ def rbac_reference(rendering: Rendering) -> Iterator[Problem]:
             ours = not where or where in {manifest.namespace for manifest in rendering.manifests}
             if ours and rendering.find("", "ServiceAccount", where, account) is None:
                 message = f"ServiceAccount/{account} is not in this rendering"
-                yield Problem(binding, ("subjects", index, "name"), message)
+                doubt = rendering.absence("ServiceAccount", account)
+                yield Problem(binding, ("subjects", index, "name"), message, doubt=doubt)

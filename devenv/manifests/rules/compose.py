@@ -57,6 +57,8 @@ def compose_service(rendering: Rendering) -> Iterator[Problem]:
 def compose_ports(rendering: Rendering) -> Iterator[Problem]:
     """A service that listens on another port in Compose is another configuration than the one that was tested."""
     for service, workload, container in pairs(rendering):
+        if not workload.port_numbers():
+            continue  # a pod need not declare what it listens on
         for port in sorted(service.ports - workload.port_numbers()):
             message = f"Compose's {service.name} listens on {port}, container {container.name} does not"
             yield Problem(container.manifest, (*container.path, "ports"), message, f"{service.name}/{port}")

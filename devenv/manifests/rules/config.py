@@ -66,9 +66,12 @@ def config_exists(rendering: Rendering) -> Iterator[Problem]:
                 continue
             found = rendering.find("", "ConfigMap", workload.manifest.namespace, name)
             if found is None:
-                yield Problem(workload.manifest, (*path, "name"), f"ConfigMap {name} is not in this rendering")
+                message, doubt = f"ConfigMap {name} is not in this rendering", rendering.absence("ConfigMap", name)
+                yield Problem(workload.manifest, (*path, "name"), message, doubt=doubt)
             elif key and key not in access.mapping(found.data, "data") | access.mapping(found.data, "binaryData"):
-                yield Problem(workload.manifest, (*path, "key"), f"ConfigMap {name} has no key {key}")
+                yield Problem(
+                    workload.manifest, (*path, "key"), f"ConfigMap {name} has no key {key}", doubt=rendering.part
+                )
 
 
 @rule(

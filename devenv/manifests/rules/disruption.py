@@ -93,7 +93,9 @@ def pdb_selector(rendering: Rendering) -> Iterator[Problem]:
     for budget in _budgets(rendering):
         covered = _covered(rendering, budget)
         if not covered:
-            yield Problem(budget, ("spec", "selector"), "selects no pods of this rendering")
+            yield Problem(
+                budget, ("spec", "selector"), "selects no pods of this rendering", doubt=rendering.absence("")
+            )
         for workload in covered:
             first = seen.setdefault(id(workload.manifest), budget)
             if first is not budget:
@@ -156,7 +158,8 @@ def priority_class(rendering: Rendering) -> Iterator[Problem]:
         name = access.text(workload.pod, "priorityClassName")
         if name and name not in known and not name.startswith("system-"):
             message = f"the priority class {name} is not in this rendering"
-            yield Problem(workload.manifest, (*workload.pod_path, "priorityClassName"), message)
+            doubt = rendering.absence("PriorityClass", name)
+            yield Problem(workload.manifest, (*workload.pod_path, "priorityClassName"), message, doubt=doubt)
 
 
 def _amount(value: object, replicas: int) -> int | None:

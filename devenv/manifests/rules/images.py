@@ -44,7 +44,7 @@ def image_tag(rendering: Rendering) -> Iterator[Problem]:
         image = access.text(container.data, "image")
         if image and not has_digest(image) and (not _TAG.search(image) or image.endswith(":latest")):
             message = f"container {container.name} runs {image}: which version, nobody can tell"
-            yield Problem(container.manifest, access.path_to(container.path, "image"), message)
+            yield Problem(container.manifest, access.path_to(container.path, "image"), message, doubt=rendering.part)
 
 
 @rule(
@@ -60,7 +60,7 @@ def image_digest(rendering: Rendering) -> Iterator[Problem]:
         image = access.text(container.data, "image")
         if image and not has_digest(image):
             message = f"container {container.name} runs {image} by tag"
-            yield Problem(container.manifest, access.path_to(container.path, "image"), message)
+            yield Problem(container.manifest, access.path_to(container.path, "image"), message, doubt=rendering.part)
 
 
 @rule(

@@ -11,6 +11,12 @@ from devenv.manifests.registry import ERROR, rule
 from devenv.manifests.rendering import Rendering
 
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+# Annotations by which a cloud's load balancer gets its certificate.
+_TLS_ELSEWHERE = {
+    "alb.ingress.kubernetes.io/certificate-arn",
+    "ingress.gcp.kubernetes.io/pre-shared-cert",
+    "networking.gke.io/managed-certificates",
+}
 _CONTROLLERS = re.compile(
     r"(?:^|\.)(?:ingress\.kubernetes\.io|nginx\.(?:org|com)|traefik\.(?:io|containo\.us)|haproxy\.(?:org|com)"
     r"|konghq\.com|projectcontour\.io|alb\.ingress\.kubernetes\.io|azure\.com|gke\.io|cilium\.io)/"
@@ -45,7 +51,8 @@ def ingress_service(rendering: Rendering) -> Iterator[Problem]:
         for path, service in _backends(ingress):
             name = access.text(service, "name")
             if rendering.find("", "Service", ingress.namespace, name) is None:
-                yield Problem(ingress, (*path, "name"), f"leads to Service/{name}, which is not in this rendering")
+                message = f"leads to Service/{name}, which is not in this rendering"
+                yield Problem(ingress, (*path, "name"), message, doubt=rendering.absence("Service", name))
 
 
 @rule(
@@ -79,6 +86,8 @@ def ingress_tls(rendering: Rendering) -> Iterator[Problem]:
         hosts = {
             host for _, tls in access.mappings(ingress.data, "spec", "tls") for host in access.sequence(tls, "hosts")
         }
+        if _TLS_ELSEWHERE & ingress.annotations.keys():
+            continue
         if not access.sequence(ingress.data, "spec", "tls"):
             yield Problem(ingress, ("spec", "tls"), "has no TLS")
             continue

@@ -29,7 +29,7 @@ def selector_mismatch(rendering: Rendering) -> Iterator[Problem]:
     for workload in _selecting(rendering):
         selector = access.mapping(workload.manifest.data, "spec", "selector")
         if not selector or not access.labels_match(selector, workload.labels):
-            yield Problem(workload.manifest, ("spec", "selector"), "does not select its own pods")
+            yield Problem(workload.manifest, ("spec", "selector"), "does not select its own pods", doubt=rendering.part)
 
 
 @rule(

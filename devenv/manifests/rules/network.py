@@ -8,7 +8,7 @@ from devenv.manifests import access
 from devenv.manifests.flows import EGRESS, INGRESS, Flows, Port, directions, local_peers, rule_ports
 from devenv.manifests.model import Manifest, ObjectPath, Problem
 from devenv.manifests.registry import ERROR, rule
-from devenv.manifests.rendering import Rendering, same_namespace
+from devenv.manifests.rendering import Rendering, Workload, same_namespace
 
 _DNS = (Port(53, "UDP"), Port(53, "TCP"))  # TCP for answers that do not fit a datagram (RFC 7766)
 
@@ -68,7 +68,8 @@ def network_policy_selector(rendering: Rendering) -> Iterator[Problem]:
     flows = Flows(rendering)
     for policy in flows.policies:
         if not _selects_all(policy) and not flows.selected(policy):
-            yield Problem(policy, ("spec", "podSelector"), "selects no pods of this rendering")
+            message = "selects no pods of this rendering"
+            yield Problem(policy, ("spec", "podSelector"), message, doubt=rendering.absence(""))
 
 
 @rule(
@@ -84,7 +85,8 @@ def network_policy_peer(rendering: Rendering) -> Iterator[Problem]:
             for index, place, _, selector in local_peers(policy, direction):
                 if not rendering.selected(selector, policy.namespace):
                     path: ObjectPath = ("spec", direction.lower(), index, field, place, "podSelector")
-                    yield Problem(policy, path, "selects no pods of this rendering")
+                    doubt = rendering.absence("")
+                    yield Problem(policy, path, "selects no pods of this rendering", doubt=doubt)
 
 
 @rule(
@@ -102,9 +104,10 @@ def network_policy_port(rendering: Rendering) -> Iterator[Problem]:
                 port = entry.get("port")
                 servers = [] if _selects_all(policy) else flows.selected(policy)
                 ranged = "endPort" in entry or port is None
-                if servers and not ranged and not any(server.port_number(port) for server in servers):
+                if servers and not ranged and not any(_may_open(rendering, server, port) for server in servers):
                     path = ("spec", "ingress", index, "ports", place, "port")
-                    yield Problem(policy, path, f"port {port} is no port of the pods that it selects")
+                    message = f"port {port} is no port of the pods that it selects"
+                    yield Problem(policy, path, message, doubt=rendering.part)
 
 
 @rule(
@@ -121,9 +124,10 @@ def network_unreachable(rendering: Rendering) -> Iterator[Problem]:
             for workload in rendering.behind(service):
                 number = workload.port_number(port.get("targetPort", port.get("port")))
                 protocol = access.text(port, "protocol") or "TCP"
-                if number and not flows.allows(workload, INGRESS, Port(number, protocol), None):
+                declared = number in workload.port_numbers()  # of another one, service-port tells
+                if number and declared and not flows.allows(workload, INGRESS, Port(number, protocol), None):
                     message = f"no policy lets anybody reach {workload.manifest.title} on port {number}"
-                    yield Problem(service, ("spec", "ports", index), message)
+                    yield Problem(service, ("spec", "ports", index), message, doubt=rendering.part)
 
 
 @rule(
@@ -139,7 +143,12 @@ def network_dns(rendering: Rendering) -> Iterator[Problem]:
         missing = [port.protocol for port in _DNS if not flows.allows(workload, EGRESS, port, None)]
         if missing and _speaks(flows, workload.manifest, rendering):
             path = (*workload.template, "metadata", "labels")
-            yield Problem(workload.manifest, path, f"its pods may not ask DNS ({', '.join(missing)} port 53)")
+            yield Problem(
+                workload.manifest,
+                path,
+                f"its pods may not ask DNS ({', '.join(missing)} port 53)",
+                doubt=rendering.part,
+            )
 
 
 @rule(
@@ -162,7 +171,18 @@ def network_one_sided(rendering: Rendering) -> Iterator[Problem]:
                                 message = (
                                     f"{theirs.manifest.title} does not allow the same {other.lower()} on {port.number}"
                                 )
-                                yield Problem(policy, ("spec", direction.lower(), index), message)
+                                path = ("spec", direction.lower(), index)
+                                yield Problem(policy, path, message, doubt=rendering.part)
+
+
+def _may_open(rendering: Rendering, server: Workload, port: object) -> bool:
+    """Say whether the pods may listen on a port: a number need not be declared, but may be a Service's."""
+    if isinstance(port, str) or port in server.port_numbers():
+        return server.port_number(port) is not None
+    ports = [
+        item for service in rendering.services_of(server) for _, item in access.mappings(service.data, "spec", "ports")
+    ]
+    return not any(item.get("port") == port and item.get("targetPort", port) != port for item in ports)
 
 
 def _speaks(flows: Flows, manifest: Manifest, rendering: Rendering) -> bool:

@@ -51,16 +51,15 @@ rule("probe-readiness", source="Polaris readinessProbeMissing", fix=_need("readi
     severity=ERROR,
 )
 def probe_port(rendering: Rendering) -> Iterator[Problem]:
-    """A probe of a port that the container does not open fails for ever, and the pod is restarted or never ready."""
+    """A probe of a port by a name that the container does not have is refused. A number need not be declared."""
     for container, kind, probe in _probes(rendering):
         for handler in ("httpGet", "tcpSocket", "grpc"):
             port = access.get(probe, handler, "port")
-            if port is None:
-                continue
-            ports = [item for _, item in access.mappings(container.data, "ports")]
-            if not any(port in (item.get("name"), item.get("containerPort")) for item in ports):
+            names = {access.text(item, "name") for _, item in access.mappings(container.data, "ports")}
+            if isinstance(port, str) and not port.isdigit() and port not in names:
                 message = f"{kind} of container {container.name} asks port {port}, which the container does not declare"
-                yield Problem(container.manifest, access.path_to(container.path, kind, handler, "port"), message)
+                path = access.path_to(container.path, kind, handler, "port")
+                yield Problem(container.manifest, path, message, doubt=rendering.part)
 
 
 @rule(
@@ -82,12 +81,25 @@ def probe_liveness_own(rendering: Rendering) -> Iterator[Problem]:
         others = [name for name in names if re.search(rf"(?:@|//|[\s=]){re.escape(name)}(?:[:./\s]|$)", words)]
         if host and host not in ("localhost", "127.0.0.1", "::1"):
             yield Problem(container.manifest, base, f"liveness of container {container.name} asks the host {host}")
-        elif path is not None and path == access.get(container.data, "readinessProbe", "httpGet", "path"):
+        elif path is not None and _as_impatient(container, path):
             message = f"liveness and readiness of container {container.name} ask the same path {path}"
-            yield Problem(container.manifest, (*base, "httpGet", "path"), message)
+            doubt = "right only where it asks nobody else; then let liveness fail later, by failureThreshold"
+            yield Problem(container.manifest, (*base, "httpGet", "path"), message, doubt=doubt)
         elif others and words.split()[0] not in others:
             message = f"liveness of container {container.name} asks the service {others[0]}"
             yield Problem(container.manifest, (*base, "exec", "command"), message)
+
+
+def _as_impatient(container: Container, path: object) -> bool:
+    """Say whether readiness asks the same path and gives up no sooner than liveness.
+
+    https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/ names the same path with a
+    higher failureThreshold as a common pattern.
+    """
+    if path != access.get(container.data, "readinessProbe", "httpGet", "path"):
+        return False
+    live, ready = (access.whole(container.data, kind, "failureThreshold") or 3 for kind in KINDS[1:])
+    return live <= ready
 
 
 @rule(

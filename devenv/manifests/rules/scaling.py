@@ -57,7 +57,9 @@ def hpa_target(rendering: Rendering) -> Iterator[Problem]:
         builtin = access.text(reference, "apiVersion").partition("/")[0] in ("apps", "v1")
         if builtin and _target(rendering, scaler) is None:
             shown = f"{reference.get('kind')}/{reference.get('name')}"
-            yield Problem(scaler, ("spec", "scaleTargetRef"), f"scales {shown}, which is not in this rendering")
+            doubt = rendering.absence(access.text(reference, "kind"), access.text(reference, "name"))
+            message = f"scales {shown}, which is not in this rendering"
+            yield Problem(scaler, ("spec", "scaleTargetRef"), message, doubt=doubt)
 
 
 @rule(

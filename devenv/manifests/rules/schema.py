@@ -22,11 +22,13 @@ def _violations(rendering: Rendering, *, unknown: bool) -> Iterator[Problem]:
         found: dict[tuple[ObjectPath, str], list[str]] = {}
         for version in rendering.versions:
             for error in schemas.errors_of(manifest, version):
-                if error.unknown is unknown:
+                sops = error.unknown and error.path == ("sops",)  # SOPS's own; whoever applies it decrypts it first
+                if error.unknown is unknown and not sops:
                     found.setdefault((error.path, error.message), []).append(version)
         for (path, message), versions in found.items():
             where = "" if len(versions) == len(rendering.versions) else f" (Kubernetes {', '.join(versions)})"
-            yield Problem(manifest, path, f"{message}{where}")
+            doubt = rendering.part if message.endswith("is missing") else ""
+            yield Problem(manifest, path, f"{message}{where}", doubt=doubt)
 
 
 @rule(

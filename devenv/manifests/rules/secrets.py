@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devenv.manifests import access
-from devenv.manifests.credentials import is_placeholder, judge, masked, shape_of
+from devenv.manifests.credentials import decoded, is_placeholder, is_public, is_reference, judge, masked, shape_of
 from devenv.manifests.kustomization import generators
 from devenv.manifests.model import Place, Problem
 from devenv.manifests.registry import ERROR, rule
@@ -60,8 +60,12 @@ def secret_committed(rendering: Rendering) -> Iterator[Problem]:
         if owner is None:
             for field in ("data", "stringData"):
                 for key, value in access.mapping(secret.data, field).items():
-                    if not (field == "stringData" and is_placeholder(str(value))):
-                        yield Problem(secret, (field, key), f"the value of {key} is in the repository")
+                    plain = decoded(value) if field == "data" else str(value)
+                    if not (
+                        is_placeholder(plain) or is_reference(plain) or is_public(plain) or is_reference(str(value))
+                    ):
+                        message = f"the value of {key} is in the repository"
+                        yield Problem(secret, (field, key), message, doubt=_doubt(key, plain))
             continue
         for generator in generators(owner.data):
             ours = generator.kind == "Secret" and secret.name.startswith(
@@ -69,7 +73,15 @@ def secret_committed(rendering: Rendering) -> Iterator[Problem]:
             )
             for literal in generator.literals if ours else ():
                 key, _, value = literal.partition("=")
-                if not is_placeholder(value.strip("'\"")):
+                value = value.strip("'\"")
+                if not (is_placeholder(value) or is_placeholder(decoded(value)) or is_reference(value)):
                     place = Place(owner.file, line_of(owner, (*generator.path, "literals")))
                     message = f"secretGenerator {generator.name} has the value of {key} in the repository"
-                    yield Problem(place, ("secretGenerator", *generator.path[1:], "literals"), message)
+                    path = ("secretGenerator", *generator.path[1:], "literals")
+                    yield Problem(place, path, message, doubt=_doubt(key, value))
+
+
+def _doubt(key: str, value: str) -> str:
+    if key.endswith(("key", ".dockerconfigjson", ".dockercfg")) or judge(key, value):
+        return ""
+    return "it does not look like a secret; what is none belongs in a ConfigMap"

@@ -23,24 +23,34 @@ def service_dangling(rendering: Rendering) -> Iterator[Problem]:
     """A Service whose selector matches no pods answers every connection with a refusal."""
     for service in rendering.services:
         if access.mapping(service.data, "spec", "selector") and not rendering.behind(service):
-            yield Problem(service, ("spec", "selector"), "selects no pods of this rendering")
+            doubt = rendering.absence("")
+            yield Problem(service, ("spec", "selector"), "selects no pods of this rendering", doubt=doubt)
 
 
 @rule(
     "service-port",
     source="Kubernetes: Service, field targetPort",
-    fix="Let targetPort be the name or the number of a port that the pods' containers declare.",
+    fix="Let targetPort be the name of a port that the pods' containers declare, or the number that they listen on.",
     severity=ERROR,
 )
 def service_port(rendering: Rendering) -> Iterator[Problem]:
-    """A target port that no container opens: the Service has endpoints, and every connection is refused."""
+    """A target port by a name that no container has leads nowhere. A number need not be declared; where pod and
+    Service have one port each and the numbers differ, it is most likely the wrong one."""
     for service in rendering.services:
-        for index, port in access.mappings(service.data, "spec", "ports"):
+        ports = list(access.mappings(service.data, "spec", "ports"))
+        for index, port in ports:
             target = port.get("targetPort", port.get("port"))
             for workload in rendering.behind(service):
-                if workload.port_number(target) is None:
-                    message = f"targetPort {target} is no port of {workload.manifest.title}"
-                    yield Problem(service, ("spec", "ports", index, "targetPort"), message)
+                declared = workload.port_numbers()
+                doubt = rendering.part
+                if isinstance(target, int):
+                    if target in declared or len(declared) != 1 or len(ports) != 1:
+                        continue
+                    doubt = f"it declares {min(declared)}; a number need not be declared"
+                elif workload.port_number(target) is not None:
+                    continue
+                message = f"targetPort {target} is no port of {workload.manifest.title}"
+                yield Problem(service, ("spec", "ports", index, "targetPort"), message, doubt=doubt)
 
 
 @rule(

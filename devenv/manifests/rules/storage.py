@@ -22,9 +22,12 @@ def volume_claim(rendering: Rendering) -> Iterator[Problem]:
         for index, volume in access.mappings(workload.pod, "volumes"):
             name = access.text(volume, "persistentVolumeClaim", "claimName")
             namespace = workload.manifest.namespace
+            if access.text(volume, "name") in workload.claim_templates:
+                continue  # the controller puts each pod's own claim in its place
             if name and rendering.find("", "PersistentVolumeClaim", namespace, name) is None:
                 path = (*workload.pod_path, "volumes", index, "persistentVolumeClaim", "claimName")
-                yield Problem(workload.manifest, path, f"the claim {name} is not in this rendering")
+                doubt = rendering.absence("PersistentVolumeClaim", name)
+                yield Problem(workload.manifest, path, f"the claim {name} is not in this rendering", doubt=doubt)
 
 
 @rule(
@@ -38,13 +41,12 @@ def volume_mount(rendering: Rendering) -> Iterator[Problem]:
     for container in rendering.containers:
         workload = container.workload
         names = {access.text(volume, "name") for _, volume in access.mappings(workload.pod, "volumes")}
-        for _, claim in access.mappings(workload.manifest.data, "spec", "volumeClaimTemplates"):
-            names.add(access.text(claim, "metadata", "name"))
+        names |= workload.claim_templates
         for index, mount in access.mappings(container.data, "volumeMounts"):
             if access.text(mount, "name") not in names:
                 path = (*container.path, "volumeMounts", index, "name")
                 message = f"container {container.name} mounts {mount.get('name')}, which the pod does not have"
-                yield Problem(container.manifest, path, message)
+                yield Problem(container.manifest, path, message, doubt=rendering.part)
 
 
 @rule(
@@ -63,4 +65,5 @@ def stateful_service(rendering: Rendering) -> Iterator[Problem]:
         headless = service is not None and access.text(service.data, "spec", "clusterIP") == "None"
         if name and not headless:
             message = f"serviceName {name} is no headless Service of this rendering"
-            yield Problem(workload.manifest, ("spec", "serviceName"), message)
+            doubt = "its pods work, without names in DNS" if service else rendering.absence("Service", name)
+            yield Problem(workload.manifest, ("spec", "serviceName"), message, doubt=doubt)
