@@ -17,8 +17,9 @@ from _given import give
 from locust import events, runners
 
 from devenv.cli.console import tell, tell_error
-from devenv.core.errors import DevenvError, UsageError
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, UsageError
 from devenv.core.settings import load_config
+from devenv.core.signals import on_end, tell_cleaning
 from devenv.load import outcome
 from devenv.load.ending import conclude, finish
 from devenv.load.session import Plan, Session
@@ -46,6 +47,7 @@ class Run:
         self._finishing: Any = None
         self._phase = ""
         self._over = False
+        self._asked = False
 
     def tick(self) -> tuple[int, float] | None:
         """Return the users and their rate for this second; None ends the test. Locust calls it once a second."""
@@ -68,6 +70,20 @@ class Run:
             self._phase = point.phase
             self.session.note("phase", name=point.phase)
         return point.users, point.rate
+
+    def interrupt(self, name: str) -> None:
+        """End for a signal as Locust ends for ctrl-c, once: a second one would cut the clean-up short."""
+        runner, headless = self.environment.runner, self.environment.parsed_options.headless
+        if self._asked or (headless and self._finishing is not None):
+            tell_cleaning()
+            return
+        self._asked = True
+        if self.session is not None:
+            self.session.interrupted = name
+        if headless and runner.shape_greenlet is None:  # it waits for workers, and Locust does not expect to be ended
+            gevent.spawn(self._leave)
+        else:
+            end_main()
 
     def stop_workers(self) -> None:
         """Wait until no worker sends any more: only then is the run's data nobody's."""
@@ -96,11 +112,11 @@ class Run:
 
     def _finish(self) -> None:
         session, counting = self.session, self._counting
-        if session is None or counting is None:
-            self._clean()
+        if session is None:
             return
-        counting.freeze()
-        self._measure(session, counting)
+        if counting is not None:
+            counting.freeze()
+            self._measure(session, counting)
         options, runner = self.environment.parsed_options, self.environment.runner
         exceptions = sum(int(item["count"]) for item in runner.exceptions.values())
         facts = session.judge(self.environment.stats.total.num_failures, exceptions, options.exit_code_on_error)
@@ -115,6 +131,11 @@ class Run:
     def close(self) -> None:
         """End what belongs to the target."""
         self.target.close()
+
+    def _leave(self) -> None:
+        self.environment.runner.quit()
+        self.close()
+        raise SystemExit(EXIT_INTERRUPTED)  # gevent gives it to the main greenlet
 
     def _prepare(self) -> None:
         options = self.environment.parsed_options
@@ -206,12 +227,22 @@ current: Run | None = None
 def _begin(environment: Any, runner: Any, **_: Any) -> None:
     global current
     if isinstance(runner, runners.WorkerRunner):
+        on_end(lambda name: end_main(), once=True)
         return
     try:
         current = Run(environment)
     except DevenvError as error:
         tell_error(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    on_end(current.interrupt)
+
+
+@events.test_start.add_listener
+def _started(**_: Any) -> None:
+    if current is not None:
+        on_end(current.interrupt)  # with its web UI, Locust has put a handler of its own in the place
 
 
 @events.test_stopping.add_listener
@@ -230,9 +261,16 @@ def _stopped(environment: Any, **_: Any) -> None:
 def _quitting(environment: Any, **_: Any) -> None:
     if current is not None:
         if current.session is not None:
+            current.session.interrupted = current.session.interrupted or "the end of Locust"
             environment.runner.stop()
         current.finish()
         current.close()
+
+
+def end_main() -> None:
+    """Raise KeyboardInterrupt in Locust's main(), and not in whichever greenlet runs just now."""
+    hub = gevent.get_hub()
+    hub.loop.run_callback(hub.parent.throw, KeyboardInterrupt)
 
 
 def _seconds(run_time: Any) -> float | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from devenv.cli.options import merge_options
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
+from devenv.core.signals import interrupt_once
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -26,9 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         namespace = _typed(sys.argv[1:] if arguments is None else arguments)
         no_color = namespace.no_color
-        with _ended_as_interrupted():
+        restore = interrupt_once()
+        try:
             run: Callable[[Namespace], int] = import_module(f"devenv.cli.{namespace.command}").run
             return run(namespace)
+        finally:
+            restore()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -48,18 +51,3 @@ def _typed(words: Sequence[str]) -> Namespace:
         found: Namespace = import_module("devenv.cli.parser").parse_arguments(words)
         return found
     return merge_options(cast("Namespace", SimpleNamespace(command="")))
-
-
-@contextmanager
-def _ended_as_interrupted() -> Iterator[None]:
-    """Whoever ends devenv, or closes its terminal, must not leave a Compose behind: the same as ctrl-c."""
-    before = {name: signal.signal(name, _as_interrupt) for name in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
-
-
-def _as_interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import queue
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from devenv.cli.console import tell
@@ -14,9 +12,9 @@ from devenv.cli.progress import FRAME, Display
 from devenv.control.job import Report
 from devenv.control.stream import Remark
 from devenv.core.model import Progress
+from devenv.core.signals import on_end
 
 Result = TypeVar("Result")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _StopAsked:
@@ -43,7 +41,8 @@ def pump(
     thread = threading.Thread(target=work, name=f"devenv-{name}", daemon=True)
     display = Display(no_color=no_color)
     # An exception out of a signal handler could strike anywhere below; a record in the queue cannot.
-    with _signals_to(lambda: records.put(_StopAsked())):
+    restore = on_end(lambda name: records.put(_StopAsked()))
+    try:
         thread.start()
         while thread.is_alive() or not records.empty():
             try:
@@ -58,17 +57,9 @@ def pump(
             else:
                 display.show(record)
             display.tick()
+    finally:
+        restore()
     display.close()
     if failure:
         raise failure[0]
     return outcome[0]
-
-
-@contextmanager
-def _signals_to(call: Callable[[], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: call()) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -38,7 +38,8 @@ def finish(folder: Path, facts: Facts, environ: Mapping[str, str]) -> str:
     """Keep the outcome, write everything, and return what people are told; raises DevenvError."""
     save_outcome(folder, exit_code(facts), verdict(facts), facts.doubts, facts.findings)
     report = write_reports(folder)
-    keep(report)
+    if not facts.interrupted:
+        keep(report)
     if environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(environ["GITHUB_STEP_SUMMARY"]), markdown(report) + "\n")
     return f"\n{terminal(report)}\n\nreport: {folder / PAGE}"

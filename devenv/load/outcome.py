@@ -1,13 +1,14 @@
 """How a load test ended, and the exit code that says so.
 
   0  all requests were served, all thresholds hold
+130  interrupted: somebody ended it before its time, so it says nothing, and is not in the history
   1  requests failed (what --exit-code-on-error changes), no threshold was breached
   2  wrong command line or setting
  12  inconclusive: the generator was the limit, or fell behind its schedule, or a worker was lost, or the autoscaler
      could not be tested
  70  an exception in the load test itself (sysexits.h: EX_SOFTWARE)
  99  a threshold was breached, or the autoscaler did not do what it should
-A target that cannot be reached or prepared ends it with devenv's own codes. A killed process has 128 + the signal.
+A target that cannot be reached or prepared ends it with devenv's own codes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.core.errors import EXIT_OK, Inconclusive
+from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, Inconclusive
 from devenv.load.thresholds import Finding, breached
 from devenv.load.verdicts.judgement import Judgement
 from devenv.verify.verdict import Verdict
@@ -29,6 +30,12 @@ BUSY: Final = 90.0  # percent of a core: a generator above it measures itself
 LATE: Final = 0.1  # seconds after its intended start at which a request counts as late
 LATE_SHARE: Final = 0.01  # of all arrivals, and the run is inconclusive
 LATE_FEW: Final = 5  # late requests say nothing yet: any machine pauses once
+_VERDICTS: Final = {
+    EXIT_OK: Verdict.PASSED,
+    EXIT_INCONCLUSIVE: Verdict.INCONCLUSIVE,
+    EXIT_INTERRUPTED: Verdict.INCONCLUSIVE,
+    EXIT_EXCEPTION: Verdict.ERROR,
+}
 MANY: Final = 3  # readings above BUSY in a row: one is a moment, three are the run
 
 
@@ -46,6 +53,7 @@ class Facts:
     reasons: Sequence[str] = ()  # why it is inconclusive
     error_code: int = EXIT_FAILED_REQUESTS
     scaling: Judgement | None = None
+    interrupted: bool = False
 
     @property
     def doubts(self) -> Sequence[str]:
@@ -57,6 +65,8 @@ class Facts:
 
 def exit_code(facts: Facts) -> int:
     """Return the code; a run that measured its generator says nothing about a threshold."""
+    if facts.interrupted:
+        return EXIT_INTERRUPTED
     if facts.exceptions:
         return EXIT_EXCEPTION
     if facts.reasons:
@@ -72,8 +82,7 @@ def exit_code(facts: Facts) -> int:
 def verdict(facts: Facts) -> Verdict:
     """Return the same as a verdict."""
     code = exit_code(facts)
-    known = {EXIT_OK: Verdict.PASSED, EXIT_INCONCLUSIVE: Verdict.INCONCLUSIVE, EXIT_EXCEPTION: Verdict.ERROR}
-    return known.get(code, Verdict.FAILED)
+    return _VERDICTS.get(code, Verdict.FAILED)
 
 
 def generator_reasons(busiest: Sequence[float], arrivals: int, late: int, dropped: int) -> list[str]:

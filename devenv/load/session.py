@@ -52,6 +52,7 @@ class Session:
         self.folder = Path(plan.folder).absolute() if plan.folder else self.run.folder / "load"
         self.library = Library(plan.target, self.run)
         self.stopping = False
+        self.interrupted = ""  # the signal, or what else ended it before its time
         self.aborted: list[Finding] = []
         self.doubts: list[str] = []  # why the run is inconclusive
         self._base = time.monotonic()
@@ -130,8 +131,11 @@ class Session:
         reasons = generator_reasons(self._busiest, self._kept["arrivals"], self._kept["late"], self._kept["dropped"])
         reasons += self.doubts
         findings = evaluate(self.plan.thresholds, self.figures())
-        reasons += [f"{item.threshold}: no such request was made" for item in findings if item.holds is None]
-        return Facts(findings, failures, exceptions, reasons, error_code)
+        if self.interrupted:
+            reasons.insert(0, f"interrupted by {self.interrupted}")
+        else:
+            reasons += [f"{item.threshold}: no such request was made" for item in findings if item.holds is None]
+        return Facts(findings, failures, exceptions, reasons, error_code, interrupted=bool(self.interrupted))
 
     def end(self, tell: Callable[[str], None]) -> None:
         """Remove the run's collections and stop the recorder; whatever fails is told, and the rest is still done."""

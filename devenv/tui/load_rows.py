@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.text import human_bytes
 from devenv.load.figures import TOTAL, Figures
 from devenv.load.live.course import Course
@@ -26,6 +27,7 @@ _CODES: Final = {
     0: ("passed", "$success", "all requests were served, all thresholds hold"),
     EXIT_FAILED_REQUESTS: ("failed", "$error", "requests failed"),
     EXIT_INCONCLUSIVE: ("inconclusive", "$warning", "it says nothing about the target"),
+    EXIT_INTERRUPTED: ("interrupted", "$warning", "it was ended before its time, and says nothing about the target"),
     EXIT_EXCEPTION: ("broke", "$error", "an exception in a load test"),
     EXIT_BREACHED: ("failed", "$error", "a threshold was breached"),
 }
@@ -47,8 +49,7 @@ def end_of(state: LoadState) -> tuple[str, str, str]:
         return word, "$warning", "it did not come to its end: its report is made of what was recorded"
     if not state.outcome:
         return "could not run", "$error", f"exit code {code}: Locust's last words are below"
-    word, style, sentence = _CODES.get(code, ("failed", "$error", f"exit code {code}"))
-    return word, style, f"stopped early; {sentence}" if state.stopped else sentence
+    return _CODES.get(code, ("failed", "$error", f"exit code {code}"))
 
 
 def title_parts(state: LoadState) -> list[Part]:

@@ -106,7 +106,11 @@ def run_tests(
         code = process.wait()
     except BaseException:
         process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         raise
     return Outcome(code if code != _INTERRUPTED else EXIT_INTERRUPTED, read_report(report_folder / "report.json"))
 

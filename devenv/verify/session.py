@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.core.settings import Config, load_config
+from devenv.core.signals import interrupt_once
 from devenv.verify.environment import Environments, locate
 from devenv.verify.offline import Unmeasurable
 from devenv.verify.plugin import is_smoketest
@@ -103,11 +102,11 @@ class Session:
         return load_config(self.project_folder, os.environ)
 
     def begin(self) -> None:
-        """Prepare: pytest's own JUnit report, and SIGTERM that ends the run as ctrl-c does."""
+        """Prepare: pytest's own JUnit report, and signals that end the run as the first ctrl-c does."""
         option = self.config.option
         if not self.is_worker and not option.xmlpath:
             option.xmlpath = str(self.report_folder / "junit.xml")
-        signal.signal(signal.SIGTERM, _as_interrupt)
+        self._restore_signals = interrupt_once()
         if not self.is_worker:
             hold_on()
 
@@ -182,8 +181,11 @@ class Session:
                 if self._kube is not None:
                     self._kube.close()
             finally:
-                if self._environments is not None:
-                    self._environments.close()
+                try:
+                    if self._environments is not None:
+                        self._environments.close()
+                finally:
+                    self._restore_signals()
 
     def owns(self, item: pytest.Item) -> bool:
         """Whether a test is a smoke test; others are collected by a wider search, and nothing is said of them."""
@@ -219,8 +221,3 @@ class Session:
         except Exception as error:
             self.explain(error, item.nodeid)
             raise
-
-
-def _as_interrupt(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the clean-up has begun: one more would cut it short
-    raise KeyboardInterrupt

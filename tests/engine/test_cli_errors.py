@@ -162,7 +162,7 @@ def test_read_only_refuses_every_change(strange: Program, tmp_path: Path, how: s
     assert [record["event"] for record in strange.audit()] == ["refused"] * 6
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_being_ended_stops_compose_and_says_what_is_left(strange: Program, number: signal.Signals) -> None:
     process = strange.start("-f", "build.yaml", "up", "good")
     assert process.stderr is not None

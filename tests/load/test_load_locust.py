@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import time
 from collections.abc import Mapping
 
 import httpx
@@ -41,14 +42,20 @@ def test_what_cannot_run_says_so_before_anything_is_sent(locust: Runner) -> None
 def test_ctrl_c_ends_it_cleanly_and_what_a_kill_leaves_is_removed_by_the_next_run(
     locust: Runner, target: Target
 ) -> None:
-    first = locust.start(*SMALL, *OPEN, "-u", "4", "-t", "100s")
-    first.wait_for(first.is_loading, "load")
-    assert len(target.collections()) == 3
-    first.stop(signal.SIGINT)
-    ended = first.ended(20)
-    assert ended.code in (0, 12), ended.output[-3000:]
-    assert "report:" in ended.output
+    runs = {name: locust.start(*SMALL, *OPEN, "-u", "4", "-t", "100s") for name in ("SIGINT", "SIGTERM", "SIGHUP")}
+    for name, run in runs.items():
+        run.wait_for(run.is_loading, "load")
+        run.stop(signal.Signals[name])
+        time.sleep(0.2)
+        run.stop(signal.SIGINT)  # a second one changes nothing
+    for name, run in runs.items():
+        ended = run.ended(20)
+        assert ended.code == 130, ended.output[-3000:]
+        assert (ended.outcome["exit_code"], ended.outcome["reasons"]) == (130, [f"interrupted by {name}"])
+        assert "report:" in ended.output
+        assert "Traceback" not in ended.output
     assert target.collections() == ["mine"]
+    assert not list((locust.folder / "state").rglob("history.sqlite3")), "what was interrupted is in no history"
     second = locust.start(*SMALL, *OPEN, "-u", "4", "-t", "100s")
     second.wait_for(second.is_loading, "load")
     second.stop(signal.SIGKILL)
@@ -75,11 +82,10 @@ def distributed(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Map
         own = port()
         forked = runner.start(*flags, "-t", "4s", "--processes", "2", "--master-bind-port", own, "--master-port", own)
         split, workers = master("4s")
-        lossy, doomed = master("60s")
+        lossy, doomed = master("20s")
         lossy.wait_for(lossy.is_loading, "load")
         doomed[0].stop(signal.SIGKILL)
         lossy.wait_for(lambda: any(line["type"] == "lost" for line in lossy.lines("load.jsonl")), "the loss")
-        lossy.stop(signal.SIGINT)
         runs = {"forked": forked, "split": split, "lossy": lossy, "worker 1": workers[0], "worker 2": workers[1]}
         return {name: started.ended() for name, started in runs.items()}
     finally:

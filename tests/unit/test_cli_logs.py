@@ -78,7 +78,7 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert (tmp_path / "err").read_text() == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_following_ends_with_ctrl_c_and_takes_compose_along(tmp_path: Path, number: signal.Signals) -> None:
     environ = play(tmp_path, "echo 'web-1  | line'; exec sleep 60")
     process = subprocess.Popen(

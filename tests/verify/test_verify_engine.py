@@ -62,24 +62,29 @@ def test_a_run_tells_every_verdict_and_leaves_nothing_behind(project: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("command", "number", "code"),
+    ("command", "numbers", "code"),
     [
-        (["pytest", "smoketests"], signal.SIGTERM, 2),
-        (["devenv", "verify"], signal.SIGTERM, 130),
-        (["devenv", "verify"], signal.SIGINT, 130),
+        (["pytest", "smoketests"], (signal.SIGTERM,), 2),
+        (["pytest", "smoketests"], (signal.SIGHUP,), 2),
+        (["pytest", "smoketests"], (signal.SIGINT, signal.SIGINT), 2),
+        (["devenv", "verify"], (signal.SIGHUP, signal.SIGTERM), 130),
+        (["devenv", "verify"], (signal.SIGINT, signal.SIGINT), 130),
     ],
 )
 def test_an_interrupted_run_takes_everything_down(
-    project: Path, command: list[str], number: signal.Signals, code: int
+    project: Path, command: list[str], numbers: tuple[signal.Signals, ...], code: int
 ) -> None:
     (project / "smoketests" / "test_unlike.py").write_text(HANGING)
     process = start(project, *command)
     run = begun(project, process)
     assert left_of(run)
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.5)  # the clean-up takes longer
     output, _ = process.communicate(timeout=LIMIT)
     assert process.returncode == code, output
     assert left_of(run) == []
+    assert len(devenv(project, "history").splitlines()) == 1, "it is in no history"
 
 
 def test_what_a_killed_run_leaves_is_found_by_its_owner_and_the_evidence_opens(project: Path) -> None:

@@ -40,7 +40,13 @@ def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "")
     # A handler, and not SIG_IGN: the started program would inherit that.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        return _code(subprocess.Popen(list(line), env=dict(environ), cwd=folder or None).wait())
+        process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None)
+        try:
+            return _code(process.wait())
+        except BaseException:  # SIGTERM and SIGHUP may be for devenv alone
+            process.terminate()
+            process.wait()
+            raise
     except OSError as error:
         raise ToolMissing(f"{line[0]} could not be started: {error}", "Install kubectl anew.") from error
     finally:

@@ -67,7 +67,7 @@ class LiveLoad:
 
     def stop(self) -> None:
         """Interrupt it as ctrl-c does: it judges, removes its collections and writes its reports."""
-        self._send(signal.SIGINT)
+        self._send(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once; its collections stay until the next load test on this machine removes them."""

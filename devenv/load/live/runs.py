@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
+from devenv.core.errors import EXIT_INTERRUPTED
+from devenv.load.live.process import STARTED, LiveLoad, is_alive, read_json
+from devenv.load.recording.lines import BASE
+from devenv.load.reports.data import OUTCOME
+from devenv.verify.runs import runs_folder
 
 from devenv.core.stored import Count, Unreadable, changed_at, read_json
 from devenv.core.text import sanitize
@@ -94,12 +99,12 @@ def _read(folder: Path, root: Path) -> KnownRun | None:
         folder=folder,
         began=run.began or changed_at(folder),
         owner=owner,
-        goes_on=not outcome.verdict and is_alive(owner),
+        goes_on=not outcome.verdict and outcome.exit_code is None and is_alive(owner),
         kind=sanitize(run.target.kind or started.wish.target),
         project=sanitize(run.target.project),
         shape=sanitize(run.options.shape or started.wish.shape),
         users=run.options.num_users or started.wish.users,
-        verdict=outcome.verdict or "",
+        verdict="interrupted" if outcome.exit_code == EXIT_INTERRUPTED else outcome.verdict or "",
         exit_code=outcome.exit_code,
         requests=figures.requests,
         rps=figures.rps,

@@ -13,6 +13,7 @@ import msgspec
 
 from devenv import __version__
 from devenv.core.stored import read_plain, readable
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.recording.lines import write_text
@@ -43,6 +44,11 @@ class Report:
     reasons: Sequence[str]
 
     @property
+    def outcome(self) -> str:
+        """How it ended, in a word."""
+        return "interrupted" if self.exit_code == EXIT_INTERRUPTED else self.verdict.value
+
+    @property
     def title(self) -> str:
         """One line about it."""
         run = self.recording.run
@@ -51,7 +57,7 @@ class Report:
         told = (
             f"{figures.requests} requests, {figures.rps:.1f}/s, p95 {p95:.0f} ms" if p95 is not None else "no request"
         )
-        return f"{run['target']['project']}, {run['options'].get('shape', '?')}: {self.verdict} ({told})"
+        return f"{run['target']['project']}, {run['options'].get('shape', '?')}: {self.outcome} ({told})"
 
     def to_data(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -63,6 +69,7 @@ class Report:
             "devenv": __version__,
             "run": run | {"began": datetime.fromtimestamp(run["began"], UTC).isoformat(timespec="milliseconds")},
             "seconds": round(recording.length, 1),
+            "outcome": self.outcome,
             "verdict": self.verdict.value,
             "exit_code": self.exit_code,
             "reasons": list(self.reasons),

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (("BEGAN", 16), ("VERDICT", 12), ("SHAPE", 7), ("TARGET", 22), ("USERS", 6), ("/s", 7), ("P95 ms", 7))
 _RIGHT: Final = ("USERS", "/s", "P95 ms")
-_TONES: Final = {"passed": "good", "failed": "bad", "inconclusive": "warn", "error": "bad", "goes on": "warn"}
+_TONES: Final = {"passed": "good", "failed": "bad", "error": "bad"} | dict.fromkeys(
+    ("inconclusive", "interrupted", "goes on"), "warn"
+)
 
 
 class LoadList(LineTable["KnownRun"]):

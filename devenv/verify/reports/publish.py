@@ -20,13 +20,14 @@ from devenv.verify.reports.text import markdown
 def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
     """Write everything and return the files; raises DevenvError where one cannot be written.
 
-    A history that cannot be used is told in its `problem`, and costs the comparison only.
+    A history that cannot be used is told in its `problem`, and costs the comparison only. An interrupted run is in none.
     """
     history = history or History(lenient=True)
-    try:
-        history.add(report)
-    except Unreadable as error:
-        history.problem = error.message
+    if not report.interrupted:
+        try:
+            history.add(report)
+        except Unreadable as error:
+            history.problem = error.message
 
     def trend(name: str) -> Trend:
         return history.trend(name, report.project, report.machine.id)

@@ -1,0 +1,68 @@
+"""Being asked to end: ctrl-c (SIGINT), SIGTERM, and SIGHUP of a closed terminal mean the same wherever devenv runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Final
+
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CLEANING: Final = "\ndevenv: it ends as soon as it has cleaned up (ctrl-\\ ends it at once and leaves the rest)\n"
+
+
+def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], None]:
+    """Let `call` have the name of each signal that asks this process to end; returns what restores the handlers.
+
+    With `once` it gets the first, and more are only answered: they would cut the clean-up short. What is ignored
+    already stays ignored, as nohup(1) wants. To be called in the main thread.
+    """
+    asked = False
+    terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]  # of one that is gone nobody can tell
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if number == signal.SIGHUP:
+            _leave(terminals)
+        if once and asked:
+            tell_cleaning()
+            return
+        asked = True
+        call(signal.Signals(number).name)
+
+    kept = {number: signal.getsignal(number) for number in ENDING}
+    kept = {number: before for number, before in kept.items() if before is not signal.SIG_IGN}
+    for number in kept:
+        signal.signal(number, handle)
+
+    def restore() -> None:
+        for number, before in kept.items():
+            signal.signal(number, signal.SIG_DFL if before is None else before)  # None: not set by Python
+
+    return restore
+
+
+def interrupt_once() -> Callable[[], None]:
+    """Raise KeyboardInterrupt at the first of these signals; returns what restores the handlers."""
+
+    def interrupt(name: str) -> None:
+        raise KeyboardInterrupt
+
+    return on_end(interrupt, once=True)
+
+
+def tell_cleaning() -> None:
+    """Tell on stderr that the clean-up goes on; also from within a signal handler."""
+    with suppress(OSError):  # nobody reads it
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, _CLEANING.encode())
+
+
+def _leave(terminals: list[int]) -> None:
+    """Write to nowhere from now on: to write to a terminal that is gone is an error, and would end the clean-up."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in terminals:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

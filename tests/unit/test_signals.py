@@ -1,0 +1,81 @@
+"""Being asked to end, by real signals to real processes: the first one ends the work, none ends the clean-up."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from devenv.core.signals import interrupt_once
+restore = interrupt_once()
+try:
+    Path("working").touch()
+    time.sleep(30)
+except KeyboardInterrupt:
+    print("cleaning", flush=True)
+    Path("cleaning").touch()
+    until = time.monotonic() + 1
+    while time.monotonic() < until:
+        time.sleep(0.05)
+    print("clean", file=sys.stderr, flush=True)
+    Path("clean").touch()
+    sys.exit(130)
+"""
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+def start(folder: Path, *before: str, terminal: int | None = None) -> subprocess.Popen[bytes]:
+    output = subprocess.PIPE if terminal is None else terminal
+    process = subprocess.Popen(
+        [*before, sys.executable, "-c", PROGRAM], cwd=folder, stdin=terminal, stdout=output, stderr=output
+    )
+    wait_for(folder / "working")
+    return process
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path.name} did not come"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("numbers", [(INT,), (TERM,), (HUP,), (INT, INT), (TERM, INT, HUP), (HUP, TERM)])
+def test_every_signal_ends_the_work_and_none_the_clean_up(tmp_path: Path, numbers: tuple[signal.Signals, ...]) -> None:
+    process = start(tmp_path)
+    for number in numbers:
+        process.send_signal(number)
+        wait_for(tmp_path / "cleaning")
+    output, told = process.communicate(timeout=20)
+    assert (process.returncode, output) == (130, b"cleaning\n")
+    assert (tmp_path / "clean").exists()
+    assert told.count(b"it ends as soon as it has cleaned up") == len(numbers) - 1
+
+
+def test_a_closed_terminal_does_not_end_the_clean_up(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = start(tmp_path, terminal=theirs)
+    os.close(theirs)
+    os.close(ours)  # from now on each write to it is an error
+    process.send_signal(HUP)
+    assert process.wait(20) == 130
+    assert (tmp_path / "clean").exists()
+
+
+def test_what_is_to_outlive_the_terminal_does(tmp_path: Path) -> None:
+    process = start(tmp_path, "nohup")
+    process.send_signal(HUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(TERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
