@@ -55,6 +55,11 @@ class Counting:
             found[name] = Figures(entry.num_requests, entry.num_failures, seconds, dict(entry.response_times))
         return found
 
+    def errors(self) -> list[tuple[int, str, str]]:
+        """Return why requests failed: count, name of the requests, reason."""
+        found = self._environment.stats.errors.values()
+        return [(item.occurrences, item.name, item.to_name().partition(f"{item.name}: ")[2]) for item in found]
+
     def generator(self) -> dict[str, Any]:
         """Return what the processes used and how late they were since the last call."""
         own = 100 * _own.read()

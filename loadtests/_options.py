@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
+import math
+from collections.abc import Iterator
 from typing import Any
 
-from locust import events
+from locust import User, events
 
-from devenv.load.shapes import NAMES, OPEN_BY_DEFAULT
+from devenv.load.shapes import LENGTHS, NAMES, OPEN_BY_DEFAULT
 from devenv.load.thresholds import EXAMPLES
 
 
@@ -14,6 +18,8 @@ from devenv.load.thresholds import EXAMPLES
 def add_options(parser: Any) -> None:
     """Add them; the first ones are in the web UI's form too."""
     add = parser.add_argument
+    users = next(action for action in parser._actions if action.dest == "user_classes")  # Locust gives it no type
+    users.type = _user_class
     add("--shape", choices=NAMES, default="steady", help="how the load changes over time (default steady)")
     add(
         "--model",
@@ -53,14 +59,42 @@ def is_open(options: Any) -> bool:
 
 def check(options: Any) -> str:
     """Return what is wrong with the values; "" where nothing is."""
-    if not 0 < options.rate <= 1000:
-        return f"--rate must be above 0 and at most 1000, not {options.rate:g}"
-    if options.documents < 0 or options.documents > 1_000_000:
-        return f"--documents must be 0 to 1000000, not {options.documents}"
-    if not 1 <= options.collections <= 100:
-        return f"--collections must be 1 to 100, not {options.collections}"
-    if options.visible_within <= 0:
-        return f"--visible-within must be above 0, not {options.visible_within:g}"
-    if options.warm_up is not None and options.warm_up < 0:
-        return f"--warm-up must be 0 or more, not {options.warm_up:g}"
+    limits = {
+        "users": (options.num_users, 1, math.inf),
+        "spawn-rate": (options.spawn_rate, 1e-9, math.inf),
+        "run-time": (options.run_time, 1, math.inf),
+        "rate": (options.rate, 1e-9, 1000),
+        "documents": (options.documents, 0, 1_000_000),
+        "collections": (options.collections, 1, 100),
+        "visible-within": (options.visible_within, 1e-9, math.inf),
+        "warm-up": (options.warm_up, 0, math.inf),
+    }
+    for name, (value, least, most) in limits.items():
+        if value is not None and not least <= float(value) <= most:
+            bound = f"at least {least:g}" if least >= 1 else "0 or more" if least == 0 else "above 0"
+            return f"--{name} must be {bound}{f' and at most {most:g}' if most < math.inf else ''}, not {value:g}"
+    length = run_length(options)
+    if options.warm_up and length and options.warm_up >= length:
+        return f"--warm-up {options.warm_up:g} leaves nothing of a run of {length:g} s"
     return ""
+
+
+def run_length(options: Any) -> float | None:
+    """Return the seconds that the run shall last; None where that depends on what is measured."""
+    return float(options.run_time or LENGTHS[options.shape]) if options.shape in LENGTHS else None
+
+
+def _user_class(name: str) -> str:
+    """Accept the name of a user class that a locustfile has."""
+    names = sorted({kind.__name__ for kind in _subclasses(User) if kind.abstract is False})
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, 1)
+    told = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+    raise argparse.ArgumentTypeError(f"there is no user class {name!r}. {told}")
+
+
+def _subclasses(kind: type[User]) -> Iterator[type[User]]:
+    for found in kind.__subclasses__():
+        yield found
+        yield from _subclasses(found)

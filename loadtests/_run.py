@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import time
@@ -17,7 +18,7 @@ from _given import give
 from locust import events, runners
 
 from devenv.cli.console import tell, tell_error
-from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, UsageError
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, ServiceFailed, UsageError
 from devenv.core.settings import load_config
 from devenv.core.signals import on_end, tell_cleaning
 from devenv.load import outcome
@@ -48,6 +49,7 @@ class Run:
         self._phase = ""
         self._over = False
         self._asked = False
+        self._goal = (0, 0.0, 0)  # users, since when, and how many there were then
 
     def tick(self) -> tuple[int, float] | None:
         """Return the users and their rate for this second; None ends the test. Locust calls it once a second."""
@@ -56,7 +58,7 @@ class Run:
                 self._prepare()
             except DevenvError as error:
                 tell_error(error)
-                self.environment.process_exit_code = error.exit_code
+                self.environment.process_exit_code = exit_code(error)
                 self._clean()
                 return None
         assert self.session is not None
@@ -69,7 +71,15 @@ class Run:
         if point.phase != self._phase:
             self._phase = point.phase
             self.session.note("phase", name=point.phase)
-        return point.users, point.rate
+        return self._spread(point), point.rate
+
+    def _spread(self, point: Point) -> int:
+        """Return the users that shall be there now: Locust answers to nothing while it starts those of one tick."""
+        now = time.monotonic()
+        if point.users != self._goal[0]:
+            self._goal = (point.users, now, self.environment.runner.target_user_count)
+        users, since, before = self._goal
+        return min(users, before + math.ceil(point.rate * (now - since + 1))) if users > before else users
 
     def interrupt(self, name: str) -> None:
         """End for a signal as Locust ends for ctrl-c, once: a second one would cut the clean-up short."""
@@ -117,6 +127,7 @@ class Run:
         if counting is not None:
             counting.freeze()
             self._measure(session, counting)
+            session.tell_errors(counting.errors(), now=True)
         options, runner = self.environment.parsed_options, self.environment.runner
         exceptions = sum(int(item["count"]) for item in runner.exceptions.values())
         facts = session.judge(self.environment.stats.total.num_failures, exceptions, options.exit_code_on_error)
@@ -154,12 +165,12 @@ class Run:
             documents=options.documents,
             collections=options.collections,
             thresholds=self._thresholds(),
-            warm_up=settings.warm_up if options.warm_up is None else options.warm_up,
+            warm_up=self._warm_up(settings.warm_up),
             abort=options.abort_on_threshold,
             folder=options.record,
             options={name: getattr(options, name) for name in kept} | {"open": _options.is_open(options)},
         )
-        self._over, self._phase = False, ""
+        self._over, self._phase, self._goal = False, "", (0, 0.0, 0)
         self.session = Session(plan)
         tell(f"devenv: {self.target.url}; {options.documents} documents are loaded; recording in {self.session.folder}")
         self.session.prepare()
@@ -177,6 +188,17 @@ class Run:
         self.session.begin()
         self._ticker = gevent.spawn(self._tick_for_ever, self.session, self._counting)
 
+    def _warm_up(self, default: float) -> float:
+        """Return the seconds that thresholds leave out."""
+        options = self.environment.parsed_options
+        if options.warm_up is not None:
+            return float(options.warm_up)
+        length = _options.run_length(options)
+        if length and default >= length:
+            tell(f"devenv: thresholds judge all of the run: it is not longer than the warm-up of {default:g} s")
+            return 0.0
+        return default
+
     def _tick_for_ever(self, session: Session, counting: Counting) -> None:
         due = time.monotonic()
         while True:
@@ -189,6 +211,7 @@ class Run:
             session.note("lost", worker=worker)
             session.doubts.append(f"the worker {worker} was lost, and with it a part of the load")
         session.tick(counting.figures(), self.environment.runner.user_count, self._phase, counting.generator())
+        session.tell_errors(counting.errors())
 
     def _clean(self) -> None:
         session, self.session = self.session, None
@@ -207,12 +230,24 @@ class Run:
         if problem:
             raise UsageError(problem)
         self._thresholds()
+        self._drop_idle()
         found = find_target(options.target, self.environment.host or "", options.host_header, Path.cwd(), os.environ)
         for note in found.notes:
             tell(f"devenv: {note}", color="yellow")
         path = load_config(Path.cwd(), os.environ).load.path if found.kind != "url" else "/"
         check(found, path)
         return found
+
+    def _drop_idle(self) -> None:
+        """Leave out user classes that --tags and --exclude-tags leave no task; raises UsageError when none is left."""
+        environment, options = self.environment, self.environment.parsed_options
+        if options.tags or options.exclude_tags:
+            environment._filter_tasks_by_tags()  # as Locust does later, when documents are loaded
+            environment.user_classes = [kind for kind in environment.user_classes if kind.tasks]
+            if not environment.user_classes:
+                raise UsageError(
+                    "--tags and --exclude-tags leave no task of any user", "Name tags that @tag gives to tasks."
+                )
 
     def _thresholds(self) -> tuple[Threshold, ...]:
         settings = load_config(Path.cwd(), os.environ).load
@@ -233,7 +268,7 @@ def _begin(environment: Any, runner: Any, **_: Any) -> None:
         current = Run(environment)
     except DevenvError as error:
         tell_error(error)
-        sys.exit(error.exit_code)
+        sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     on_end(current.interrupt)
@@ -265,6 +300,11 @@ def _quitting(environment: Any, **_: Any) -> None:
             environment.runner.stop()
         current.finish()
         current.close()
+
+
+def exit_code(error: DevenvError) -> int:
+    """Return the code for what kept a run from its begin; 1 is what failed requests of a run mean."""
+    return error.exit_code if error.exit_code != outcome.EXIT_FAILED_REQUESTS else ServiceFailed.exit_code
 
 
 def end_main() -> None:

@@ -82,6 +82,7 @@ class Recording:
     settings: dict[str, Any] = field(default_factory=dict)  # of the cluster
     missing: list[dict[str, Any]] = field(default_factory=list)  # facts that could not be read, with `what` and `why`
     notes: list[dict[str, Any]] = field(default_factory=list)  # lost workers, what was cleaned up
+    errors: list[tuple[int, str, str]] = field(default_factory=list)  # the most frequent: count, name, reason
     gaps: list[Gap] = field(default_factory=list)
     steps: list[tuple[float, float]] = field(default_factory=list)  # of the wall clock: when, by how many seconds
     broken: int = 0
@@ -176,6 +177,8 @@ def _take_load(made: Recording, line: dict[str, Any]) -> None:
             )
         case "phase":
             made.phases.append((line["t"], line["name"]))
+        case "errors":
+            made.errors = [(int(count), name, reason) for count, name, reason in line["most"]]
         case _:
             made.notes.append(line)
 

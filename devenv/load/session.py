@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from devenv.load.thresholds import Finding, Threshold, breached, evaluate
 from devenv.verify.runs import Run, begin_run
 
 RESTARTS = 3  # of a recorder that ended by itself; the recording has a gap, the load goes on
+ERRORS_EVERY = 10.0  # seconds between two lines about why requests failed
+ERRORS_KEPT = 20
 Counters = Mapping[str, Figures]  # of each name since the run began
+Errors = Iterable[tuple[int, str, str]]  # why requests failed: count, name, reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Session:
         self._warm: Counters | None = None  # the counters when the warm-up ended
         self._now: Counters = {}
         self._busiest: list[float] = []
+        self._errors_at = 0.0
         self._restarts = 0
         self._kept = {"arrivals": 0, "late": 0, "dropped": 0}
 
@@ -116,6 +120,14 @@ class Session:
         self.aborted = breached(evaluate(growing, self.figures()))
         return self.aborted
 
+    def tell_errors(self, errors: Errors, *, now: bool = False) -> None:
+        """Write the most frequent reasons of failed requests; not every second, but where it is the last time."""
+        if now or time.monotonic() - self._errors_at >= ERRORS_EVERY:
+            self._errors_at = time.monotonic()
+            most = sorted(errors, key=lambda error: -error[0])[:ERRORS_KEPT]
+            if most:
+                self.note("errors", most=[(count, name, reason[:300]) for count, name, reason in most])
+
     def figures(self) -> dict[str, Figures]:
         """Return the figures that thresholds are judged by: without the warm-up, where the run was longer."""
         found = _since(self._now, self._warm or {})
@@ -132,7 +144,7 @@ class Session:
         reasons += self.doubts
         findings = evaluate(self.plan.thresholds, self.figures())
         if self.interrupted:
-            reasons.insert(0, f"interrupted by {self.interrupted}")
+            reasons.insert(0, f"ended by {self.interrupted}")
         else:
             reasons += [f"{item.threshold}: no such request was made" for item in findings if item.holds is None]
         return Facts(findings, failures, exceptions, reasons, error_code, interrupted=bool(self.interrupted))

@@ -29,14 +29,21 @@ def test_what_cannot_run_says_so_before_anything_is_sent(locust: Runner) -> None
     cases = {
         ("--threshold", "serach:p95<200"): (2, "Did you mean 'search'?"),
         ("--target", "moon"): (2, "Say compose, kubernetes, or a URL"),
-        ("--host", f"http://127.0.0.1:{port()}"): (1, "does not answer"),
+        ("--host", f"http://127.0.0.1:{port()}"): (7, "does not answer"),
         ("--rate", "0"): (2, "--rate must be above 0"),
+        ("-u", "0"): (2, "--users must be at least 1"),
+        ("-t", "0s"): (2, "--run-time must be at least 1"),
+        ("--warm-up", "2"): (2, "leaves nothing of a run of 2 s"),
+        ("--tags", "nothing"): (2, "leave no task of any user"),
+        ("Seacher",): (2, "Did you mean 'Searcher'?"),
         ("--shape", "hpa"): (2, "Add --target kubernetes"),
     }
     started = {flags: locust.start(*SMALL, "-t", "2s", *flags) for flags in cases}
     for flags, (code, told) in cases.items():
         ended = started[flags].ended()
         assert (ended.code, told in ended.output) == (code, True), ended.output[-2000:]
+        assert len(ended.output) < 2000
+        assert not started[flags].folder.exists(), "nothing was begun"
 
 
 def test_ctrl_c_ends_it_cleanly_and_what_a_kill_leaves_is_removed_by_the_next_run(
@@ -51,7 +58,7 @@ def test_ctrl_c_ends_it_cleanly_and_what_a_kill_leaves_is_removed_by_the_next_ru
     for name, run in runs.items():
         ended = run.ended(20)
         assert ended.code == 130, ended.output[-3000:]
-        assert (ended.outcome["exit_code"], ended.outcome["reasons"]) == (130, [f"interrupted by {name}"])
+        assert (ended.outcome["exit_code"], ended.outcome["reasons"]) == (130, [f"ended by {name}"])
         assert "report:" in ended.output
         assert "Traceback" not in ended.output
     assert target.collections() == ["mine"]

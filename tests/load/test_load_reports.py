@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import re
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from devenv.load.recording.lines import BASE, LOAD, WATCHED
 from devenv.load.reports.charts import nice, number
 from devenv.load.reports.columns import COLUMNS, columns, percentiles
 from devenv.load.reports.data import UNFINISHED, make_report, save_outcome
+from devenv.load.reports.text import terminal
 from devenv.load.thresholds import evaluate, parse
 from devenv.verify.history import History
 from devenv.verify.provenance import this_machine
@@ -102,6 +104,36 @@ def test_text_of_others_is_text_in_every_report(tmp_path: Path) -> None:
     markdown = (folder / "report.md").read_text()
     assert "<script>" not in markdown
     assert "\n## y" not in markdown
+
+
+def test_every_report_says_why_requests_failed(tmp_path: Path) -> None:
+    story = scaled()
+    for count in (1, 7):  # cumulative: the last line counts
+        story.load.append(
+            {"t": 9.0, "at": 9.0, "type": "errors", "most": [[count, "search", "HTTPError('503 <b>busy')"]]}
+        )
+    folder = saved(story, tmp_path / "run")
+    report = write_reports(folder)
+    assert re.search(r"7 +search +HTTPError\('503 <b>busy'\)", terminal(report))
+    assert "| 7 | search | HTTPError('503 &lt;b>busy') |" in (folder / "report.md").read_text()
+    assert "HTTPError('503 <b>busy')" in Parsed((folder / "report.html").read_text()).texts
+    told = json.loads((folder / "report.json").read_text())["errors"]
+    assert told == [{"count": 7, "name": "search", "reason": "HTTPError('503 <b>busy')"}]
+
+
+def test_an_interrupted_run_is_reported_as_that_and_is_in_no_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = saved(long_story(60), tmp_path / "run")
+    findings = evaluate([parse("search:p95<10"), parse("rps>1")], make_report(folder).figures)
+    facts = Facts(findings, failures=3, exceptions=1, reasons=["ended by SIGTERM"], interrupted=True)
+    told = finish(folder, facts, {})
+    assert "shop, soak: interrupted (" in told
+    assert "interrupted: ended by SIGTERM" in told
+    assert write_reports(folder).to_data()["outcome"] == "interrupted"
+    assert (exit_code(facts), verdict(facts)) == (130, Verdict.INCONCLUSIVE)
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_run_that_was_killed_is_reported_as_far_as_it_came(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ class Report:
             "reasons": list(self.reasons),
             "thresholds": [finding_data(item) for item in self.findings],
             "figures": {name: figures_data(item) for name, item in self.figures.items()},
+            "errors": [{"count": count, "name": name, "reason": why} for count, name, why in recording.errors],
             "verdicts": [item.to_data() for item in self.judgements],
             "knee": None if knee is None else knee_data(knee),
             "gaps": [{"since": gap.since, "until": gap.until, "what": gap.what} for gap in recording.gaps],

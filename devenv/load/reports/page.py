@@ -11,10 +11,12 @@ from devenv.load.reports.charts import render
 from devenv.load.reports.data import Report, knee_words
 from devenv.load.reports.panels import axis_of, charts_of
 from devenv.load.reports.text import (
+    ERROR_HEAD,
     FIGURES_HEAD,
     STAGE_HEAD,
     STEP_HEAD,
     THRESHOLD_HEAD,
+    error_rows,
     figure_rows,
     stage_row,
     step_rows,
@@ -94,6 +96,8 @@ def _tables(report: Report) -> Iterable[str]:
     if report.findings:
         yield "<h2>Thresholds</h2>" + _table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])
     yield "<h2>Requests</h2>" + _table(FIGURES_HEAD, figure_rows(report))
+    if report.recording.errors:
+        yield "<h2>Why requests failed</h2>" + _table(ERROR_HEAD, error_rows(report))
     if report.knee is not None:
         yield f"<h2>Steps</h2>{_table(STEP_HEAD, step_rows(report.knee))}<p>{escape(knee_words(report.knee))}</p>"
     for judgement in report.judgements:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from devenv.core.text import sanitize
 from devenv.load.figures import TOTAL, Figures
 from devenv.load.knee import Knee
 from devenv.load.reports.charts import number
@@ -14,6 +15,8 @@ from devenv.verify.reports.text import table
 
 THRESHOLD_HEAD = ("THRESHOLD", "VERDICT", "VALUE", "MARGIN")
 FIGURES_HEAD = ("NAME", "REQUESTS", "FAILED", "RPS", "MEAN", "P50", "P95", "P99", "MAX")
+ERROR_HEAD = ("FAILED", "NAME", "REASON")
+ERRORS_SHOWN = 5  # on a terminal
 STAGE_HEAD = ("STAGE", "SECONDS", "BOUNDS", "PROBLEM")
 STEP_HEAD = ("STEP", "USERS", "OFFERED", "ANSWERED", "P95", "FAILED", "PROBLEM")
 
@@ -23,6 +26,8 @@ def terminal(report: Report) -> str:
     lines = [report.title]
     if report.findings:
         lines += ["", *table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])]
+    if report.recording.errors:
+        lines += ["", *table(ERROR_HEAD, error_rows(report)[:ERRORS_SHOWN])]
     if report.knee is not None:
         lines += ["", *table(STEP_HEAD, step_rows(report.knee)), knee_words(report.knee)]
     for judgement in report.judgements:
@@ -45,6 +50,8 @@ def markdown(report: Report) -> str:
     if report.findings:
         lines += [*_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings]), ""]
     lines += [*_table(FIGURES_HEAD, figure_rows(report)), ""]
+    if report.recording.errors:
+        lines += ["### Why requests failed", "", *_table(ERROR_HEAD, error_rows(report)), ""]
     if report.knee is not None:
         lines += [*_table(STEP_HEAD, step_rows(report.knee)), "", _cell(knee_words(report.knee)), ""]
     for judgement in report.judgements:
@@ -61,6 +68,11 @@ def figure_rows(report: Report) -> list[tuple[str, ...]]:
     """Return a row for each name, the total last."""
     names = [*sorted(name for name in report.figures if name != TOTAL), TOTAL]
     return [_figures_row(name, report.figures[name]) for name in names]
+
+
+def error_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each of the most frequent reasons of failed requests."""
+    return [(str(count), name, sanitize(reason)) for count, name, reason in report.recording.errors]
 
 
 def step_rows(knee: Knee) -> list[tuple[str, ...]]:
