@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import _names
-from _person import Person
+from _docsearch import DocsearchUser
 
 PAGE_SIZE = 20
 
 
-class Browser(Person):
+class Browser(DocsearchUser):
     """Walks from the list of collections to a document; in the open model it is any one step of the way."""
 
     weight = 25

@@ -7,12 +7,12 @@ import time
 
 import _names
 import gevent
-from _person import Person
+from _docsearch import DocsearchUser
 
 PAUSE = 0.1  # seconds between two looks
 
 
-class Checker(Person):
+class Checker(DocsearchUser):
     """Adds a document with a word that no other has, and searches for it until it is there."""
 
     weight = 5

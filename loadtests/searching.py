@@ -6,13 +6,13 @@ import random
 from urllib.parse import quote
 
 import _names
-from _person import Person
+from _docsearch import DocsearchUser
 
 PAGE_SIZE = 20
 TURNS_PAGE = 0.2  # share of searches whose second page is asked for
 
 
-class Searcher(Person):
+class Searcher(DocsearchUser):
     """Searches for what many search for (Zipf), in one of the run's collections."""
 
     weight = 60

@@ -6,12 +6,12 @@ import random
 from dataclasses import asdict
 
 import _names
-from _person import Person
+from _docsearch import DocsearchUser
 
 BATCH = 20  # documents
 
 
-class Author(Person):
+class Author(DocsearchUser):
     """Adds one document."""
 
     weight = 8
@@ -24,7 +24,7 @@ class Author(Person):
         self.call("POST", f"/api/collections/{collection}/documents", _names.ADD, due, json=document)
 
 
-class BulkAuthor(Person):
+class BulkAuthor(DocsearchUser):
     """Adds a folder of documents in one request."""
 
     weight = 2

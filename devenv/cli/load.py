@@ -1,4 +1,4 @@
-"""`devenv load`: the reports of a load test made again, and the terminal on the screen of the load tests."""
+"""`devenv load`: the path of Locust's plugin, reports made again, and the terminal on the screen of the load tests."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def run(arguments: Namespace) -> int:
         from devenv.cli.tui import run as open_terminal
 
         return open_terminal(arguments, load_at_once=True)
+    if arguments.load_verb == "plugin":
+        from devenv import load
+
+        sys.stdout.write(f"{Path(load.__file__).with_name('locustfile.py')}\n")
+        return EXIT_OK
     return _report(arguments)
 
 

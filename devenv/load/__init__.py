@@ -1,1 +1,1 @@
-"""Load tests: what is recorded beside them, and what is concluded from it. Locust itself is in loadtests/."""
+"""Load tests: a plugin for Locust, what is recorded beside them, and what is concluded from it."""

@@ -1,6 +1,6 @@
 """One run of a load test on the side that steers it: prepares the target, records, judges, cleans up.
 
-Knows nothing of Locust: loadtests/ calls `prepare`, then `tick` once a second with the counters, then `finish`.
+Knows nothing of Locust: the plugin calls `prepare`, then `tick` once a second with the counters, then `end`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from devenv.core.errors import DevenvError
-from devenv.load.corpus import Corpus
 from devenv.load.figures import Figures, total
-from devenv.load.library import Library
 from devenv.load.outcome import Facts, generator_reasons
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, Lines
 from devenv.load.target import Target
@@ -36,9 +34,6 @@ class Plan:
     """What a run shall do. `options` are kept in the recording."""
 
     target: Target
-    seed: int
-    documents: int
-    collections: int
     thresholds: Sequence[Threshold]
     warm_up: float
     abort: bool = False
@@ -46,15 +41,26 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Session:
-    """A run from `prepare` to `finish`."""
+class Data(Protocol):
+    """What a load test puts into its target before the load, and takes out of it again however the run ended."""
 
-    def __init__(self, plan: Plan) -> None:
+    def fill(self) -> Mapping[str, Any]:
+        """Put it there; returns plain values for the users of all processes. Raises DevenvError."""
+        ...
+
+    def remove(self) -> None:
+        """Remove it, also where `fill` did not come to its end; raises DevenvError."""
+        ...
+
+
+class Session:
+    """A run from `prepare` to `end`; `data` makes what is loaded for it."""
+
+    def __init__(self, plan: Plan, data: Callable[[Target, Run], Data] | None = None) -> None:
         self.plan = plan
         self.run: Run = begin_run()
         self.folder = Path(plan.folder).absolute() if plan.folder else self.run.folder / "load"
-        self.library = Library(plan.target, self.run)
-        self.stopping = False
+        self._loaded = data(plan.target, self.run) if data is not None else None
         self.interrupted = ""  # the signal, or what else ended it before its time
         self.aborted: list[Finding] = []
         self.doubts: list[str] = []  # why the run is inconclusive
@@ -70,8 +76,8 @@ class Session:
         self._restarts = 0
         self._kept = {"arrivals": 0, "late": 0, "dropped": 0}
 
-    def prepare(self) -> None:
-        """Start the recorder and fill the collections; raises DevenvError."""
+    def prepare(self) -> Mapping[str, Any]:
+        """Start the recorder and load the data; returns what users get of it. Raises DevenvError."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in (LOAD, "target.jsonl"):
@@ -81,11 +87,8 @@ class Session:
             raise DevenvError(f"{self.folder} cannot be used: {error.strerror}", "Choose another --record.") from error
         self._lines = Lines(self.folder / LOAD, self._base)
         self._start_recorder()
-        self.library.sweep()
         self._lines.write("phase", name="prepare")
-        self.library.fill(
-            Corpus(self.plan.seed), self.plan.documents, self.plan.collections, stop=lambda: self.stopping
-        )
+        return self._loaded.fill() if self._loaded is not None else {}
 
     def begin(self) -> None:
         """The load begins now."""
@@ -150,15 +153,15 @@ class Session:
         return Facts(findings, failures, exceptions, reasons, error_code, interrupted=bool(self.interrupted))
 
     def end(self, tell: Callable[[str], None]) -> None:
-        """Remove the run's collections and stop the recorder; whatever fails is told, and the rest is still done."""
-        self.stopping = True
+        """Remove the run's data and stop the recorder; whatever fails is told, and the rest is still done."""
         self.note("phase", name="clean up")
         try:
-            removed = self.library.remove()
-            self.note("cleaned", collections=removed)
+            if self._loaded is not None:
+                self._loaded.remove()
+            self.note("cleaned")
         except DevenvError as error:
             self.note("uncleaned", why=error.message)
-            tell(f"the run's collections could not be removed: {error.message} The next run on this machine does it.")
+            tell(f"what was loaded could not be removed: {error.message} {error.hint}")
         if self._recorder is not None and self._recorder.stdin is not None and self._recorder.stdout is not None:
             try:
                 self._recorder.stdin.close()
@@ -201,8 +204,6 @@ class Session:
             "began": time.time(),
             "folder": str(Path.cwd()),
             "target": plan.target.to_data(),
-            "seed": plan.seed,
-            "documents": plan.documents,
             "thresholds": [str(item) for item in plan.thresholds],
             "warm_up": plan.warm_up,
             "options": dict(plan.options),

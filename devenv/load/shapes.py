@@ -85,6 +85,7 @@ def step(now: float, wish: Wish) -> Point | None:
 
 SHAPES: Final[Mapping[str, Shape]] = {"steady": steady, "ramp": ramp, "spike": spike, "soak": soak, "step": step}
 NAMES: Final = (*SHAPES, "hpa")
+OWN: Final = "own"  # the LoadTestShape that a locustfile has itself
 OPEN_BY_DEFAULT: Final = ("spike", "step", "hpa")  # where a target that slows down must not be spared
 
 

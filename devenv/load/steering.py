@@ -10,7 +10,7 @@ from devenv.load.hpa_course import HpaCourse
 from devenv.load.knee import is_saturated
 from devenv.load.series import read_recording
 from devenv.load.session import Session
-from devenv.load.shapes import Point, Wish, find
+from devenv.load.shapes import OWN, Point, Wish, find
 
 
 class Steering:
@@ -21,7 +21,7 @@ class Steering:
         self._wish = wish
         self._session = session
         self._rate: float | None = options.rate if session.plan.options["open"] else None
-        self._shape = None if options.shape == "hpa" else find(options.shape)
+        self._shape = None if options.shape in ("hpa", OWN) else find(options.shape)
         self._course = HpaCourse(wish, options.replicas, lambda: read_recording(session.folder), session.note)
         self._last = ""
 

@@ -71,14 +71,14 @@ def find_target(target: str, host: str, host_header: str, folder: Path, environ:
 
 
 def check(target: Target, path: str) -> None:
-    """Ask the target once; raises DevenvError when it does not answer 2xx."""
+    """Ask the target once; raises DevenvError when it does not answer 2xx, or a mere URL with a server's error."""
     headers = {"Host": target.host_header} if target.host_header else {}
     try:
         with httpx.Client(trust_env=False, timeout=ANSWER_WITHIN, verify=False) as client:
             answer = client.get(target.url.rstrip("/") + path, headers=headers)
     except httpx.HTTPError as error:
         raise DevenvError(f"{target.url} does not answer: {error or type(error).__name__}", _hint(target)) from error
-    if not answer.is_success:
+    if answer.is_server_error or (target.kind != "url" and not answer.is_success):
         raise DevenvError(f"GET {target.url.rstrip('/')}{path} answers {answer.status_code}", _hint(target))
 
 

@@ -158,7 +158,7 @@ class LoadState:
                 case "recorder":
                     self.notes.append(f"the recorder ended: {line.get('why') or line.get('ended')}")
                 case "uncleaned":
-                    self.notes.append(f"the run's collections could not be removed: {line['why']}")
+                    self.notes.append(f"what was loaded could not be removed: {line['why']}")
 
     def take_target(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Apply lines that the recorder wrote."""

@@ -76,9 +76,7 @@ def page(report: Report) -> str:
     run = report.recording.run
     began = datetime.fromtimestamp(run["began"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     model = "open model" if run["options"].get("open") else "closed model"
-    facts = (
-        f"run {run['run']}, {began}, {run['target']['url']}, {model}, seed {run['seed']}, {run['documents']} documents"
-    )
+    facts = f"run {run['run']}, {began}, {run['target']['url']}, {model}, seed {run['options'].get('seed', '-')}"
     notes = [*report.reasons, *run["target"].get("notes", ())]
     axis = axis_of(report.recording)
     return _PAGE.substitute(

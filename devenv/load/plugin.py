@@ -1,4 +1,8 @@
-"""Steers a run where Locust steers it: in the only process, or on the master."""
+"""devenv as a plugin of Locust: `import devenv.load.plugin` in a locustfile gives it shapes, thresholds and verdicts.
+
+Where the file shall not be touched: locust -f theirs.py,$(devenv load plugin). A run is steered where Locust steers it:
+in the only process, or on the master; workers count, keep schedules, and know nothing else.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,61 @@ import math
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import _names
-import _options
 import gevent
-from _counting import Counting
-from _given import give
-from locust import events, runners
+from locust import LoadTestShape, events, runners
 
-from devenv.cli.console import tell, tell_error
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, ServiceFailed, UsageError
 from devenv.core.settings import load_config
 from devenv.core.signals import on_end, tell_cleaning
+from devenv.core.text import sanitize
 from devenv.load import outcome
+from devenv.load.counting import Counting
 from devenv.load.ending import conclude, finish
-from devenv.load.session import Plan, Session
-from devenv.load.shapes import Point, Wish
+from devenv.load.options import check as check_options
+from devenv.load.options import is_open, run_length
+from devenv.load.session import Data, Plan, Session
+from devenv.load.shapes import OWN, Point, Wish
 from devenv.load.steering import Steering
 from devenv.load.target import Target, check, find_target
 from devenv.load.thresholds import Threshold, parse_all
+from devenv.load.users import give
+from devenv.verify.runs import Run as Identity
 
 TICK = 1.0  # seconds
 logging.getLogger("httpx").setLevel(logging.WARNING)  # the requests of preparing are nobody's news
 STOPPED_WITHIN = 15.0  # seconds: a request takes at most 10
+_KEPT = ("shape", "model", "rate", "seed", "replicas", "num_users", "spawn_rate", "run_time")  # in the recording
+
+
+@dataclass(slots=True)
+class Addition:
+    """What a locustfile adds: names of its requests, its data, and options of its own that recordings keep."""
+
+    names: tuple[str, ...] = ()
+    data: Callable[[Target, Identity, Any], Data] | None = None
+    options: tuple[str, ...] = ()
+
+
+_addition = Addition()
+
+
+def configure(
+    *,
+    names: Sequence[str] = (),
+    data: Callable[[Target, Identity, Any], Data] | None = None,
+    options: Sequence[str] = (),
+) -> None:
+    """Say what a locustfile adds; with `names`, a threshold for a name that no request has is refused.
+
+    `data` is called with the target, the run and Locust's options, and makes what is loaded for that run.
+    """
+    global _addition
+    _addition = Addition(tuple(names), data, tuple(options))
 
 
 class Run:
@@ -39,6 +73,9 @@ class Run:
 
     def __init__(self, environment: Any) -> None:
         self.environment = environment
+        self._own: Any = environment.shape_class
+        options = environment.parsed_options
+        options.shape = options.shape or (OWN if self._own is not None else "steady")
         self.target: Target = self._find()
         environment.host = self.target.url
         self.session: Session | None = None
@@ -49,6 +86,7 @@ class Run:
         self._phase = ""
         self._over = False
         self._asked = False
+        self._broken = False  # the load test could not begin for an error in it
         self._goal = (0, 0.0, 0)  # users, since when, and how many there were then
 
     def tick(self) -> tuple[int, float] | None:
@@ -61,10 +99,15 @@ class Run:
                 self.environment.process_exit_code = exit_code(error)
                 self._clean()
                 return None
+            except Exception:
+                self._broken = True
+                raise
         assert self.session is not None
         assert self._steering is not None
         if self.session.aborted or self._over:
             return None
+        if self.environment.parsed_options.shape == OWN:
+            return self._own_tick(self.session)
         point: Point | None = self._steering.point()
         if point is None:
             return None
@@ -72,6 +115,13 @@ class Run:
             self._phase = point.phase
             self.session.note("phase", name=point.phase)
         return self._spread(point), point.rate
+
+    def _own_tick(self, session: Session) -> Any:
+        if self._phase != OWN:
+            self._phase = OWN
+            session.note("phase", name=OWN)
+            self._own.reset_time()
+        return self._own.tick()
 
     def _spread(self, point: Point) -> int:
         """Return the users that shall be there now: Locust answers to nothing while it starts those of one tick."""
@@ -129,12 +179,12 @@ class Run:
             self._measure(session, counting)
             session.tell_errors(counting.errors(), now=True)
         options, runner = self.environment.parsed_options, self.environment.runner
-        exceptions = sum(int(item["count"]) for item in runner.exceptions.values())
+        exceptions = sum(int(item["count"]) for item in runner.exceptions.values()) + self._broken
         facts = session.judge(self.environment.stats.total.num_failures, exceptions, options.exit_code_on_error)
         self._clean()
         try:
             facts = conclude(session.folder, facts)
-            tell(finish(session.folder, facts, os.environ))
+            sys.stderr.write(f"{finish(session.folder, facts, os.environ)}\n")
         except DevenvError as error:
             tell_error(error)
         self.environment.process_exit_code = outcome.exit_code(facts)
@@ -150,37 +200,28 @@ class Run:
 
     def _prepare(self) -> None:
         options = self.environment.parsed_options
-        problem = _options.check(options)
-        if problem:
-            raise UsageError(problem)
+        check_options(options)
         if self.environment.host and self.environment.host.rstrip("/") != self.target.url.rstrip("/"):
             self.target = find_target("", self.environment.host, options.host_header, Path.cwd(), os.environ)
         if options.shape == "hpa" and self.target.kind != "kubernetes":
             raise UsageError("--shape hpa needs an autoscaler to test", "Add --target kubernetes.")
         settings = load_config(Path.cwd(), os.environ).load
-        kept = ("shape", "model", "rate", "seed", "replicas", "num_users", "spawn_rate", "run_time", "visible_within")
+        opened = is_open(options, self.environment.user_classes)
+        addition = _addition
         plan = Plan(
             target=self.target,
-            seed=options.seed,
-            documents=options.documents,
-            collections=options.collections,
             thresholds=self._thresholds(),
             warm_up=self._warm_up(settings.warm_up),
             abort=options.abort_on_threshold,
             folder=options.record,
-            options={name: getattr(options, name) for name in kept} | {"open": _options.is_open(options)},
+            options={name: getattr(options, name) for name in (*_KEPT, *addition.options)} | {"open": opened},
         )
         self._over, self._phase, self._goal = False, "", (0, 0.0, 0)
-        self.session = Session(plan)
-        tell(f"devenv: {self.target.url}; {options.documents} documents are loaded; recording in {self.session.folder}")
-        self.session.prepare()
-        give(
-            options,
-            collections=self.session.library.collections,
-            documents=self.session.library.known(),
-            host_header=self.target.host_header,
-            token=self.session.run.id,
-        )
+        make = addition.data
+        self.session = Session(plan, make and (lambda target, run: make(target, run, options)))
+        tell(f"load on {self.target.url}; recording in {self.session.folder}")
+        values = self.session.prepare()
+        give(options, {**values, "open": opened, "host_header": self.target.host_header})
         wish = Wish(options.num_users or 1, float(options.spawn_rate or 1), _seconds(options.run_time))
         self._steering = Steering(wish, self.session, options)
         self._counting = Counting(self.environment)
@@ -193,9 +234,9 @@ class Run:
         options = self.environment.parsed_options
         if options.warm_up is not None:
             return float(options.warm_up)
-        length = _options.run_length(options)
+        length = run_length(options)
         if length and default >= length:
-            tell(f"devenv: thresholds judge all of the run: it is not longer than the warm-up of {default:g} s")
+            tell(f"thresholds judge all of the run: it is not longer than the warm-up of {default:g} s")
             return 0.0
         return default
 
@@ -222,18 +263,19 @@ class Run:
             self._counting.close()
             self._counting = None
         if session is not None:
-            session.end(lambda text: tell(f"devenv: {text}", color="yellow"))
+            session.end(tell)
 
     def _find(self) -> Target:
         options = self.environment.parsed_options
-        problem = _options.check(options)
-        if problem:
-            raise UsageError(problem)
+        check_options(options)
         self._thresholds()
         self._drop_idle()
-        found = find_target(options.target, self.environment.host or "", options.host_header, Path.cwd(), os.environ)
+        host = self.environment.host or ""
+        if not host and not options.target:  # as Locust does
+            host = next((kind.host for kind in self.environment.user_classes if kind.host), "")
+        found = find_target(options.target, host, options.host_header, Path.cwd(), os.environ)
         for note in found.notes:
-            tell(f"devenv: {note}", color="yellow")
+            tell(note)
         path = load_config(Path.cwd(), os.environ).load.path if found.kind != "url" else "/"
         check(found, path)
         return found
@@ -252,7 +294,17 @@ class Run:
     def _thresholds(self) -> tuple[Threshold, ...]:
         settings = load_config(Path.cwd(), os.environ).load
         texts = [*settings.thresholds, *filter(None, self.environment.parsed_options.threshold)]
-        return parse_all(texts, _names.ALL)
+        return parse_all(texts, _addition.names)
+
+
+class Shape(LoadTestShape):
+    """The one shape of all load tests; --shape says which load it means."""
+
+    use_common_options = True  # --users, --spawn-rate and --run-time say how high and how long
+
+    def tick(self) -> Any:
+        """Return how many users there shall be, and how many start or stop a second."""
+        return current.tick() if current is not None else None
 
 
 current: Run | None = None
@@ -271,6 +323,7 @@ def _begin(environment: Any, runner: Any, **_: Any) -> None:
         sys.exit(exit_code(error))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+    environment.shape_class = Shape()
     on_end(current.interrupt)
 
 
@@ -300,6 +353,17 @@ def _quitting(environment: Any, **_: Any) -> None:
             environment.runner.stop()
         current.finish()
         current.close()
+
+
+def tell(text: str) -> None:
+    """Write a line for people."""
+    sys.stderr.write(f"devenv: {sanitize(text, newlines=True)}\n")
+    sys.stderr.flush()
+
+
+def tell_error(error: DevenvError) -> None:
+    """Write an error with its hint."""
+    tell(f"{error.title}: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
 
 
 def exit_code(error: DevenvError) -> int:

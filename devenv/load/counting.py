@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from _person import punctuality
 from locust import events, runners
 
 from devenv.load.figures import Figures
 from devenv.load.recording.machine import Own
 from devenv.load.schedule import Punctuality
+from devenv.load.users import punctuality
 
 # Workers report every second, so that a tick of the recording is a second whoever makes the load; Locust's 3 s would
 # put the requests of three seconds into one tick.

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httpx
+from _corpus import Corpus
 
 from devenv.core.errors import DevenvError
-from devenv.load.corpus import Corpus
 from devenv.load.target import Target
 from devenv.verify.runs import Run, is_dead
 
@@ -37,7 +37,7 @@ class Library:
     collections: list[int] = field(default_factory=list)
     documents: dict[int, list[int]] = field(default_factory=dict)
 
-    def fill(self, corpus: Corpus, documents: int, collections: int, stop: Callable[[], bool] = lambda: False) -> None:
+    def fill(self, corpus: Corpus, documents: int, collections: int) -> None:
         """Make the collections and add the documents to them in turn; raises DevenvError."""
         with self._client() as client:
             self.collections = [
@@ -48,8 +48,6 @@ class Library:
             turns = itertools.cycle(self.collections)
             made = corpus.documents(documents)
             while batch := [asdict(item) for item in itertools.islice(made, BATCH)]:
-                if stop():
-                    return
                 collection = next(turns)
                 ids = _send(client, "POST", f"/api/collections/{collection}/documents", batch)["ids"]
                 self.documents[collection] += ids

@@ -1,4 +1,9 @@
-"""What all users are: somebody who does one thing after another, or an arrival rate of that thing."""
+"""Users for locustfiles: somebody who does one thing after another, or, in the open model, an arrival rate of it.
+
+class Reader(Person):
+    def visit(self, chance, due):
+        self.call("GET", f"/page/{chance.randrange(10)}", "page", due)
+"""
 
 from __future__ import annotations
 
@@ -6,15 +11,13 @@ import itertools
 import random
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import _options
 import gevent
-from _given import given
 from gevent.pool import Group
 from locust import FastHttpUser, events, task
 
-from devenv.load.corpus import Corpus
 from devenv.load.schedule import Punctuality, arrivals
 
 IN_FLIGHT = 200  # requests of one user; more mean that the target does not answer at all
@@ -23,19 +26,25 @@ IN_FLIGHT = 200  # requests of one user; more mean that the target does not answ
 STAYS = 20
 punctuality = Punctuality()  # of this process
 _born: Counter[str] = Counter()  # users of each class that this process has started
-_corpora: dict[int, Corpus] = {}
+_GIVEN = "devenv_given"
+
+
+def give(options: Any, values: Mapping[str, Any]) -> None:
+    """Give plain values to the users of all processes; Locust sends them with the next spawn message, as an option."""
+    setattr(options, _GIVEN, dict(values))
 
 
 @events.test_start.add_listener
 def _begin(environment: Any, **_: Any) -> None:
-    seed = environment.parsed_options.seed
-    _corpora[seed] = Corpus(seed)  # now, and not when the first user is due
     _born.clear()
     punctuality.take()
 
 
 class Person(FastHttpUser):
-    """A user whose requests follow from the seed. Subclasses say what one visit is."""
+    """A user whose requests follow from the seed. Subclasses say what one visit is.
+
+    `self.given` has what the steering process gave: `open`, `host_header`, and what the locustfile's data returned.
+    """
 
     abstract = True
     connection_timeout = 5.0
@@ -47,13 +56,12 @@ class Person(FastHttpUser):
     def on_start(self) -> None:
         """Take a place among the users of this class."""
         options = self.environment.parsed_options
-        self.is_open = _options.is_open(options)
+        self.given: dict[str, Any] = getattr(options, _GIVEN)
+        self.is_open = bool(self.given["open"])
         worker = getattr(self.environment.runner, "worker_index", 0)
         name = type(self).__name__
         self.place = f"{options.seed}/{name}/{worker}/{_born[name]}"
         _born[name] += 1
-        self.given = given(options)
-        self.corpus = _corpora[options.seed]
         self.flights = Group()
         self.sent = 0
 

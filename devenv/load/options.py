@@ -1,17 +1,19 @@
-"""The options that these load tests add to Locust's; workers get their values from the master."""
+"""The options that devenv adds to Locust's; workers get their values from the master."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from locust import User, events
 
+from devenv.core.errors import UsageError
 from devenv.load.shapes import LENGTHS, NAMES, OPEN_BY_DEFAULT
 from devenv.load.thresholds import EXAMPLES
+from devenv.load.users import Person
 
 
 @events.init_command_line_parser.add_listener
@@ -20,7 +22,12 @@ def add_options(parser: Any) -> None:
     add = parser.add_argument
     users = next(action for action in parser._actions if action.dest == "user_classes")  # Locust gives it no type
     users.type = _user_class
-    add("--shape", choices=NAMES, default="steady", help="how the load changes over time (default steady)")
+    add(
+        "--shape",
+        choices=NAMES,
+        default="",
+        help="how the load changes over time (default: the locustfile's LoadTestShape, else steady)",
+    )
     add(
         "--model",
         choices=("auto", "open", "closed"),
@@ -29,9 +36,7 @@ def add_options(parser: Any) -> None:
         f"auto (default): open for the shapes {', '.join(OPEN_BY_DEFAULT)}",
     )
     add("--rate", type=float, default=1.0, metavar="R", help="open model: requests a second of each user (default 1)")
-    add("--seed", type=int, default=1, help="documents, queries and the order of requests follow from it (default 1)")
-    add("--documents", type=int, default=10_000, metavar="N", help="documents to load first (default 10000)")
-    add("--collections", type=int, default=4, metavar="N", help="collections that they are spread over (default 4)")
+    add("--seed", type=int, default=1, help="what is random follows from it (default 1)")
     add(
         "--threshold",
         action="append",
@@ -47,36 +52,35 @@ def add_options(parser: Any) -> None:
     hidden("--host-header", default="", metavar="NAME", help="Host header of every request, as an ingress wants it")
     hidden("--abort-on-threshold", action="store_true", help="end the run at once when a threshold is breached")
     hidden("--warm-up", type=float, default=None, metavar="S", help="seconds that thresholds leave out (default 10)")
-    hidden("--visible-within", type=float, default=2.0, metavar="S", help="read-your-write: found by then (default 2)")
     hidden("--replicas", type=int, default=0, metavar="N", help="--shape hpa: replicas to reach (default: the maximum)")
     hidden("--record", default="", metavar="DIR", help="folder of recording and reports (default: the state folder)")
 
 
-def is_open(options: Any) -> bool:
-    """Whether requests arrive by a schedule."""
-    return options.model == "open" or (options.model == "auto" and options.shape in OPEN_BY_DEFAULT)
+def is_open(options: Any, users: Sequence[type]) -> bool:
+    """Whether requests arrive by a schedule; raises UsageError where they shall and the users know none."""
+    can = all(issubclass(kind, Person) for kind in users)
+    if options.model == "open" and not can:
+        raise UsageError("--model open needs users that keep a schedule", "Derive them from devenv.load.users.Person.")
+    return can and (options.model == "open" or (options.model == "auto" and options.shape in OPEN_BY_DEFAULT))
 
 
-def check(options: Any) -> str:
-    """Return what is wrong with the values; "" where nothing is."""
+def check(options: Any) -> None:
+    """Raise UsageError that says what is wrong with the values."""
     limits = {
         "users": (options.num_users, 1, math.inf),
         "spawn-rate": (options.spawn_rate, 1e-9, math.inf),
         "run-time": (options.run_time, 1, math.inf),
         "rate": (options.rate, 1e-9, 1000),
-        "documents": (options.documents, 0, 1_000_000),
-        "collections": (options.collections, 1, 100),
-        "visible-within": (options.visible_within, 1e-9, math.inf),
         "warm-up": (options.warm_up, 0, math.inf),
     }
     for name, (value, least, most) in limits.items():
         if value is not None and not least <= float(value) <= most:
             bound = f"at least {least:g}" if least >= 1 else "0 or more" if least == 0 else "above 0"
-            return f"--{name} must be {bound}{f' and at most {most:g}' if most < math.inf else ''}, not {value:g}"
+            more = f" and at most {most:g}" if most < math.inf else ""
+            raise UsageError(f"--{name} must be {bound}{more}, not {value:g}")
     length = run_length(options)
     if options.warm_up and length and options.warm_up >= length:
-        return f"--warm-up {options.warm_up:g} leaves nothing of a run of {length:g} s"
-    return ""
+        raise UsageError(f"--warm-up {options.warm_up:g} leaves nothing of a run of {length:g} s")
 
 
 def run_length(options: Any) -> float | None:
