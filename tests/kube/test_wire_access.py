@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.access import contexts, find_target, kubeconfig_stamp
+from devenv.backends.kube.connection import read_endpoint
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.kubeconfig import load_kubeconfig
-from devenv.backends.kube.pool import read_endpoint
 from devenv.backends.kube.proxies import proxy_for
 from devenv.core.errors import EXIT_NO_CLUSTER, UsageError
 from devenv.core.kube_settings import KubeSettings

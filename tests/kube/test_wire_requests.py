@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -170,6 +173,37 @@ def test_answers_of_others_than_the_api_server_are_errors_too(api: ApiServer, cl
     api.on("GET", "/broken", lambda handler, path, body: handler.reply(b"<html>", 200, "application/json"))
     with pytest.raises(KubeError, match="is not JSON"):
         client.get("/broken")
+
+
+def test_the_first_request_imports_the_client_and_nothing_of_its_kinds(api: ApiServer, kubeconfig: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from devenv.backends.kube.access import find_target\n"
+        "from devenv.backends.kube.backend import KubeBackend\n"
+        "from devenv.core.kube_settings import KubeSettings\n"
+        "backend = KubeBackend(find_target(KubeSettings(), os.environ))\n"
+        "assert not [name for name in sys.modules if name.startswith('kubernetes')]\n"
+        "backend.client.get('/version')\n"
+        "kinds = ('kubernetes.client.models.', 'kubernetes.client.api.')\n"
+        "print('kubernetes.client.api_client' in sys.modules, [name for name in sys.modules if name.startswith(kinds)])"
+    )
+    environ = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True []"
+
+
+def test_a_redirect_is_an_error_and_the_credentials_do_not_follow_it(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    api.on("GET", "/elsewhere", lambda handler, path, body: asked.append(path))
+    moved = {"Location": f"{api.url}/elsewhere"}
+    api.on("GET", "/moved", lambda handler, path, body: handler.reply(b"<html>Sign in", 302, "text/html", moved))
+    path = api.kubeconfig(tmp_path / "other", user={"token": "secret"})
+    with pytest.raises(KubeError, match="<html>Sign in") as caught:
+        make_client(environ={"KUBECONFIG": str(path)}).get("/moved")
+    assert caught.value.status == 302
+    assert asked == []
 
 
 def test_a_servers_words_cannot_reach_the_terminal_as_commands(api: ApiServer, client: KubeClient) -> None:

@@ -16,10 +16,10 @@ from urllib3.exceptions import HTTPError
 
 from devenv.backends.kube.access import Target, kubeconfig_stamp
 from devenv.backends.kube.collecting import collection_paused
+from devenv.backends.kube.connection import Endpoint, InFlight
 from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import Forbidden, Gone, KubeError, NotFound, TooManyRequests
 from devenv.backends.kube.kinds import NAMESPACES, Kind
-from devenv.backends.kube.pool import Endpoint, InFlight
 from devenv.backends.kube.reading import ByteStream, WatchStream
 from devenv.backends.kube.session import Session
 
@@ -76,13 +76,9 @@ class KubeClient:
     ) -> Any:
         """Send one request; returns the decoded JSON, or text where the answer is not JSON. Raises KubeError.
 
-        A `body` that is not str or bytes is sent as JSON. A busy server's Retry-After is obeyed within `timeout`.
-        `flight` lets another thread end it.
+        A `body` is sent as JSON, or as it is where it is text and `content_type` is YAML. A busy server's Retry-After
+        is obeyed within `timeout`. `flight` lets another thread end it.
         """
-        if isinstance(body, str):
-            body = body.encode()
-        elif body is not None and not isinstance(body, bytes):
-            body = json.dumps(body, separators=(",", ":")).encode()
         headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type

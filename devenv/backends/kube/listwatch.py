@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.collecting import collection_paused
+from devenv.backends.kube.connection import InFlight
 from devenv.backends.kube.errors import Gone, Silent, Unreachable
 from devenv.backends.kube.kinds import Kind
-from devenv.backends.kube.pool import InFlight
 from devenv.backends.streams import Stopped, Stream
 
 _LISTS: Final = 3  # lists in a row that may become too old on the way, before it is called a failure

@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
+from devenv.backends.kube.connection import InFlight
 from devenv.backends.kube.errors import KubeError, Silent, error_of
-from devenv.backends.kube.pool import InFlight
 from devenv.backends.kube.session import Session
 
 READ_SIZE: Final = 65_536

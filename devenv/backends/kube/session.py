@@ -6,9 +6,7 @@ import http.client
 import threading
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
 
-import urllib3
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
@@ -22,15 +20,13 @@ from urllib3.exceptions import (
 )
 from urllib3.response import BaseHTTPResponse
 
-from devenv import __version__
 from devenv.backends.kube.access import Target
+from devenv.backends.kube.connection import CONNECT_TIMEOUT, Connection, Endpoint, InFlight, read_endpoint
 from devenv.backends.kube.credentials import Credentials, CredentialSource
 from devenv.backends.kube.errors import BadKubeconfig, KubeError, Unauthorized, Unreachable, error_of
 from devenv.backends.kube.kubeconfig import load_kubeconfig
-from devenv.backends.kube.pool import Endpoint, InFlight, carried_by, open_pool, read_endpoint
 from devenv.core.text import sanitize
 
-CONNECT_TIMEOUT: Final = 5.0  # seconds; a cluster across the world answers a SYN within one
 _HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)? devenv tries again by itself."
 
 
@@ -51,8 +47,8 @@ class Session:
         self.endpoint: Endpoint = read_endpoint(cluster, environ)
         self._source = CredentialSource(user, cluster, environ)
         self._lock = threading.Lock()
-        self._pool: urllib3.PoolManager | None = None
-        self._pool_for = ("", "")
+        self._connection: Connection | None = None
+        self._connected_with = ("", "")
 
     def send(
         self,
@@ -60,12 +56,12 @@ class Session:
         path: str,
         *,
         query: Mapping[str, Any] | None = None,
-        body: bytes | None = None,
+        body: object = None,
         headers: Mapping[str, str] | None = None,
         timeout: float,
         flight: InFlight | None = None,
     ) -> BaseHTTPResponse:
-        """Send one request and return the open answer, whatever its status below 400; raises KubeError.
+        """Send one request and return the open answer of a success; raises KubeError.
 
         `timeout` seconds without a byte end it. A 401 renews the credentials once.
         """
@@ -75,7 +71,7 @@ class Session:
             self._read_all(response)
             self._source.refused(credentials)
             response = self._send(method, path, query, body, headers, timeout, flight, self._source.current())
-        if response.status < 400:
+        if response.status < 300:  # an API server redirects nothing: it is a proxy's page to sign in at
             return response
         error = error_of(response.status, self._read_all(response), response.headers)
         if isinstance(error, Unauthorized) and self._source.hint:
@@ -85,9 +81,9 @@ class Session:
     def close(self) -> None:
         """Close the idle connections; open streams are closed by their owners."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.clear()
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def access(self) -> tuple[Endpoint, Credentials]:
         """Return where the server is and what to sign in with now; may run a plugin."""
@@ -102,30 +98,21 @@ class Session:
         method: str,
         path: str,
         query: Mapping[str, Any] | None,
-        body: bytes | None,
+        body: object,
         headers: Mapping[str, str] | None,
         timeout: float,
         flight: InFlight | None,
         credentials: Credentials,
     ) -> BaseHTTPResponse:
-        sent = {"User-Agent": f"devenv/{__version__}", "Accept": "application/json", **(headers or {})}
+        sent = {"Accept": "application/json", **(headers or {})}
         if credentials.authorization:
             sent["Authorization"] = credentials.authorization
-        url = f"{self.endpoint.server}{path}{_encoded(query)}"
         # A connection that was kept may have been closed meanwhile; reading again is harmless, changing is not.
         for tries_left in (1, 0) if method == "GET" else (0,):
             try:
-                with carried_by(flight or InFlight()):
-                    return self._pool_with(credentials).request(
-                        method,
-                        url,
-                        body=body,
-                        headers=sent,
-                        preload_content=False,
-                        redirect=False,
-                        retries=False,
-                        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
-                    )
+                return self._connection_with(credentials).send(
+                    method, path, query=query, body=body, headers=sent, timeout=timeout, flight=flight or InFlight()
+                )
             except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 stale = isinstance(error, ProtocolError) and not (flight is not None and flight.closed)
                 if not (stale and tries_left):
@@ -138,23 +125,13 @@ class Session:
         except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise self.translate(error, broke=True) from error
 
-    def _pool_with(self, credentials: Credentials) -> urllib3.PoolManager:
-        """Return the pool; a new one where the client certificate is another one now."""
+    def _connection_with(self, credentials: Credentials) -> Connection:
+        """Return the connection; a new one where the client certificate is another one now."""
         wanted = (credentials.certificate, credentials.key)
         with self._lock:
-            if self._pool is None or self._pool_for != wanted:
-                self._pool, self._pool_for = open_pool(self.endpoint, credentials), wanted
-            return self._pool
-
-
-def _encoded(query: Mapping[str, Any] | None) -> str:
-    """Return the query with its question mark; None is left out, booleans are lower case."""
-    pairs = [
-        (key, str(value).lower() if isinstance(value, bool) else str(value))
-        for key, value in (query or {}).items()
-        if value is not None and value != ""
-    ]
-    return f"?{urlencode(pairs)}" if pairs else ""
+            if self._connection is None or self._connected_with != wanted:
+                self._connection, self._connected_with = Connection(self.endpoint, credentials), wanted
+            return self._connection
 
 
 def unreachable(error: Exception, server: str, *, broke: bool = False) -> KubeError:

@@ -7,9 +7,9 @@ from ssl import SSLContext
 
 from devenv import __version__
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.connection import Endpoint as Server
+from devenv.backends.kube.connection import tls_context
 from devenv.backends.kube.credentials import Credentials
-from devenv.backends.kube.pool import Endpoint as Server
-from devenv.backends.kube.pool import tls_context
 from devenv.control.kube.websocket import Endpoint
 
 

@@ -1,30 +1,41 @@
-"""Connections to one API server: TLS as the kubeconfig says, proxies as kubectl, and ended from any thread."""
+"""The one connection to an API server: the official client's ApiClient with raw answers, ended from any thread.
+
+The client builds requests, keeps connections and signs in with what it is given. Here is what it lacks, each beside
+its reason: TLS as kubectl does it, `tls_context`; ending a request that waits, `InFlight`; a proxy's password. Its
+import costs 0.3 s: it happens when the first request is sent, in the thread that sends it.
+tests/kube/test_client_lacks.py shows each lack, so that what a newer client learns can go from here.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import InsecureRequestWarning
+from urllib3.exceptions import InsecureRequestWarning, SSLError
+from urllib3.response import BaseHTTPResponse
 
+from devenv import __version__
 from devenv.backends.kube.credentials import Credentials, decoded
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.proxies import proxy_for
 from devenv.core.text import sanitize
 
+if TYPE_CHECKING:
+    from kubernetes.client.api_client import ApiClient
+
+CONNECT_TIMEOUT: Final = 5.0  # seconds; a cluster across the world answers a SYN within one
 _POOL_SIZE: Final = 32  # idle connections kept; a backend has about fifteen streams open, and requests beside them
 
 
@@ -160,32 +171,94 @@ def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> End
     )
 
 
-def open_pool(endpoint: Endpoint, credentials: Credentials) -> urllib3.PoolManager:
-    """Return the connections' pool; connects to nothing yet. Raises BadKubeconfig."""
-    settings: dict[str, Any] = {"maxsize": _POOL_SIZE, "socket_options": _keepalive()}
-    if endpoint.server.startswith("https://"):
-        settings["ssl_context"] = tls_context(endpoint, credentials)
-        if endpoint.insecure:
-            urllib3.disable_warnings(InsecureRequestWarning)  # its owner chose it; stderr is behind the screen
-            settings |= {"assert_hostname": False, "cert_reqs": "CERT_NONE"}
-        if endpoint.server_name:
-            settings["server_hostname"] = endpoint.server_name
-    pool: urllib3.PoolManager
-    if endpoint.proxy:
-        proxy = urllib3.util.parse_url(endpoint.proxy)
-        if proxy.scheme not in ("http", "https"):
-            hint = "Use an http:// proxy, or let kubectl port-forward through it."
-            raise BadKubeconfig(f"devenv cannot use a {sanitize(proxy.scheme or '?')} proxy", hint)
-        headers = urllib3.make_headers(proxy_basic_auth=unquote(proxy.auth)) if proxy.auth else None
-        pool = urllib3.ProxyManager(endpoint.proxy, proxy_headers=headers, **settings)
-    else:
-        pool = urllib3.PoolManager(**settings)
+class Connection:
+    """Sends requests of any thread to one endpoint with one client certificate; connects to nothing when it is made.
+
+    Raises BadKubeconfig where the certificates or the proxy cannot be used.
+    """
+
+    def __init__(self, endpoint: Endpoint, credentials: Credentials) -> None:
+        self._api = _open(endpoint, credentials)
+
+    def close(self) -> None:
+        """Close the idle connections; open answers are closed by their owners."""
+        self._api.rest_client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        body: object,
+        headers: Mapping[str, str],
+        timeout: float,
+        flight: InFlight,
+    ) -> BaseHTTPResponse:
+        """Send one request and return the open answer, whatever its status; redirects are not followed.
+
+        Of `query` None and "" are left out; a `body` goes as JSON, text as it is. `timeout` seconds without a byte end
+        it. Raises what urllib3 raises.
+        """
+        from kubernetes.client.exceptions import ApiException
+
+        wanted = [(key, value) for key, value in (query or {}).items() if value is not None and value != ""]
+        call = self._api.param_serialize(method, path, query_params=wanted, header_params=dict(headers), body=body)
+        try:
+            with carried_by(flight):
+                answer: BaseHTTPResponse = self._api.call_api(
+                    *call, _request_timeout=(CONNECT_TIMEOUT, timeout)
+                ).response
+        except ApiException as error:
+            if isinstance(error.__context__, SSLError):  # it keeps nothing of that but its text
+                raise error.__context__ from None
+            raise
+        return answer
+
+
+def _open(endpoint: Endpoint, credentials: Credentials) -> ApiClient:
+    from kubernetes.client.api_client import ApiClient
+    from kubernetes.client.configuration import Configuration
+
+    settings: dict[str, Any] = {}
+    if endpoint.insecure:
+        urllib3.disable_warnings(InsecureRequestWarning)  # its owner chose it; stderr is behind the screen
+        settings["verify_ssl"] = False
+        if endpoint.server.startswith("https://"):
+            settings["assert_hostname"] = False
+    proxy = urllib3.util.parse_url(endpoint.proxy)
+    if endpoint.proxy and proxy.scheme not in ("http", "https"):
+        hint = "Use an http:// proxy, or let kubectl port-forward through it."
+        raise BadKubeconfig(f"devenv cannot use a {sanitize(proxy.scheme or '?')} proxy", hint)
+    if proxy.auth:  # urllib3 does not send what an address says
+        settings["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=unquote(proxy.auth))
+    configuration = Configuration(
+        host=endpoint.server,
+        # Its own would repeat a request that may have changed something, and follow redirects with the credentials.
+        retries=False,
+        connection_pool_maxsize=_POOL_SIZE,
+        # Its reading of the environment differs from kubectl's, see proxies.py.
+        proxy=endpoint.proxy,
+        no_proxy="",
+        tls_server_name=endpoint.server_name or None,
+        **settings,
+    )
+    configuration.keep_alive = True  # finds a dead connection while nothing is to be read
+    api = ApiClient(configuration)
+    api.user_agent = f"devenv/{__version__}"
+    pool = api.rest_client.pool_manager
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
-    return pool
+    if endpoint.server.startswith("https://"):
+        pool.connection_pool_kw["ssl_context"] = tls_context(endpoint, credentials)
+    return api
 
 
 def tls_context(endpoint: Endpoint, credentials: Credentials) -> ssl.SSLContext:
-    """Return how to know the server and sign in with a certificate; raises BadKubeconfig."""
+    """Return how to know the server and sign in with a certificate; raises BadKubeconfig.
+
+    The client has no setting for what a certificate must fulfil, and leaves keys that a kubeconfig has as data in
+    files until the program ends.
+    """
     try:
         context = ssl.create_default_context(cadata=endpoint.ca_data or None)
         # As Go: whatever the kubeconfig lists is trusted, also an intermediate, or a CA without key identifiers
@@ -205,17 +278,3 @@ def tls_context(endpoint: Endpoint, credentials: Credentials) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise BadKubeconfig(f"The kubeconfig's certificates cannot be used: {error}", "Write them anew.") from error
     return context
-
-
-def _keepalive() -> list[tuple[int, int, int]]:
-    """Return socket options that find a dead connection within a minute, also while nothing is to be read."""
-    options = [*HTTPConnection.default_socket_options, (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    if sys.platform == "linux":
-        options += [
-            (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
-            (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-        ]
-    elif sys.platform == "darwin":
-        options.append((socket.IPPROTO_TCP, 0x10, 30))  # TCP_KEEPALIVE, which Python 3.11 does not name there
-    return options
