@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devenv.load.corpus import Corpus
+from devenv.load.library import Library
 from docker import APIClient
 
 from benchmarks.stack import ROOT
 from benchmarks.stack_mix import Request, mixed
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.load.corpus import Corpus
-from devenv.load.library import Library
 from devenv.load.target import Target
 from devenv.verify.runs import begin_run
 

@@ -8,9 +8,9 @@ import statistics
 from collections import Counter
 
 import pytest
+from devenv.load.corpus import Corpus, Zipf
 
 from devenv.core.errors import UsageError
-from devenv.load.corpus import Corpus, Zipf
 from devenv.load.schedule import Punctuality, arrivals
 from devenv.load.shapes import NAMES, SHAPES, Wish, find
 

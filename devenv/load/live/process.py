@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.core.errors import DevenvError, ToolMissing
-from devenv.core.stored import Unreadable, read_bytes
 from devenv.core.errors import DevenvError
+from devenv.core.stored import Unreadable, read_bytes
 from devenv.core.text import sanitize
 from devenv.load.recording.lines import write_text
 from devenv.verify.runs import is_dead, machine_id, owner_of, runs_folder

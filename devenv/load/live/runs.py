@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
-from devenv.core.errors import EXIT_INTERRUPTED
-from devenv.load.live.process import STARTED, LiveLoad, is_alive, read_json
-from devenv.load.recording.lines import BASE
-from devenv.load.reports.data import OUTCOME
-from devenv.verify.runs import runs_folder
 
+from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.stored import Count, Unreadable, changed_at, read_json
 from devenv.core.text import sanitize
 from devenv.load.live.process import STARTED, LiveLoad, is_alive

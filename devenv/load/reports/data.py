@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from devenv import __version__
+from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.stored import read_plain, readable
-from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.recording.lines import write_text

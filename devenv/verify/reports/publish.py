@@ -20,7 +20,7 @@ from devenv.verify.reports.text import markdown
 def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
     """Write everything and return the files; raises DevenvError where one cannot be written.
 
-    A history that cannot be used is told in its `problem`, and costs the comparison only. An interrupted run is in none.
+    A history that cannot be used is told in its `problem` and costs only the comparison; an interrupted run is in none.
     """
     history = history or History(lenient=True)
     if not report.interrupted:
