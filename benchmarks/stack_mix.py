@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import quote
 
-from devenv.load.corpus import Corpus
+from _corpus import Corpus
 
 KINDS = ("search", "page", "collections", "list", "document", "add", "batch")
 # Searcher 60 (every fifth turns the page), Browser 25 (1:3:6), Author 8 and Checker 5 with its look, BulkAuthor 2.

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from _corpus import Corpus
+from _library import Library
 from devenv.load.corpus import Corpus
 from devenv.load.library import Library
 from docker import APIClient

@@ -40,7 +40,7 @@ def _begin(environment: Any, **_: Any) -> None:
 class Documents:
     """The documents of one run; they follow from its seed."""
 
-    def __init__(self, target: Target, run: Run, options: Any) -> None:
+    def __init__(self, options: Any, target: Target, run: Run) -> None:
         for name, (_, _, least, most, _) in _OPTIONS.items():
             if not least <= getattr(options, name) <= most:
                 raise UsageError(

@@ -13,8 +13,7 @@ def add_load_command(commands: _Commands[argparse.ArgumentParser]) -> None:
     """Add the command."""
     description = (
         "Load tests run with Locust, as `locust -f loadtests`, and devenv's plugin; here their reports are made again "
-        "from the recording, and the "
-        "terminal runs and follows them."
+        "from the recording, and the terminal runs and follows them."
     )
     load = commands.add_parser("load", help="reports of load tests", description=description, allow_abbrev=False)
     add_project_options(load, "after_")

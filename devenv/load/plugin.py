@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Addition:
     """What a locustfile adds: names of its requests, its data, and options of its own that recordings keep."""
 
     names: tuple[str, ...] = ()
-    data: Callable[[Target, Identity, Any], Data] | None = None
+    data: Callable[[Any, Target, Identity], Data] | None = None
     options: tuple[str, ...] = ()
 
 
@@ -57,12 +58,12 @@ _addition = Addition()
 def configure(
     *,
     names: Sequence[str] = (),
-    data: Callable[[Target, Identity, Any], Data] | None = None,
+    data: Callable[[Any, Target, Identity], Data] | None = None,
     options: Sequence[str] = (),
 ) -> None:
     """Say what a locustfile adds; with `names`, a threshold for a name that no request has is refused.
 
-    `data` is called with the target, the run and Locust's options, and makes what is loaded for that run.
+    `data` is called with Locust's options, the target and the run, and makes what is loaded for that run.
     """
     global _addition
     _addition = Addition(tuple(names), data, tuple(options))
@@ -89,7 +90,7 @@ class Run:
         self._broken = False  # the load test could not begin for an error in it
         self._goal = (0, 0.0, 0)  # users, since when, and how many there were then
 
-    def tick(self) -> tuple[int, float] | None:
+    def tick(self) -> Any:
         """Return the users and their rate for this second; None ends the test. Locust calls it once a second."""
         if self.session is None:
             try:
@@ -217,8 +218,7 @@ class Run:
             options={name: getattr(options, name) for name in (*_KEPT, *addition.options)} | {"open": opened},
         )
         self._over, self._phase, self._goal = False, "", (0, 0.0, 0)
-        make = addition.data
-        self.session = Session(plan, make and (lambda target, run: make(target, run, options)))
+        self.session = Session(plan, addition.data and partial(addition.data, options))
         tell(f"load on {self.target.url}; recording in {self.session.folder}")
         values = self.session.prepare()
         give(options, {**values, "open": opened, "host_header": self.target.host_header})

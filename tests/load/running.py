@@ -81,6 +81,7 @@ class Runner:
 
     folder: Path
     environ: dict[str, str]
+    cwd: Path = ROOT
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))  # runs may start side by side
     started: list[Started] = field(default_factory=list)
 
@@ -89,10 +90,11 @@ class Runner:
         folder, log = self.folder / f"run-{number}", self.folder / f"run-{number}.log"
         record = () if "--worker" in arguments else ("--record", str(folder))
         environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state")}
+        environ["PYTHONPATH"] = str(ROOT)
         with log.open("w") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "locust", "-f", files, *arguments, *record],
-                cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True,
+                cwd=self.cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
         made = Started(process, folder, log)
         self.started.append(made)

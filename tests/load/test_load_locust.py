@@ -105,7 +105,7 @@ def test_more_processes_share_the_load_and_are_judged_once(distributed: Mapping[
     assert (ended.code, ended.broken) == (99, ["requests>=100000"]), ended.output[-3000:]
     assert ended.output.count("report:") == 1
     recording = read_recording(ended.started.folder)
-    assert recording.run["seed"] == 7
+    assert recording.run["options"]["seed"] == 7
     assert max(len(tick.cpu) for tick in recording.load) == 2
     assert recording.figures()["total"].requests > 0
 

@@ -45,7 +45,7 @@ def url() -> Iterator[str]:
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, warm_up: float) -> Iterator[Session]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     thresholds = parse_all(["failures<=0"], ["search"])
-    made = Session(Plan(Target("url", url, "nobody"), 1, 0, 0, thresholds, warm_up, folder=str(tmp_path / "load")))
+    made = Session(Plan(Target("url", url, "nobody"), thresholds, warm_up, folder=str(tmp_path / "load")))
     made.prepare()
     made.begin()
     yield made

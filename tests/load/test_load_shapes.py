@@ -8,6 +8,7 @@ import statistics
 from collections import Counter
 
 import pytest
+from _corpus import Corpus, Zipf
 from devenv.load.corpus import Corpus, Zipf
 
 from devenv.core.errors import UsageError
