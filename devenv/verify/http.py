@@ -20,7 +20,7 @@ from devenv.verify.waiting import wait_until
 
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe
-WAYS_OPEN = ("0.0.0.0", "::", "")
+WAYS_OPEN = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # all addresses, and the one to ask here
 
 
 class Endpoint:
@@ -51,8 +51,7 @@ class Endpoint:
         published = [port for port in resource.ports if port.host and port.protocol == "tcp"]
         found = [port for port in published if self.settings.port in (None, port.container)]
         if not found:
-            wanted = f"port {self.settings.port}" if self.settings.port else "any port"
-            raise DevenvError(f"{self.settings.service} does not publish {wanted}", "Name one in [[verify.endpoint]].")
+            raise DevenvError(*unpublished(self.settings.service, self.settings.port))
         return f"http://{_address(found[0], self._environ)}:{found[0].host}"
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -126,9 +125,15 @@ def endpoint_named(endpoints: Mapping[str, E], name: str) -> E:
         raise DevenvError(f"no endpoint {name!r}; there are: {there}", hint) from None
 
 
+def unpublished(service: str, port: int | None) -> tuple[str, str]:
+    """Say that nobody can call it, with a hint."""
+    what = f"port {port} of {service}" if port else f"a port of {service}"
+    return f"{what} is not published", "Publish it under `ports`, or name another in [[verify.endpoint]]."
+
+
 def _address(port: Port, environ: Mapping[str, str]) -> str:
     endpoint = resolve_endpoint(environ)
     if port.host_ip in WAYS_OPEN:
         remote = urlsplit(endpoint.host).hostname if endpoint.scheme in ("tcp", "http", "https", "ssh") else None
-        return remote or "127.0.0.1"
+        return remote or WAYS_OPEN[port.host_ip]
     return f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip

@@ -25,13 +25,13 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.explain import explain
-from devenv.verify.http import Endpoint, endpoint_named
+from devenv.verify.http import Endpoint, endpoint_named, unpublished
 from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder
 from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
-from devenv.verify.waiting import VerificationFailed, wait_until
+from devenv.verify.waiting import Never, VerificationFailed, wait_until
 
 COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build
 BUILD_LIMIT = 1800.0
@@ -109,6 +109,8 @@ class Stack:
         __tracebackhide__ = True
         at, began = time.time(), time.monotonic()
         self.mark("up")
+        if wait:
+            self._refuse_unpublished(services)
         built = self.build(*services) if build else None
         limit = (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
         scope = scope_of(self.project, services)
@@ -183,6 +185,8 @@ class Stack:
         began = time.monotonic()
         limit = (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
         wanted = set(services) or {service.name for service in self.project.services}
+        if not self.isolated and not self.engine.containers():
+            raise Never(f"nothing of {self.name} is up", "`devenv up` starts it; without --running a copy is tested.")
         what = f"{', '.join(sorted(wanted))} to be healthy"
         wait_until(what, lambda: self._unready(wanted), limit, lambda found: not found, every=0.1)
         return time.monotonic() - began
@@ -190,6 +194,17 @@ class Stack:
     def is_well(self) -> bool:
         """Whether every service runs and is healthy where it has a health check."""
         return not self._unready({service.name for service in self.project.services})
+
+    def _refuse_unpublished(self, services: tuple[str, ...]) -> None:
+        """Raise Never for an endpoint whose port the Compose files do not publish: nobody will ever answer there."""
+        for endpoint in self.endpoints.values():
+            name, port = endpoint.settings.service, endpoint.settings.port
+            if name not in self.services:
+                continue
+            ports = self.services[name].get("ports") or ()
+            targets = {int(item["target"]) for item in ports if item.get("protocol", "tcp") == "tcp"}
+            if (not services or name in services) and not (targets if port is None else port in targets):
+                raise Never(*unpublished(name, port))
 
     def _unready(self, wanted: set[str]) -> list[str]:
         found = [item for item in self.engine.containers() if item.service in wanted and not item.one_off]

@@ -6,12 +6,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from devenv.core.errors import DevenvError
+
 EVERY = 0.05  # seconds between two looks
 T = TypeVar("T")
 
 
 class VerificationFailed(AssertionError):
     """What was expected did not come; the plugin adds what the stack showed at that moment."""
+
+
+class Never(DevenvError):
+    """What is waited for can never come; it ends a wait at once."""
 
 
 def wait_until(
@@ -22,7 +28,10 @@ def wait_until(
     *,
     every: float = EVERY,
 ) -> T:
-    """Ask until the answer is accepted, and return it; raises VerificationFailed with the last answer or exception."""
+    """Ask until the answer is accepted, and return it; raises VerificationFailed with the last answer or exception.
+
+    A Never that the probe raises passes.
+    """
     __tracebackhide__ = True  # pytest: the caller's line is what a reader looks for
     began = time.monotonic()
     seen = "nothing: there was no time to look"
@@ -31,6 +40,8 @@ def wait_until(
         tries += 1
         try:
             answer = probe()
+        except Never:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a probe raises is an answer; the last one is told
             seen = f"{type(error).__name__}: {error}"
         else:

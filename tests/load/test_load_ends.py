@@ -5,8 +5,8 @@ The runs take place side by side, a few at a time, before the first test looks a
 
 from __future__ import annotations
 
-import difflib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -128,5 +128,5 @@ def test_the_same_seed_sends_the_same_requests(ended: Mapping[str, Ended], betwe
         queries.append([parse_qs(query)["q"][0] for query in found])
     assert min(map(len, queries)) > 30
     length = min(map(len, queries)) - 8  # the last ones may have been cut off
-    same = difflib.SequenceMatcher(None, *(items[:length] for items in queries), autojunk=False).ratio()
-    assert same > 0.9, queries
+    one, other = (Counter(items[:length]) for items in queries)  # on a busy machine users overtake each other
+    assert (one & other).total() > 0.9 * length, queries

@@ -58,7 +58,7 @@ def test_a_run_on_compose_is_followed_and_stopped(
         assert "REPLICAS" not in text
         live.stop()
         wait_for(lambda: following.look() or state.over, "the run's end", 30)  # type: ignore[func-returns-value]  # it always looks
-        assert state.exit_code == 0, state.last_words
+        assert state.exit_code == 130, state.last_words
         assert (live.folder / "report.html").is_file()
         assert target.collections() == ["mine"], "what the run made is removed"
     finally:
