@@ -18,8 +18,6 @@ from typing import Any
 
 from _corpus import Corpus
 from _library import Library
-from devenv.load.corpus import Corpus
-from devenv.load.library import Library
 from docker import APIClient
 
 from benchmarks.stack import ROOT

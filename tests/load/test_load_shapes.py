@@ -9,7 +9,6 @@ from collections import Counter
 
 import pytest
 from _corpus import Corpus, Zipf
-from devenv.load.corpus import Corpus, Zipf
 
 from devenv.core.errors import UsageError
 from devenv.load.schedule import Punctuality, arrivals
