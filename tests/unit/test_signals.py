@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 PROGRAM = """
@@ -79,3 +80,26 @@ def test_what_is_to_outlive_the_terminal_does(tmp_path: Path) -> None:
     process.send_signal(TERM)
     process.communicate(timeout=20)
     assert process.returncode == 130
+
+
+HANDED = """
+import os, sys
+from pathlib import Path
+from devenv.control.kube.kubectl import hand_over
+from devenv.core.signals import interrupt_once
+interrupt_once()
+try:
+    hand_over(["sh", "-c", "touch working; exec sleep 60"], os.environ)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("number", [TERM, HUP])
+def test_a_program_that_has_the_terminal_ends_with_devenv(tmp_path: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen([sys.executable, "-c", HANDED], cwd=tmp_path)
+    wait_for(tmp_path / "working")
+    children = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    assert process.wait(20) == 130
+    assert psutil.wait_procs(children, timeout=5)[1] == []
