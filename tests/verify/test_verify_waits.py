@@ -81,7 +81,7 @@ def test_a_wait_ends_at_once_for_what_can_never_come() -> None:
     [
         ("", (), "port 8000 of web is not published"),
         ('"127.0.0.1::9000"', (), "port 8000 of web is not published"),
-        ('"127.0.0.1::8000"', ("--running",), "is up"),
+        ('"127.0.0.1::8000"', ("--devenv-running",), "is up"),
     ],
 )
 def test_a_start_that_can_never_be_served_is_refused(
