@@ -23,6 +23,7 @@ class Summary(StrEnum):
     HEALTHY = "healthy"
     RUNNING = "running"  # without a health check
     COMPLETED = "completed"  # every container ended with 0
+    PROVIDED = "provided"  # made by a provider's program: it has no container
     ABSENT = "absent"
 
 
@@ -40,6 +41,8 @@ class ServiceGroup:
     @property
     def summary(self) -> Summary:
         """One word for the whole."""
+        if not self.containers and self.service.provider:
+            return Summary.PROVIDED
         if not self.containers:
             return Summary.RUNNING if self.service.replicas == 0 else Summary.ABSENT
         words = {_word(container) for container in self.containers}

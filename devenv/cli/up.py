@@ -9,7 +9,7 @@ from devenv.cli.change import guarded, make_guard, run_job
 from devenv.cli.context import Context
 from devenv.cli.table import format_table
 from devenv.control.job import Job
-from devenv.control.scope import scope_of
+from devenv.control.scope import optional_of, scope_of
 from devenv.control.verdict import UpVerdict
 from devenv.control.wait import Waiter
 from devenv.core.errors import UsageError
@@ -31,7 +31,7 @@ def run(arguments: Namespace) -> int:
         run_job(context, guard, plan, project, job)
         return 0
     timeout = context.config.wait_timeout if arguments.timeout is None else arguments.timeout
-    waiter = _waiter(context, scope_of(project, targets), job, timeout)
+    waiter = _waiter(context, scope_of(project, targets), job, timeout, optional_of(project, targets))
     verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, judge=lambda found: found.error)
     print_verdict(verdict)
     if verdict.error is not None:
@@ -67,10 +67,10 @@ def _options(arguments: Namespace) -> tuple[str, ...]:
     return ("--detach", *(flag for flag, wanted in flags if wanted))
 
 
-def _waiter(context: Context, scope: Project, job: Job, timeout: float) -> Waiter:
+def _waiter(context: Context, scope: Project, job: Job, timeout: float, optional: frozenset[str]) -> Waiter:
     from devenv.backends.docker.endpoint import resolve_endpoint
     from devenv.backends.docker.project_watch import ProjectWatch
     from devenv.control.evidence import last_words
 
     watch = ProjectWatch(scope, resolve_endpoint(context.environ))
-    return Waiter(scope, job, watch, last_words(context.options.directory), timeout)
+    return Waiter(scope, job, watch, last_words(context.options.directory), timeout, optional)

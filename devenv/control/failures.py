@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from devenv.backends.compose.failures import environment_failure
 from devenv.backends.programs import finish
 from devenv.control.build import Step
-from devenv.core.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, UsageError
+from devenv.core.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, ToolMissing, UsageError
 from devenv.core.model import Project
 from devenv.core.text import sanitize
 
@@ -75,6 +75,13 @@ def translate(
     lower = message.lower()
     if any(phrase in lower for phrase in _PORT_PHRASES):
         return _port_taken(message, project, publishers, is_local)
+    provider = next((item.provider for item in project.services if item.name == service), "") if project else ""
+    if provider:
+        return _provider_failed(message, provider, service)
+    if message.startswith("Docker Compose itself crashed"):
+        return DevenvError(
+            _short(message), "It is a fault of Compose: look for a newer one. See what is left: devenv status"
+        )
     simple = _missing(message, project)
     if simple is not None:
         return simple
@@ -113,9 +120,26 @@ def _missing(message: str, project: Project | None) -> DevenvError | None:
         )
     if match := _NO_SERVICE.search(message):
         return unknown_service(match[1], tuple(service.name for service in project.services) if project else ())
+    if "requires Docker Model plugin" in message:
+        return ToolMissing(
+            "The project uses models, and docker has no model command",
+            "Install Docker Model Runner: https://docs.docker.com/ai/model-runner/",
+        )
     if match := _NO_CONTAINER.search(message):
         return DevenvError(f"Nothing to start: service {match[1]} has no container", "Create it: devenv up")
     return None
+
+
+def _provider_failed(message: str, provider: str, service: str) -> DevenvError:
+    if "executable file not found" in message:
+        return ToolMissing(
+            f"Service {service} is made by the provider {provider}, which is not installed",
+            f"Install the docker CLI plugin docker-{provider}, or a program {provider} on PATH.",
+        )
+    return ServiceFailed(
+        f"The provider {provider} of service {service} failed: {_short(message)}",
+        "The message is the provider's own: its documentation says what it needs.",
+    )
 
 
 def _build_failed(message: str, step: Step | None, service: str) -> DevenvError:

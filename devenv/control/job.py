@@ -14,6 +14,7 @@ from devenv.control.stream import BuildStatus, Complaint, Remark, service_of_ste
 from devenv.core.errors import Interrupted
 from devenv.core.model import Progress, Project
 
+_CRASH = ("panic: ", "fatal error: ")  # how a Go program ends on a fault of its own
 LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]
 
@@ -88,6 +89,7 @@ class Job:
         complaint = failed = ""
         remarks: list[str] = []
         starting: set[str] = set()
+        crashed = False
         for record in run.records():
             if isinstance(record, Progress):
                 self.steps += 1
@@ -103,6 +105,11 @@ class Job:
                     report(progress)
             elif isinstance(record, Complaint):
                 complaint = record.message
+            elif crashed:
+                continue  # the rest of Compose's own stack trace
+            elif record.text.startswith(_CRASH):
+                crashed = True
+                complaint = f"Docker Compose itself crashed: {record.text}"
             else:
                 remarks.append(record.text)
                 report(record)

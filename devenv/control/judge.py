@@ -6,6 +6,8 @@ The rules, and why:
 - Without one: running for SETTLE seconds. What cannot start (a wrong command, a missing import) ends within that.
   One that ended before while we waited must stay for RECOVERED seconds.
 - Ended with 0 under restart policy `no` or `on-failure`: completed, whatever Compose's own --wait says of it.
+- Whose end another service waits for (service_completed_successfully): it has to end, to run is not enough.
+- Of a provider: there is no container; it is ready when Compose says that the provider has done its part.
 - Ended with an error and nobody restarts it: failed.
 - Stopped or only created in the first reading, with the same StartedAt ever since: this start has not reached it, so
   its exit, its error and its OOM kill are an earlier run's. Times of the engine are compared with each other alone,
@@ -25,14 +27,15 @@ from dataclasses import dataclass, field, replace
 
 from devenv.control.stream import service_of_step
 from devenv.control.verdict import Outcome, ServiceVerdict
-from devenv.core.model import Happening, Health, Progress, Project, Resource, Service, State
+from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Service, State
 
 SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
 RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)
 CRASH_EXITS = 3
 PATIENT_EXITS = 10  # 51 s of the engine's restart delays
 _KEPT = ("Running", "Starting", "Started", "Waiting", "Healthy", "Exited", "Error")  # Compose's words
-_CONDITIONS = {"service_healthy": "healthy", "service_completed_successfully": "completed"}
+_COMPLETED = "service_completed_successfully"
+_CONDITIONS = {"service_healthy": "healthy", _COMPLETED: "completed"}
 
 
 @dataclass(slots=True)
@@ -54,6 +57,9 @@ class Judge:
 
     def __init__(self, project: Project, began: float) -> None:
         self._services = {service.name: service for service in project.services}
+        self._must_end = {
+            item.service for service in project.services for item in service.depends_on if item.condition == _COMPLETED
+        }
         self._began = began
         self._tracks: dict[str, _Track] = {}
         self._containers: dict[str, list[Resource]] = {}
@@ -63,6 +69,7 @@ class Judge:
         self._kept: set[str] = set()
         self._starting: set[str] = set()  # containers that Compose tried to start
         self._refused: dict[str, str] = {}  # service -> why its container could not be created
+        self._provided: dict[str, Progress] = {}  # service of a provider -> what Compose said of it last
         self._company_until: dict[str, float] = {}  # when something that a loop may wait for was last on its way
         self._ready_at: dict[str, float] = {}
 
@@ -106,6 +113,8 @@ class Judge:
             self._kept.add(name)
             if step.text == "Starting":
                 self._starting.add(name)
+        elif step.id in self._services and self._services[step.id].provider:
+            self._provided[step.id] = step
         elif step.status == "error" and (service := service_of_step(step.id)):
             self._refused[service] = step.text.removeprefix("Error response from daemon: ")
 
@@ -131,18 +140,19 @@ class Judge:
 
     def blocked_by(self, service: str, verdicts: Iterable[ServiceVerdict]) -> str:
         """Say which dependencies a service that was not started still waits for; empty: none."""
-        outcome = {verdict.service: verdict.outcome for verdict in verdicts}
-        done = (Outcome.READY, Outcome.COMPLETED)
+        known = {verdict.service: verdict for verdict in verdicts}
         waits = [
-            f"{name} to be {_CONDITIONS.get(condition, 'started')}"
-            for name, condition in self._services[service].depends_on
-            if name in outcome and outcome[name] not in done
+            f"{item.service} to be {_CONDITIONS.get(item.condition, 'started')}"
+            for item in self._services[service].depends_on
+            if item.service in known and _blocks(item, known[item.service])
         ]
         return " and ".join(waits)
 
     def _judge(self, service: Service, now: float) -> ServiceVerdict:
+        if service.provider:
+            return self._provider(service)
         if service.replicas == 0:
-            return ServiceVerdict(service.name, Outcome.READY, "scaled to 0")
+            return ServiceVerdict(service.name, Outcome.READY, "scaled to 0", begun=True)
         if self._compose_ended and service.name in self._refused:
             return ServiceVerdict(service.name, Outcome.FAILED, f"could not be created: {self._refused[service.name]}")
         parts = [self._container(service, resource, now) for resource in self._containers.get(service.name, ())]
@@ -156,14 +166,24 @@ class Judge:
             completed = all(part.outcome is Outcome.COMPLETED for part in done)
             last = done[-1]
             outcome = Outcome.COMPLETED if completed else Outcome.READY
-            return ServiceVerdict(service.name, outcome, last.reason, exit_code=last.exit_code, exits=exits)
+            return ServiceVerdict(service.name, outcome, last.reason, exit_code=last.exit_code, exits=exits, begun=True)
+        begun = len(parts) >= service.replicas and all(part.begun for part in parts)
         worst = max(waiting, key=lambda part: part.exits, default=None)
         reason = worst.reason if worst else "not created yet"
         if service.replicas > 1:
             reason = f"{len(done)} of {service.replicas} replicas are ready; {reason}"
         container_id = worst.container_id if worst else ""
         code = worst.exit_code if worst else None
-        return ServiceVerdict(service.name, Outcome.WAITING, reason, None, container_id, code, exits)
+        return ServiceVerdict(service.name, Outcome.WAITING, reason, None, container_id, code, exits, begun)
+
+    def _provider(self, service: Service) -> ServiceVerdict:
+        step = self._provided.get(service.name)
+        if self._compose_succeeded or (step is not None and step.status == "done"):
+            return ServiceVerdict(service.name, Outcome.READY, f"provided by {service.provider}", begun=True)
+        if step is not None and step.status == "error":
+            return ServiceVerdict(service.name, Outcome.FAILED, f"its provider {service.provider} failed: {step.text}")
+        at = f": {step.text}" if step is not None else ""
+        return ServiceVerdict(service.name, Outcome.WAITING, f"its provider {service.provider} has not ended yet{at}")
 
     def _container(self, service: Service, resource: Resource, now: float) -> ServiceVerdict:
         track = self._tracks[resource.key]
@@ -176,7 +196,9 @@ class Judge:
         if (track.oom or resource.oom_killed) and outcome in (Outcome.FAILED, Outcome.WAITING):
             reason += "; it was killed because it ran out of memory (OOM)"
         exits = len(track.exits) + track.exits_before if current else 0
-        return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, resource.exit_code, exits)
+        begun = resource.state is not State.CREATED
+        code = resource.exit_code
+        return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, code, exits, begun)
 
     def _not_begun(self, service: Service, resource: Resource) -> ServiceVerdict:
         if resource.error and self._compose_ended and resource.name in self._starting:
@@ -189,7 +211,10 @@ class Judge:
     def _state(self, service: Service, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
         state = resource.state
         if state is State.RUNNING:
-            return self._running(resource, track, now)
+            outcome, reason = self._running(resource, track, now)
+            if outcome is Outcome.READY and service.name in self._must_end:
+                return Outcome.WAITING, f"{reason}, must end with 0"
+            return outcome, reason
         if state is State.RESTARTING:
             return Outcome.WAITING, f"is restarted after it exited with code {resource.exit_code}"
         if state is State.PAUSED:
@@ -253,12 +278,12 @@ class Judge:
         todo = [name]
         while todo:
             service = self._services.get(todo.pop())
-            for dependency, _ in service.depends_on if service else ():
-                if dependency in targets:
+            for dependency in service.depends_on if service else ():
+                if dependency.service in targets:
                     return True
-                if dependency not in seen:
-                    seen.add(dependency)
-                    todo.append(dependency)
+                if dependency.service not in seen:
+                    seen.add(dependency.service)
+                    todo.append(dependency.service)
         return False
 
     def _timed(self, verdict: ServiceVerdict, now: float) -> ServiceVerdict:
@@ -267,3 +292,14 @@ class Judge:
             return verdict
         at = self._ready_at.setdefault(verdict.service, now)
         return replace(verdict, after=at - self._began, container_id="")
+
+
+def _blocks(dependency: Dependency, verdict: ServiceVerdict) -> bool:
+    """Whether Compose still holds back who depends so on a service that stands like this."""
+    if verdict.outcome is Outcome.FAILED and not dependency.required:
+        return False
+    if dependency.condition == _COMPLETED:
+        return verdict.outcome is not Outcome.COMPLETED
+    if dependency.condition == "service_healthy":
+        return verdict.outcome is not Outcome.READY
+    return not verdict.begun

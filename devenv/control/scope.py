@@ -1,4 +1,4 @@
-"""Which services a wish touches."""
+"""Which services a command touches."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ def scope_of(project: Project, services: tuple[str, ...]) -> Project:
     """Return the project reduced to these services and all they depend on; none named: the whole project."""
     if not services:
         return project
+    wanted = _reached(project, services)
+    return replace(project, services=tuple(service for service in project.services if service.name in wanted))
+
+
+def optional_of(project: Project, services: tuple[str, ...]) -> frozenset[str]:
+    """Return what these services do without: all that is reached through a dependency that is not required alone."""
+    if not services:
+        return frozenset()  # the whole project was asked for
+    return frozenset(_reached(project, services) - _reached(project, services, required_only=True))
+
+
+def _reached(project: Project, services: tuple[str, ...], *, required_only: bool = False) -> set[str]:
     by_name = {service.name: service for service in project.services}
-    wanted: set[str] = set()
+    reached: set[str] = set()
     todo = list(services)
     while todo:
         name = todo.pop()
-        if name in by_name and name not in wanted:
-            wanted.add(name)
-            todo.extend(dependency for dependency, _ in by_name[name].depends_on)
-    return replace(project, services=tuple(service for service in project.services if service.name in wanted))
+        if name in by_name and name not in reached:
+            reached.add(name)
+            todo += [item.service for item in by_name[name].depends_on if item.required or not required_only]
+    return reached

@@ -65,9 +65,9 @@ def parse_line(line: bytes) -> Iterable[ComposeRecord]:
 
 
 def service_of_step(step_id: str) -> str:
-    """Return the service that a step without a container is about ("service:web:1": the first of web); else ""."""
+    """Return the service that a step without a container is about: "service:web:1", "provider:database"; else ""."""
     kind, _, rest = step_id.partition(":")
-    return rest.rpartition(":")[0] if kind == "service" else ""
+    return {"service": rest.rpartition(":")[0], "provider": rest}.get(kind, "")
 
 
 def _progress(data: dict[str, Any]) -> Progress:

@@ -31,6 +31,7 @@ class ServiceVerdict:
     container_id: str = ""  # the one that the reason is about
     exit_code: int | None = None
     exits: int = 0  # how often its containers ended while we waited
+    begun: bool = False  # all of its containers exist and were started
     evidence: tuple[str, ...] = ()
 
 

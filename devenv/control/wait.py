@@ -60,7 +60,8 @@ Evidence = Callable[[Resource], tuple[str, ...]]
 class Waiter:
     """Runs one `up` and judges it.
 
-    `timeout` in seconds, 0: no limit. `evidence` reads the last words of a container that failed.
+    `timeout` in seconds, 0: no limit. `evidence` reads the last words of a container that failed. Services that are
+    `optional` are judged, but need not come up.
     """
 
     def __init__(
@@ -70,12 +71,16 @@ class Waiter:
         watch: AbstractContextManager[Watch],
         evidence: Evidence,
         timeout: float,
+        optional: frozenset[str] = frozenset(),
     ) -> None:
         self._project = project
         self._job = job
         self._watching = watch
         self._evidence = evidence
         self._timeout = timeout
+        self._optional = optional
+        needs = [item for service in project.services for item in service.depends_on]
+        self._dispensable = {item.service for item in needs} - {item.service for item in needs if item.required}
         self._inbox: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._over = threading.Event()
         self._interrupted = threading.Event()
@@ -147,33 +152,48 @@ class Waiter:
             error = self._error(verdicts, ended, timed_out=now >= deadline)
             if isinstance(error, ServiceFailed) and ended is None and now < deadline and now - stepped_at < QUIET:
                 continue  # other services are still being started, and shall be
-            if error is not None or (ended is not None and all(_is_up(verdict) for verdict in verdicts)):
+            if isinstance(error, ServiceFailed) and now < deadline and self._goes_on(verdicts, ended):
+                continue
+            if error is not None or (ended is not None and not self._needed(verdicts)):
                 proven = tuple(self._with_evidence(verdict, resources) for verdict in verdicts)
                 return UpVerdict(proven, now - began, error)
 
     def _error(
         self, verdicts: tuple[ServiceVerdict, ...], ended: _JobEnded | None, *, timed_out: bool
     ) -> DevenvError | None:
-        failed = [verdict for verdict in verdicts if verdict.outcome is Outcome.FAILED]
+        needed = self._needed(verdicts)
+        failed = [verdict for verdict in needed if verdict.outcome is Outcome.FAILED]
         compose_error = ended.error if ended is not None else None
         if compose_error is not None and not (failed and isinstance(compose_error, ServiceFailed)):
             return compose_error
         if failed:
             text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in failed)
-            return ServiceFailed(text, f"See more: devenv logs {' '.join(verdict.service for verdict in failed)}")
-        waiting = [verdict for verdict in verdicts if not _is_up(verdict)]
-        if timed_out and (waiting or ended is None):
-            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in waiting) or "Compose is still busy"
+            logged = " ".join(verdict.service for verdict in failed if verdict.container_id)
+            hint = f"See more: devenv logs {logged}" if logged or compose_error is None else compose_error.hint
+            return ServiceFailed(text, hint)
+        if timed_out and (needed or ended is None):
+            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in needed) or "Compose is still busy"
             return WaitTimeout(
                 f"After {self._timeout:g} s still waiting for {text}", "Wait longer with --timeout S (0: no limit)."
             )
         return None
 
+    def _goes_on(self, verdicts: tuple[ServiceVerdict, ...], ended: _JobEnded | None) -> bool:
+        """Whether only what nobody requires has failed: Compose starts the others, and they come up or not."""
+        needed = self._needed(verdicts)
+        failed = {verdict.service for verdict in needed if verdict.outcome is Outcome.FAILED}
+        compose_failed = ended is not None and ended.error is not None
+        return not compose_failed and failed <= self._dispensable and len(failed) < len(needed)
+
+    def _needed(self, verdicts: tuple[ServiceVerdict, ...]) -> list[ServiceVerdict]:
+        """Return those that are not up and have to be."""
+        return [verdict for verdict in verdicts if not _is_up(verdict) and verdict.service not in self._optional]
+
     def _explained(self, judge: Judge, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
         found = []
         for verdict in verdicts:
             blockers = judge.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
-            if blockers and "created" in verdict.reason:
+            if blockers and not verdict.begun:
                 verdict = replace(verdict, reason=f"not started: waits for {blockers}")
             found.append(verdict)
         return tuple(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Runtime(StrEnum):
@@ -21,6 +22,7 @@ class State(StrEnum):
     """A resource's life-cycle state; the engine's own words where it has one."""
 
     ABSENT = "absent"  # declared by the project, but nothing was created for it
+    PROVIDED = "provided"  # a Compose service of a provider: a program makes it, and there is no container
     CREATED = "created"
     RUNNING = "running"
     PAUSED = "paused"
@@ -70,8 +72,9 @@ class Resource:
     """Something that runs or should run: a container today, a pod or a workload in Kubernetes.
 
     `key` is stable for the life of the thing and unique over all runtimes. A service that the project declares and
-    for which nothing exists is a resource too, with the state ABSENT. `restarts` and what follows it are None until
-    they have been read: a list shows at once what one call can tell, the rest arrives later.
+    for which nothing exists is a resource too, with the state ABSENT, or PROVIDED where nothing ever will. `restarts`
+    and what follows it are None until they have been read: a list shows at once what one call can tell, the rest
+    arrives later.
     """
 
     key: str
@@ -270,6 +273,14 @@ class Progress:
     parent_id: str = ""
 
 
+class Dependency(NamedTuple):
+    """One entry of `depends_on`. One that is not `required` may fail: Compose then warns and goes on."""
+
+    service: str
+    condition: str = "service_started"
+    required: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service as the Compose project declares it, as far as devenv needs it."""
@@ -277,10 +288,11 @@ class Service:
     name: str
     image: str = ""
     builds: bool = False
-    replicas: int = 1
+    replicas: int = 1  # 0 for a service of a provider
+    provider: str = ""  # the type of its provider: a program that Compose calls instead of creating containers
     restart: str = "no"  # Compose's restart policy: no, always, on-failure[:n], unless-stopped
     has_healthcheck: bool = False
-    depends_on: tuple[tuple[str, str], ...] = ()  # (service, condition)
+    depends_on: tuple[Dependency, ...] = ()
     ports: tuple[Port, ...] = ()
 
 

@@ -97,6 +97,8 @@ def state_cell(resource: Resource, happenings: Iterable[Happening], now: float) 
             return Cell("✗ dead", "alarm")
         case State.ABSENT:
             return Cell("○ absent", "quiet")
+        case State.PROVIDED:
+            return Cell("◇ provided", "quiet")
         case State.UNKNOWN:
             return Cell(f"? {resource.status or 'unknown'}", "warn")
 
@@ -117,7 +119,7 @@ def health_cell(resource: Resource) -> Cell:
 def restarts_cell(resource: Resource) -> Cell:
     """Return how often the engine restarted it."""
     if resource.restarts is None:
-        return Cell("–" if resource.state is State.ABSENT else "", "quiet")
+        return Cell("" if resource.container_id else "–", "quiet")
     return Cell(str(resource.restarts), "warn" if resource.restarts else "quiet")
 
 

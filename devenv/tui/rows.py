@@ -101,7 +101,7 @@ def build(
     verdict: Cell = NO_VERDICT,
 ) -> Row:
     """Make the row of one resource; `verdict` is what the smoke tests last said about its service."""
-    absent = resource.state is State.ABSENT
+    absent = resource.state in (State.ABSENT, State.PROVIDED)
     cells = (
         Cell(name, "quiet" if absent else "plain"),
         facts.state_cell(resource, happenings, now),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -55,3 +56,56 @@ services:
     rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in aborted.stdout.splitlines()[1:]}
     assert rows["deaf"] == rows["other"] == ["waiting", "stopped, not started"]
     assert rows["badmount"][0] == "failed"
+
+
+def test_a_timeout_names_the_service_that_has_to_end(make: Make) -> None:
+    made = make(
+        f"""
+services:
+  slow: {{{SLEEPING}}}
+  waits: {{{SLEEPING}, depends_on: {{slow: {{condition: service_completed_successfully}}}}}}
+"""
+    )
+    done = made.run("up", "--wait", "--timeout", "4")
+    assert done.returncode == 8
+    assert "waits: not started: waits for slow to be completed" in done.stderr
+    rows = {line.split()[0]: line.split(maxsplit=2)[1:] for line in done.stdout.splitlines()[1:3]}
+    assert rows["slow"] == ["waiting", "running, must end with 0"]
+
+
+PROVIDER = """#!/bin/sh
+echo '{"type":"setenv","message":"URL=http://x.invalid"}'
+"""
+
+
+def test_a_service_of_a_provider_is_done_when_compose_says_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(
+        f"""
+services:
+  database: {{provider: {{type: devenv-test-provider}}}}
+  app: {{{SLEEPING}, depends_on: [database]}}
+"""
+    )
+    program = made.folder / "devenv-test-provider"
+    program.write_text(PROVIDER)
+    missing = made.run("up", "--wait", "--timeout", "20")
+    assert missing.returncode == 9
+    assert "made by the provider devenv-test-provider" in missing.stderr
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{made.folder}:{os.environ['PATH']}")
+    done = made.run("up", "--wait", "--timeout", "20")
+    assert done.returncode == 0, done.stderr
+    assert made.states() == {"app": "running", "database": "provided"}
+
+
+def test_a_dependency_that_is_not_required_may_fail(make: Make) -> None:
+    made = make(
+        f"""
+services:
+  db: {{{SLEEPING.replace('"1000"', '"x"')}, healthcheck: {{test: "false", interval: 1s}}}}
+  web: {{{SLEEPING}, depends_on: {{db: {{condition: service_healthy, required: false}}}}}}
+"""
+    )
+    done = made.run("up", "--wait", "web")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert made.states() == {"db": "failed", "web": "running"}

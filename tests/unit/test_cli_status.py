@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.docker.book import absent_services
 from devenv.cli.grouping import Summary, group
 from devenv.cli.status import to_json, to_table
 from devenv.core.model import Health, Port, Project, Resource, Runtime, Service, State
@@ -58,6 +59,14 @@ def test_fewer_containers_than_declared_are_partial() -> None:
     assert group(three, (container("web"), container("web"))).services[0].summary is Summary.PARTIAL
     none = project(Service("web", replicas=0))
     assert group(none, ()).services[0].summary is Summary.RUNNING
+
+
+def test_a_service_of_a_provider_is_not_absent() -> None:
+    provided = project(Service("database", replicas=0, provider="cloud"))
+    assert [item.state for item in absent_services(provided, ())] == [State.PROVIDED]
+    grouped = group(provided, absent_services(provided, ()))
+    assert grouped.services[0].summary is Summary.PROVIDED
+    assert to_table(grouped, 0.0)[1].split() == ["database", "provided"]
 
 
 def test_every_word_is_documented() -> None:

@@ -9,7 +9,7 @@ import pytest
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.compose.document import parse_project
 from devenv.core.errors import ProjectError
-from devenv.core.model import Port, Project
+from devenv.core.model import Dependency, Port, Project
 
 OPTIONS = ComposeOptions(directory="/p", files=("/p/sub/compose.yaml",))
 
@@ -25,17 +25,25 @@ def test_a_service_with_everything() -> None:
         "restart": "on-failure:3",
         "scale": 2,
         "healthcheck": {"test": ["CMD", "true"]},
-        "depends_on": {"b": {"condition": "service_healthy", "required": True}},
+        "depends_on": {"b": {"condition": "service_healthy", "required": True}, "c": {"required": False}},
         "ports": [
             {"target": 80, "published": "8080", "host_ip": "127.0.0.1", "protocol": "tcp"},
             {"target": 81, "published": "9000-9001", "protocol": "udp"},
         ],
     }
-    service = parse({"a": body, "b": {}}).services[0]
+    service = parse({"a": body, "b": {}, "c": {}}).services[0]
     assert (service.name, service.image, service.builds, service.replicas) == ("a", "img", True, 2)
     assert (service.restart, service.has_healthcheck) == ("on-failure:3", True)
-    assert service.depends_on == (("b", "service_healthy"),)
+    assert service.depends_on == (
+        Dependency("b", "service_healthy"),
+        Dependency("c", "service_started", required=False),
+    )
     assert service.ports == (Port(80, "tcp", 8080, "127.0.0.1"), Port(81, "udp", None, ""))
+
+
+def test_a_service_of_a_provider_has_no_replicas() -> None:
+    service = parse({"a": {"provider": {"type": "cloud"}, "scale": 2}}).services[0]
+    assert (service.provider, service.replicas) == ("cloud", 0)
 
 
 def test_the_least_a_service_can_be() -> None:

@@ -65,6 +65,15 @@ def test_the_step_that_failed_or_never_ended_says_which_service(tmp_path: Path, 
     assert caught.value.message == ("Service web: nobody knows" if named else "nobody knows")
 
 
+def test_a_compose_that_crashes_is_named_and_its_stack_trace_is_not_shown(tmp_path: Path) -> None:
+    told: list[object] = []
+    trace = "panic: assignment to entry in nil map\\n\\ngoroutine 28 [running]:\\nmain.main()"
+    with pytest.raises(DevenvError, match="Docker Compose itself crashed: panic: assignment") as caught:
+        job(tmp_path, f"printf '{trace}\\n' >&2; exit 2").run(told.append)
+    assert "goroutine" not in caught.value.message
+    assert told == []
+
+
 def test_a_docker_without_compose_speaks_no_json(tmp_path: Path) -> None:
     made = job(tmp_path, """echo "docker: 'compose' is not a docker command." >&2; exit 1""")
     with pytest.raises(ToolMissing, match="no compose command"):

@@ -17,6 +17,7 @@ from devenv.core.errors import (
     PortTaken,
     ProjectError,
     ServiceFailed,
+    ToolMissing,
     UsageError,
 )
 from devenv.core.model import Port, Project, Service
@@ -106,6 +107,24 @@ def test_translation(said: str, kind: type[DevenvError], told: str, hint: str) -
 )
 def test_the_service_whose_step_failed_is_named(said: str, told: str) -> None:
     assert translate(f"Error response from daemon: {said}", PROJECT, service="web").message.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "told"),
+    [
+        ("no credit left", ServiceFailed, "The provider cloud of service db failed: no credit left"),
+        ('exec: "cloud": executable file not found in $PATH', ToolMissing, "made by the provider cloud"),
+    ],
+)
+def test_a_provider_that_fails_is_no_container(said: str, kind: type[DevenvError], told: str) -> None:
+    provided = Project("shop", "/p", (), (Service("db", provider="cloud", replicas=0),))
+    error = translate(said, provided, service="db")
+    assert type(error) is kind
+    assert told in error.message
+
+
+def test_models_without_their_plugin_are_a_missing_tool() -> None:
+    assert isinstance(translate("'models' support requires Docker Model plugin", PROJECT), ToolMissing)
 
 
 BOUND = (

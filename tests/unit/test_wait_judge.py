@@ -8,7 +8,7 @@ import pytest
 
 from devenv.control.judge import CRASH_EXITS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
 from devenv.control.verdict import Outcome, ServiceVerdict
-from devenv.core.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
+from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
 
 def project(*services: Service) -> Project:
@@ -277,14 +277,85 @@ def test_patience_with_a_loop_ends() -> None:
 
 
 def test_who_waits_for_the_loop_is_no_reason_for_patience() -> None:
-    web = Service("web", depends_on=(("mid", "service_started"),))
-    mid = Service("mid", depends_on=(("app", "service_healthy"),))
+    web = Service("web", depends_on=(Dependency("mid"),))
+    mid = Service("mid", depends_on=(Dependency("app", "service_healthy"),))
     scene = Scene(Service("app", restart="always", has_healthcheck=True), mid, web)
     scene.see(container("web", State.CREATED), container("mid", State.CREATED))
     scene.verdict("app")
     loop(scene, "app", CRASH_EXITS)
     assert scene.verdict("app").outcome is Outcome.FAILED
     assert scene.judge.blocked_by("mid", scene.judge.verdicts(scene.now)) == "app to be healthy"
+
+
+COMPLETED = "service_completed_successfully"
+
+
+def test_a_service_whose_end_is_waited_for_is_not_ready_while_it_runs() -> None:
+    waits = Service("waits", depends_on=(Dependency("slow", COMPLETED),))
+    scene = Scene(Service("slow"), waits)
+    scene.start("slow", health=Health.HEALTHY)
+    scene.see(container("waits", State.CREATED, started_at=None))
+    verdict = scene.verdict("slow", after=SETTLE)
+    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "healthy, must end with 0")
+    assert scene.judge.blocked_by("waits", scene.judge.verdicts(scene.now)) == "slow to be completed"
+    scene.crash("slow", 0, State.EXITED)
+    assert scene.verdict("slow").outcome is Outcome.COMPLETED
+    assert scene.judge.blocked_by("waits", scene.judge.verdicts(scene.now)) == ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "state", "health", "blocks"),
+    [
+        ("service_started", State.CREATED, Health.NONE, True),
+        ("service_started", State.RUNNING, Health.STARTING, False),
+        ("service_healthy", State.RUNNING, Health.STARTING, True),
+        ("service_healthy", State.RUNNING, Health.HEALTHY, False),
+        (COMPLETED, State.RUNNING, Health.HEALTHY, True),
+        (COMPLETED, State.EXITED, Health.NONE, False),
+        ("service_healthy", State.EXITED, Health.NONE, True),
+    ],
+)
+def test_a_condition_is_met_by_what_it_names_and_by_nothing_else(
+    condition: str, state: State, health: Health, blocks: bool
+) -> None:
+    scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", condition),)))
+    scene.see(container("db", state, health=health, exit_code=0 if state is State.EXITED else None))
+    assert bool(scene.judge.blocked_by("web", scene.judge.verdicts(scene.now))) is blocks
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_dependency_that_is_not_required_blocks_until_it_fails(required: bool) -> None:
+    scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", "service_healthy", required),)))
+    scene.start("db", health=Health.STARTING)
+    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == "db to be healthy"
+    scene.crash("db", 3, State.EXITED)
+    assert bool(scene.judge.blocked_by("web", scene.judge.verdicts(scene.now))) is required
+    assert scene.judge.blocked_by("web", ()) == "", "what is not in the project blocks nobody"
+
+
+def test_a_provider_has_done_its_part_when_compose_says_so() -> None:
+    scene = Scene(Service("db", replicas=0, provider="cloud"), Service("web", depends_on=(Dependency("db"),)))
+    assert scene.verdict("db").outcome is Outcome.WAITING
+    scene.judge.compose_did(Progress("db", "Creating"))
+    assert scene.verdict("db").reason == "its provider cloud has not ended yet: Creating"
+    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == "db to be started"
+    scene.judge.compose_did(Progress("db", "Created", "done"))
+    verdict = scene.verdict("db")
+    assert (verdict.outcome, verdict.reason) == (Outcome.READY, "provided by cloud")
+    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == ""
+
+
+def test_a_provider_that_fails_has_its_own_words() -> None:
+    scene = Scene(Service("db", replicas=0, provider="cloud"))
+    scene.judge.compose_did(Progress("db", "no credit left", "error"))
+    verdict = scene.verdict("db")
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "its provider cloud failed: no credit left")
+
+
+def test_a_provider_of_which_compose_tells_nothing_is_done_when_compose_is() -> None:
+    scene = Scene(Service("db", replicas=0, provider="cloud"))
+    scene.judge.compose_ended(succeeded=True)
+    assert scene.verdict("db").outcome is Outcome.READY
 
 
 def test_all_replicas_are_needed() -> None:

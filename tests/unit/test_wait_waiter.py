@@ -13,11 +13,12 @@ from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions
 from devenv.control.job import Job
+from devenv.control.scope import optional_of, scope_of
 from devenv.control.stream import Remark
 from devenv.control.verdict import Outcome, UpVerdict
 from devenv.control.wait import Waiter
 from devenv.core.errors import EngineUnreachable, Interrupted, PortTaken, ServiceFailed, WaitTimeout
-from devenv.core.model import Happening, Health, Progress, Project, Resource, Runtime, Service, State
+from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
 PROJECT = Project("p", "/p", (), (Service("web", has_healthcheck=True),))
 STARTED = '{"id":"Container p-web-1","status":"Done","text":"Started"}'
@@ -97,6 +98,44 @@ def test_failing_early_ends_a_compose_that_would_wait_on(tmp_path: Path) -> None
     assert time.monotonic() - began < 10
     assert isinstance(verdict.error, ServiceFailed)
     assert verdict.services[0].evidence == ("last words of p-web-1",)
+
+
+DB = Resource(
+    "docker/d",
+    Runtime.COMPOSE,
+    "container",
+    "p-db-1",
+    "db",
+    State.EXITED,
+    exit_code=3,
+    started_at=1.0,
+    container_id="d",
+)
+OPTIONAL = Project(
+    "p",
+    "/p",
+    (),
+    (Service("db"), Service("web", depends_on=(Dependency("db", "service_healthy", required=False),))),
+)
+
+
+@pytest.mark.parametrize("optional", [frozenset(), frozenset({"db"})])
+def test_what_nobody_requires_does_not_keep_the_others_from_coming_up(tmp_path: Path, optional: frozenset[str]) -> None:
+    engine = Engine((), (DB,), (DB,), (DB,), (DB, web()))
+    job = Job(ComposeOptions(directory=str(tmp_path)), OPTIONAL, "up", (), (), fake_docker(tmp_path, "sleep 2"))
+    verdict, _ = run(Waiter(OPTIONAL, job, engine, lambda resource: (), 20.0, optional))
+    assert {item.service: item.outcome for item in verdict.services} == {"db": Outcome.FAILED, "web": Outcome.READY}
+    assert isinstance(verdict.error, ServiceFailed) is not bool(optional)
+
+
+def test_what_only_optional_dependencies_lead_to_is_optional() -> None:
+    chain = Service("cache", depends_on=(Dependency("disk"),))
+    both = Service("web", depends_on=(Dependency("db"), Dependency("cache", required=False)))
+    shop = Project("p", "/p", (), (chain, both, Service("db"), Service("disk"), Service("other")))
+    assert optional_of(shop, ("web",)) == {"cache", "disk"}
+    assert optional_of(shop, ("web", "disk")) == {"cache"}
+    assert optional_of(shop, ()) == frozenset()
+    assert {service.name for service in scope_of(shop, ("web",)).services} == {"cache", "web", "db", "disk"}
 
 
 def test_a_failure_does_not_keep_compose_from_starting_the_others(tmp_path: Path) -> None:

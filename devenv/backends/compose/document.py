@@ -13,7 +13,7 @@ from typing import Any
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import ProjectError
-from devenv.core.model import Port, Project, Service
+from devenv.core.model import Dependency, Port, Project, Service
 from devenv.core.text import sanitize
 
 _RESTART_CONDITIONS = {"none": "no", "any": "always", "on-failure": "on-failure"}  # deploy.restart_policy.condition
@@ -51,16 +51,20 @@ def parse_project(document: bytes, options: ComposeOptions) -> Project:
 def _service(name: str, body: Mapping[str, Any]) -> Service:
     deploy = body.get("deploy") or {}
     check = body.get("healthcheck") or {}
-    replicas = body.get("scale", deploy.get("replicas", 1))
+    provider = sanitize(str((body.get("provider") or {}).get("type") or ""))
+    replicas = 0 if provider else body.get("scale", deploy.get("replicas", 1))
     return Service(
         name=sanitize(name),
         image=sanitize(body.get("image") or ""),
         builds="build" in body,
         replicas=int(replicas),
+        provider=provider,
         restart=_restart(body, deploy),
         has_healthcheck=bool(check) and not check.get("disable") and check.get("test") != ["NONE"],
         depends_on=tuple(
-            (sanitize(dependency), str(how.get("condition", "service_started")))
+            Dependency(
+                sanitize(dependency), str(how.get("condition", "service_started")), how.get("required", True) is True
+            )
             for dependency, how in sorted((body.get("depends_on") or {}).items())
         ),
         ports=tuple(_port(port) for port in body.get("ports") or ()),

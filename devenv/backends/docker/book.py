@@ -36,10 +36,11 @@ def absent_services(project: Project, resources: Iterable[Resource]) -> tuple[Re
             kind="service",
             name=service.name,
             service=service.name,
-            state=State.ABSENT,
+            state=State.PROVIDED if service.provider else State.ABSENT,
             project=project.name,
             image=service.image,
             ports=service.ports,
+            why=f"made by the provider {service.provider}" if service.provider else "",
         )
         for service in project.services
         if service.name not in present

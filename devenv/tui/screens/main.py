@@ -200,7 +200,7 @@ class MainScreen(Panes):
 
     def _exists(self, key: str) -> bool:
         resource = self.store.resource(key)
-        return resource is not None and resource.state is not State.ABSENT
+        return resource is not None and resource.state not in (State.ABSENT, State.PROVIDED)
 
     def _waiting(self, row: Row) -> str:
         return "nothing was created yet, so there is no log" if row.absent else "no output yet"
@@ -294,7 +294,7 @@ def _touches(delta: Delta, key: str) -> bool:
 def makes_sense(verb: str, resource: Resource) -> bool:
     """Whether a change does something to that container."""
     if verb == "restart":
-        return resource.state is not State.ABSENT
+        return resource.state not in (State.ABSENT, State.PROVIDED)
     if verb == "start":
         return resource.state in (State.EXITED, State.CREATED, State.DEAD)
     return verb == "up" or resource.state.is_up
