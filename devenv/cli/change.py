@@ -12,7 +12,7 @@ from devenv.control.audit import AuditLog, default_path
 from devenv.control.guard import Guard
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
-from devenv.control.scope import scope_of
+from devenv.control.scope import scope_of, sharers_of
 from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Project
 
@@ -57,6 +57,10 @@ def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tup
     guard = make_guard(context)
     job = Job(context.options, project, verb, options, targets)
     plan = guard.plan(verb, targets, project=project)
+    sharers = sharers_of(project, targets) if verb in ("restart", "stop") and plan.allowed else ()
+    if sharers:
+        again = f"devenv restart {' '.join((*targets, *sharers))}"
+        warn(f"{plan.sentences[-1]} Restart all of them: {again}", no_color=context.no_color)
     return run_job(context, guard, plan, project, job)
 
 

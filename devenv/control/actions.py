@@ -10,6 +10,7 @@ from devenv.backends.compose.find import ComposeOptions
 from devenv.control.guard import Guard
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
+from devenv.control.scope import sharers_of
 from devenv.core.errors import Refused
 from devenv.core.model import Action, Change, Project
 
@@ -51,6 +52,10 @@ class ComposeControl:
         """Return the guard's answer; refused while the project is not known, since its reach is not known then."""
         project = self._project()
         plan = self._guard.plan(verb, targets, volumes=volumes, project=project)
+        sharers = sharers_of(project, targets) if project is not None and verb == "restart" else ()
+        if sharers:
+            offer = f"Yes restarts {', '.join(sharers)} too."
+            plan = replace(plan, targets=(*targets, *sharers), sentences=(*plan.sentences, offer))
         if project is None and plan.allowed:
             return replace(plan, allowed=False, reason="The project is not resolved yet", hint="Try in a moment.")
         return plan

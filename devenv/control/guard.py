@@ -8,6 +8,7 @@ from itertools import count
 
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import CHANGING_VERBS, Plan
+from devenv.control.scope import sharers_of
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
@@ -86,12 +87,19 @@ class Guard:
         if volumes:
             named = f"these volumes and all data in them: {', '.join(losses)}" if losses else "the anonymous volumes"
             sentences.append(f"Deletes for ever {named}.")
+        sharers = sharers_of(project, targets) if project and verb in ("restart", "stop") else ()
+        if sharers:
+            owner, who = ", ".join(targets), ", ".join(sharers)
+            sentences.append(
+                f"{who} shares a namespace (network, pid or ipc) of {owner} and loses it, though it goes on running, "
+                f"until it is restarted after {owner}."
+            )
         return Plan(
             verb=verb,
             targets=targets,
             volumes=volumes,
             allowed=not self.read_only,
-            needs_confirmation=verb == "down",
+            needs_confirmation=verb == "down" or bool(sharers),
             sentences=tuple(sentences),
             losses=losses,
             reason=_READ_ONLY if self.read_only else "",

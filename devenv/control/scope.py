@@ -22,6 +22,16 @@ def optional_of(project: Project, services: tuple[str, ...]) -> frozenset[str]:
     return frozenset(_reached(project, services) - _reached(project, services, required_only=True))
 
 
+def sharers_of(project: Project, services: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services, beside these, that live in a namespace of theirs: with its owner's restart they lose it."""
+    owners = set(services)
+    found: list[str] = []
+    while new := [item.name for item in project.services if item.name not in owners and owners & set(item.shares)]:
+        found += new
+        owners |= set(new)
+    return tuple(found)
+
+
 def _reached(project: Project, services: tuple[str, ...], *, required_only: bool = False) -> set[str]:
     by_name = {service.name: service for service in project.services}
     reached: set[str] = set()

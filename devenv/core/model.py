@@ -293,6 +293,7 @@ class Service:
     restart: str = "no"  # Compose's restart policy: no, always, on-failure[:n], unless-stopped
     has_healthcheck: bool = False
     depends_on: tuple[Dependency, ...] = ()
+    shares: tuple[str, ...] = ()  # services whose network, pid or ipc namespace it lives in
     ports: tuple[Port, ...] = ()
 
 

@@ -46,6 +46,12 @@ def test_a_service_of_a_provider_has_no_replicas() -> None:
     assert (service.provider, service.replicas) == ("cloud", 0)
 
 
+def test_whose_namespaces_a_service_lives_in() -> None:
+    body = {"network_mode": "service:gw", "pid": "service:gw", "ipc": "service:other"}
+    assert parse({"a": body}).services[0].shares == ("gw", "other")
+    assert parse({"a": {"network_mode": "host", "ipc": "shareable"}}).services[0].shares == ()
+
+
 def test_the_least_a_service_can_be() -> None:
     service = parse({"a": None}).services[0]
     assert (service.replicas, service.restart, service.has_healthcheck, service.builds) == (1, "no", False, False)

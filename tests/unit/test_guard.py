@@ -129,3 +129,14 @@ def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
 def test_the_log_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert audit.default_path() == tmp_path / "devenv" / "audit.jsonl"
+
+
+@pytest.mark.parametrize("verb", ["restart", "stop"])
+def test_who_shares_a_namespace_is_named_before_its_owner_goes(log: AuditLog, verb: str) -> None:
+    shop = Project("shop", "/p", (), (Service("gw"), Service("app", shares=("gw",)), Service("side", shares=("app",))))
+    plan = Guard(log).plan(verb, ("gw",), project=shop)
+    assert plan.needs_confirmation
+    assert plan.sentences[-1].startswith("app, side shares a namespace")
+    assert not Guard(log).plan(verb, ("gw", "app", "side"), project=shop).needs_confirmation
+    assert not Guard(log).plan(verb, (), project=shop).needs_confirmation
+    assert not Guard(log).plan("start", ("gw",), project=shop).needs_confirmation

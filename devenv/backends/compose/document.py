@@ -67,6 +67,11 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
             )
             for dependency, how in sorted((body.get("depends_on") or {}).items())
         ),
+        shares=tuple(
+            sanitize(value.removeprefix("service:"))
+            for value in dict.fromkeys(str(body.get(key) or "") for key in ("network_mode", "pid", "ipc"))
+            if value.startswith("service:")
+        ),
         ports=tuple(_port(port) for port in body.get("ports") or ()),
     )
 
