@@ -60,7 +60,7 @@ def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tup
     sharers = sharers_of(project, targets) if verb in ("restart", "stop") and plan.allowed else ()
     if sharers:
         again = f"devenv restart {' '.join((*targets, *sharers))}"
-        warn(f"{plan.sentences[-1]} Restart all of them: {again}", no_color=context.no_color)
+        warn(f"{plan.sentences[-1]} To be sure of all: {again}", no_color=context.no_color)
     return run_job(context, guard, plan, project, job)
 
 

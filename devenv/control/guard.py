@@ -90,10 +90,9 @@ class Guard:
         sharers = sharers_of(project, targets) if project and verb in ("restart", "stop") else ()
         if sharers:
             owner, who = ", ".join(targets), ", ".join(sharers)
-            sentences.append(
-                f"{who} shares a namespace (network, pid or ipc) of {owner} and loses it, though it goes on running, "
-                f"until it is restarted after {owner}."
-            )
+            # Compose 5.6 restarts them with their owner (measured); nothing does after a stop and a start.
+            effect = "must be restarted with it" if verb == "restart" else "is cut off until it is restarted after it"
+            sentences.append(f"{who} shares a namespace (network, pid or ipc) of {owner} and {effect}.")
         return Plan(
             verb=verb,
             targets=targets,

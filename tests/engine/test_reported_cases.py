@@ -109,3 +109,20 @@ services:
     done = made.run("up", "--wait", "web")
     assert done.returncode == 0, done.stdout + done.stderr
     assert made.states() == {"db": "failed", "web": "running"}
+
+
+def test_the_restart_of_a_shared_namespace_names_its_sharers(make: Make) -> None:
+    made = make(
+        f"""
+services:
+  gw: {{{SLEEPING}}}
+  app: {{{SLEEPING}, network_mode: "service:gw"}}
+"""
+    )
+    assert made.run("up").returncode == 0
+    for verb in ("restart", "stop"):
+        done = made.run(verb, "gw")
+        assert done.returncode == 0, done.stderr
+        assert "app shares a namespace (network, pid or ipc) of gw" in done.stderr
+        assert "devenv restart gw app" in done.stderr
+    assert "shares a namespace" not in made.run("restart", "gw", "app").stderr

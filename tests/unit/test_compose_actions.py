@@ -145,3 +145,17 @@ def test_a_terminal_that_does_not_read_loses_progress_but_no_action(
     terminal.records = terminal.control.drain()
     assert terminal.phases() == [Phase.REQUESTED, Phase.RUNNING, Phase.DONE]
     assert len(terminal.records) <= 6
+
+
+def test_the_terminal_offers_to_restart_who_shares_a_namespace(tmp_path: Path) -> None:
+    shop = Project("p", "/p", (), (Service("gw"), Service("app", shares=("gw",))))
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}', shop)
+    plan = terminal.control.plan("restart", ("gw",))
+    assert plan.needs_confirmation
+    assert plan.sentences[-2:] == (
+        "app shares a namespace (network, pid or ipc) of gw and must be restarted with it.",
+        "Yes restarts app too.",
+    )
+    terminal.control.request(plan)
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text().split()[-3:] == ["restart", "gw", "app"]
