@@ -37,6 +37,7 @@ def guarded(
     ticket = guard.begin(plan, project, context.options.directory)
     if ticket.warning:
         warn(ticket.warning, no_color=context.no_color)
+    _warn_of_other_folder(context, project)
     failure: BaseException | None = None
     try:
         result = pump(plan.verb, action, interrupt, no_color=context.no_color)
@@ -72,6 +73,18 @@ def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: J
         return job.steps
 
     return guarded(context, guard, plan, project, action, job.interrupt)
+
+
+def _warn_of_other_folder(context: Context, project: Project) -> None:
+    from devenv.cli.reading import read_project, started_elsewhere
+
+    try:
+        other = started_elsewhere(project, read_project(context, project))
+    except DevenvError:
+        return  # an engine that does not answer is told by the change itself
+    if other:
+        text = f"project {project.name} was started from {other}: this changes the same containers"
+        warn(f"{text}. Another name keeps them apart: -p NAME", no_color=context.no_color)
 
 
 def _left_over(context: Context, project: Project) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from devenv.cli.console import warn
 from devenv.cli.context import Context
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
-from devenv.cli.reading import declared_services, read_project
+from devenv.cli.reading import declared_services, read_project, started_elsewhere
 from devenv.cli.table import format_table
 from devenv.core.model import Health, Port, Project, Resource, State
 from devenv.core.text import human_age
@@ -30,7 +30,10 @@ def run(arguments: Namespace) -> int:
     """Print the state; 0 when it could be read, whatever it is."""
     context = Context(arguments)
     project = context.project()
-    grouped = group(project, read_project(context, project))
+    resources = read_project(context, project)
+    if other := started_elsewhere(project, resources):
+        warn(f"project {project.name} was started from {other}, not from here", no_color=context.no_color)
+    grouped = group(project, resources)
     cluster = _cluster(context)
     if arguments.json:
         data = to_json(project, grouped) | ({"cluster": cluster.json()} if cluster is not None else {})

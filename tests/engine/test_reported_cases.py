@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,16 @@ services:
         assert "app shares a namespace (network, pid or ipc) of gw" in done.stderr
         assert "devenv restart gw app" in done.stderr
     assert "shares a namespace" not in made.run("restart", "gw", "app").stderr
+
+
+def test_the_containers_of_another_clone_are_told(make: Make) -> None:
+    first = make(f"services: {{web: {{{SLEEPING}}}}}")
+    assert "was started from" not in first.run("up").stderr
+    assert "was started from" not in first.run("status").stderr
+    (first.folder.parent / "clone").mkdir()
+    clone = replace(first, folder=first.folder.parent / "clone")
+    (clone.folder / "compose.yaml").write_text(f"services: {{web: {{{SLEEPING}, environment: {{WHO: b}}}}}}")
+    for verb in ("status", "restart", "stop", "up", "down"):
+        done = clone.run(verb)
+        assert done.returncode == 0, done.stderr
+        assert (f"was started from {first.folder}" in done.stderr) is (verb != "down"), verb
