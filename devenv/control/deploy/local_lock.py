@@ -29,8 +29,11 @@ def only_one(file: Path, what: str) -> Iterator[None]:
             other = os.read(handle, 40).decode("ascii", "replace").strip()
             by = f" by process {other}" if other.isdecimal() else ""
             raise Refused(f"{what} is being deployed already{by}", "Wait for it, or end it.") from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # no file, but a pipe
+            raise DevenvError(f"{file} cannot be written: {error.strerror}", "Move it away.") from error
         yield
     finally:
         os.close(handle)
