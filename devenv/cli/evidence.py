@@ -19,9 +19,7 @@ def run(arguments: Namespace) -> int:
     """Open it; without a terminal, or with --text, print it in the order of time. Raises UsageError for other files."""
     path = choose_file(Path(arguments.path))
     if arguments.text or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        with readable(path):
-            lines = evidence_lines(path)
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.write("".join(f"{line}\n" for line in evidence_lines(path)))
         return EXIT_OK
     from devenv.tui.app import run as run_app
 
@@ -31,7 +29,12 @@ def run(arguments: Namespace) -> int:
 
 
 def evidence_lines(path: Path) -> list[str]:
-    """Return what the file says, in the order of time, a line each; raises UsageError."""
+    """Return what the file says, in the order of time, a line each; raises DevenvError."""
+    with readable(path):
+        return _lines(path)
+
+
+def _lines(path: Path) -> list[str]:
     found: list[tuple[float, str]] = []
     names = ReplayBackend(path).services()
     at = 0.0

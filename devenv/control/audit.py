@@ -34,7 +34,8 @@ class AuditLog:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:
                 self.path.replace(self.path.with_suffix(".jsonl.1"))
-            # A pipe that nobody reads is not waited for. One write of one line to a file opened for appending: records of several processes do not mix.
+            # A pipe that nobody reads is not waited for.
+            # One write of one line to a file opened for appending: records of several processes do not mix.
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
             try:
                 os.write(handle, line)

@@ -86,6 +86,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def find(folder: Path, pattern: str) -> list[Path]:
+    """Return the paths below a folder that fit; none of a folder that is not there or may not be looked into."""
+    try:
+        return list(folder.glob(pattern))
+    except (OSError, ValueError):
+        return []
+
+
 def changed_at(path: Path) -> float:
     """Return when a file or folder was changed last; 0 for one that is gone or cannot be looked at."""
     try:

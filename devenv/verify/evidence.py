@@ -7,16 +7,15 @@ write to a file opened for appending, so that SIGKILL at any moment costs at mos
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
-import types
 import typing
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import msgspec
 
 from devenv.core import model
 from devenv.core.errors import UsageError
@@ -69,7 +68,6 @@ class Probe:
 
 
 Record = model.Change | Header | Mark | Probe
-T = TypeVar("T")
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (*typing.get_args(model.Change), Header, Mark, Probe)}
 
 
@@ -127,30 +125,4 @@ def decode(line: str) -> Record | None:
     """Read one line; None for a kind that this version does not know. Raises ValueError, TypeError or KeyError."""
     data = json.loads(line)
     kind = _KINDS.get(data.pop("kind"))
-    return None if kind is None else typing.cast(Record, _record(kind, data))
-
-
-@functools.cache
-def _hints(kind: Hashable) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
-
-
-def _record(kind: type[T], data: dict[str, Any]) -> T:
-    # mypy: a class is hashable, whatever its own instances are
-    hints = _hints(typing.cast(Hashable, kind))
-    return kind(**{name: _value(hints[name], value) for name, value in data.items() if name in hints})
-
-
-def _value(hint: Any, value: Any) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _value(next(item for item in arguments if item is not type(None)), value)
-    if origin is tuple:
-        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
-        hints = [arguments[0]] * len(value) if repeated else arguments
-        return tuple(_value(item, part) for item, part in zip(hints, value, strict=True))
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _record(hint, value)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(value)
-    return value
+    return None if kind is None else typing.cast(Record, msgspec.convert(data, kind))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from devenv.core.stored import find
 from devenv.verify.docker import docker
 from devenv.verify.own_engine import group_name, groups_of, remove_groups
 from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, OWNER, is_dead, owner_in, runs_folder
@@ -60,7 +61,7 @@ def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
         if dead.setdefault(item.owner, is_dead(item.owner))  # a look at the process for each owner, once
     ]
     folder = runs_folder()
-    for path in sorted(folder.glob(f"*/{OWNER}")) if folder.is_dir() else ():
+    for path in sorted(find(folder, f"*/{OWNER}")):
         run, owner = path.parent.name, owner_in(path.parent)
         trees, group = path.parent / TREES, group_name(run)
         if not (trees.is_dir() or groups_of(group)) or not is_dead(owner):

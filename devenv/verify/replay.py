@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -24,7 +25,7 @@ from devenv.core.model import (
     Seen,
     Snapshot,
 )
-from devenv.core.stored import changed_at, readable
+from devenv.core.stored import changed_at, find, readable
 from devenv.verify.evidence import Header, Mark, Probe, read_evidence
 
 NAME: Final = "docker"  # the records of a live session carry it too
@@ -37,9 +38,9 @@ def choose_file(path: Path) -> Path:
 
     Raises UsageError where there is none.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir, it never raises
         return path
-    found = sorted(path.rglob("*.jsonl"), key=changed_at)
+    found = sorted(find(path, "**/*.jsonl"), key=changed_at)
     if not found:
         raise UsageError(f"{path}: there is no evidence in it", "Name the folder of a run, or its .jsonl file.")
     return next((file for file in found if _has_failure(file)), found[-1])
@@ -50,7 +51,7 @@ def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[Repl
 
     `services` are those that the test touched, the last one is tried first. Raises UsageError where there is none.
     """
-    files = sorted(Path(folder).rglob("*.jsonl"), key=changed_at)
+    files = sorted(find(Path(folder), "**/*.jsonl"), key=changed_at)
     if not files:
         raise UsageError(f"{folder}: there is no evidence in it", "The evidence of the newest runs alone is kept.")
     found: list[tuple[int, float, Path]] = []

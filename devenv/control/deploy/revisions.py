@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from devenv.core.stored import MOST, Moment, Unreadable, read_bytes, readable
+from devenv.core.stored import MOST, Moment, Unreadable, find, read_bytes, readable
 
 KEPT: Final = 5  # revisions in the state folder, for each overlay in each cluster
 MOST_BYTES: Final = 700_000  # of gzip in the cluster: an object may have 1 MiB in etcd, and base64 adds a third
@@ -108,7 +108,7 @@ class LocalRevisions:
         return None
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json.gz"))
+        return sorted(find(self.folder, "*.json.gz"))
 
 
 def encode(revision: Revision) -> str:

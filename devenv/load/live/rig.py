@@ -11,6 +11,7 @@ from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
+from devenv.core.stored import find
 from devenv.load.live.process import LiveLoad, LoadWish, start
 from devenv.verify.runs import runs_folder
 
@@ -87,7 +88,7 @@ MakeRig = Callable[[], LoadRig]
 
 def find_running(make: MakeRig) -> KnownRun | None:
     """Return the load test of the project that goes on, whoever started it; reads files."""
-    if next(runs_folder().glob("*/load"), None) is None:
+    if not find(runs_folder(), "*/load"):
         return None  # the usual case costs nothing more
     from devenv.load.live.runs import running
 

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from devenv.core.errors import EXIT_INTERRUPTED
-from devenv.core.stored import Count, Unreadable, changed_at, read_json
+from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
 from devenv.load.live.process import STARTED, LiveLoad, is_alive
 from devenv.load.recording.lines import BASE, RunFile
@@ -45,7 +45,7 @@ class KnownRun:
 
 def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
     """Return the newest runs of the project in `root` and the folders below it, newest first."""
-    folders = sorted(runs_folder().glob("*/load"), key=changed_at, reverse=True)
+    folders = sorted(find(runs_folder(), "*/load"), key=changed_at, reverse=True)
     found: list[KnownRun] = []
     for folder in folders:
         run = _read(folder, root)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devenv.core.errors import DevenvError
-from devenv.core.stored import Unreadable, changed_at
+from devenv.core.stored import Unreadable, changed_at, find
 from devenv.verify import runs
 from devenv.verify.history import History, Trend
 from devenv.verify.own_engine import group_name, groups_of
@@ -61,7 +61,7 @@ def append(path: Path, text: str) -> None:
 def forget_old_runs() -> None:
     """Remove the folders of the oldest runs that have ended; the newest are kept with their evidence."""
     folder = runs.runs_folder()
-    found = sorted(folder.glob("*/"), key=changed_at)
+    found = sorted(find(folder, "*/"), key=changed_at)
     for path in found[: -runs.KEPT]:
         if groups_of(group_name(path.name)):
             continue  # `devenv doctor --clean` knows by the folder whose they are
