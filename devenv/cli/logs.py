@@ -16,6 +16,7 @@ from devenv.backends.compose.failures import not_installed, warnings_in
 from devenv.cli.console import colors_wanted, paint, warn
 from devenv.cli.context import Context
 from devenv.control.failures import translate
+from devenv.core.signals import held
 from devenv.core.text import sanitize
 
 PATIENCE = 2.0  # seconds from SIGINT to SIGTERM to SIGKILL
@@ -35,26 +36,28 @@ def run(arguments: Namespace) -> int:
     command = context.options.command("logs", *options, *targets)
     sys.stdout.flush()
     is_terminal = sys.stdout.isatty()
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=context.options.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if is_terminal else None,
-            stderr=subprocess.PIPE,
-            process_group=0,
-        )
-    except OSError as error:
-        raise not_installed(error) from error
-    complaints = _Complaints(process, context.no_color)
-    try:
-        if process.stdout is not None:
-            _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
-        process.wait()
-        said = complaints.end()
-    except BaseException:
-        _end(process)
-        raise
+    with held() as release:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=context.options.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if is_terminal else None,
+                stderr=subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as error:
+            raise not_installed(error) from error
+        complaints = _Complaints(process, context.no_color)
+        try:
+            release()
+            if process.stdout is not None:
+                _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
+            process.wait()
+            said = complaints.end()
+        except BaseException:
+            _end(process)
+            raise
     if process.returncode != 0 and _reader_has_left():
         raise BrokenPipeError  # docker exits with 255 then, and says nothing
     if process.returncode != 0:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLEANING: Final = "\ndevenv: it ends as soon as it has cleaned up (ctrl-\\ ends it at once and leaves the rest)\n"
+
+_held: list[Callable[[], None]] | None = None
 
 
 def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], None]:
@@ -31,7 +33,11 @@ def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], N
             tell_cleaning()
             return
         asked = True
-        call(signal.Signals(number).name)
+        name = signal.Signals(number).name
+        if _held is None:
+            call(name)
+        else:
+            _held.append(lambda: call(name))
 
     kept = {number: signal.getsignal(number) for number in ENDING}
     kept = {number: before for number, before in kept.items() if before is not signal.SIG_IGN}
@@ -52,6 +58,28 @@ def interrupt_once() -> Callable[[], None]:
         raise KeyboardInterrupt
 
     return on_end(interrupt, once=True)
+
+
+@contextmanager
+def held() -> Iterator[Callable[[], None]]:
+    """Keep a signal until the yielded function is called, or the block ends.
+
+    For a program that is being started: interrupted within Popen, it would go on with nobody to end it. To be used in
+    the main thread; the function is called first in the `try` whose clean-up ends the program.
+    """
+    global _held
+    _held = []
+
+    def release() -> None:
+        global _held
+        calls, _held = _held or [], None
+        for call in calls:
+            call()
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def tell_cleaning() -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from devenv.backends.kube.errors import Unreachable
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
+from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
 from devenv.verify.criteria import Better
 from devenv.verify.verdict import Measurement, Verdict
@@ -101,17 +102,19 @@ def run_tests(
     """
     command = [sys.executable, "-m", "pytest", str(folder), "--devenv-report-dir", str(report_folder), *options]
     # A group of its own: ctrl-c reaches devenv alone, which passes it on once. Twice would cut the clean-up short.
-    process = subprocess.Popen(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, process_group=0)
-    try:
-        code = process.wait()
-    except BaseException:
-        process.send_signal(signal.SIGTERM)
+    with held() as release:
+        process = subprocess.Popen(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, process_group=0)
         try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        raise
+            release()
+            code = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            raise
     return Outcome(code if code != _INTERRUPTED else EXIT_INTERRUPTED, read_report(report_folder / "report.json"))
 
 

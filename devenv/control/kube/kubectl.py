@@ -13,6 +13,7 @@ from pathlib import Path
 
 from devenv.backends.kube.access import Target
 from devenv.core.errors import DevenvError, Interrupted, ToolMissing
+from devenv.core.signals import held
 from devenv.core.text import sanitize
 
 _PATIENCE = 5.0  # seconds between asking kubectl to end and ending it
@@ -40,13 +41,15 @@ def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "")
     # A handler, and not SIG_IGN: the started program would inherit that.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
-        process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None)
-        try:
-            return _code(process.wait())
-        except BaseException:  # SIGTERM and SIGHUP may be for devenv alone
-            process.terminate()
-            process.wait()
-            raise
+        with held() as release:
+            process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None)
+            try:
+                release()
+                return _code(process.wait())
+            except BaseException:  # SIGTERM and SIGHUP may be for devenv alone
+                process.terminate()
+                process.wait()
+                raise
     except OSError as error:
         raise ToolMissing(f"{line[0]} could not be started: {error}", "Install kubectl anew.") from error
     finally:

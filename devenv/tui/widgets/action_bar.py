@@ -74,6 +74,7 @@ class ActionBar(Static):
             return
         self._told = tuple(parts)
         self.display = bool(parts)
+        self.screen.set_class(bool(self.display), "-acting")
         self.set_class(self.running is None and self.failed is not None, "-failed")
         self.update(Content.assemble(*parts))
 

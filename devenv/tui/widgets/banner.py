@@ -38,6 +38,7 @@ class Banner(Static):
             return
         self._told, self._drawn_for = told, tuple(self.app.size)
         self.display = told is not None and bool(told[1] or told[2])
+        self.screen.set_class(bool(self.display), "-banner")
         if told is None or not self.display:
             return
         state, message, hint = told
