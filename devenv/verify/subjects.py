@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from devenv.core.errors import DevenvError
 from devenv.verify.docker import docker, run
 
@@ -42,7 +44,7 @@ class Verified:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Verified:
         """Read what was written by `dataclasses.asdict`."""
-        return cls(data["place"], {name: Subject(**found) for name, found in data["subjects"].items()})
+        return msgspec.convert(data, cls)
 
 
 def digests(image_ids: Iterable[str]) -> str:

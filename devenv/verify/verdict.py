@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from devenv.verify.criteria import Better, Criterion
 
@@ -43,16 +44,13 @@ class Measurement:
 
     def to_data(self) -> dict[str, Any]:
         """Return it as plain data, as reports and pytest's workers carry it."""
-        data = dataclasses.asdict(self)
-        data["criterion"] |= {"better": self.criterion.better.value}
-        return data | {"verdict": self.verdict.value, "stages": dict(self.stages)}
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Measurement:
         """Read what `to_data` returned."""
-        given = dict(data["criterion"])
-        criterion = Criterion(**given | {"better": Better(given["better"])})
-        return cls(**dict(data) | {"criterion": criterion, "verdict": Verdict(data["verdict"])})
+        return msgspec.convert(data, cls)
 
 
 @dataclass(frozen=True, slots=True)

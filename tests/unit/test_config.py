@@ -119,3 +119,9 @@ def test_a_current_folder_that_was_deleted_is_told(tmp_path: Path, monkeypatch: 
     with pytest.raises(ProjectError, match="current folder"):
         current_folder([str(tmp_path / "compose.yaml"), "relative.yaml"])
     assert current_folder([str(tmp_path / "compose.yaml")]) == tmp_path
+
+
+def test_tables_in_tables_without_end_are_told(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(UsageError, match=r"devenv\.toml: cannot be read: .*recursion"):
+        load_config(tmp_path, {})
