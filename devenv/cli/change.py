@@ -8,7 +8,6 @@ from typing import TypeVar
 from devenv.cli.console import tell, warn
 from devenv.cli.context import Context
 from devenv.cli.pump import pump
-from devenv.control.audit import AuditLog, default_path
 from devenv.control.guard import Guard
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
@@ -21,7 +20,7 @@ Result = TypeVar("Result")
 
 def make_guard(context: Context, source: str = "cli") -> Guard:
     """Return the guard of this call."""
-    return Guard(AuditLog(default_path()), read_only=context.config.read_only, source=source)
+    return Guard(read_only=context.config.read_only, source=source)
 
 
 def guarded(

@@ -15,7 +15,6 @@ from devenv.backends.kube.client import KubeClient
 from devenv.cli.console import tell, warn
 from devenv.cli.deploy_text import Progress
 from devenv.cli.progress import Display
-from devenv.control.audit import AuditLog, default_path
 from devenv.control.deploy.loading import loader_for
 from devenv.control.deploy.prepare import Rendition, prepare
 from devenv.control.deploy.records import Outcome, Prover
@@ -58,7 +57,7 @@ class DeployCall:
         self.project, self._no_project = self._compose()
         settings = self.config.kubernetes
         self.client = KubeClient(find_target(settings, self._environ), self._environ)
-        self.guard = Guard(AuditLog(default_path()), read_only=self.config.read_only, kubernetes=settings)
+        self.guard = Guard(read_only=self.config.read_only, kubernetes=settings)
         self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), place_now(self.client))
         if not self._plan.allowed and not arguments.dry_run:
             self.guard.begin(self._plan)  # raises Refused, and writes it down

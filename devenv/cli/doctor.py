@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _clean(arguments: Namespace) -> int:
-    from devenv.control.audit import AuditLog, default_path
+    from devenv.control.audit import AuditLog
     from devenv.core.errors import DevenvError, Refused
     from devenv.core.settings import current_folder, load_config
     from devenv.verify import leftovers
@@ -51,7 +51,7 @@ def _clean(arguments: Namespace) -> int:
     leftovers.remove(found)
     problems += on_clusters.remove_all(in_clusters)
     names = [f"{item.kind} {item.id}" for item in found] + [f"{item.kind} {item.id}" for item in in_clusters]
-    AuditLog(default_path()).write("clean", removed=names)
+    AuditLog().write("clean", removed=names)
     still = {(item.kind, item.id) for item in leftovers.of_dead_runs()}
     if in_clusters:
         still |= {(item.kind, item.id) for item in on_clusters.of_dead_runs(config.kubernetes)[0]}

@@ -14,7 +14,6 @@ from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.cli.console import tell, warn
 from devenv.cli.pump import pump
-from devenv.control.audit import AuditLog, default_path
 from devenv.control.guard import Guard, Place
 from devenv.control.protocol import Plan
 from devenv.control.runner import Work
@@ -39,7 +38,7 @@ class ClusterCall:
         )
         self.no_color: bool | None = arguments.no_color
         settings = self.config.kubernetes
-        self.guard = Guard(AuditLog(default_path()), read_only=self.config.read_only, kubernetes=settings)
+        self.guard = Guard(read_only=self.config.read_only, kubernetes=settings)
         self._client: KubeClient | None = None
 
     @property

@@ -47,12 +47,11 @@ def make_rig(arguments: Namespace) -> LoadRig:
     """Return what starts load tests of the project that the arguments mean; raises UsageError and ProjectError."""
     from devenv.cli.context import Context
     from devenv.cli.verify import project_environment
-    from devenv.control.audit import AuditLog, default_path
     from devenv.control.guard import Guard
     from devenv.load.live.rig import LoadRig
 
     context = Context(arguments)
     config = context.config
-    guard = Guard(AuditLog(default_path()), read_only=config.read_only, source="tui", kubernetes=config.kubernetes)
+    guard = Guard(read_only=config.read_only, source="tui", kubernetes=config.kubernetes)
     root = config.root or Path(context.options.directory)
     return LoadRig(root, config.load, config.kubernetes, guard, project_environment(arguments))

@@ -47,11 +47,10 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         backend = DockerBackend(scope, context.environ)
         backend.prefetch()
         from devenv.control.actions import ComposeControl
-        from devenv.control.audit import AuditLog, default_path
         from devenv.control.guard import Guard
         from devenv.tui.app import run as run_app
 
-        guard = Guard(AuditLog(default_path()), read_only=context.config.read_only, source="tui")
+        guard = Guard(read_only=context.config.read_only, source="tui")
         control = ComposeControl(context.options, lambda: scope.latest, guard)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,9 +21,9 @@ def default_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class AuditLog:
-    """Appends records to one file. Never stops a change: what could not be written is returned as a warning."""
+    """Appends records to one file, by default the user's; what could not be written is a warning and stops nothing."""
 
-    path: Path
+    path: Path = field(default_factory=default_path)
 
     def write(self, event: str, **facts: object) -> str:
         """Append a record `{at, event, user, pid, **facts}`; return "" or why it could not be written."""

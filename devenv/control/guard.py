@@ -53,13 +53,13 @@ class Guard:
 
     def __init__(
         self,
-        audit: AuditLog,
+        audit: AuditLog | None = None,
         *,
         read_only: bool = False,
         source: str = "cli",
         kubernetes: KubeSettings | None = None,
     ) -> None:
-        self._audit = audit
+        self._audit = audit or AuditLog()
         self._source = source
         self._kubernetes = kubernetes or KubeSettings()
         self.read_only = read_only

@@ -10,7 +10,6 @@ from devenv.backends.kube.access import Target
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
-from devenv.control.audit import AuditLog, default_path
 from devenv.control.guard import Guard, Place
 from devenv.control.kube import kubectl
 from devenv.control.kube.control import KubeControl
@@ -48,7 +47,7 @@ class LiveSession:
         self._read_only = read_only
         self._compose = compose
         self.compose_service = compose_service
-        self._guard = Guard(AuditLog(default_path()), read_only=read_only, source="tui", kubernetes=settings)
+        self._guard = Guard(read_only=read_only, source="tui", kubernetes=settings)
         self.backend = KubeBackend(target, environ)
         self.control = KubeControl(lambda: self.backend.client, self._guard, environ)
 
