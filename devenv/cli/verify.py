@@ -63,14 +63,15 @@ def start_live(arguments: Namespace, wish: RunWish) -> LiveRun:
 def _places(arguments: Namespace) -> tuple[Path, Path]:
     """Return the project's root, where pytest starts, and the folder of its smoke tests.
 
-    On Kubernetes a project needs no Compose file. Raises NoComposeFile for other targets, and UsageError.
+    On Kubernetes a project needs no Compose file, and below a devenv.toml the tests may name it themselves. Raises
+    NoComposeFile elsewhere, and UsageError.
     """
     try:
         context = Context(arguments)
     except NoComposeFile:
-        if getattr(arguments, "target", COMPOSE) != KUBERNETES:
-            raise
         config = load_config(current_folder(), project_environment(arguments))
+        if getattr(arguments, "target", COMPOSE) != KUBERNETES and config.root is None:
+            raise
         root = config.root or current_folder()
         return root, tests_folder(root, config.verify.tests)
     if context.options.project_directory and arguments.project_directory:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,18 @@ OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in 
 MUTATION = ".devenv-override.yaml"
 
 
-def locate(folder: Path, environ: Mapping[str, str] = os.environ, overrides: tuple[str, ...] = ()) -> Source:
-    """Find and resolve the project of a folder; raises UsageError, ProjectError and what Compose's failures become."""
+def locate(
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    overrides: tuple[str, ...] = (),
+    chosen: ComposeOptions | None = None,
+) -> Source:
+    """Find and resolve the project of a folder, or the one that is `chosen` there.
+
+    Raises UsageError, ProjectError and what Compose's failures become.
+    """
     config = load_config(folder, environ)
-    options = find_project(folder, ComposeOptions(), environ, config)
+    options = find_project(folder, chosen or ComposeOptions(), environ, config)
     files = options.files or options.found or _chosen_by_environment(options, environ)
     # Everything is named from here on: variables that choose a project must not choose another one for the copy.
     clean = {
@@ -39,7 +49,8 @@ def locate(folder: Path, environ: Mapping[str, str] = os.environ, overrides: tup
         options = replace(options, project_name=environ["COMPOSE_PROJECT_NAME"])
     project, document = _resolve(options, clean)
     parents = [Path(file).parent for file in files]
-    wanted = [*parents, *([config.root] if config.root else ()), *map(Path, filter(None, [options.project_directory]))]
+    whole = config.root or (folder if chosen is not None else None)
+    wanted = [*parents, *([whole] if whole else ()), *map(Path, filter(None, [options.project_directory]))]
     common = Path(os.path.commonpath([path.absolute() for path in wanted]))
     root = parents[0] if common == Path(common.anchor) or common == Path.home() else common
     return Source(config, options, project, document, root, clean)
@@ -48,12 +59,14 @@ def locate(folder: Path, environ: Mapping[str, str] = os.environ, overrides: tup
 class Environments:
     """Makes the stacks of one run and removes them; `close` may be called at any time and more than once."""
 
-    def __init__(self, source: Source, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
+    def __init__(
+        self, source: Source, run: Run, *, keep: bool = False, scale: float = 1.0, numbers: Iterator[int] | None = None
+    ) -> None:
         self.source = source
         self.run = run
         self._keep = keep
         self._scale = scale
-        self._count = 0
+        self._numbers = numbers or itertools.count(1)  # of the run: a name is never used twice
         self.stacks: list[Stack] = []
 
     def running(self) -> Stack:
@@ -72,10 +85,18 @@ class Environments:
         `environ` is for the docker program where it is to use another engine.
         """
         source = self.source if environ is None else replace(self.source, environ=environ)
-        self._count += 1
-        name = f"devenv-{self.run.id}-{self._count}"
+        name = f"devenv-{self.run.id}-{next(self._numbers)}"
         base = self.run.folder / TREES / name
-        folder = base / "project"
+        try:
+            return self._made(self._plan(base, source, override, edit))
+        except BaseException:  # an interrupt too: nothing knows of the copy yet
+            shutil.rmtree(base, ignore_errors=True)
+            raise
+
+    def _plan(
+        self, base: Path, source: Source, override: Mapping[str, Any] | None, edit: Callable[[Path], None] | None
+    ) -> StackPlan:
+        name, folder = base.name, base / "project"
         base.mkdir(parents=True)
         copy_tree(self.source.root, folder, self.source.config.verify.exclude, self._needed())
         if edit is not None:
@@ -92,7 +113,7 @@ class Environments:
         (base / OVERRIDE).write_text(text, "utf-8")
         isolated = replace(options, files=(*options.files, str(base / OVERRIDE)))
         changed = bool(override) or edit is not None
-        return self._made(StackPlan(source, self.run, project, isolated, document, folder, True, changed))
+        return StackPlan(source, self.run, project, isolated, document, folder, True, changed)
 
     def remove(self, stack: Stack) -> None:
         """Take one stack down with all that is its own; with --keep it stays as it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,11 @@ from devenv.verify.stream import LIFELINE, STREAM
 
 RUNNING = "--devenv-running"
 LAST_WORDS = 4000  # characters of pytest's own output that are told where it ended without a result
+
+
+def these_tests(folder: Path) -> list[str]:
+    """Return the options of pytest that say that the smoke tests are in this folder, whatever its name."""
+    return ["-o", f"devenv_smoketests={shlex.quote(str(folder.absolute()))}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class LiveRun:
         self._output = self._place / "output.txt"
         self._read = 0
         what = wish.tests or (str(folder),)
-        command = [sys.executable, "-m", "pytest", "--color=no", *wish.options, *what]
+        command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *wish.options, *what]
         theirs, self._lifeline = os.pipe()
         with self._output.open("wb") as output:
             try:

@@ -1,8 +1,8 @@
 """The pytest plugin `devenv`: options for smoke tests, and nothing more until a smoke test is collected.
 
-Smoke tests are the test files below a folder that the ini option `devenv_smoketests` names (default: smoketests). The
-first of them brings in `devenv.verify.session`, and the fixtures exist in that folder alone: a project's other tests
-never pay for it, and fixtures of the same names from other plugins stay what they are there.
+Smoke tests are the test files below a folder that the ini option `devenv_smoketests` names (default: smoketests), or
+devenv.toml: [verify] tests. The first of them brings in `devenv.verify.session`, and the fixtures exist in that folder
+alone: a project's other tests never pay for it, and fixtures of the same names from other plugins stay what they are.
 
 The options begin with `--devenv-`, as this plugin is there for every project of its environment. A folder of smoke
 tests gets the names without it (`pytest smoketests --keep`) by one line in its conftest.py:
@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 _SESSION = "devenv-verify-session"
+_PLACES: pytest.StashKey[tuple[frozenset[str], tuple[Path, ...]]] = pytest.StashKey()
 _KNOWN: pytest.StashKey[set[pytest.Collector]] = pytest.StashKey()  # folders that have the fixtures
 
 
@@ -79,23 +80,49 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
 
 def is_smoketest(config: pytest.Config, path: Path) -> bool:
     """Whether a file is below a folder of smoke tests, or that folder itself."""
-    names = config.getini("devenv_smoketests")
+    names, folders = _smoketests(config)
     absolute = path if path.is_absolute() else config.invocation_params.dir / path
+    if any(absolute.is_relative_to(folder) for folder in folders):
+        return True
     try:
         inside = absolute.relative_to(config.rootpath.parent)
     except ValueError:
         inside = absolute
-    return any(part in names for part in inside.parts)
+    return not names.isdisjoint(inside.parts)
+
+
+def _smoketests(config: pytest.Config) -> tuple[frozenset[str], tuple[Path, ...]]:
+    """Return the names, and the folders, that hold smoke tests; a broken devenv.toml is told when it is needed."""
+    if _PLACES not in config.stash:
+        given = config.getini("devenv_smoketests")
+        folders = [Path(name) for name in given if Path(name).is_absolute()]
+        root = config.rootpath
+        file = next((path for folder in (root, *root.parents) if (path := folder / "devenv.toml").is_file()), None)
+        if file is not None:
+            import tomllib
+
+            try:
+                tests = tomllib.loads(file.read_text("utf-8")).get("verify", {}).get("tests")
+            except (OSError, ValueError, AttributeError):
+                tests = None
+            folders += [file.parent / tests] if isinstance(tests, str) else []
+        config.stash[_PLACES] = frozenset(given), tuple(folders)
+    return config.stash[_PLACES]
 
 
 def _fixture_modules(config: pytest.Config) -> list[object]:
     from devenv.verify import fixtures
 
-    if config.option.devenv_target == "compose":
-        return [fixtures]
-    from devenv.verify.kube import fixtures as kube_fixtures
+    modules: list[object] = [fixtures]
+    if config.option.devenv_target != "compose":
+        from devenv.verify.kube import fixtures as kube_fixtures
 
-    return [fixtures, kube_fixtures]
+        modules.append(kube_fixtures)
+    if config.pluginmanager.has_plugin("docker"):  # pytest-docker
+        from devenv.verify import docker_services
+
+        modules.append(docker_services)
+    return modules
 
 
 def _activate(config: pytest.Config) -> None:

@@ -18,6 +18,7 @@ from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclus
 from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
 from devenv.verify.criteria import Better
+from devenv.verify.live import these_tests
 from devenv.verify.verdict import Measurement, Verdict
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
@@ -100,7 +101,16 @@ def run_tests(
 
     Raises KeyboardInterrupt after an interrupt, when pytest has taken everything down.
     """
-    command = [sys.executable, "-m", "pytest", str(folder), "--devenv-report-dir", str(report_folder), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(folder),
+        *these_tests(folder),
+        "--devenv-report-dir",
+        str(report_folder),
+        *options,
+    ]
     # A group of its own: ctrl-c reaches devenv alone, which passes it on once. Twice would cut the clean-up short.
     with held() as release:
         process = subprocess.Popen(command, cwd=root, env=dict(environ), stdin=subprocess.DEVNULL, process_group=0)

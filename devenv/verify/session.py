@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Generator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from devenv.backends.compose import ComposeOptions
 from devenv.core.errors import DevenvError
 from devenv.core.settings import Config, load_config
 from devenv.core.signals import interrupt_once
@@ -43,20 +45,26 @@ class Session:
         self._behaviours: dict[str, str] = {}
         self._touched: dict[str, tuple[str, ...]] = {}
         self.verified: dict[str, Verified] = {}  # by runtime
+        self.current = ""  # the test that is set up or runs
+        self._numbers = itertools.count(1)
         self._environments: Environments | None = None
+        self._chosen: dict[ComposeOptions, Environments] = {}
         self._kube: KubeEnvironments | None = None
 
     @property
     def stacks(self) -> list[Stack | KubeStack]:
         """Every stack that there is now, on any runtime."""
-        found: list[Stack | KubeStack] = list(self._environments.stacks) if self._environments is not None else []
+        found: list[Stack | KubeStack] = [stack for made in self._all() for stack in made.stacks]
         return [*found, *(self._kube.stacks if self._kube is not None else ())]
 
     @property
     def project_folder(self) -> Path:
         """Where the project is looked for."""
         chosen = self.config.option.devenv_project
-        return Path(chosen).absolute() if chosen else self.config.invocation_params.dir
+        if chosen:
+            return Path(chosen).absolute()
+        here, root = self.config.invocation_params.dir, self.config.rootpath
+        return here if here.is_relative_to(root) else root
 
     @property
     def report_folder(self) -> Path:
@@ -77,11 +85,23 @@ class Session:
     def environments(self) -> Environments:
         """Return the maker of stacks; the project is resolved at the first call."""
         if self._environments is None:
-            option = self.config.option
-            overrides = tuple(str(Path(item).absolute()) for item in option.devenv_compose_override)
-            source = locate(self.project_folder, os.environ, overrides)
-            self._environments = Environments(source, self.run, keep=option.devenv_keep, scale=self.scale)
+            self._environments = self._made(None)
         return self._environments
+
+    def environments_of(self, chosen: ComposeOptions) -> Environments:
+        """Return the maker of stacks of other Compose files than the project's own; one for the same options."""
+        if chosen not in self._chosen:
+            self._chosen[chosen] = self._made(chosen)
+        return self._chosen[chosen]
+
+    def _made(self, chosen: ComposeOptions | None) -> Environments:
+        option = self.config.option
+        overrides = tuple(str(Path(item).absolute()) for item in option.devenv_compose_override)
+        source = locate(self.project_folder, os.environ, overrides, chosen)
+        return Environments(source, self.run, keep=option.devenv_keep, scale=self.scale, numbers=self._numbers)
+
+    def _all(self) -> list[Environments]:
+        return [*([self._environments] if self._environments is not None else ()), *self._chosen.values()]
 
     def kube_environments(self) -> KubeEnvironments:
         """Return the maker of stacks on Kubernetes; the cluster is asked at the first call. Raises DevenvError."""
@@ -136,6 +156,7 @@ class Session:
         """Explain a failure in the setup."""
         if not self.owns(item):
             return (yield)
+        self.current = item.nodeid
         self.mark("phase", f"setup of {item.nodeid}")
         return (yield from self._explained(item))
 
@@ -182,8 +203,8 @@ class Session:
                     self._kube.close()
             finally:
                 try:
-                    if self._environments is not None:
-                        self._environments.close()
+                    for made in self._all():
+                        made.close()
                 finally:
                     self._restore_signals()
 
