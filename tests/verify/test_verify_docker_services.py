@@ -18,7 +18,10 @@ COMPOSE = """
 services:
   web:
     image: IMAGE
-    command: [python3, -u, -c, "print('said by web', flush=True); import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8000)"]
+    command:
+      - python3
+      - -uc
+      - import http.server as h; print('said by web'); h.test(h.SimpleHTTPRequestHandler, port=8000)
     container_name: devenv-verify-suite
     init: true
     ports: ["127.0.0.1::8000"]
@@ -100,13 +103,15 @@ def nothing_left(state: Path) -> None:
 
 
 def test_an_unchanged_suite_passes(tmp_path: Path, base_image: str, state: Path) -> None:
-    process = start(suite(tmp_path / "suite", base_image), "devenv", "verify")
+    folder = suite(tmp_path / "suite", base_image)
+    process = start(folder, "devenv", "verify")
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert "2 passed" in output
     assert "services_start  passed" in output
     nothing_left(state)
     assert "said by web" in evidence(state), "its logs are kept"
+    assert "services_start" in start(folder, "devenv", "history").communicate(timeout=30)[0]
 
 
 def test_a_start_that_fails_leaves_nothing(tmp_path: Path, base_image: str, state: Path) -> None:
