@@ -170,9 +170,10 @@ def test_answers_of_others_than_the_api_server_are_errors_too(api: ApiServer, cl
     with pytest.raises(KubeError, match="upstream failure") as caught:
         client.get("/apis/metrics.k8s.io/v1beta1/nodes")
     assert caught.value.status == 503
-    api.on("GET", "/broken", lambda handler, path, body: handler.reply(b"<html>", 200, "application/json"))
-    with pytest.raises(KubeError, match="is not JSON"):
-        client.get("/broken")
+    for number, broken in enumerate((b"<html>", b'{"items": [', b'"\xff"', b"")):
+        api.on("GET", f"/broken{number}", lambda handler, path, body, broken=broken: handler.reply(broken))
+        with pytest.raises(KubeError, match="is not JSON"):
+            client.get(f"/broken{number}")
 
 
 def test_the_first_request_imports_the_client_and_nothing_of_its_kinds(api: ApiServer, kubeconfig: Path) -> None:

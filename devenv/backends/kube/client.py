@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import random
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from urllib3.exceptions import HTTPError
 
 from devenv.backends.kube.access import Target, kubeconfig_stamp
@@ -104,7 +104,7 @@ class KubeClient:
                 return data.decode("utf-8", "replace")
             try:
                 with collection_paused():
-                    return json.loads(data)
+                    return msgspec.json.decode(data)
             except ValueError as error:
                 raise KubeError(f"The API server's answer to {method} {path} is not JSON") from error
         raise AssertionError("the last try returns or raises")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import json
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
+import msgspec
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.response import BaseHTTPResponse
 
@@ -120,7 +120,7 @@ class WatchStream:
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        told = json.loads(line)
+        told = msgspec.json.decode(line)
         kind, content = str(told["type"]), told["object"]
     except (ValueError, KeyError, TypeError) as error:
         raise KubeError("The API server sent a watch event that is not one") from error
