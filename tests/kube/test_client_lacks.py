@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from kubernetes import client as official
 from kubernetes import config, watch
+from kubernetes.stream import portforward
 from urllib3.exceptions import HTTPError
 
 from devenv.backends.kube.access import contexts
@@ -18,8 +20,10 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.connection import InFlight
 from devenv.backends.kube.errors import Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
+from devenv.control.kube.forward import Forward
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.authority import Authority
+from tests.kube.kubelet import Kubelet
 
 MakeClient = Callable[..., KubeClient]
 
@@ -130,3 +134,36 @@ def test_an_authority_that_is_an_intermediate_is_not_trusted(make_client: MakeCl
         with pytest.raises(official.ApiException, match="CERTIFICATE_VERIFY_FAILED"):
             ask(loaded(path))
         assert ours(make_client, path).list(NODES)[0]
+
+
+def test_a_forward_loses_the_answer_when_the_asking_side_is_closed(
+    api: ApiServer, client: KubeClient, kubeconfig: Path
+) -> None:
+    api.put(pod("web"))
+    asked = threading.Event()
+
+    def serve(name: str, data: bytes) -> bytes:
+        asked.wait(0.5)  # the other side is closed meanwhile
+        return b"late"
+
+    api.on("GET", r"/api/v1/namespaces/[^/]+/pods/[^/]+/portforward", Kubelet(serve).answer)
+
+    def answer(line: socket.socket) -> bytes:
+        line.settimeout(10)
+        line.sendall(b"x")
+        line.shutdown(socket.SHUT_WR)
+        return line.recv(100)
+
+    core = official.CoreV1Api(loaded(kubeconfig))
+    theirs = portforward(core.connect_get_namespaced_pod_portforward, "web", "default", ports="8000")
+    try:
+        assert answer(theirs.socket(8000)) == b""
+    finally:
+        theirs.close()
+    forward = Forward(client, "pod", "web", 8000)
+    forward.start()
+    try:
+        with socket.create_connection(("127.0.0.1", forward.stats().local_port)) as line:
+            assert answer(line) == b"late"
+    finally:
+        forward.close()
