@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 
 from devenv.backends.kube.errors import Gone, Silent
 from devenv.backends.kube.kinds import EVENTS
+from devenv.backends.kube.once import why_empty
 from devenv.backends.kube.parse.event import Told, parse_event
+from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall, print_lines
 from devenv.cli.table import format_table
 from devenv.control.kube.refs import Ref, parse_ref
@@ -30,6 +32,8 @@ def run(arguments: Namespace) -> int:
         namespace = ref.namespace or None  # events of a node are in a namespace of their own
     items, version = client.list(EVENTS, namespace)
     told = sorted((item for item in map(parse_event, items) if _wanted(item, ref, arguments)), key=_at)
+    if not items and namespace and not arguments.follow and (reason := why_empty(client, namespace)):
+        tell(reason, no_color=call.no_color)
     if arguments.json:
         print_lines([_json(item) for item in told])
     elif told or not arguments.follow:

@@ -8,8 +8,8 @@ from typing import Any
 
 from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import Kind
-from devenv.backends.kube.once import read_kinds
-from devenv.cli.console import warn
+from devenv.backends.kube.once import read_kinds, why_empty
+from devenv.cli.console import tell, warn
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
 from devenv.cli.table import format_table
 from devenv.control.kube.masking import masked
@@ -48,6 +48,10 @@ def run(arguments: Namespace) -> int:
     found, missing = read_kinds(call.client, (kind,), namespace)
     for words in missing:
         warn(f"without {words}", no_color=call.no_color)
+    if not found and namespace and kind.namespaced:
+        reason = why_empty(call.client, namespace)
+        if not names:
+            tell(reason or f"No {kind.plural} in namespace {sanitize(namespace)}", no_color=call.no_color)
     for name in names:
         if all(item.name != name for item in found):
             where = f" in namespace {sanitize(namespace)}" if namespace and kind.namespaced else ""
@@ -55,7 +59,7 @@ def run(arguments: Namespace) -> int:
     chosen = [item for item in found if not names or item.name in names]
     if arguments.output == "json":
         print_json({"schema": SCHEMA, "context": call.client.target.context.name, "items": [*map(to_json, chosen)]})
-    else:
+    elif chosen:
         print_lines(to_table(chosen, time.time(), with_namespace=namespace is None and kind.namespaced))
     return EXIT_OK
 

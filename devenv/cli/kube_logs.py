@@ -21,11 +21,15 @@ from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.model import Connection, ConnectionState, Gone, LogLine, Seen, Snapshot
 from devenv.core.text import sanitize
 
+EXIT_NOTHING_READ = 1  # no container could be read
 _FOLLOWED: tuple[Kind, ...] = (PODS, REPLICA_SETS, JOBS)
 
 
 def run(arguments: Namespace) -> int:
-    """Show them; with --follow until ctrl-c. Raises NotFound, UsageError, BadKubeconfig, Unreachable, Forbidden."""
+    """Show them; with --follow until ctrl-c. Returns 1 where no log could be read.
+
+    Raises NotFound, UsageError, BadKubeconfig, Unreachable, Forbidden.
+    """
     call = ClusterCall(arguments)
     word = arguments.target
     ref = parse_ref(word if "/" in word else f"pod/{word}", call.client)
@@ -35,13 +39,16 @@ def run(arguments: Namespace) -> int:
             raise UsageError("A run that is over cannot be followed", "Leave out --follow or --previous.")
         return _follow(call, ref, pods)
     lines: list[tuple[str, LogLine]] = []
+    logs = 0
     for pod in pods:
         name = sanitize(str(pod["metadata"]["name"]))
-        lines += [(name, line) for line in _read(call, pod)]
+        for log in _read(call, pod):
+            logs += 1
+            lines += [(name, line) for line in log]
     lines.sort(key=lambda item: item[1].at or 0.0)
     for name, line in lines:
         _print(line, name if len(pods) > 1 else "", timestamps=arguments.timestamps)
-    return EXIT_OK
+    return EXIT_OK if logs else EXIT_NOTHING_READ
 
 
 def _pods(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
@@ -54,12 +61,13 @@ def _pods(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
         raise UsageError(f"{ref.text} has no pods of its own", "Name a pod, or a workload or service with a selector.")
     pods, _ = call.client.list(PODS, ref.namespace, labels=",".join(f"{key}={value}" for key, value in labels.items()))
     if not pods and not call.arguments.follow:
-        warn(f"{ref.text} has no pods", no_color=call.no_color)
+        hint = "--follow waits for the first; `devenv kube get` says why there is none."
+        raise NotFound(f"{ref.text} has no pods", hint, status=404)
     return pods
 
 
-def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[LogLine]:
-    """Read all containers of a pod once; what has not started, or has no run before, is said on stderr."""
+def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
+    """Yield the log of each container of a pod; what has not started, or has no run before, is said on stderr."""
     meta, arguments = pod["metadata"], call.arguments
     names = _containers(pod, arguments.container)
     query = {"timestamps": True, "tailLines": arguments.tail, "previous": arguments.previous or None}
@@ -76,8 +84,9 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[LogLine]:
             continue
         lines = LineAssembler("")
         text = str(told).encode()
-        for line in (*lines.feed_raw(text), *lines.flush()):
-            yield LogLine(line.key, line.at, name if len(names) > 1 else "", line.text, line.cut)
+        stream = name if len(names) > 1 else ""
+        found = (*lines.feed_raw(text), *lines.flush())
+        yield [LogLine(line.key, line.at, stream, line.text, line.cut) for line in found]
 
 
 def _containers(pod: dict[str, Any], wanted: str) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.errors import KubeError
+from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
-from devenv.backends.kube.once import read_kinds
+from devenv.backends.kube.once import read_kinds, why_empty
 from devenv.cli.kube_get import to_json, to_table
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource
@@ -28,6 +28,7 @@ class ClusterPart:
     remarks: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
+    nothing: str = ""  # why nothing runs there, where there is a reason
 
     def json(self) -> dict[str, object]:
         """Return the documented object."""
@@ -48,7 +49,7 @@ class ClusterPart:
         for items in (self.workloads, self.pods):
             if items:
                 lines += ["", *to_table([*items], now, with_namespace=False)]
-        return lines if self.workloads or self.pods else [*lines, "  nothing runs there"]
+        return lines if self.workloads or self.pods else [*lines, f"  {self.nothing or 'nothing runs there'}"]
 
 
 def read_cluster(settings: KubeSettings, environ: Mapping[str, str]) -> ClusterPart | None:
@@ -60,6 +61,7 @@ def read_cluster(settings: KubeSettings, environ: Mapping[str, str]) -> ClusterP
         target = find_target(settings, environ)
         client = KubeClient(target, environ)
         found, remarks = read_kinds(client, (*_WORKLOADS, PODS), target.namespace)
+        nothing = "" if found else _why_empty(client, target.namespace)
     except KubeError as error:
         return ClusterPart(settings.context, settings.namespace or "default", error=error.message, hint=error.hint)
     finally:
@@ -67,4 +69,11 @@ def read_cluster(settings: KubeSettings, environ: Mapping[str, str]) -> ClusterP
             client.close()
     pods = tuple(item for item in found if item.kind == "pod")
     workloads = tuple(item for item in found if item.kind != "pod")
-    return ClusterPart(target.context.name, target.namespace, workloads, pods, remarks)
+    return ClusterPart(target.context.name, target.namespace, workloads, pods, remarks, nothing=nothing)
+
+
+def _why_empty(client: KubeClient, namespace: str) -> str:
+    try:
+        return why_empty(client, namespace)
+    except NotFound as error:
+        return f"{error.message}: `devenv deploy` makes it"

@@ -14,7 +14,7 @@ import yaml
 
 from devenv.cli.kube_status import read_cluster
 from devenv.core.kube_settings import KubeSettings
-from tests.kube.api_server import ApiServer, deployment, event, pod, running, waiting
+from tests.kube.api_server import ApiServer, deployment, event, namespace_object, pod, running, waiting
 
 Environ = dict[str, str]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -126,6 +126,40 @@ def test_logs_of_a_container_that_is_not_there(kube: Run, api: ApiServer) -> Non
     done = kube("logs", "web-1", "-c", "nobody")
     assert done.returncode == 1
     assert "It has main." in done.stderr
+
+
+def test_logs_that_cannot_be_read_are_no_success(kube: Run, api: ApiServer) -> None:
+    api.put(broken("web-1"), deployment("web"), deployment("api"), pod("api-1", labels={"app": "api"}))
+    api.logs.write("api-1", "hello")
+    none, without = kube("logs", "web-1"), kube("logs", "deployment/web")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert "waiting to start" in none.stderr
+    assert (without.returncode, without.stdout) == (1, "")
+    assert "has no pods" in without.stderr
+    assert kube("logs", "api-1", "--previous").returncode == 1
+    assert kube("logs", "api-1").returncode == 0
+
+
+def test_a_namespace_that_is_not_there_or_is_going_says_so(kube: Run, api: ApiServer) -> None:
+    for command in (("get", "pods"), ("get", "pods", "web-1"), ("get", "pods", "-o", "json"), ("events",)):
+        done = kube(*command, "--namespace", "nowhere")
+        assert (done.returncode, done.stdout) == (1, ""), command
+        assert "There is no namespace 'nowhere' in minikube" in done.stderr
+    going = namespace_object("going")
+    left = "Some resources are remaining: pods. has 1 resource instances"
+    going["status"] = {
+        "phase": "Terminating",
+        "conditions": [
+            {"type": "NamespaceContentRemaining", "status": "True", "message": left},
+            {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "fine"},
+        ],
+    }
+    api.put(going, namespace_object("empty"))
+    done = kube("get", "services", "--namespace", "going")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"the namespace going is being deleted: {left}" in done.stderr
+    assert left in kube("get", "ns", "going").stdout
+    assert "No pods in namespace empty" in kube("get", "pods", "--namespace", "empty").stderr
 
 
 def test_logs_of_the_run_before(kube: Run, api: ApiServer) -> None:

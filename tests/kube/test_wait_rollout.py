@@ -114,6 +114,17 @@ def test_the_progress_deadline_of_the_deployment_ends_it(live: ApiServer, client
     assert outcome.stuck.reason == "ProgressDeadlineExceeded"
 
 
+def test_a_deadline_is_told_with_what_the_pods_waited_for(live: ApiServer, client: KubeClient) -> None:
+    live.controllers.behave("web:1", "unready")
+    content = deployment("web")
+    content["spec"]["progressDeadlineSeconds"] = 1
+    live.put(content)
+    outcome = wait_for(client, WEB, QUICK)
+    assert outcome.stuck is not None
+    assert "nothing moved within its progressDeadlineSeconds (1 s); web-" in outcome.reason
+    assert "Readiness probe failed: HTTP probe failed with statuscode: 503" in outcome.reason
+
+
 def test_a_node_that_an_autoscaler_brings_is_waited_for(live: ApiServer, client: KubeClient) -> None:
     live.controllers.behave("web:1", "unschedulable")
     live.put(deployment("web"))

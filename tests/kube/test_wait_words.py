@@ -253,3 +253,22 @@ def test_what_went_wrong_before_the_wait_is_not_of_this_rollout() -> None:
     found = clock.look(view.states(), 2.0)
     assert found is not None
     assert found.reason == "ProgressDeadlineExceeded"
+
+
+def test_an_old_pod_that_stays_is_not_confused_with_the_new_one_that_holds_it() -> None:
+    def replica_set(name: str, image: str) -> dict[str, Any]:
+        about = {"name": name, "namespace": "shop", "uid": name, "ownerReferences": [{"uid": "d1", "controller": True}]}
+        template = {"spec": {"containers": [{"name": "web", "image": image}]}}
+        return {"metadata": about, "spec": {"template": template}, "status": {"replicas": 1}}
+
+    new, old = replica_set("web-2", "web:2"), replica_set("web-1", "web:1")
+    about = {"name": "web", "namespace": "shop", "uid": "d1"}
+    status = {"replicas": 2, "updatedReplicas": 1}
+    fresh = pod(waits("ErrImagePull", message="manifest unknown"), phase="Pending")
+    fresh["metadata"] |= {"name": "web-2-x", "uid": "p2", "ownerReferences": [{"uid": "web-2", "controller": True}]}
+    view = RolloutView((("deployment", "shop", "web"),))
+    view.put("deployment", {"metadata": about, "spec": new["spec"], "status": status})
+    for item in (new, old):
+        view.put("replicaset", item)
+    view.put("pod", fresh)
+    assert view.states()[0].waits.startswith("1 old pod is still there; the new web-2-x: ErrImagePull, image ")

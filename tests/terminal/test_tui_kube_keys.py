@@ -147,3 +147,17 @@ def test_every_key_has_an_id_and_says_what_it_is_in_kubectl() -> None:
     assert len({binding.id for binding in bindings}) == len(bindings)
     own = {"kube.forwards", "kube.evict"}  # kubectl has nothing of the sort
     assert {binding.id for binding in bindings if "kubectl" not in binding.tooltip} == own
+
+
+@pytest.mark.parametrize(("key", "verb"), [("c", "scale"), ("T", "debug")])
+async def test_read_only_refuses_before_anything_is_asked(key: str, verb: str) -> None:
+    async with cluster_opened(name="prod", allowed=False) as terminal:
+        terminal.cluster.live(workload("web", (2, 2)), kind="deployments")
+        terminal.cluster.live(pod("web", 1))
+        await terminal.go("web")
+        if verb == "debug":
+            await terminal.press("right")
+            await terminal.go("web-7d9-00001")
+        await terminal.press(key)
+        await terminal.sees("the context prod is not on the list")
+        assert terminal.app.screen is terminal.main, "no question that ends in a refusal"

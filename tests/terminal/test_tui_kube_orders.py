@@ -7,10 +7,10 @@ import dataclasses
 from devenv.backends.kube.access import Contexts
 from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
 from devenv.core.errors import DevenvError
-from devenv.core.model import Resource, Runtime, State
+from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.orders import candidates, parse
-from tests.terminal.cluster import FakeConnector, cluster_opened, context, pod, workload
+from tests.terminal.cluster import FakeConnector, cluster_opened, connected, context, pod, workload
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
 
@@ -199,3 +199,35 @@ async def test_completion_is_shown_and_taken_with_tab() -> None:
         assert terminal.screen.command_line.input.value == "deploy"
         await terminal.press("escape")
         await terminal.until(lambda: terminal.main.focused is terminal.main.table)
+
+
+async def test_what_k9s_calls_them_is_understood() -> None:
+    async with cluster_opened() as terminal:
+        terminal.cluster.live(workload("web"), kind="deployments")
+        await terminal.order("dp")
+        await terminal.sees(":deployment", "web")
+        await terminal.order("sec")
+        await terminal.sees("there is no secret here")
+        assert candidates("dp", (), (), ()) == ("dp",)
+
+
+async def test_without_a_cluster_the_contexts_are_offered() -> None:
+    async with cluster_opened(connected=False) as terminal:
+        terminal.backend.live(container("web"))
+        await terminal.until(lambda: terminal.main.query("#command-line"))
+        for order in ("ctx", "ns"):
+            await terminal.order(order)
+            await terminal.sees("Which context?", "minikube", "prod")
+            await terminal.press("escape")
+            await terminal.until(lambda: not terminal.shows("Which context?"))
+
+
+async def test_what_is_still_to_come_is_not_called_nothing() -> None:
+    async with cluster_opened() as terminal:
+        terminal.backend.live()
+        await terminal.sees("● live", "connecting to minikube…")
+        assert not terminal.shows("nothing is declared")
+        terminal.cluster.emit(connected(ConnectionState.RETRYING, message="no answer", retry_in=5.0))
+        await terminal.sees("nothing to show until the cluster answers")
+        terminal.cluster.live()
+        await terminal.sees("nothing is declared or running here")

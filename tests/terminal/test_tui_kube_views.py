@@ -30,6 +30,7 @@ SECRET_POD = {
     },
     "spec": {
         "nodeName": "minikube",
+        "terminationGracePeriodSeconds": 30,
         "containers": [
             {
                 "name": "web",
@@ -38,7 +39,12 @@ SECRET_POD = {
             }
         ],
     },
-    "status": {"conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "no"}]},
+    "status": {
+        "conditions": [
+            {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "no"},
+            {"type": "PodReadyToStartContainersOfAnyKind", "status": "False"},
+        ]
+    },
 }
 
 
@@ -117,6 +123,7 @@ async def test_yaml_and_description_are_masked_and_harmless() -> None:
         assert not any(word in terminal.text() for word in ("s3cr3t", "managedFields", "last-applied", "\x1b"))
         await terminal.press("escape", "d")
         await terminal.sees("DESCRIBE pod web-7d9-00001", "ReplicaSet web-7d9", "ContainersNotReady", "CONTAINER web")
+        await terminal.sees("terminationGracePeriodSeconds 30", "PodReadyToStartContainersOfAnyKind False")
         assert "s3cr3t" not in terminal.text()
         del terminal.session.objects["web-7d9-00001"]
         await terminal.press("r")

@@ -17,14 +17,18 @@ from devenv.backends.kube.kinds import (
     EVENTS,
     HPAS,
     JOBS,
+    NAMESPACES,
     PODS,
     REPLICA_SETS,
     SERVICES,
     STATEFUL_SETS,
     Kind,
 )
+from devenv.backends.kube.parse.common import joined, mapping
+from devenv.backends.kube.parse.generic import left_in
 from devenv.backends.streams import Buffer
 from devenv.core.model import Resource, Snapshot
+from devenv.core.text import sanitize
 
 _EXPLAINED_BY: Final = {
     PODS: (JOBS,),
@@ -76,3 +80,21 @@ def read_kinds(
             )
     ordered = sorted(found.items(), key=lambda item: wanted[item[0]])
     return tuple(resource for _, resources in ordered for resource in resources), tuple(missing)
+
+
+def why_empty(client: KubeClient, namespace: str) -> str:
+    """Say of a namespace where nothing was found that it is being deleted, and what is left; "" where it is not.
+
+    Raises NotFound where there is no such namespace; whoever may not read namespaces learns nothing.
+    """
+    shown = sanitize(namespace)
+    try:
+        status = mapping(client.get(NAMESPACES.path(name=namespace)).get("status"))
+    except NotFound as error:
+        hint = "`devenv kube get namespaces` lists those that there are."
+        raise NotFound(f"There is no namespace {shown!r} in {client.target.context.name}", hint, status=404) from error
+    except Forbidden:
+        return ""
+    if status.get("phase") != "Terminating":
+        return ""
+    return f"the namespace {shown} is being deleted: {joined(left_in(status)) or 'nothing is left in it'}"

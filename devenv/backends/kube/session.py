@@ -27,7 +27,7 @@ from devenv.backends.kube.errors import BadKubeconfig, KubeError, Unauthorized, 
 from devenv.backends.kube.kubeconfig import load_kubeconfig
 from devenv.core.text import sanitize
 
-_HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)? devenv tries again by itself."
+_HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)?"
 
 
 class Session:

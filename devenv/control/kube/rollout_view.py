@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from devenv.control.kube.pod_stages import PodStages, stages_of, time_of
@@ -111,13 +111,18 @@ class RolloutView:
             return WorkloadState(*key, True, *counts)
         troubles = [*progress.troubles, *(self._troubles(kind, workload) if progress.observed else ())]
         troubles.sort(key=lambda trouble: _ORDER.index(trouble.healing))
+        troubles = [_with_cause(trouble, troubles) for trouble in troubles]
         words = [progress.words or (old_pods(old) if old else "")]
         stopping = 0 if troubles else self._stopping(kind, workload)
         if stopping:
             words.append(old_pods(stopping, "stopping"))
         if troubles:
             worst = troubles[0]
-            words.append("" if worst.subject == name else worst.subject)
+            subject = "" if worst.subject == name else worst.subject
+            if words[0] and counts[3] and subject:  # the words before are about old pods, and this is a new one
+                words = [f"{words[0]}; the new {subject}"]
+            else:
+                words.append(subject)
             words.append(f"{worst.reason}, {worst.text}" if worst.text else worst.reason)
         return WorkloadState(*key, False, *counts, ": ".join(filter(None, words)), tuple(troubles))
 
@@ -175,6 +180,17 @@ class RolloutView:
 
     def _about(self, item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         return list(self._events.get(_uid(item), {}).values())
+
+
+def _with_cause(trouble: Trouble, every: Sequence[Trouble]) -> Trouble:
+    """Add to a deadline that passed what a pod was held back by: the deadline alone says that, and not why."""
+    if trouble.reason != "ProgressDeadlineExceeded":
+        return trouble
+    cause = next((item for item in every if item.subject != trouble.subject), None)
+    if cause is None:
+        return trouble
+    said = f"{cause.reason}, {cause.text}" if cause.text else cause.reason
+    return replace(trouble, text=f"{trouble.text}; {cause.subject}: {said}")
 
 
 def owner_uid(item: Mapping[str, Any]) -> str:

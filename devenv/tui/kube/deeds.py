@@ -67,6 +67,9 @@ class Deeds:
         from devenv.tui.screens.ask import AskScreen
 
         now = str(resource.ready[1] or 1) if resource.ready is not None else ""
+        if self._screen.session is not None and not self._screen.session.may_change:
+            self.change("scale", resource, now or "1")  # the refusal says why; nothing is asked for nothing
+            return
         question = f"How many pods shall {resource.kind} {resource.name} have?"
         self._screen.app.push_screen(
             AskScreen(question, now, _replicas), lambda text: self.change("scale", resource, text) if text else None
@@ -97,6 +100,9 @@ class Deeds:
                 # Without a command it would be the image's own, which may be a server.
                 self._outside("debug", resource, "debug", "-it", what, f"--image={image}", *target, "--", "sh")
 
+        if self._screen.session is not None and not self._screen.session.may_change:
+            begin(DEBUG_IMAGE)
+            return
         self._screen.app.push_screen(
             AskScreen(f"Which image shall the debug container beside {resource.name} have?", DEBUG_IMAGE, _word), begin
         )

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from devenv.core.model import Resource, Sample
 from devenv.core.state import Store
-from devenv.core.text import human_restarts
+from devenv.core.text import human_age, human_restarts
 from devenv.tui.columns import Column
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells
@@ -97,7 +97,7 @@ class KindLines(Lines):
             "cpu": cpu,
             "memory": memory,
             "why": Cell(resource.why, "warn" if resource.health != "healthy" else "quiet"),
-            "age": cells.age_cell(resource, now),
+            "age": Cell(human_age(now - resource.created_at) if resource.created_at else "–", "quiet"),
         }
         known |= {f"fact:{name}": Cell(value) for name, value in resource.facts}
         made = tuple(known.get(name, Cell("", "quiet")) for name in self.cell_names)

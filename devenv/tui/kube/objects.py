@@ -44,7 +44,7 @@ def describe_parts(item: Mapping[str, Any]) -> list[Part]:
     found = cleaned(item)
     parts: list[Part] = []
     for label, text in _facts(found):
-        parts += [(f"{label:<{_WIDTH}}", "$quiet"), (f"{shown(text)}\n", "$foreground")]
+        parts += [(_label(label, _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
     template = access.mapping(found, "spec", "template", "spec") or access.mapping(found, "spec")
     statuses = {str(status.get("name")): status for status in _statuses(found)}
     for group in ("initContainers", "containers", "ephemeralContainers"):
@@ -52,13 +52,13 @@ def describe_parts(item: Mapping[str, Any]) -> list[Part]:
             name = str(container.get("name"))
             parts.append((f"\n{group.removesuffix('s').upper()} {shown(name)}\n", "bold"))
             for label, text in _container(container, statuses.get(name, {})):
-                parts += [(f"  {label:<{_WIDTH - 2}}", "$quiet"), (f"{shown(text)}\n", "$foreground")]
+                parts += [(_label(f"  {label}", _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
     conditions = list(access.mappings(found, "status", "conditions"))
     if conditions:
         parts.append(("\nCONDITIONS\n", "bold"))
     for _, condition in conditions:
         status = str(condition.get("status"))
-        parts.append((f"  {shown(str(condition.get('type'))):<28}", "$foreground"))
+        parts.append((_label(f"  {shown(str(condition.get('type')))}", 30), "$foreground"))
         parts.append((f"{shown(status):<8}", "$success" if status == "True" else "$warning"))
         words = f"{condition.get('reason') or ''}  {condition.get('message') or ''}"
         parts.append((f"{shown(words.strip())}\n", "$quiet"))
@@ -67,6 +67,11 @@ def describe_parts(item: Mapping[str, Any]) -> list[Part]:
         for name, value in access.mapping(found, "data").items():
             parts += [(f"  {shown(name)}  ", "$quiet"), (f"{shown(str(value))}\n", "$foreground")]
     return parts
+
+
+def _label(text: str, width: int) -> str:
+    """Return the text as wide as that; a longer one still ends before what it is a label of."""
+    return f"{text:<{width - 1}} "
 
 
 def _facts(item: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

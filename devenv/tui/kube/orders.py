@@ -20,6 +20,17 @@ SCREENS: Final = {
     "help": "all keys",
     "q": "quit",
 }
+# Short names that the API does not have and that k9s taught people (its internal/config/alias.go).
+ALIASES: Final = {
+    "dp": "deployments",
+    "sec": "secrets",
+    "jo": "jobs",
+    "np": "networkpolicies",
+    "ro": "roles",
+    "rb": "rolebindings",
+    "cr": "clusterroles",
+    "crb": "clusterrolebindings",
+}
 SHOWN: Final = 12  # candidates
 
 
@@ -33,7 +44,7 @@ class Order(NamedTuple):
 def parse(text: str) -> Order:
     """Read a line; a colon in front and spaces around do not matter."""
     word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
-    return Order(word.casefold(), argument.strip())
+    return Order(ALIASES.get(word.casefold(), word.casefold()), argument.strip())
 
 
 def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
@@ -43,7 +54,7 @@ def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], cont
     if space:
         known = {"ns": (ALL, *namespaces), "ctx": tuple(contexts)}.get(word.casefold(), ())
         return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:SHOWN]
-    words = dict.fromkeys(SCREENS)
+    words = dict.fromkeys((*SCREENS, *ALIASES))
     for kind in kinds:
         words |= dict.fromkeys((*kind.short, kind.plural))
     found = [known for known in words if known.startswith(word.casefold())]

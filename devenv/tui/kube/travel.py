@@ -190,7 +190,8 @@ class Travel:
         """Go to a namespace, to all of them, or (without a name) let the user choose."""
         screen, session = self._screen, self._screen.session
         if session is None:
-            screen.say("No cluster is open: :ctx NAME opens one.", "namespace")
+            screen.say("No cluster is open: choose one, then its namespace.", "namespace")
+            self.to_context("")
         elif not name:
             self._thread("choose", lambda: self._choose_namespace(session))
         elif name == ALL:

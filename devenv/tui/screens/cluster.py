@@ -149,7 +149,7 @@ class ClusterScreen(ClusterActions):
                 self.action_forwards()
             case "ctx" | "context" | "contexts":
                 self.travel.to_context(order.argument)
-            case "ns" | "namespace" if order.argument or order.word == "ns":
+            case "ns" | "namespace":
                 self.travel.to_namespace(order.argument)
             case _:
                 self.travel.to_kind(order.word, order.argument)

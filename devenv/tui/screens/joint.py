@@ -163,9 +163,14 @@ class JointScreen(MainScreen):
 
     def _placeholder(self) -> str:
         kind = self.joint.kind
-        if kind is None or self.board.filter_text or self.session is None:
+        if self.board.filter_text or self.session is None:
             return super()._placeholder()
         connection = self.store.connection(self.session.backend.name)
+        if kind is None:
+            if connection is None or connection.state is ConnectionState.CONNECTING:
+                return f"connecting to {self.session.target.context.name}…"
+            live = connection.state is ConnectionState.LIVE
+            return super()._placeholder() if live else "nothing to show until the cluster answers"
         if connection is None or connection.state is not ConnectionState.LIVE:
             return "reading…"
         return f"there is no {kind.kind} here; Esc goes back to the services"

@@ -12,6 +12,14 @@ from devenv.core.model import Health, State
 _GOOD: Final = ("Ready", "Available", "Healthy", "Established", "Accepted", "Synced", "Programmed")
 _BAD: Final = ("Failed", "Stalled", "Degraded", "ReconcileError")
 _UNDER_WAY: Final = ("Reconciling", "Progressing")
+# What a namespace under deletion waits for (core/v1 NamespaceConditionType): all are true while something is left.
+_LEFT: Final = (
+    "NamespaceContentRemaining",
+    "NamespaceFinalizersRemaining",
+    "NamespaceDeletionContentFailure",
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+)
 _PHASES: Final = {"Pending": State.CREATED, "Failed": State.DEAD, "Terminating": State.REMOVING}
 
 
@@ -35,6 +43,7 @@ def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
         health = Health.HEALTHY if good else Health.NONE
     words = [f"{word(item.get('type'))}: {why_not(item)}" for item in (*failing, *waiting)]
     words.append("its controller has not seen the newest change yet" if behind else "")
+    words += left_in(status)
     data = raw.get("data")
     resource = base(
         raw,
@@ -52,3 +61,9 @@ def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
         ),
     )
     return Parsed(resource)
+
+
+def left_in(status: Mapping[str, Any]) -> list[str]:
+    """Say what keeps a namespace that is being deleted, from its status."""
+    told = conditions(status)
+    return [why_not(told[name]) for name in _LEFT if mapping(told.get(name)).get("status") == "True"]
