@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -11,6 +12,10 @@ def pytest_configure() -> None:
     """Take SIGINT as a program in a terminal does; a shell's background jobs begin, and their children, ignoring it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # readline sets them where it is imported, and the workers of pytest-xdist inherit them: a program in a terminal of
+    # another size would believe them.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
@@ -20,6 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
     """
     for item in items:
-        shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
-        item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))
+        if item.get_closest_marker("xdist_group") is None:
+            shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
+            item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "engine")

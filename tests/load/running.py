@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -108,3 +109,10 @@ class Runner:
             if item.process.poll() is None:
                 item.process.kill()
                 item.process.wait()
+
+
+def free_port() -> str:
+    """A port that nobody listens on, for a distributed Locust beside others."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])

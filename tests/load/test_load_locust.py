@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import time
 from collections.abc import Mapping
 
@@ -13,23 +12,17 @@ import pytest
 
 from devenv.load.series import read_recording
 from tests.load.conftest import Target
-from tests.load.running import SMALL, Ended, Runner, Started
+from tests.load.running import SMALL, Ended, Runner, Started, free_port
 
 pytestmark = pytest.mark.engine
 OPEN = ("--model", "open", "--warm-up", "0", "--rate", "3")
-
-
-def port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
 
 
 def test_what_cannot_run_says_so_before_anything_is_sent(locust: Runner) -> None:
     cases = {
         ("--threshold", "serach:p95<200"): (2, "Did you mean 'search'?"),
         ("--target", "moon"): (2, "Say compose, kubernetes, or a URL"),
-        ("--host", f"http://127.0.0.1:{port()}"): (7, "does not answer"),
+        ("--host", f"http://127.0.0.1:{free_port()}"): (7, "does not answer"),
         ("--rate", "0"): (2, "--rate must be above 0"),
         ("-u", "0"): (2, "--users must be at least 1"),
         ("-t", "0s"): (2, "--run-time must be at least 1"),
@@ -81,12 +74,12 @@ def distributed(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Map
     flags = (*SMALL, "--warm-up", "0", "-u", "12", "--seed", "7", *never)
 
     def master(length: str) -> tuple[Started, list[Started]]:
-        where = port()
+        where = free_port()
         made = runner.start(*flags, "-t", length, "--master", "--expect-workers", "2", "--master-bind-port", where)
         return made, [runner.start("--worker", "--master-port", where) for _ in range(2)]
 
     try:
-        own = port()
+        own = free_port()
         forked = runner.start(*flags, "-t", "4s", "--processes", "2", "--master-bind-port", own, "--master-port", own)
         split, workers = master("4s")
         lossy, doomed = master("20s")
@@ -122,7 +115,7 @@ def test_a_lost_worker_makes_the_run_inconclusive(distributed: Mapping[str, Ende
 
 
 def test_the_web_ui_starts_and_stops_runs(locust: Runner, target: Target) -> None:
-    web = port()
+    web = free_port()
     flags = [word for word in SMALL if word != "--headless"]
     started = locust.start(*flags, *OPEN, "--web-port", web, "--web-host", "127.0.0.1")
     with httpx.Client(base_url=f"http://127.0.0.1:{web}", trust_env=False, timeout=20) as ui:

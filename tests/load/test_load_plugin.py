@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devenv.load.series import read_recording
-from tests.load.running import Runner
+from tests.load.running import Runner, free_port
 
 THEIRS = """
 from locust import HttpUser, constant, tag, task
@@ -121,7 +120,8 @@ def test_anyones_locustfile_gets_thresholds_recording_and_verdict(
 ) -> None:
     files = f"theirs.py,{plugin()}" if unchanged else "imports.py"
     limits = ("--threshold", "page:p95<5000", "--threshold", "fail_ratio<0.1")
-    ended = theirs.run(*RUN, "-t", "3s", *limits, "--host", url, *more, files=files)
+    own = ("--master-bind-port", free_port(), "--master-port") if more else ()
+    ended = theirs.run(*RUN, "-t", "3s", *limits, "--host", url, *more, *own, *own[1:2], files=files)
     assert (ended.code, ended.broken) == (99, ["fail_ratio<0.1"]), ended.output[-3000:]
     assert "500 Server Error" in ended.output.partition("report:")[0]
     recording = read_recording(ended.started.folder)
@@ -199,10 +199,7 @@ def test_an_interrupted_run_has_one_outcome_and_leaves_nothing(
 
 
 def test_waiting_for_workers_can_be_interrupted(theirs: Runner, url: str) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    master = ("--master", "--expect-workers", "1", "--master-bind-port", port)
+    master = ("--master", "--expect-workers", "1", "--master-bind-port", free_port())
     run = theirs.start(*RUN, *master, "--host", url, files="imports.py")
     run.wait_for(lambda: "Waiting for workers" in run.output(), "waiting")
     run.stop(INT)

@@ -123,7 +123,7 @@ class Browser:
         """Return the id of the focused element, or its text when it has none."""
         return str(self.run("return document.activeElement.id || document.activeElement.textContent"))
 
-    def until(self, condition: Callable[[], Any], what: str, timeout: float = 15.0) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, timeout: float = 45.0) -> Any:
         """Poll until `condition` is true and return its value; seconds; raises WebDriverError with the page's text."""
         deadline = time.monotonic() + timeout
         while not (value := condition()):

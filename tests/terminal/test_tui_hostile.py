@@ -64,7 +64,7 @@ def test_the_plan_has_no_text_that_this_test_forgets() -> None:
 
 @pytest.mark.terminal
 def test_no_sequence_of_theirs_reaches_a_real_terminal() -> None:
-    with RealTerminal([sys.executable, "-m", "tests.terminal.play", "hostile"], ROOT) as terminal:
+    with RealTerminal([sys.executable, "-m", "tests.terminal.play", "hostile"], ROOT, size=(100, 50)) as terminal:
         terminal.until(lambda: "mk[/foo]" in terminal.text())
         for keys in ("\r", "\t", "\t", "l", "w", "t", "\t", "j", "j", "?"):
             terminal.send(keys)
