@@ -153,8 +153,9 @@ def test_a_shape_of_the_locustfile_is_followed_and_another_can_be_asked_for(thei
     assert (ended.code, asked.code) == (0, 0), ended.output[-3000:]
     recording = read_recording(own.folder)
     assert max(tick.users for tick in recording.load) == 2
-    assert [name for _, name in recording.phases] == ["prepare", "own", "clean up"]
-    assert [name for _, name in read_recording(other.folder).phases] == ["prepare", "ramp", "clean up"]
+    # how much of the time before the load is recorded depends on how fast the recorder starts
+    assert [name for _, name in recording.phases if name != "prepare"] == ["own", "clean up"]
+    assert [name for _, name in read_recording(other.folder).phases if name != "prepare"] == ["ramp", "clean up"]
 
 
 def test_users_may_keep_a_schedule(theirs: Runner, url: str) -> None:
