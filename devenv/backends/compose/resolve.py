@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,7 @@ class Pending:
         self._process = process
         self._environ = environ
         self._outcome: Project | DevenvError | None = error
+        self._reading = threading.RLock()  # two threads that read the same pipes close them under each other's hands
         self.warnings: tuple[str, ...] = ()
         self.document = b""
 
@@ -55,12 +57,14 @@ class Pending:
         """End Compose if it still runs: nobody wants the answer any more."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.communicate()
+            with self._reading:
+                self._process.communicate()
 
     def _read(self, timeout: float) -> Project:
         assert self._process is not None  # without one, the outcome was known from the start
         try:
-            out, err = self._process.communicate(timeout=timeout)
+            with self._reading:
+                out, err = self._process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired as error:
             self.close()
             raise ProjectError(
