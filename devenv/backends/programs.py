@@ -31,8 +31,9 @@ def finish(
     folder: str | None = None,
     install: str = "Install it anew.",
     slow: str = BY_HAND,
+    stdin: bytes | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run it and return how it ended, whatever its exit code; `timeout` is in seconds.
+    """Run it and return how it ended, whatever its exit code; `timeout` is in seconds. `stdin` is what it reads.
 
     `what` is its name in errors (default: the command). Raises ToolMissing with the hint `install` where it cannot be
     started, and DevenvError with the hint `slow` where it does not end in time.
@@ -43,7 +44,7 @@ def finish(
             command,
             cwd=folder,
             env=environ,
-            stdin=subprocess.DEVNULL,
+            input=stdin or b"",
             capture_output=True,
             timeout=timeout,
             check=False,

@@ -6,8 +6,10 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_PASSED = ("kubectl", "minikube")
 _TIMEOUT = 5.0  # seconds: longer, and a shell seems to hang
 
 
@@ -22,8 +24,36 @@ def run(arguments: argparse.Namespace) -> int:
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answer a shell that asks for completions, and exit; return only when none asked."""
     import argcomplete
+    from argcomplete.lexers import split_line
 
+    _, prefix, _, words, _ = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))
+    program = next((word for word in words[1:] if word in _PASSED), "")
+    if program:
+        found = passed_on(program, [*words[words.index(program) + 1 :], prefix], os.environ)
+        separator = os.environ.get("_ARGCOMPLETE_IFS", "\013")
+        with os.fdopen(8, "w", encoding="utf-8") as answer:  # argcomplete's protocol with the shell
+            answer.write(separator.join(found))
+        os._exit(0)
     argcomplete.autocomplete(parser)
+
+
+def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return what kubectl or minikube itself completes the last word with; silently nothing where that fails.
+
+    Both answer `__complete`: a line each, with a description behind a tab, then ":" and what the shell should do.
+    """
+    from devenv.control.kube.kubectl import find_kubectl
+    from devenv.control.minikube import find_minikube
+    from devenv.core.errors import DevenvError
+
+    try:
+        path = find_kubectl(environ) if program == "kubectl" else find_minikube(environ)
+        line = [path, "__complete", *words]
+        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
+    except (DevenvError, OSError, subprocess.TimeoutExpired):
+        return []
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    return [line.partition("\t")[0] for line in lines if line and not line.startswith((":", "_activeHelp_"))]
 
 
 def service_names(namespace: argparse.Namespace) -> list[str]:

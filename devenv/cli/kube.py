@@ -8,12 +8,9 @@ from importlib import import_module
 
 _MODULES = {
     "apply": ("kube_apply", "run_apply"),
-    "diff": ("kube_apply", "run_diff"),
-    "exec": ("kube_tools", "run_exec"),
-    "debug": ("kube_tools", "run_debug"),
-    "cp": ("kube_tools", "run_cp"),
     "forward": ("kube_forward", "run"),
-    "edit": ("kube_edit", "run"),
+    "port-forward": ("kube_forward", "run"),
+    "kubectl": ("kubectl", "run"),
     "load": ("kube_load", "run"),
     "rollout status": ("kube_rollout", "run_status"),
     "rollout history": ("kube_rollout", "run_history"),

@@ -1,4 +1,4 @@
-"""`devenv kube apply` and `devenv kube diff`: server-side apply, with what it changes shown before."""
+"""`devenv kube apply`: server-side apply, with what it changes shown before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from devenv.control.kube.apply import FieldConflicts, ObjectChange, apply, plan_
 from devenv.control.kube.place import place_now
 from devenv.control.kube.sources import read_files, read_kustomize
 from devenv.control.runner import Report
-from devenv.core.errors import EXIT_OK, DevenvError, FindingsFound, Interrupted, UsageError
+from devenv.core.errors import EXIT_OK, DevenvError, Interrupted, UsageError
 from devenv.core.model import Progress
 
 _MARKS = {"+": "green", "-": "red", "@": "cyan"}
@@ -52,21 +52,6 @@ def run_apply(arguments: Namespace) -> int:
         call.carry_out(plan, work, place_now(call.client))
     if arguments.json:
         print_json({**plan_data(plan), "changes": [_data(change) for change in changes], "done": True})
-    return EXIT_OK
-
-
-def run_diff(arguments: Namespace) -> int:
-    """Show what applying would change; raises FindingsFound (11) where it would, so that scripts can tell."""
-    call = ClusterCall(arguments)
-    changes = plan_apply(call.client, _objects(call))
-    if arguments.json:
-        print_json([_data(change) for change in changes])
-    else:
-        _show(changes, no_color=call.no_color)
-    _refuse_problems(changes)
-    different = [change for change in changes if change.action != "unchanged" or change.conflicts]
-    if different:
-        raise FindingsFound(f"{len(different)} of {len(changes)} objects differ", "Apply them: devenv kube apply")
     return EXIT_OK
 
 

@@ -1,4 +1,4 @@
-"""What every `devenv kube` and `devenv minikube` command starts from: settings, cluster, guard. No Compose project."""
+"""What every command for a cluster starts from: settings, cluster, guard. No Compose project."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ClusterCall:
             return
         where = f"{plan.verb} {', '.join(plan.targets)} in {plan.context}"
         if not sys.stdin.isatty():
-            hint = "Add --yes to do it, or --dry-run to see it only."
+            hint = "Add --yes to do it." + (" --dry-run only shows it." if hasattr(self.arguments, "dry_run") else "")
             raise self.guard.refuse(plan, f"{where} is to be confirmed, and there is no terminal to ask", hint)
         sys.stderr.write(f"{where}? Type yes: ")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""`devenv kube delete|scale|evict|cordon|uncordon|drain|rollout restart ...`: weigh, confirm, do."""
+"""`devenv kube rollout undo`: weigh, confirm, do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from argparse import Namespace
 from devenv.cli.kube_call import ClusterCall, plan_data, print_json, show_plan
 from devenv.control.kube.change import KubeWork, weigh
 from devenv.control.kube.place import place_now
-from devenv.control.kube.refs import Ref, parse_refs
+from devenv.control.kube.refs import parse_refs
 from devenv.core.errors import EXIT_OK
 
-_OPTIONS = ("replicas", "revision", "cascade", "grace", "timeout", "selector")
-_NODE_VERBS = ("cordon", "uncordon", "drain")
+_OPTIONS = ("revision",)
 
 
 def run(arguments: Namespace, verb: str) -> int:
@@ -22,7 +21,7 @@ def run(arguments: Namespace, verb: str) -> int:
         for name in _OPTIONS
         if (value := getattr(arguments, name, None)) is not None
     }
-    refs = _refs(call, verb, tuple(arguments.targets))
+    refs = parse_refs(tuple(arguments.targets), call.client)
     plan = weigh(call.guard, call.client, verb, refs, options)
     if arguments.dry_run:
         show_plan(plan, as_json=arguments.json)
@@ -32,11 +31,3 @@ def run(arguments: Namespace, verb: str) -> int:
     if arguments.json:
         print_json({**plan_data(plan), "done": True})
     return EXIT_OK
-
-
-def _refs(call: ClusterCall, verb: str, words: tuple[str, ...]) -> tuple[Ref, ...]:
-    if verb in _NODE_VERBS:
-        words = tuple(word if "/" in word else f"node/{word}" for word in words)
-    elif verb == "evict":
-        words = tuple(word if "/" in word else f"pod/{word}" for word in words)
-    return parse_refs(words, call.client)

@@ -11,12 +11,18 @@ _LISTS = ("files", "profiles", "env_files")
 _SINGLES = ("project_name", "project_directory", "config", "context", "namespace", "read_only", "no_color")
 
 
-def add_project_options(parser: argparse.ArgumentParser, prefix: str, *, short_file: bool = True) -> None:
-    """Add them; `prefix` keeps both sides of the verb apart until `merge_options`. `logs -f` means follow."""
+def add_project_options(
+    parser: argparse.ArgumentParser, prefix: str, *, short_file: bool = True, cluster: bool = False
+) -> None:
+    """Add them; `prefix` keeps both sides of the verb apart until `merge_options`. `logs -f` means follow.
+
+    `cluster`: the short flags mean what they mean in kubectl, -n the namespace.
+    """
     group = parser.add_argument_group("project")
-    file_flags = ("-f", "--file") if short_file else ("--file",)
+    file_flags = ("-f", "--file") if short_file and not cluster else ("--file",)
     group.add_argument(*file_flags, action="append", dest=f"{prefix}files", metavar="FILE", help="Compose file")
-    group.add_argument("-p", "--project-name", dest=f"{prefix}project_name", metavar="NAME", help="project name")
+    project_flags = ("--project-name",) if cluster else ("-p", "--project-name")
+    group.add_argument(*project_flags, dest=f"{prefix}project_name", metavar="NAME", help="project name")
     group.add_argument("--profile", action="append", dest=f"{prefix}profiles", metavar="NAME", help="enable a profile")
     group.add_argument(
         "--env-file", action="append", dest=f"{prefix}env_files", metavar="FILE", help="variables for the Compose file"
@@ -26,7 +32,8 @@ def add_project_options(parser: argparse.ArgumentParser, prefix: str, *, short_f
     )
     group.add_argument("--config", dest=f"{prefix}config", metavar="FILE", help="devenv.toml to use")
     group.add_argument("--context", dest=f"{prefix}context", metavar="NAME", help="Kubernetes context")
-    group.add_argument("--namespace", dest=f"{prefix}namespace", metavar="NAME", help="Kubernetes namespace")
+    namespace_flags = ("-n", "--namespace") if cluster else ("--namespace",)
+    group.add_argument(*namespace_flags, dest=f"{prefix}namespace", metavar="NAME", help="Kubernetes namespace")
     for flag, what in (("read-only", "refuse every change"), ("no-color", "no colours (also NO_COLOR)")):
         name = f"{prefix}{flag.replace('-', '_')}"
         group.add_argument(f"--{flag}", action="store_true", default=None, dest=name, help=what)

@@ -9,14 +9,15 @@ import argparse
 import os
 from collections.abc import Sequence
 from importlib import import_module
+from typing import cast
 
 from devenv import __version__
 from devenv.cli.check_options import add_check_commands
 from devenv.cli.deploy_options import add_deploy_command
 from devenv.cli.kube_options import add_kube_commands
 from devenv.cli.load_options import add_load_command
-from devenv.cli.minikube_options import add_minikube_commands
 from devenv.cli.options import add_project_options, merge_options
+from devenv.cli.rest_parser import RestParser
 from devenv.cli.verify_options import add_verify_commands
 
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"devenv {__version__}")
     add_project_options(parser, "before_")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=RestParser)
 
     up = _command(commands, "up", "create and start the services", services=True)
     up.add_argument("--wait", action="store_true", help="wait until every service is ready or completed, and judge it")
@@ -82,12 +83,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
     _command(commands, "tui", "open the terminal interface")
-    add_check_commands(commands)
-    add_verify_commands(commands)
-    add_load_command(commands)
-    add_deploy_command(commands)
+    plain = cast("argparse._SubParsersAction[argparse.ArgumentParser]", commands)
+    add_check_commands(plain)
+    add_verify_commands(plain)
+    add_load_command(plain)
+    add_deploy_command(plain)
     add_kube_commands(commands)
-    add_minikube_commands(commands)
+    for program in ("kubectl", "minikube"):
+        what = f"any command of {program}, passed by the guard: it asks before something is taken away"
+        commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True
     completion = _command(commands, "completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     return parser
@@ -102,7 +106,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: argparse._SubParsersAction[RestParser],
     name: str,
     what: str,
     *,

@@ -1,148 +1,95 @@
-"""minikube's own verbs: start, stop, pause, unpause, delete, addons and tunnel of one profile, with its progress.
-
-minikube prints JSON for start, stop, pause, unpause and delete (`--output json`), and for `addons list`.
-"""
+"""A command line of minikube: what it does to which profile. The program itself is never assumed to be here."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from devenv.backends.programs import finish
-from devenv.control.kube.kubectl import follow
-from devenv.control.minikube_events import MinikubeFailure, parse_event
-from devenv.control.runner import Report
-from devenv.control.stream import Remark
-from devenv.core.errors import DevenvError, Interrupted, ToolMissing
-from devenv.core.model import Progress
+from devenv.control.kube.kubectl_line import Effect, parse_line
+from devenv.core.errors import ToolMissing
 from devenv.core.text import sanitize
 
-VERBS = ("start", "stop", "pause", "unpause", "delete")
-_LIST_TIMEOUT = 30.0  # seconds; reading the profile's file takes a fraction
-_WHAT = {
-    "start": "Starts the cluster {name}, and creates it where it does not exist.",
-    "stop": "Stops the cluster {name}: everything in it stops, nothing is lost.",
-    "pause": "Pauses the cluster {name}: its containers are frozen until it is unpaused.",
-    "unpause": "Lets the cluster {name} go on.",
+_R, _C, _T = Effect.READS, Effect.CHANGES, Effect.TAKES_AWAY
+# The longest entry counts; a verb that is not here counts as a change.
+_EFFECTS: Final[Mapping[str, Effect]] = {
+    **dict.fromkeys(("completion", "docker-env", "help", "ip", "license", "logs", "options", "podman-env"), _R),
+    **dict.fromkeys(("profile list", "service list", "service", "ssh-host", "ssh-key", "status", "version"), _R),
+    **dict.fromkeys(("addons images", "addons list", "cache list", "config defaults", "config get", "config view"), _R),
+    **dict.fromkeys(("image list", "image ls", "node list", "update-check", "addons open"), _R),
+    **dict.fromkeys(("addons disable", "cache delete", "delete", "image rm", "node delete", "node stop", "stop"), _T),
+    "profile": _C,
+}
+_GROUPS: Final = frozenset({"addons", "cache", "config", "image", "node"})  # alone they print their help
+_SWITCHES: Final = frozenset({"all", "h", "help", "purge", "alsologtostderr", "logtostderr", "rootless"})
+_WHAT: Final[Mapping[str, str]] = {
     "delete": "Deletes the cluster {name} with everything in it: workloads, images, and the data of all its volumes.",
-    "addons enable": "Enables the addon {addon} of the cluster {name}.",
-    "addons disable": "Disables the addon {addon} of the cluster {name}, and removes what it made.",
+    "stop": "Stops the cluster {name}: everything in it stops, and local data of its pods (emptyDir) may go.",
+    "addons disable": "Disables the addon {names} of the cluster {name}, and removes what it made.",
+    "image rm": "Removes the image {names} from the nodes of {name}.",
+    "node delete": "Deletes the node {names} of the cluster {name} with the pods on it and their local data.",
+    "node stop": "Stops the node {names} of the cluster {name} with the pods on it.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Addon:
-    """One addon; `status` is "enabled" or "disabled" ("" in versions that do not say)."""
+class MinikubeLine:
+    """The words taken apart; `profile` is "" where the line names none."""
 
-    name: str
-    status: str
+    words: tuple[str, ...]
+    verb: str
+    names: tuple[str, ...]
+    effect: Effect
+    profile: str = ""
+    all_profiles: bool = False
+
+    def sentence(self, profile: str) -> str:
+        """Say what it takes away."""
+        if self.verb == "delete" and self.all_profiles:
+            return "Deletes ALL clusters of minikube with everything in them, not only this profile's."
+        told = _WHAT.get(self.verb, f"Runs minikube {self.verb} {{names}} in {{name}}.")
+        return told.format(name=sanitize(profile), names=sanitize(", ".join(self.names)))
+
+
+def parse_minikube(words: Sequence[str]) -> MinikubeLine:
+    """Take the words apart. `minikube kubectl -- ...` does what the words after `--` do."""
+    verb, names, place = "", [], 0
+    flags: dict[str, str] = {}
+    rest: list[str] = []
+    while place < len(words):
+        word = words[place]
+        place += 1
+        if word == "--":
+            rest = list(words[place:])
+            break
+        if word.startswith("-") and word != "-":
+            name, equals, value = word.lstrip("-").partition("=")
+            # Which of minikube's flags have a value is not known here; only those before the verb and -p matter.
+            takes = not equals and name not in _SWITCHES and (not verb or name in ("p", "profile"))
+            flags[name] = value if equals else words[place] if takes and place < len(words) else "true"
+            place += takes
+        elif not verb:
+            verb = word
+        elif " " not in verb and (verb in _GROUPS or f"{verb} {word}" in _EFFECTS):
+            verb = f"{verb} {word}"
+        else:
+            names.append(word)
+    effect = _EFFECTS.get(verb) or _EFFECTS.get(verb.partition(" ")[0]) or _C
+    if verb == "profile" and not names:
+        effect = _R
+    if verb == "kubectl":
+        effect = parse_line([*names, *rest]).effect
+    if not verb or verb in _GROUPS or flags.get("help", flags.get("h", "false")) != "false":
+        effect = _R
+    profile = flags.get("profile", flags.get("p", ""))
+    return MinikubeLine(tuple(words), verb, tuple(names), effect, profile, flags.get("all", "false") != "false")
 
 
 def find_minikube(environ: Mapping[str, str]) -> str:
     """Return its path; raises ToolMissing. A context called minikube is no sign that the program is here."""
     found = shutil.which("minikube", path=environ.get("PATH", ""))
     if not found:
-        hint = "Install it (https://minikube.sigs.k8s.io/docs/start/). What is in the cluster: devenv kube ..."
+        hint = "Install it (https://minikube.sigs.k8s.io/docs/start/). What is in the cluster: devenv kubectl ..."
         raise ToolMissing("minikube is not installed, or not on PATH", hint)
     return found
-
-
-def sentence(verb: str, name: str, addon: str = "") -> str:
-    """Say what a verb does to a profile."""
-    return _WHAT[verb].format(name=sanitize(name), addon=sanitize(addon))
-
-
-class Minikube:
-    """One profile. Raises ToolMissing when made where the program is not."""
-
-    def __init__(self, profile: str, environ: Mapping[str, str]) -> None:
-        self.profile = profile
-        self._environ = environ
-        self._program = find_minikube(environ)
-
-    def line(self, *arguments: str) -> list[str]:
-        """Return the command line for this profile."""
-        return [self._program, "--profile", self.profile, *arguments]
-
-    def addons(self) -> list[Addon]:
-        """Return all addons; raises DevenvError where the profile does not exist."""
-        told = json.loads(self._read("addons", "list", "--output", "json") or "{}")
-        return [
-            Addon(sanitize(str(name)), sanitize(str(about.get("Status", ""))) if isinstance(about, dict) else "")
-            for name, about in sorted(told.items())
-        ]
-
-    def work(self, verb: str, arguments: Sequence[str] = ()) -> MinikubeWork:
-        """Return the work of one verb, with further options of minikube's."""
-        told = ("--output", "json") if verb in VERBS else ()
-        quiet = ("--interactive=false",) if verb == "start" else ()
-        return MinikubeWork(self.line(*verb.split(), *told, *quiet, *arguments), verb, self._environ)
-
-    def _read(self, *arguments: str) -> str:
-        what = f"minikube {' '.join(arguments[:2])}"
-        done = finish(self.line(*arguments), self._environ, timeout=_LIST_TIMEOUT, what=what)
-        if done.returncode:
-            raise _error(" ".join(arguments[:2]), done.returncode, [*_events(done.stdout), *_events(done.stderr)])
-        return done.stdout.decode("utf-8", "replace")
-
-
-class MinikubeWork:
-    """`devenv.control.runner.Work` of one call of minikube."""
-
-    def __init__(self, line: Sequence[str], verb: str, environ: Mapping[str, str]) -> None:
-        self._line = line
-        self._verb = verb
-        self._environ = environ
-        self._stop = threading.Event()
-
-    def run(self, report: Report) -> str:
-        """Run it to its end. Raises DevenvError with minikube's reason and advice, Interrupted."""
-        events: list[Progress | Remark | MinikubeFailure] = []
-
-        def tell(text: str) -> None:
-            event = parse_event(text)
-            if event is None:
-                return
-            if not isinstance(event, MinikubeFailure):
-                self._report(report, events, event)
-            events.append(event)
-
-        try:
-            code, _ = follow(self._line, self._environ, tell, self._stop)
-        except Interrupted as error:
-            hint = "See how far it got: minikube status. Start it again: devenv minikube start"
-            raise Interrupted(f"minikube {self._verb} was interrupted", hint) from error
-        if code:
-            raise _error(self._verb, code, events)
-        last = next((item for item in reversed(events) if isinstance(item, Progress)), None)
-        if last is not None:
-            report(Progress(last.id, last.text, "done", current=last.current, total=last.total))
-        return ""
-
-    def interrupt(self) -> None:
-        """End it as ctrl-c would."""
-        self._stop.set()
-
-    def _report(self, report: Report, events: Sequence[Any], event: Progress | Remark) -> None:
-        before = next((item for item in reversed(events) if isinstance(item, Progress)), None)
-        if isinstance(event, Progress) and before is not None and before.id != event.id and before.status == "working":
-            report(Progress(before.id, before.text, "done", current=before.current, total=before.total))
-        report(event)
-
-
-def _events(output: bytes) -> list[Progress | Remark | MinikubeFailure]:
-    return [event for line in output.splitlines() if (event := parse_event(line)) is not None]
-
-
-def _error(verb: str, code: int, events: Sequence[Progress | Remark | MinikubeFailure]) -> DevenvError:
-    failure = next((event for event in reversed(events) if isinstance(event, MinikubeFailure)), None)
-    if failure is not None:
-        name = f" ({failure.name})" if failure.name else ""
-        return DevenvError(f"minikube {verb}: {failure.message}{name}", failure.advice)
-    remarks = [event.text for event in events if isinstance(event, Remark)]
-    told = remarks[-1] if remarks else f"it ended with exit code {code}"
-    return DevenvError(f"minikube {verb}: {told}", "More: minikube logs")

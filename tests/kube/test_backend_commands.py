@@ -1,4 +1,4 @@
-"""`devenv kube contexts | get | events | logs`, run as a user would, against an API server on loopback."""
+"""`devenv kube contexts | events | logs`, run as a user would, against an API server on loopback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from devenv.cli.kube_status import read_cluster
 from devenv.core.kube_settings import KubeSettings
@@ -55,49 +54,11 @@ def test_contexts(kube: Run, api: ApiServer) -> None:
     assert "minikube" in kube("contexts").stdout
 
 
-def test_get_says_why(kube: Run, api: ApiServer) -> None:
-    api.put(pod("web-1"), broken("web-2"))
-    done = kube("get", "pods")
-    assert done.returncode == 0, done.stderr
-    head, first, second = done.stdout.splitlines()
-    assert head.split()[:4] == ["NAME", "READY", "STATUS", "HEALTH"]
-    assert "healthy" in first
-    assert "main: its image cannot be pulled (ErrImagePull): no such tag" in second
-    [item] = json.loads(kube("get", "pod/web-2", "-o", "json").stdout)["items"]
-    assert (item["health"], item["ready"]) == ("unhealthy", {"ready": 0, "wanted": 1})
-
-
-def test_get_yaml_hides_secrets(kube: Run, api: ApiServer) -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": "aHVudGVyMg=="}}
-    api.put(secret)
-    done = kube("get", "secret", "db", "-o", "yaml")
-    assert yaml.safe_load(done.stdout)["metadata"]["name"] == "db"
-    assert "aHVudGVyMg" not in done.stdout
-
-
-def test_get_of_nobody_and_of_no_kind(kube: Run, api: ApiServer) -> None:
-    done = kube("get", "pods", "nobody")
-    assert done.returncode == 1
-    assert "There is no pod 'nobody' in namespace default" in done.stderr
-    done = kube("get", "podz")
-    assert done.returncode == 1
-    assert "pods" in done.stderr
-
-
-def test_where_no_cluster_answers_the_exit_code_says_so(kube: Run, api: ApiServer) -> None:
+def test_where_no_cluster_answers_and_what_may_not_be_read_have_their_exit_codes(kube: Run, api: ApiServer) -> None:
+    api.faults.forbidden = {"events"}
+    assert kube("events").returncode == 4
     api.stop()
-    assert kube("get", "pods").returncode == 13
-
-
-def test_a_part_that_may_not_be_read_is_a_warning(kube: Run, api: ApiServer) -> None:
-    api.put(deployment("web"))
-    api.faults.forbidden = {"events", "horizontalpodautoscalers"}
-    done = kube("get", "deploy")
-    assert done.returncode == 0
-    assert "web" in done.stdout
-    assert "events is forbidden" in done.stderr
-    api.faults.forbidden = {"deployments"}
-    assert kube("get", "deploy").returncode == 4
+    assert kube("events").returncode == 13
 
 
 def test_events_of_one_object(kube: Run, api: ApiServer) -> None:
@@ -118,7 +79,7 @@ def test_logs_of_all_pods_of_a_workload_in_the_order_of_time(kube: Run, api: Api
     done = kube("logs", "deployment/web")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["web-1 | one", "web-2 | two", "web-1 | three"]
-    assert kube("logs", "web-1", "-n", "1", "-t").stdout == "2023-11-14T22:13:23.000+00:00 three\n"
+    assert kube("logs", "web-1", "--tail", "1", "-t", "-n", "default").stdout == "2023-11-14T22:13:23.000+00:00 three\n"
 
 
 def test_logs_of_a_container_that_is_not_there(kube: Run, api: ApiServer) -> None:
@@ -167,7 +128,8 @@ def test_logs_of_the_run_before(kube: Run, api: ApiServer) -> None:
     again["status"]["containerStatuses"] = [running("main", "web:1", restarts=1)]
     api.put(again)
     api.logs.write("web-1", "last words", previous=True)
-    assert kube("logs", "web-1", "--previous").stdout == "last words\n"
+    done = kube("logs", "web-1", "-p")
+    assert done.stdout == "last words\n", done.stderr
 
 
 def test_followed_logs_go_on_until_ctrl_c(line: list[str], environ: Environ, api: ApiServer, tmp_path: Path) -> None:
@@ -195,15 +157,26 @@ def test_followed_logs_go_on_until_ctrl_c(line: list[str], environ: Environ, api
 
 
 def test_the_cluster_is_a_part_of_the_status_where_it_is_configured(api: ApiServer, environ: Environ) -> None:
-    api.put(deployment("web"), pod("web-1"))
+    api.put(deployment("web"), pod("web-1"), broken("web-2"))
     assert read_cluster(KubeSettings(), environ) is None
     part = read_cluster(KubeSettings(context="minikube"), environ)
     assert part is not None
     told = json.loads(json.dumps(part.json()))
     assert (told["context"], told["reachable"]) == ("minikube", True)
     assert [item["name"] for item in told["workloads"]] == ["web"]
-    assert [item["health"] for item in told["pods"]] == ["healthy"]
+    assert [item["health"] for item in told["pods"]] == ["healthy", "unhealthy"]
+    assert told["pods"][1]["ready"] == {"ready": 0, "wanted": 1}
     assert any("web-1" in line for line in part.lines(0.0))
+    assert any("main: its image cannot be pulled (ErrImagePull): no such tag" in line for line in part.lines(0.0))
+
+
+def test_a_part_of_the_status_that_may_not_be_read_is_a_remark(api: ApiServer, environ: Environ) -> None:
+    api.put(deployment("web"))
+    api.faults.forbidden = {"events", "horizontalpodautoscalers"}
+    part = read_cluster(KubeSettings(context="minikube"), environ)
+    assert part is not None
+    assert [item.name for item in part.workloads] == ["web"]
+    assert any("events is forbidden" in text for text in part.remarks)
 
 
 def test_a_cluster_that_is_away_does_not_fail_the_status(api: ApiServer, environ: Environ) -> None:

@@ -191,7 +191,7 @@ def test_a_budget_that_holds_a_drain_up_is_named_while_it_tries(
     told: list[Progress] = []
     with pytest.raises(DevenvError, match="was not drained") as caught:
         VERBS["drain"].do(drain_call(client, environ, told, timeout="1"))
-    assert "devenv kube uncordon minikube" in caught.value.hint
+    assert "devenv kubectl uncordon minikube" in caught.value.hint
     held = [item for item in told if item.text == "Held up"]
     assert held
     assert "PodDisruptionBudget keep" in held[0].details

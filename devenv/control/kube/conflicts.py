@@ -20,8 +20,8 @@ _BY_HAND = {
     "kubectl-label": "labelled by hand",
     "kubectl-annotate": "annotated by hand",
     "kubectl-rollout": "changed by a rollout command",
-    "devenv-edit": "edited by hand (devenv kube edit)",
-    "devenv-scale": "scaled by hand (devenv kube scale)",
+    "devenv-edit": "edited by hand (an older devenv)",
+    "devenv-scale": "scaled by hand (devenv)",
     "devenv-undo": "set back by hand (devenv kube rollout undo)",
     "devenv-rollout": "restarted or paused by hand (devenv kube rollout)",
 }

@@ -58,7 +58,8 @@ def survey_delete(call: Call) -> Impact:
             pods += [pod for pod in found if (namespace, pod["metadata"]["name"]) in names]
     sentences += last_ready(call.client, pods)
     sentences += [f"{fate.sentence}." for fate in fates if fate.lost is False]
-    losses = (*(fate.sentence for fate in fates if fate.lost is not False), *losses_with(pods))
+    lost = dict.fromkeys(fate.sentence for fate in fates if fate.lost is not False)
+    losses = (*lost, *losses_with({str(pod["metadata"].get("uid")): pod for pod in pods}.values()))
     uids = ",".join(str(item["metadata"].get("uid")) for _, item in objects)
     return Impact(tuple(sentences), losses, confirm=True, options=(("uids", uids),))
 

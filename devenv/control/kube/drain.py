@@ -71,7 +71,7 @@ def drain(call: Call) -> str:
         if call.options.get("grace"):
             arguments.append(f"--grace-period={call.options['grace']}")
         line = command(call.client.target, call.environ, *arguments)
-        hint = f"The node stays cordoned. To open it again: devenv kube uncordon {ref.name}"
+        hint = f"The node stays cordoned. To open it again: devenv kubectl uncordon {ref.name}"
         try:
             code, said = follow(line, call.environ, _teller(call), call.stop)
         except Interrupted as error:

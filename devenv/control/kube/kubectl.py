@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from devenv.backends.kube.access import Target
 from devenv.core.errors import DevenvError, Interrupted, ToolMissing
@@ -36,17 +37,17 @@ def command(target: Target, environ: Mapping[str, str], *arguments: str, namespa
     return [find_kubectl(environ), *where, *arguments]
 
 
-def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "") -> int:
+def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "", stdin: IO[bytes] | None = None) -> int:
     """Run it in this terminal and return its exit code. ctrl-c reaches it alone: a shell inside wants it."""
     # A handler, and not SIG_IGN: the started program would inherit that.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:
         with held() as release:
-            process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None)
+            process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None, stdin=stdin)
             try:
                 release()
                 return _code(process.wait())
-            except BaseException:  # SIGTERM and SIGHUP may be for devenv alone
+            except BaseException:  # devenv itself is ended: nothing is left behind
                 process.terminate()
                 process.wait()
                 raise

@@ -41,7 +41,7 @@ def survey_restart(call: Call) -> Impact:
         workload = _rolled(call, ref)
         spec = workload.get("spec") or {}
         if spec.get("paused"):
-            raise UsageError(f"{ref.text} is paused, so it would not restart", "First: devenv kube rollout resume")
+            raise UsageError(f"{ref.text} is paused, so it would not restart", "First: devenv kubectl rollout resume")
         replaced.append(_replacing(call, ref, workload, f"Replaces every pod of {ref.text}, {_how(spec)}."))
     return _together(replaced)
 
@@ -116,7 +116,7 @@ def undo(call: Call) -> str:
 
 def _wanted(call: Call, ref: Ref, workload: Mapping[str, Any]) -> Revision:
     if (workload.get("spec") or {}).get("paused"):
-        raise UsageError(f"{ref.text} is paused, so it would not go back", "First: devenv kube rollout resume")
+        raise UsageError(f"{ref.text} is paused, so it would not go back", "First: devenv kubectl rollout resume")
     found = revisions_of(call.client, ref, workload)
     number = call.options.get("revision", "")
     numbers = ", ".join(str(one.number) for one in found) or "none"

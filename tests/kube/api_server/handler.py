@@ -142,7 +142,8 @@ class Handler(BaseHTTPRequestHandler):
             case "DELETE":
                 options = self.content(body) if body else {}
                 options.setdefault("propagationPolicy", self.query.get("propagationPolicy"))
-                if kind.plural == "pods" and self.api.controllers.delete_pod(namespace, name, options):
+                dry_run = dry_run or bool(options.get("dryRun"))  # kubectl says it in the body
+                if not dry_run and kind.plural == "pods" and self.api.controllers.delete_pod(namespace, name, options):
                     self.json(do.read(kind, namespace, name))
                     return
                 self.json(do.delete(kind, namespace, name, options, dry_run=dry_run))
