@@ -45,9 +45,7 @@ def test_a_search_that_is_refused_is_asked_again(browser: Browser, stack: Stack)
     frontend = stack.start_frontend(BACKEND_REQUESTS="1")
     browser.go(frontend.url + "/")
     browser.until(lambda: browser.texts("#collections a"), "the list of collections")
-    with socket.create_connection(("127.0.0.1", int(frontend.url.rpartition(":")[2]))) as upload:
-        head = "Host: h\r\nContent-Type: application/json\r\nContent-Length: 9"
-        upload.sendall(f"POST /api/collections HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
+    with unfinished_upload(int(frontend.url.rpartition(":")[2])):
         frontend.until(lambda: "docfront_backend_requests 1.0" in frontend.get("/metrics").text, "the upload")
         search(browser, "lentils")
         refused = re.compile(r"^docfront_refused_total [1-9]", re.MULTILINE)
@@ -55,3 +53,17 @@ def test_a_search_that_is_refused_is_asked_again(browser: Browser, stack: Stack)
         assert not browser.run("return document.body.classList.contains('offline')")
     browser.until(lambda: titles(browser) == ["Lentil soup"], "the result")
     browser.go("about:blank")
+
+
+def unfinished_upload(port: int) -> socket.socket:
+    """An upload that has the room. It is refused while a request of the page has it, and then tried again."""
+    head = "Host: h\r\nContent-Type: application/json\r\nContent-Length: 9"
+    for _ in range(60):
+        upload = socket.create_connection(("127.0.0.1", port), timeout=1)
+        upload.sendall(f"POST /api/collections HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
+        try:
+            upload.recv(1)
+        except TimeoutError:  # no answer: it has begun
+            return upload
+        upload.close()
+    raise AssertionError("the upload was refused a minute long")
