@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -32,6 +33,9 @@ def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], N
         if once and asked:
             tell_cleaning()
             return
+        if not asked:
+            # While Python itself ends, its handlers are gone: one more signal would take the place of the exit code.
+            atexit.register(_ignore_more)
         asked = True
         name = signal.Signals(number).name
         if _held is None:
@@ -86,6 +90,11 @@ def tell_cleaning() -> None:
     """Tell on stderr that the clean-up goes on; also from within a signal handler."""
     with suppress(OSError):  # nobody reads it
         os.write(sys.__stderr__.fileno() if sys.__stderr__ is not None else 2, _CLEANING.encode())
+
+
+def _ignore_more() -> None:
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(terminals: list[int]) -> None:

@@ -51,7 +51,8 @@ def test_ctrl_c_ends_it_cleanly_and_what_a_kill_leaves_is_removed_by_the_next_ru
     for name, run in runs.items():
         ended = run.ended(20)
         assert ended.code == 130, ended.output[-3000:]
-        assert (ended.outcome["exit_code"], ended.outcome["reasons"]) == (130, [f"ended by {name}"])
+        reasons = ended.outcome["reasons"]  # a busy machine adds that the generator fell behind
+        assert (ended.outcome["exit_code"], reasons[0]) == (130, f"ended by {name}")
         assert "report:" in ended.output
         assert "Traceback" not in ended.output
     assert target.collections() == ["mine"]
