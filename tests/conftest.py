@@ -25,6 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
     """
     for item in items:
+        if item.get_closest_marker("page"):
+            # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
+            item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=["ERR_NETWORK_CHANGED"]))
         if item.get_closest_marker("xdist_group") is None:
             shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
             item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))

@@ -125,7 +125,7 @@ async def test_locust_killed_from_outside_is_told(open_load: Opening, load_proje
         await begin(terminal)
         load_project.runs()[0].kill()
         await terminal.sees("load test killed", "LOCUST SAYS")
-        assert "x stop" not in terminal.text()
+        await terminal.until(lambda: "x stop" not in terminal.text())
 
 
 async def test_leaving_asks_and_staying_changes_nothing(open_load: Opening, load_project: Played) -> None:
