@@ -70,7 +70,8 @@ class Judge:
         self._starting: set[str] = set()  # containers that Compose tried to start
         self._refused: dict[str, str] = {}  # service -> why its container could not be created
         self._provided: dict[str, Progress] = {}  # service of a provider -> what Compose said of it last
-        self._company_until: dict[str, float] = {}  # when something that a loop may wait for was last on its way
+        self._in_company: set[str] = set()  # services that had company, something that a loop may wait for, last time
+        self._company_until: dict[str, float] = {}  # when that company was last seen, or first seen to be gone
         self._ready_at: dict[str, float] = {}
 
     def observe(self, happening: Happening, now: float) -> None:
@@ -126,9 +127,12 @@ class Judge:
         """Judge every service at the time `now`."""
         found = {name: self._judge(service, now) for name, service in self._services.items()}
         looping = {name for name, verdict in found.items() if self._loops(verdict)}
-        for name, verdict in found.items():
-            if verdict.outcome is Outcome.WAITING and verdict.exits and self._has_company(name, found, looping):
-                self._company_until[name] = now
+        waiting = [name for name, verdict in found.items() if verdict.outcome is Outcome.WAITING]
+        company = {name for name in waiting if self._has_company(name, found, looping)}
+        # Who was on its way when we last looked was so until some moment between then and now.
+        for name in company | self._in_company:
+            self._company_until[name] = now
+        self._in_company = company
         for name in looping:
             found[name] = self._crash_loop(found[name])
         return tuple(self._timed(verdict, now) for verdict in found.values())

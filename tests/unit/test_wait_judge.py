@@ -269,6 +269,17 @@ def test_a_loop_that_goes_on_after_the_others_are_there_fails() -> None:
     assert scene.verdict("app").outcome is Outcome.FAILED
 
 
+def test_a_run_that_began_between_two_looks_had_the_company_seen_at_the_first() -> None:
+    scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
+    scene.start("db", health=Health.STARTING)
+    scene.verdict("app")
+    loop(scene, "app", CRASH_EXITS)
+    scene.see(container("db", health=Health.HEALTHY))
+    assert scene.verdict("app", after=0.1).outcome is Outcome.WAITING, "db may have come after its last run began"
+    loop(scene, "app", 1)
+    assert scene.verdict("app").outcome is Outcome.FAILED
+
+
 def test_patience_with_a_loop_ends() -> None:
     scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
     scene.start("db", health=Health.STARTING)
