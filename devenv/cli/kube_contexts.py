@@ -35,6 +35,7 @@ def run(arguments: Namespace) -> int:
             "namespace": context.namespace or "default",
             "tool": context.flavour,
             "may_change": settings.may_change(context.name),
+            "problem": context.problem,
             "machine": _machine(of_context.get(context.name)),
         }
         for context in known.all
@@ -44,6 +45,10 @@ def run(arguments: Namespace) -> int:
         print_json({"schema": 1, "contexts": rows, "without_context": others})
         return EXIT_OK
     print_lines(format_table(_HEAD, [_row(row, of_context) for row in rows]))
+    for context in known.all:
+        if context.problem:
+            what = f"the context {sanitize(context.name)} cannot be used: {context.problem}"
+            warn(f"{what}. Correct the kubeconfig.", no_color=call.no_color)
     for cluster in clusters:
         if not cluster.context:
             warn(f"{cluster.tool} cluster {cluster.name} ({cluster.state}) has no context", no_color=call.no_color)
@@ -56,7 +61,7 @@ def _row(row: dict[str, object], clusters: dict[str, Cluster]) -> tuple[str, ...
         "*" if row["chosen"] else "",
         sanitize(str(row["context"])),
         str(row["tool"]),
-        cluster.words if cluster is not None else "",
+        "broken" if row["problem"] else cluster.words if cluster is not None else "",
         sanitize(str(row["namespace"])),
         "allowed" if row["may_change"] else "read-only",
         sanitize(str(row["server"])),

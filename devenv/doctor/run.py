@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from devenv.core.errors import DevenvError
-from devenv.doctor import clock, disk, engine, memory, ports, project, tools
+from devenv.doctor import clock, disk, engine, kubeconfig, memory, ports, project, tools
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
 
@@ -21,6 +21,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", disk.check),
     ("project", project.check),
     ("ports", ports.check),
+    ("kubeconfig", kubeconfig.check),
 )
 
 

@@ -29,7 +29,7 @@ class Authority:
     def pem(self) -> str:
         return self.path.read_text()
 
-    def issue(self, name: str, alternatives: str = "") -> Path:
+    def issue(self, name: str, alternatives: str = "", *, expired: bool = False) -> Path:
         """Return a PEM file with a certificate and its key; `alternatives` as "IP:127.0.0.1,DNS:example"."""
         self._openssl(
             "req",
@@ -46,8 +46,8 @@ class Authority:
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternatives}\n" if alternatives else "")
         self._openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-            "-out", f"{name}.crt", "-extfile", extensions.name,
+            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "-1" if expired else "2", "-out", f"{name}.crt", "-extfile", extensions.name,
         )  # fmt: skip
         both = self.folder / f"{name}.pem"
         both.write_text((self.folder / f"{name}.crt").read_text() + (self.folder / f"{name}.key").read_text())

@@ -58,7 +58,7 @@ def test_of_several_kubeconfigs_it_takes_the_last_current_context(tmp_path: Path
 
 def test_an_exec_plugin_that_fails_is_only_logged(api: ApiServer, make_client: MakeClient, tmp_path: Path) -> None:
     api.faults.token = "secret"
-    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/false"}
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/false", "interactiveMode": "Never"}
     path = api.kubeconfig(tmp_path / "c", user={"exec": plugin})
     assert ask(loaded(path)) == 401, "it goes on without credentials"
     with pytest.raises(Unauthorized, match="/bin/false failed with 1"):

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from devenv.backends.kube.access import contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.credentials import CredentialSource
-from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
+from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
 from tests.kube.api_server import ApiServer
 
@@ -43,7 +44,9 @@ def calls(tmp_path: Path) -> list[str]:
 
 
 def user(**more: Any) -> dict[str, Any]:
-    return {"exec": {"apiVersion": EXEC_API, "command": "./plugin.sh", "args": ["get"], **more}}
+    return {
+        "exec": {"apiVersion": EXEC_API, "interactiveMode": "Never", "command": "./plugin.sh", "args": ["get"], **more}
+    }
 
 
 def connect(api: ApiServer, make_client: MakeClient, tmp_path: Path, who: dict[str, Any]) -> KubeClient:
@@ -74,7 +77,10 @@ def test_a_plugins_token_is_kept_until_it_is_refused(
 def test_a_token_that_ends_is_renewed_before_it_does(tmp_path: Path, plugin: Path) -> None:
     now = 1_800_000_000.0
     source = CredentialSource(
-        {"exec": {"command": str(plugin), "args": []}}, {}, {"PATH": "/usr/bin:/bin"}, clock=lambda: now
+        {"exec": {"apiVersion": EXEC_API, "command": str(plugin), "args": []}},
+        {},
+        {"PATH": "/usr/bin:/bin"},
+        clock=lambda: now,
     )
     answer(tmp_path, token="short", expirationTimestamp="2027-01-15T08:10:00Z")  # ten minutes after `now`
     assert source.current().authorization == "Bearer short"
@@ -101,6 +107,13 @@ def test_a_plugin_that_fails_says_why_without_its_secrets(
         ({"command": "no-such-plugin", "installHint": "brew install it"}, BadKubeconfig, "is not installed"),
         ({"interactiveMode": "Always"}, Unauthorized, "wants a terminal of its own"),
         ({"command": "/bin/true"}, Unauthorized, "printed no ExecCredential"),
+        (
+            {"apiVersion": f"{EXEC_API}alpha1"},
+            BadKubeconfig,
+            "has apiVersion client.authentication.k8s.io/v1alpha1, not",
+        ),
+        ({"apiVersion": ""}, BadKubeconfig, "has apiVersion none, not"),
+        ({"interactiveMode": ""}, BadKubeconfig, "has interactiveMode none, not Never or IfAvailable or Always"),
         ({"command": ""}, BadKubeconfig, "names no command"),
     ],
 )
@@ -115,6 +128,108 @@ def test_plugins_that_cannot_be_used(
     client = connect(api, make_client, tmp_path, user(**settings))
     with pytest.raises(error, match=words):
         client.list(NODES)
+
+
+def test_a_plugin_that_speaks_another_version_is_refused_as_kubectl_does(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, plugin: Path
+) -> None:
+    answer(tmp_path, token="first")
+    beta = f"{EXEC_API}beta1"
+    client = connect(api, make_client, tmp_path, {"exec": {"apiVersion": beta, "command": "./plugin.sh"}})
+    with pytest.raises(Unauthorized, match=f"answers with {EXEC_API} ExecCredential, not {beta}"):
+        client.list(NODES)
+
+
+BASE64 = base64.b64encode(b"pem").decode()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "who", "words"),
+    [
+        ({"certificate-authority": "ca", "certificate-authority-data": BASE64}, {}, "certificate-authority-data"),
+        ({"certificate-authority-data": BASE64, "insecure-skip-tls-verify": True}, {}, "insecure-skip-tls-verify"),
+        ({"certificate-authority": "ca", "insecure-skip-tls-verify": True}, {}, "insecure-skip-tls-verify"),
+        ({}, {"client-certificate": "c", "client-certificate-data": BASE64, "client-key": "k"}, "client-certificate"),
+        ({}, {"client-certificate": "c", "client-key": "k", "client-key-data": BASE64}, "client-key-data"),
+        ({}, {"client-certificate-data": BASE64}, "without client-key"),
+        ({}, {"token": "one", "username": "me", "password": "two"}, "a token and a password"),
+        ({}, {"exec": {"apiVersion": EXEC_API, "command": "a"}, "auth-provider": {"name": "oidc"}}, "auth-provider"),
+    ],
+)
+def test_what_kubectl_refuses_is_refused_and_marked(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, cluster: dict[str, Any], who: dict[str, Any], words: str
+) -> None:
+    path = api.kubeconfig(tmp_path / "refused", user=who)
+    told = json.loads(path.read_text())
+    told["clusters"][0]["cluster"] |= cluster
+    path.write_text(json.dumps(told))
+    environ = {"KUBECONFIG": str(path)}
+    with pytest.raises(BadKubeconfig, match=f"context 'minikube' cannot be used: .*{words}"):
+        make_client(environ=environ).list(NODES)
+    assert words in contexts(environ).all[0].problem
+
+
+@pytest.mark.parametrize("key", ["certificate-authority-data", "client-certificate-data", "client-key-data"])
+@pytest.mark.parametrize("data", ["no base64!", "cGVt*", base64.b64encode(b"\xff\xfe").decode()])
+def test_data_that_is_not_base64_names_file_entry_and_field(
+    api: ApiServer, tmp_path: Path, key: str, data: str
+) -> None:
+    path = api.kubeconfig(tmp_path / "refused")
+    told = json.loads(path.read_text())
+    section, entry = ("clusters", "cluster") if key.startswith("certificate") else ("users", "user")
+    told[section].append({"name": "other", entry: {key: data}})
+    path.write_text(json.dumps(told))
+    with pytest.raises(BadKubeconfig, match=f"refused: {entry} other: {key} is not base64 of a PEM text"):
+        contexts({"KUBECONFIG": str(path)})
+
+
+@pytest.mark.parametrize("section", ["clusters", "users", "contexts"])
+def test_a_name_twice_in_one_file_is_refused_and_in_two_files_the_first_is_meant(
+    api: ApiServer, tmp_path: Path, section: str
+) -> None:
+    path = api.kubeconfig(tmp_path / "first", namespace="mine")
+    api.kubeconfig(tmp_path / "second", namespace="yours")
+    both = contexts({"KUBECONFIG": f"{path}:{tmp_path / 'second'}"})
+    assert [info.namespace for info in both.all] == ["mine"]
+    told = json.loads(path.read_text())
+    told[section] *= 2
+    path.write_text(json.dumps(told))
+    with pytest.raises(BadKubeconfig, match=f"first: {section} has the name minikube twice"):
+        contexts({"KUBECONFIG": str(path)})
+
+
+def test_a_context_that_names_what_is_not_there_is_marked(api: ApiServer, tmp_path: Path) -> None:
+    path = api.kubeconfig(tmp_path / "dangling")
+    told = json.loads(path.read_text())
+    told["contexts"] += [
+        {"name": "no-cluster", "context": {"cluster": "gone", "user": "minikube"}},
+        {"name": "no-user", "context": {"cluster": "minikube", "user": "gone"}},
+        {"name": "nobody", "context": {"cluster": "minikube"}},
+    ]
+    path.write_text(json.dumps(told))
+    problems = {info.name: info.problem for info in contexts({"KUBECONFIG": str(path)}).all}
+    assert problems == {
+        "minikube": "",
+        "no-cluster": "the kubeconfig has no cluster 'gone'",
+        "no-user": "the kubeconfig has no user 'gone'",
+        "nobody": "",
+    }
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_proxy_that_fails_is_named_without_its_password_and_with_the_setting_that_names_it(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path, own: bool
+) -> None:
+    proxy = "http://me:hunter2@127.0.0.1:1"
+    path = api.kubeconfig(tmp_path / "proxied")
+    told = json.loads(path.read_text())
+    told["clusters"][0]["cluster"] = {"server": "https://10.255.255.1:6443"} | ({"proxy-url": proxy} if own else {})
+    path.write_text(json.dumps(told))
+    environ = {"KUBECONFIG": str(path)} | ({} if own else {"HTTPS_PROXY": proxy})
+    with pytest.raises(Unreachable, match=r"The proxy http://127\.0\.0\.1:1 to https://10\.255\.255\.1:6443") as caught:
+        make_client(environ=environ).list(NODES)
+    assert ("proxy-url" if own else "HTTPS_PROXY") in caught.value.hint
+    assert "hunter2" not in caught.value.message
 
 
 def test_an_install_hint_is_the_hint(api: ApiServer, make_client: MakeClient, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.errors import BadKubeconfig, Unreachable
+from devenv.backends.kube.credentials import certificate_end
+from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES, PODS
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.authority import Authority
@@ -66,11 +69,15 @@ def test_no_authority_means_the_systems_own(secure: ApiServer, make_client: Make
 def test_insecure_and_a_name_of_the_kubeconfigs_own(
     secure: ApiServer, make_client: MakeClient, authority: Authority, tmp_path: Path
 ) -> None:
-    path = secure.kubeconfig(tmp_path / "c", ca=authority.pem)
-    for change in ('"insecure-skip-tls-verify": true', '"tls-server-name": "cluster.example"'):
+    path = tmp_path / "c"
+    for change, ca in (
+        ('"insecure-skip-tls-verify": true', ""),
+        ('"tls-server-name": "cluster.example"', authority.pem),
+    ):
+        secure.kubeconfig(path, ca=ca)
         path.write_text(path.read_text().replace('"server"', f'{change}, "server"', 1))
         assert connect(make_client, path).list(NODES)[0]
-        secure.kubeconfig(path, ca=authority.pem)
+    secure.kubeconfig(path, ca=authority.pem)
     path.write_text(path.read_text().replace('"server"', '"tls-server-name": "another.example", "server"', 1))
     with pytest.raises(Unreachable, match="is for another name"):
         connect(make_client, path).list(NODES)
@@ -94,6 +101,33 @@ def test_a_client_certificate_as_data_and_as_a_file_that_is_replaced(
             client.list(NODES)
         file.write_bytes(signed)
         assert client.list(NODES)[0]
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_an_expired_client_certificate_is_named_with_its_end(
+    certificate: Path, authority: Authority, make_client: MakeClient, tmp_path: Path, asked_for: bool
+) -> None:
+    """A server that checks it breaks the connection; the API server only asks for one, and answers with 401."""
+    old = base64.b64encode(authority.issue("late", expired=True).read_bytes()).decode()
+    with ApiServer(certificate=certificate, client_ca=authority.path if asked_for else None) as api:
+        api.faults.token = "another"
+        user = {"client-certificate-data": old, "client-key-data": old}
+        client = connect(make_client, api.kubeconfig(tmp_path / "c", ca=authority.pem, user=user))
+        with pytest.raises(
+            Unauthorized, match=r"client certificate of the user 'minikube' has expired: 20\d\d-"
+        ) as caught:
+            client.list(NODES)
+    assert "minikube start" in caught.value.hint
+
+
+def test_a_certificates_end_is_read_as_openssl_reads_it(authority: Authority, tmp_path: Path) -> None:
+    for path in (authority.path, authority.issue("some"), authority.issue("late", expired=True)):
+        told = subprocess.run(
+            ["openssl", "x509", "-in", path, "-noout", "-enddate"], capture_output=True, text=True, check=True
+        )
+        assert certificate_end(path.read_text()) == ssl.cert_time_to_seconds(told.stdout.strip().partition("=")[2])
+    assert certificate_end(authority.pem.replace("M", "A")) is None
+    assert certificate_end("no certificate") is None
 
 
 def test_certificates_that_are_none_name_the_field(secure: ApiServer, make_client: MakeClient, tmp_path: Path) -> None:

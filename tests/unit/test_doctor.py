@@ -12,7 +12,20 @@ import pytest
 from devenv.backends.docker.about import EngineFacts
 from devenv.core.errors import EngineUnreachable, ProjectError
 from devenv.core.model import Port, Project, Service
-from devenv.doctor import Context, Finding, Level, clock, disk, engine, memory, ports, project, run_checks, tools
+from devenv.doctor import (
+    Context,
+    Finding,
+    Level,
+    clock,
+    disk,
+    engine,
+    kubeconfig,
+    memory,
+    ports,
+    project,
+    run_checks,
+    tools,
+)
 
 FACTS = EngineFacts(
     endpoint="unix:///var/run/docker.sock (context default)",
@@ -155,3 +168,25 @@ def test_the_docker_program(tmp_path: Path, prints: str, code: int, level: Level
     found = tools.check_docker(context(environ={"PATH": str(tmp_path)}))
     assert found.level is level
     assert word in found.message
+
+
+CONTEXT = "contexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "words"),
+    [
+        (None, Level.OK, "no cluster is configured"),
+        ("{contexts: [", Level.WARNING, "is not YAML"),
+        ("contexts: [{name: a, context: {cluster: gone}}]", Level.WARNING, "a: the kubeconfig has no cluster 'gone'"),
+        (f"current-context: b\n{CONTEXT}", Level.WARNING, "the current context does not exist: b"),
+        (f"current-context: a\n{CONTEXT}", Level.OK, "1 context, a is current"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: str | None, level: Level, words: str) -> None:
+    path = tmp_path / "kubeconfig"
+    if text is not None:
+        path.write_text(text)
+    found = kubeconfig.check(context(environ={"KUBECONFIG": str(path)}))
+    assert found.level is level
+    assert words in found.message

@@ -19,7 +19,10 @@ _SHOWN: Final = 8  # contexts named in a hint; people with more have a tool that
 
 @dataclass(frozen=True, slots=True)
 class ContextInfo:
-    """One context; `flavour` is "minikube", "kind", "k3d", "docker-desktop" or "" by its names alone."""
+    """One context; `flavour` is "minikube", "kind", "k3d", "docker-desktop" or "" by its names alone.
+
+    `problem` says why it cannot be used: what it names is not there, or kubectl refuses it; "" where nothing is wrong.
+    """
 
     name: str
     cluster: str = ""
@@ -27,6 +30,7 @@ class ContextInfo:
     user: str = ""
     namespace: str = ""
     flavour: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,8 @@ def _info(name: str, merged: Kubeconfig) -> ContextInfo:
     cluster = str(values.get("cluster") or "")
     server = str(merged.clusters.get(cluster, {}).get("server") or "")
     user = str(values.get("user") or "")
-    return ContextInfo(name, cluster, server, user, str(values.get("namespace") or ""), _flavour(name, merged, cluster))
+    namespace, flavour = str(values.get("namespace") or ""), _flavour(name, merged, cluster)
+    return ContextInfo(name, cluster, server, user, namespace, flavour, merged.dangling(name) or merged.refusal(name))
 
 
 def _flavour(name: str, merged: Kubeconfig, cluster: str) -> str:

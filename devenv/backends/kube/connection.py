@@ -27,8 +27,9 @@ from urllib3.exceptions import InsecureRequestWarning, SSLError
 from urllib3.response import BaseHTTPResponse
 
 from devenv import __version__
-from devenv.backends.kube.credentials import Credentials, decoded
+from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import BadKubeconfig
+from devenv.backends.kube.kubeconfig import decoded
 from devenv.backends.kube.proxies import proxy_for
 from devenv.core.text import sanitize
 
@@ -48,6 +49,7 @@ class Endpoint:
     insecure: bool = False
     server_name: str = ""
     proxy: str = ""
+    proxy_source: str = ""  # the setting that named it, for people
 
     @property
     def near(self) -> bool:
@@ -162,12 +164,14 @@ def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> End
             authority = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise BadKubeconfig(f"Cannot read the certificate authority {sanitize(path)}: {error}") from error
+    own_proxy = str(cluster.get("proxy-url") or "")
     return Endpoint(
         server,
         authority,
         cluster.get("insecure-skip-tls-verify") == "true",
         str(cluster.get("tls-server-name") or ""),
-        str(cluster.get("proxy-url") or "") or proxy_for(server, environ),
+        own_proxy or proxy_for(server, environ),
+        "proxy-url in the kubeconfig" if own_proxy else "HTTPS_PROXY or NO_PROXY",
     )
 
 

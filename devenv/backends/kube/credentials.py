@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
+from devenv.backends.kube.kubeconfig import decoded
 from devenv.backends.kube.plugin import run_plugin
 from devenv.core.text import sanitize
 
 _EARLY: Final = 10.0  # seconds before its end that a plugin's credential is renewed: a request takes time
+_VERSION: Final = 0xA0  # DER's tags: [0], and the two ways to write a time
+_UTC_TIME: Final = 0x17
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +129,35 @@ def _pem(user: Mapping[str, Any], key: str) -> str:
         raise BadKubeconfig(f"Cannot read {key} {sanitize(str(path))}: {error}") from error
 
 
-def decoded(data: str, key: str) -> str:
-    """Return the text of a kubeconfig's base64 field; raises BadKubeconfig that names the field."""
+def certificate_end(pem: str) -> float | None:
+    """Return when the first certificate of a PEM text ends, in seconds since 1970; None where that cannot be read.
+
+    The ssl module tells it of authorities alone. RFC 5280, 4.1: Certificate > TBSCertificate > version (optional),
+    serialNumber, signature, issuer, validity > notBefore, notAfter.
+    """
     try:
-        return base64.b64decode(data, validate=False).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it anew.") from error
+        begin = pem.index("-----BEGIN CERTIFICATE-----")
+        end = "-----END CERTIFICATE-----"
+        der = ssl.PEM_cert_to_DER_cert(pem[begin : pem.index(end, begin) + len(end)])
+        fields = _parts(_parts(_parts(der)[0][1])[0][1])
+        validity = fields[4 if fields[0][0] == _VERSION else 3][1]
+        tag, value = _parts(validity)[1]
+        text = value.decode("ascii")
+        if tag == _UTC_TIME:
+            text = f"{'19' if text >= '50' else '20'}{text}"
+        return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except (ValueError, IndexError):
+        return None
+
+
+def _parts(der: bytes) -> list[tuple[int, bytes]]:
+    """Return (tag, content) of each DER value in a row."""
+    parts = []
+    while der:
+        tag, length, begin = der[0], der[1], 2
+        if length & 0x80:  # the length's own length
+            begin += length & 0x7F
+            length = int.from_bytes(der[2:begin])
+        parts.append((tag, der[begin : begin + length]))
+        der = der[begin + length :]
+    return parts

@@ -6,6 +6,8 @@ missing ones are skipped, the first file that sets a value or has a name wins, p
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +24,14 @@ _PATHS: Final = {
     "users": ("client-certificate", "client-key", "tokenFile"),
 }
 
+_DATA: Final = {
+    "clusters": ("certificate-authority-data",),
+    "users": ("client-certificate-data", "client-key-data"),
+}
+# k8s.io/client-go/plugin/pkg/client/auth/exec: what a plugin may be asked for and may answer with.
+EXEC_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_INTERACTIVE: Final = ("Never", "IfAvailable", "Always")
+
 Entries = dict[str, dict[str, Any]]
 
 
@@ -34,6 +44,69 @@ class Kubeconfig:
     clusters: Entries = field(default_factory=dict)
     users: Entries = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+
+    def dangling(self, context: str) -> str:
+        """Say which cluster or user a context names that is not there; "" where both are."""
+        values = self.contexts.get(context, {})
+        cluster, user = _text(values.get("cluster")), _text(values.get("user"))
+        if cluster not in self.clusters:
+            return f"the kubeconfig has no cluster {sanitize(cluster)!r}"
+        return f"the kubeconfig has no user {sanitize(user)!r}" if user and user not in self.users else ""
+
+    def refusal(self, context: str) -> str:
+        """Say why kubectl would refuse what a context names; "" where it can be used.
+
+        Source: client-go's tools/clientcmd/validation.go, transport.TLSConfigFor and its exec plugin.
+        """
+        values = self.contexts.get(context, {})
+        cluster, user = self.clusters.get(_text(values.get("cluster"))), self.users.get(_text(values.get("user")))
+        return _cluster_problem(cluster or {}) or _user_problem(user or {})
+
+
+def decoded(data: str, key: str) -> str:
+    """Return the text of a kubeconfig's base64 field; raises BadKubeconfig that names the field."""
+    try:
+        # As Go: line breaks may stand in it, anything else that is no base64 may not.
+        plain = data.replace("\n", "").replace("\r", "")
+        return base64.b64decode(plain, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it anew.") from error
+
+
+def _cluster_problem(cluster: Mapping[str, Any]) -> str:
+    authority, data = cluster.get("certificate-authority"), cluster.get("certificate-authority-data")
+    if authority and data:
+        return "its cluster has certificate-authority and certificate-authority-data: only one of both is allowed"
+    if (authority or data) and cluster.get("insecure-skip-tls-verify") == "true":
+        return "its cluster has a certificate authority and insecure-skip-tls-verify: only one of both is allowed"
+    return ""
+
+
+def _user_problem(user: Mapping[str, Any]) -> str:
+    for key in ("client-certificate", "client-key"):
+        if user.get(key) and user.get(f"{key}-data"):
+            return f"its user has {key} and {key}-data: only one of both is allowed"
+    if _either(user, "client-certificate") and not _either(user, "client-key"):
+        return "its user has a client certificate without client-key or client-key-data"
+    if user.get("token") and (user.get("username") or user.get("password")):
+        return "its user has a token and a password: only one of both is allowed"
+    plugin = user.get("exec")
+    if not isinstance(plugin, dict):
+        return ""
+    if isinstance(user.get("auth-provider"), dict):
+        return "its user has exec and auth-provider: only one of both is allowed"
+    if not plugin.get("command"):
+        return "its user's exec names no command"
+    version, mode = _text(plugin.get("apiVersion")), _text(plugin.get("interactiveMode"))
+    if version not in EXEC_VERSIONS:
+        return f"its user's exec has apiVersion {sanitize(version) or 'none'}, not {' or '.join(EXEC_VERSIONS)}"
+    if mode not in _INTERACTIVE and (mode or version == EXEC_VERSIONS[0]):
+        return f"its user's exec has interactiveMode {sanitize(mode) or 'none'}, not {' or '.join(_INTERACTIVE)}"
+    return ""
+
+
+def _either(user: Mapping[str, Any], key: str) -> object:
+    return user.get(key) or user.get(f"{key}-data")
 
 
 def kubeconfig_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -113,12 +186,24 @@ def _entries(path: Path, section: str, told: dict[str, Any]) -> Iterator[tuple[s
     entries = told.get(section) or []
     if not isinstance(entries, list):
         raise BadKubeconfig(f"{sanitize(str(path))}: {section} is not a list", "Correct it.")
+    names: set[str] = set()
     for entry in entries:
         values = entry.get(section[:-1]) if isinstance(entry, dict) else None
         name = _text(entry.get("name")) if isinstance(entry, dict) else ""
         if not name:
             raise BadKubeconfig(f"{sanitize(str(path))}: an entry of {section} has no name", "Correct it.")
+        if name in names:  # in one file; over several files the first one is meant
+            what = f"{sanitize(str(path))}: {section} has the name {sanitize(name)} twice"
+            raise BadKubeconfig(what, "Remove one of them: kubectl reads neither.")
+        names.add(name)
         values = dict(values) if isinstance(values, dict) else {}
+        for key in _DATA.get(section, ()):
+            if _text(values.get(key)):
+                try:
+                    decoded(values[key], key)
+                except BadKubeconfig as error:
+                    where = f"{sanitize(str(path))}: {section[:-1]} {sanitize(name)}: {key}"
+                    raise BadKubeconfig(f"{where} is not base64 of a PEM text", error.hint) from error
         for key in _PATHS.get(section, ()):
             if _text(values.get(key)):
                 values[key] = str((path.parent / values[key]).absolute())

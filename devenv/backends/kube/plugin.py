@@ -59,7 +59,7 @@ def run_plugin(settings: Mapping[str, Any], cluster: Mapping[str, Any], environ:
     if done.returncode:
         words = mask_secrets(sanitize(done.stderr.strip().splitlines()[-1])) if done.stderr.strip() else "no word why"
         raise Unauthorized(f"The credential plugin {shown} failed with {done.returncode}: {words}", "Sign in again.")
-    return _answer(shown, done.stdout)
+    return _answer(shown, done.stdout, str(settings.get("apiVersion") or ""))
 
 
 def _environment(settings: Mapping[str, Any], cluster: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
@@ -77,9 +77,10 @@ def _environment(settings: Mapping[str, Any], cluster: Mapping[str, Any], enviro
     return {**environ, **own, "KUBERNETES_EXEC_INFO": json.dumps(info)}
 
 
-def _answer(shown: str, output: bytes) -> PluginAnswer:
+def _answer(shown: str, output: bytes, version: str) -> PluginAnswer:
     try:
-        status = json.loads(output)["status"]
+        answer = json.loads(output)
+        status = answer["status"]
         token = str(status.get("token") or "")
         certificate = str(status.get("clientCertificateData") or "")
         key = str(status.get("clientKeyData") or "")
@@ -87,4 +88,8 @@ def _answer(shown: str, output: bytes) -> PluginAnswer:
         expires = datetime.fromisoformat(str(until)).timestamp() if until else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unauthorized(f"The credential plugin {shown} printed no ExecCredential") from error
+    given = answer.get("apiVersion")
+    if given != version or answer.get("kind") != "ExecCredential":
+        what = f"answers with {sanitize(str(given))} {sanitize(str(answer.get('kind')))}, not {version} ExecCredential"
+        raise Unauthorized(f"The credential plugin {shown} {what}", "Set exec's apiVersion to what the plugin speaks.")
     return PluginAnswer(shown, token, certificate, key, expires)

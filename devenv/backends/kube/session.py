@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from urllib3.exceptions import (
@@ -19,10 +21,11 @@ from urllib3.exceptions import (
     SSLError,
 )
 from urllib3.response import BaseHTTPResponse
+from urllib3.util import parse_url
 
 from devenv.backends.kube.access import Target
 from devenv.backends.kube.connection import CONNECT_TIMEOUT, Connection, Endpoint, InFlight, read_endpoint
-from devenv.backends.kube.credentials import Credentials, CredentialSource
+from devenv.backends.kube.credentials import Credentials, CredentialSource, certificate_end
 from devenv.backends.kube.errors import BadKubeconfig, KubeError, Unauthorized, Unreachable, error_of
 from devenv.backends.kube.kubeconfig import load_kubeconfig
 from devenv.core.text import sanitize
@@ -42,10 +45,14 @@ class Session:
         cluster = merged.clusters.get(str(context.get("cluster") or ""))
         if cluster is None:
             raise BadKubeconfig(f"The context {shown!r} names a cluster that the kubeconfig does not have")
-        user = merged.users.get(str(context.get("user") or ""), {})
+        user_name = str(context.get("user") or "")
+        user = merged.users.get(user_name, {})  # as kubectl: without one, nobody signs in
+        if refusal := merged.refusal(target.context.name):
+            raise BadKubeconfig(f"The context {shown!r} cannot be used: {refusal}", "Correct the kubeconfig.")
         self.identity = (cluster, user)
         self.endpoint: Endpoint = read_endpoint(cluster, environ)
         self._source = CredentialSource(user, cluster, environ)
+        self._user_name = sanitize(user_name)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._connected_with = ("", "")
@@ -74,8 +81,10 @@ class Session:
         if response.status < 300:  # an API server redirects nothing: it is a proxy's page to sign in at
             return response
         error = error_of(response.status, self._read_all(response), response.headers)
-        if isinstance(error, Unauthorized) and self._source.hint:
-            error.hint = self._source.hint
+        if isinstance(error, Unauthorized):
+            if (expired := self._expired(credentials)) is not None:
+                raise expired
+            error.hint = self._source.hint or error.hint
         raise error
 
     def close(self) -> None:
@@ -91,7 +100,7 @@ class Session:
 
     def translate(self, error: Exception, *, broke: bool = False) -> KubeError:
         """Return what went wrong on the wire in words; `broke`: in the middle of an answer."""
-        return unreachable(error, self.endpoint.server, broke=broke)
+        return unreachable(error, self.endpoint, broke=broke)
 
     def _send(
         self,
@@ -116,8 +125,19 @@ class Session:
             except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
                 stale = isinstance(error, ProtocolError) and not (flight is not None and flight.closed)
                 if not (stale and tries_left):
-                    raise self.translate(error) from error
+                    # A server that refuses a certificate ends the connection, and what is read is its end.
+                    ended = isinstance(error, SSLError | ProtocolError | OSError)
+                    raise (self._expired(credentials) if ended else None) or self.translate(error) from error
         raise AssertionError("the last try returns or raises")
+
+    def _expired(self, credentials: Credentials) -> Unauthorized | None:
+        """Return what to say where the client certificate's time is over."""
+        end = certificate_end(credentials.certificate) if credentials.certificate else None
+        if end is None or end > time.time():
+            return None
+        when = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        hint = "Write it anew with the cluster's own tool (minikube: `minikube start` renews it)."
+        return Unauthorized(f"The client certificate of the user {self._user_name!r} has expired: {when}", hint)
 
     def _read_all(self, response: BaseHTTPResponse) -> bytes:
         try:
@@ -134,16 +154,17 @@ class Session:
             return self._connection
 
 
-def unreachable(error: Exception, server: str, *, broke: bool = False) -> KubeError:
+def unreachable(error: Exception, endpoint: Endpoint, *, broke: bool = False) -> KubeError:
     """Say which part of the connection failed: name, port, proxy, TLS, or the answer itself."""
-    where = sanitize(server)
+    where = sanitize(endpoint.server)
     hint = _HINT
     cause = error.original_error if isinstance(error, ProxyError) else error
     if isinstance(error, LocationValueError):
         return BadKubeconfig(f"The kubeconfig's server is not an address: {where}", "It begins with https://.")
     if isinstance(error, ProxyError):
-        what = f"The proxy to {where} does not work: {_words(cause)}"
-        hint = "Correct HTTPS_PROXY, NO_PROXY, or proxy-url in the kubeconfig."
+        proxy = parse_url(endpoint.proxy)
+        what = f"The proxy {sanitize(proxy._replace(auth=None).url)} to {where} does not work: {_words(cause)}"
+        hint = f"Correct {endpoint.proxy_source}."
     elif isinstance(error, SSLError):
         what, hint = _tls_words(error, where)
     elif isinstance(error, NameResolutionError):
@@ -173,6 +194,8 @@ def _tls_words(error: Exception, where: str) -> tuple[str, str]:
         )
     if "Hostname mismatch" in text or "IP address mismatch" in text:
         return f"The certificate of {where} is for another name", "Correct server or tls-server-name in the kubeconfig."
+    if "not yet valid" in text:
+        return f"The certificate of {where} is not valid yet", "Is the clock of this machine, or of the server, right?"
     if "expired" in text:
         return f"The certificate of {where} has expired", "Renew the cluster's certificates (minikube: stop and start)."
     if "wrong version number" in text or "record layer failure" in text:

@@ -1,0 +1,30 @@
+"""Can the kubeconfig be read, and the context that is meant be used?"""
+
+from __future__ import annotations
+
+from devenv.doctor.context import Context
+from devenv.doctor.report import Finding, Level
+
+_NAME = "kubeconfig"
+
+
+def check(context: Context) -> Finding:
+    """Tell what is wrong with it; a warning at most, since Compose needs no cluster."""
+    from devenv.backends.kube.access import contexts  # deferred: it reads YAML
+    from devenv.backends.kube.errors import BadKubeconfig
+
+    try:
+        known = contexts(context.environ)
+    except BadKubeconfig as error:
+        return Finding(_NAME, Level.WARNING, error.message, error.hint)
+    if not known.all:
+        return Finding(_NAME, Level.OK, "no cluster is configured")
+    broken = [f"{info.name}: {info.problem}" for info in known.all if info.problem]
+    if broken:
+        more = f" (and {len(broken) - 1} more: devenv kube contexts)" if len(broken) > 1 else ""
+        return Finding(_NAME, Level.WARNING, f"a context cannot be used: {broken[0]}{more}", "Correct the kubeconfig.")
+    if known.current and known.find(known.current) is None:
+        what = f"the current context does not exist: {known.current}"
+        return Finding(_NAME, Level.WARNING, what, "Choose one: kubectl config use-context NAME")
+    many = f"{len(known.all)} contexts" if len(known.all) > 1 else "1 context"
+    return Finding(_NAME, Level.OK, f"{many}, {known.current or 'none'} is current")
