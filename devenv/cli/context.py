@@ -75,7 +75,11 @@ class Context:
         return resolve(self.options, services)
 
     def _result(self, pending: Pending) -> Project:
+        from devenv.backends.docker.endpoint import config_problem  # deferred: not all commands read a project
+
         project = pending.result()
+        if problem := config_problem(self.environ):
+            warn(f"{problem}. docker's defaults are used.", no_color=self.no_color)
         for text in pending.warnings:
             warn(text, no_color=self.no_color)
         return project

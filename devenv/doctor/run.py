@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from devenv.core.errors import DevenvError
-from devenv.doctor import clock, disk, engine, kubeconfig, memory, ports, project, tools
+from devenv.doctor import clock, configs, disk, engine, memory, ports, project, tools
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
 
@@ -21,7 +21,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", disk.check),
     ("project", project.check),
     ("ports", ports.check),
-    ("kubeconfig", kubeconfig.check),
+    ("docker-config", configs.check_docker),
+    ("kubeconfig", configs.check_kubernetes),
 )
 
 

@@ -140,3 +140,19 @@ def test_the_containers_of_another_clone_are_told(make: Make) -> None:
         done = clone.run(verb)
         assert done.returncode == 0, done.stderr
         assert (f"was started from {first.folder}" in done.stderr) is (verb != "down"), verb
+
+
+@pytest.mark.parametrize(
+    "config", ['{"auths": {"registry.example": {"auth": "eH', '{"auths": [], "currentContext": 7}']
+)
+def test_a_docker_config_that_docker_only_warns_of_refuses_nothing(make: Make, tmp_path: Path, config: str) -> None:
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "config.json").write_text(config)
+    made = make(f"services:\n  web: {{{SLEEPING}}}\n")
+    made.variables["DOCKER_CONFIG"] = str(tmp_path / "docker")
+    up = made.run("up")
+    assert up.returncode == 0, up.stderr
+    status = made.run("status")
+    assert status.returncode == 0, status.stderr
+    assert "config.json" in status.stderr, "a warning, as docker gives it"
+    assert "config.json" in made.run("doctor").stdout

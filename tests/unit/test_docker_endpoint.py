@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.docker.endpoint import DEFAULT_HOST, TlsFiles, resolve_endpoint
+from devenv.backends.docker.endpoint import DEFAULT_HOST, TlsFiles, config_problem, resolve_endpoint
 from devenv.core.errors import UsageError
 
 
@@ -131,16 +131,31 @@ def test_tls_of_a_context(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "7", '{"currentContext": 7}', "[" * 99_999, "\x00"])
-def test_a_broken_config_is_named(tmp_path: Path, text: str) -> None:
+def test_a_broken_config_means_the_defaults_and_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(UsageError, match=r"config\.json"):
-        resolve_endpoint(environ(tmp_path))
+    assert resolve_endpoint(environ(tmp_path)).host == DEFAULT_HOST
+    assert str(tmp_path / "config.json") in config_problem(environ(tmp_path))
+
+
+@pytest.mark.parametrize("part", ['"auths": []', '"credHelpers": "x"', '"HttpHeaders": 7', '"credsStore": {}'])
+def test_a_part_of_a_wrong_type_leaves_the_context(tmp_path: Path, part: str) -> None:
+    context(tmp_path, "colima", docker("unix:///colima.sock"))
+    (tmp_path / "config.json").write_text(f'{{{part}, "currentContext": "colima"}}')
+    assert resolve_endpoint(environ(tmp_path)).host == "unix:///colima.sock"
+    assert part.split('"')[1] in config_problem(environ(tmp_path))
+
+
+def test_a_config_that_is_a_folder_means_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    assert resolve_endpoint(environ(tmp_path)).host == DEFAULT_HOST
+    assert "cannot be read" in config_problem(environ(tmp_path))
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"auths": {}}', '{"currentContext": ""}', '{"currentContext": null}'])
 def test_a_config_without_context_means_the_default(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text)
     assert resolve_endpoint(environ(tmp_path)).host == DEFAULT_HOST
+    assert config_problem(environ(tmp_path)) == ""
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from devenv.doctor import (
     Finding,
     Level,
     clock,
+    configs,
     disk,
     engine,
-    kubeconfig,
     memory,
     ports,
     project,
@@ -187,6 +187,15 @@ def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: str | No
     path = tmp_path / "kubeconfig"
     if text is not None:
         path.write_text(text)
-    found = kubeconfig.check(context(environ={"KUBECONFIG": str(path)}))
+    found = configs.check_kubernetes(context(environ={"KUBECONFIG": str(path)}))
     assert found.level is level
     assert words in found.message
+
+
+@pytest.mark.parametrize(("text", "level"), [(None, Level.OK), ('{"auths": {', Level.WARNING)])
+def test_a_docker_config_that_cannot_be_used_is_told(tmp_path: Path, text: str | None, level: Level) -> None:
+    if text is not None:
+        (tmp_path / "config.json").write_text(text)
+    found = configs.check_docker(context(environ={"DOCKER_CONFIG": str(tmp_path)}))
+    assert found.level is level
+    assert str(tmp_path / "config.json") in found.message or text is None

@@ -25,6 +25,8 @@ _SCHEMES: Final = ("unix", "tcp", "http", "https", "ssh", "npipe")
 _EXAMPLES: Final = "unix:///path/to/socket, tcp://host:port, ssh://user@host" + (
     ", npipe:////./pipe/name" if sys.platform == "win32" else ""
 )
+# Of config.json, what the docker CLI reads before it talks to an engine or a registry.
+_TYPES: Final[Mapping[str, type]] = {"auths": dict, "credHelpers": dict, "HttpHeaders": dict, "credsStore": str}
 _BARE_ADDRESS: Final = re.compile(r"([\w.-]*|\[[0-9a-fA-F:.%]+\])(:\d+)?")
 
 
@@ -66,7 +68,8 @@ class Endpoint:
 def resolve_endpoint(environ: Mapping[str, str] = os.environ, config_dir: Path | None = None) -> Endpoint:
     """Return the endpoint that the docker CLI would use with this environment.
 
-    Raises UsageError that names the file or the variable when a setting is broken or names a missing context.
+    Raises UsageError that names the file or the variable when a setting is broken or names a missing context; a
+    config.json that cannot be used means the defaults, see `config_problem`.
     """
     folder = config_dir or _config_dir(environ)
     if environ.get("DOCKER_HOST"):
@@ -77,7 +80,7 @@ def resolve_endpoint(environ: Mapping[str, str] = os.environ, config_dir: Path |
         context, source = environ["DOCKER_CONTEXT"], "DOCKER_CONTEXT"
     else:
         config = folder / "config.json"
-        context, source = _current_context(config), str(config)
+        context, source = _read_config(config)[0], str(config)
     if context in ("", DEFAULT_CONTEXT):
         _tls_of_environment(environ, folder)
         return Endpoint(DEFAULT_HOST)
@@ -149,21 +152,32 @@ def _tls_files(folder: Path, *, verify: bool) -> TlsFiles:
     return TlsFiles(found("ca.pem"), found("cert.pem"), found("key.pem"), verify)
 
 
-def _current_context(config: Path) -> str:
+def config_problem(environ: Mapping[str, str] = os.environ) -> str:
+    """Say why the docker CLI's config.json cannot be used; "" where it can, or is not there.
+
+    The docker CLI warns and goes on with its defaults, and so does devenv (cli/config/config.go LoadDefaultConfigFile).
+    """
+    return _read_config(_config_dir(environ) / "config.json")[1]
+
+
+def _read_config(config: Path) -> tuple[str, str]:
+    """Return the current context and what is wrong with the file, "" where nothing is."""
     try:
         text = config.read_text(encoding="utf-8")
+        content = _json_object(text, config) if text.strip() else {}
     except FileNotFoundError:
-        return ""
+        return "", ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{config}: cannot be read: {error}", "Repair the file or point DOCKER_CONFIG elsewhere."
-        ) from error
-    if not text.strip():
-        return ""
-    context = _json_object(text, config).get("currentContext") or ""
+        return "", f"{config}: cannot be read: {error}"
+    except UsageError as error:
+        return "", error.message
+    context = content.get("currentContext") or ""
     if not isinstance(context, str):
-        raise UsageError(f"{config}: currentContext is not a text", "Set it with `docker context use NAME`.")
-    return context
+        return "", f"{config}: currentContext is not a text"
+    for key, kind in _TYPES.items():
+        if not isinstance(content.get(key), kind | None):
+            return context, f"{config}: {key} is not {'a text' if kind is str else 'an object'}"
+    return context, ""
 
 
 def _endpoint_of_context(folder: Path, context: str, source: str) -> Endpoint:

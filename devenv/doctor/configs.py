@@ -1,15 +1,24 @@
-"""Can the kubeconfig be read, and the context that is meant be used?"""
+"""Can the files be used from which docker and kubectl read where their engine and their cluster are?"""
 
 from __future__ import annotations
 
+from devenv.backends.docker.endpoint import config_problem
 from devenv.doctor.context import Context
 from devenv.doctor.report import Finding, Level
 
 _NAME = "kubeconfig"
 
 
-def check(context: Context) -> Finding:
-    """Tell what is wrong with it; a warning at most, since Compose needs no cluster."""
+def check_docker(context: Context) -> Finding:
+    """Tell what is wrong with the docker CLI's config.json; a warning, since docker goes on without it."""
+    if problem := config_problem(context.environ):
+        hint = "Correct it, or point DOCKER_CONFIG elsewhere: until then docker's defaults hold."
+        return Finding("docker-config", Level.WARNING, problem, hint)
+    return Finding("docker-config", Level.OK, "the docker CLI's config.json can be read, or is not there")
+
+
+def check_kubernetes(context: Context) -> Finding:
+    """Tell what is wrong with the kubeconfig; a warning at most, since Compose needs no cluster."""
     from devenv.backends.kube.access import contexts  # deferred: it reads YAML
     from devenv.backends.kube.errors import BadKubeconfig
 
