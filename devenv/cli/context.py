@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.backends.compose import ComposeOptions, Pending, begin_resolve, find_project, resolve
+from devenv.backends.compose import ComposeOptions, NoComposeFile, Pending, begin_resolve, find_project, resolve
 from devenv.cli.console import warn
+from devenv.core.errors import UsageError
 from devenv.core.model import Project
 from devenv.core.settings import Config, current_folder, load_config
 
@@ -83,3 +84,45 @@ class Context:
         for text in pending.warnings:
             warn(text, no_color=self.no_color)
         return project
+
+
+def project_environment(arguments: Namespace) -> dict[str, str]:
+    """Return the environment in which another process finds the same project as these arguments do."""
+    environ = dict(os.environ)
+    lists = {"COMPOSE_FILE": arguments.files, "COMPOSE_ENV_FILES": arguments.env_files}
+    for name, values in lists.items():
+        if values:
+            separator = os.pathsep if name == "COMPOSE_FILE" else ","
+            environ[name] = separator.join(str(Path(value).absolute()) for value in values)
+    if arguments.profiles:
+        environ["COMPOSE_PROFILES"] = ",".join(arguments.profiles)
+    if arguments.project_name:
+        environ["COMPOSE_PROJECT_NAME"] = arguments.project_name
+    for name, value in (("DEVENV_CONTEXT", arguments.context), ("DEVENV_NAMESPACE", arguments.namespace)):
+        if value:
+            environ[name] = value
+    if arguments.config:
+        environ["DEVENV_CONFIG"] = str(Path(arguments.config).absolute())
+    return environ
+
+
+def smoketests_of(arguments: Namespace) -> tuple[Path, Path]:
+    """Return the project's root, where pytest starts, and the folder of its smoke tests.
+
+    On Kubernetes a project needs no Compose file, and below a devenv.toml the tests may name it themselves. Raises
+    NoComposeFile elsewhere, and UsageError.
+    """
+    from devenv.verify.runner import tests_folder
+
+    try:
+        context = Context(arguments)
+    except NoComposeFile:
+        config = load_config(current_folder(), project_environment(arguments))
+        if getattr(arguments, "target", "compose") != "kubernetes" and config.root is None:
+            raise
+        root = config.root or current_folder()
+        return root, tests_folder(root, config.verify.tests)
+    if context.options.project_directory and arguments.project_directory:
+        raise UsageError("--project-directory is not possible here", "Set it in devenv.toml: [compose].")
+    root = context.config.root or Path(context.options.directory)
+    return root, tests_folder(root, context.config.verify.tests)

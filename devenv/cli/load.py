@@ -6,12 +6,8 @@ import json
 import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from devenv.core.errors import EXIT_OK
-
-if TYPE_CHECKING:
-    from devenv.load.live.rig import LoadRig
 
 
 def run(arguments: Namespace) -> int:
@@ -41,17 +37,3 @@ def _report(arguments: Namespace) -> int:
         text = f"{terminal(report)}\n\nreport: {folder / PAGE}"
     sys.stdout.write(f"{text}\n")
     return EXIT_OK
-
-
-def make_rig(arguments: Namespace) -> LoadRig:
-    """Return what starts load tests of the project that the arguments mean; raises UsageError and ProjectError."""
-    from devenv.cli.context import Context
-    from devenv.cli.verify import project_environment
-    from devenv.control.guard import Guard
-    from devenv.load.live.rig import LoadRig
-
-    context = Context(arguments)
-    config = context.config
-    guard = Guard(read_only=config.read_only, source="tui", kubernetes=config.kubernetes)
-    root = config.root or Path(context.options.directory)
-    return LoadRig(root, config.load, config.kubernetes, guard, project_environment(arguments))

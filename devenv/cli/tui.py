@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.backends.compose import NoComposeFile
-from devenv.cli.context import Context
-from devenv.core.errors import UsageError
+from devenv.backends.compose import ComposeOptions, NoComposeFile
+from devenv.cli.context import Context, project_environment, smoketests_of
+from devenv.core.errors import ProjectError, UsageError
+from devenv.core.settings import current_folder, load_config
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from devenv.load.live.rig import LoadRig
+    from devenv.load.live.runner import LoadRunner
     from devenv.tui.kube.session import Connector
     from devenv.verify.live import LiveRun, RunWish
 
@@ -24,8 +25,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
     """Open it and return its exit code; raises UsageError without a terminal.
 
     With options of pytest in `verify_at_once` the smoke tests begin with it; `load_at_once` begins on the load tests'
-    screen. Without a Compose project it opens on the
-    cluster alone, where one is chosen.
+    screen. Without a Compose project it opens on the cluster alone, where one is chosen.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The terminal interface needs a terminal", "For scripts there is: devenv status --json")
@@ -35,9 +35,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
     except NoComposeFile as error:
         if load_at_once or (verify_at_once is not None and arguments.target != "kubernetes"):
             raise
-        from devenv.cli.tui_cluster import run_alone
-
-        return run_alone(arguments, error, verify_at_once)
+        return _run_alone(arguments, error, verify_at_once)
     pending = context.begin_resolve()
     try:
         from devenv.backends.compose import ProjectScope
@@ -54,26 +52,15 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         control = ComposeControl(context.options, lambda: scope.latest, guard)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
-
-        def launch(wish: RunWish) -> LiveRun:
-            from devenv.cli.verify import start_live
-
-            return start_live(arguments, wish)
-
-        def rig() -> LoadRig:
-            from devenv.cli.load import make_rig
-
-            return make_rig(arguments)
-
         cluster = _connector(context)
         return run_app(
             backend,
             control,
             title=title,
             color=color,
-            verify=launch,
+            verify=lambda wish: _start_verify(arguments, wish),
             verify_at_once=verify_at_once,
-            load=rig,
+            load=lambda: _load_runner(arguments),
             load_at_once=load_at_once,
             cluster=cluster,
             find_cluster=lambda: _connector(context),
@@ -93,3 +80,63 @@ def _connector(context: Context) -> Connector | None:
     from devenv.tui.kube.connect import KubeConnector
 
     return KubeConnector(settings, environ, context.options, read_only=context.config.read_only)
+
+
+def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tuple[str, ...] | None = None) -> int:
+    """Open it on a cluster alone and return its exit code; `verify_at_once` as for `run`.
+
+    Raises ProjectError where no cluster is chosen and the current context is not on the allow-list; BadKubeconfig.
+    """
+    from devenv.backends.kube.access import find_target
+    from devenv.backends.nothing import NoBackend
+    from devenv.control.nothing import NoControl
+    from devenv.tui.app import run as run_app
+    from devenv.tui.kube.connect import KubeConnector
+
+    environ = dict(os.environ)
+    config = load_config(
+        current_folder(),
+        environ,
+        file=Path(arguments.config) if arguments.config else None,
+        read_only=arguments.read_only,
+        context=arguments.context or "",
+        namespace=arguments.namespace or "",
+    )
+    options = ComposeOptions(directory=str(current_folder()))
+    connector = KubeConnector(config.kubernetes, environ, options, read_only=config.read_only)
+    if not connector.wants():
+        hint = f"{missing.hint} A cluster without a project is shown with: devenv --context NAME"
+        raise ProjectError(missing.message, hint) from missing
+    find_target(config.kubernetes, environ)  # a context that does not exist is told before the screen opens
+    color = not arguments.no_color and not os.environ.get("NO_COLOR")
+    hint = "Go to the folder of its Compose file, or name the file with -f."
+    control = NoControl("There is no Compose project here", hint)
+    return run_app(
+        NoBackend(),
+        control,
+        title="no Compose project",
+        color=color,
+        verify=(lambda wish: _start_verify(arguments, wish)) if verify_at_once is not None else None,
+        verify_at_once=verify_at_once,
+        cluster=connector,
+    )
+
+
+def _start_verify(arguments: Namespace, wish: RunWish) -> LiveRun:
+    """Start pytest beside this process, for the terminal to follow; raises DevenvError where nothing can be run."""
+    from devenv.verify.live import LiveRun
+
+    root, folder = smoketests_of(arguments)
+    return LiveRun(folder, root, wish, project_environment(arguments))
+
+
+def _load_runner(arguments: Namespace) -> LoadRunner:
+    """Return what starts load tests of the project that the arguments mean; raises UsageError and ProjectError."""
+    from devenv.control.guard import Guard
+    from devenv.load.live.runner import LoadRunner
+
+    context = Context(arguments)
+    config = context.config
+    guard = Guard(read_only=config.read_only, source="tui", kubernetes=config.kubernetes)
+    root = config.root or Path(context.options.directory)
+    return LoadRunner(root, config.load, config.kubernetes, guard, project_environment(arguments))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
@@ -18,7 +19,6 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.tui import theme as themes
 from devenv.tui.feed import Feed
-from devenv.tui.marks import Marks
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.theme import ThemeChoice
 
@@ -26,22 +26,52 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.timer import Timer
 
-    from devenv.load.live.rig import MakeRig
+    from devenv.load.live.runner import MakeRunner
     from devenv.load.live.runs import KnownRun
     from devenv.tui.kube.session import Connector
-    from devenv.tui.loading import Loading
-    from devenv.tui.verifying import Verifying
+    from devenv.tui.screens.load import Loading
+    from devenv.tui.screens.verify import Verifying
     from devenv.verify.live import Launch
 
     FindCluster = Callable[[], Connector | None]
 
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
+CLUSTER_MODE: Final = "cluster"
 
 
 def _palette() -> type[Provider]:
     from devenv.tui.commands import MainCommands
 
     return MainCommands
+
+
+class BenchTrace:
+    """Moments for the benchmarks: JSON lines in the file that DEVENV_BENCH_MARKS names; without one, nothing at all."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = Path(path) if path else None
+        self._once: set[str] = set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody measures."""
+        return self._path is not None
+
+    def write(self, mark: str) -> None:
+        """Write a moment: `t` in seconds since the epoch, `monotonic` in those of CLOCK_MONOTONIC."""
+        if self._path is None:
+            return
+        import json  # only where somebody measures
+
+        line = json.dumps({"mark": mark, "t": time.time(), "monotonic": time.monotonic()})
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+    def write_once(self, mark: str) -> None:
+        """Write a moment the first time only."""
+        if mark not in self._once:
+            self._once.add(mark)
+            self.write(mark)
 
 
 class DevenvApp(App[int]):
@@ -67,13 +97,13 @@ class DevenvApp(App[int]):
         theme: ThemeChoice = "auto",
         verify: Launch | None = None,
         verify_at_once: tuple[str, ...] | None = None,
-        load: MakeRig | None = None,
+        load: MakeRunner | None = None,
         load_at_once: bool = False,
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
     ) -> None:
         super().__init__()
-        self._make_rig = load
+        self._make_runner = load
         self._load_at_once = load_at_once
         self._loading: Loading | None = None
         self._find_cluster = find_cluster if cluster is None else None
@@ -90,14 +120,14 @@ class DevenvApp(App[int]):
         if cluster is None:
             self.main: MainScreen = MainScreen(backend, control, title)
         else:
-            from devenv.tui.kube.joining import cluster_screen
+            from devenv.tui.screens.cluster import cluster_screen
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self._parts = (backend, control)
         self.fault: Exception | None = None
         self.feed = Feed(self._parts, self._deliver)
         self.main.before_first_frame = self._take_known
-        self.marks = Marks(os.environ.get("DEVENV_BENCH_MARKS"))
+        self.bench_trace = BenchTrace(os.environ.get("DEVENV_BENCH_MARKS"))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give themes that are not ours a value for our variables."""
@@ -123,16 +153,16 @@ class DevenvApp(App[int]):
         self.main.call_after_refresh(self._begin)
 
     async def _begin(self) -> None:
-        self.marks.write_once("first_paint")
+        self.bench_trace.write_once("first_paint")
         self.feed.start()
         await self.main.furnish()
-        self.main.verifies, self.main.loads = self._launch is not None, self._make_rig is not None
+        self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
         self.main.refresh_bindings()
         if self._verify_at_once is not None:
             self.open_verify()
         if self._load_at_once:
             self.open_load()
-        if self._make_rig is not None:
+        if self._make_runner is not None:
             self.run_worker(self._look_for_load, thread=True, group="load")
         if self._find_cluster is not None:
             self._looking = self.set_interval(LOOK, self.look_for_cluster)
@@ -142,13 +172,42 @@ class DevenvApp(App[int]):
     async def look_for_cluster(self) -> None:
         """Bring a cluster beside the project where there was none when the program started."""
         connector = self._find_cluster() if self._find_cluster is not None else None
-        if connector is not None:
-            from devenv.tui.kube.arrival import arrive
+        if connector is not None and await self._attach_cluster(connector):
+            self._find_cluster = None
+            if self._looking is not None:
+                self._looking.stop()
 
-            if await arrive(self, connector, *self._parts):
-                self._find_cluster = None
-                if self._looking is not None:
-                    self._looking.stop()
+    async def _attach_cluster(self, connector: Connector) -> bool:
+        """Put the screen for both runtimes on, with all that is known; return whether that is settled.
+
+        It waits while something is open above the screen, while a change runs, and while a filter is set. Where runs of
+        tests belong to the screen, it stays, and that is told.
+        """
+        from devenv.tui.screens.cluster import cluster_screen
+
+        old, (backend, control) = self.main, self._parts
+        if self.screen is not old or old.action_bar.running is not None or old.filter.value:
+            return False
+        if old.changes.before_leaving:
+            old.notify("Open devenv anew to see it: this terminal has run tests without it.", title="a cluster came")
+            return True
+        new, readers, changers = cluster_screen(backend, control, old.project_hint, connector, wake=self.feed.wake)
+        new.adopt(old.store)
+        new.verifies, new.loads = old.verifies, old.loads
+        row = old.table.selected
+        backend.follow_logs(())  # followed anew, they begin with their last lines
+        self.main = new
+        self.feed.replace((readers, changers))
+        # A mode of its own: the screen that an app begins with cannot be switched (Textual 8.2).
+        self.add_mode(CLUSTER_MODE, lambda: new)
+        await self.switch_mode(CLUSTER_MODE)
+        await old.remove()
+        await new.furnish()
+        new.take(())
+        index = next((index for index, other in enumerate(new.table.rows) if row and other.key == row.key), None)
+        if index is not None:
+            new.table.select(index)
+        return True
 
     def _take_known(self) -> None:
         known = self.feed.waiting()
@@ -161,15 +220,15 @@ class DevenvApp(App[int]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         delta = self.main.take(changes)
-        if self.marks.wanted and delta.updated:
+        if self.bench_trace.wanted and delta.updated:
             states = [f"resource:{resource.key}:{resource.state}" for resource in delta.updated]
             self.main.call_after_refresh(self._mark, states)
 
     def _mark(self, states: Sequence[str]) -> None:
-        self.marks.write_once("first_paint")  # what was known before is in the first frame
-        self.marks.write_once("populated")
+        self.bench_trace.write_once("first_paint")  # what was known before is in the first frame
+        self.bench_trace.write_once("populated")
         for state in states:
-            self.marks.write(state)
+            self.bench_trace.write(state)
 
     @on(MainScreen.VerifyAsked)
     def open_verify(self) -> None:
@@ -177,7 +236,7 @@ class DevenvApp(App[int]):
         if self._launch is None:
             return
         if self._verifying is None:
-            from devenv.tui.verifying import Verifying
+            from devenv.tui.screens.verify import Verifying
 
             self._verifying = Verifying(self.main, self._launch, self._verify_at_once or ())
             if self._verify_at_once is not None:
@@ -186,11 +245,11 @@ class DevenvApp(App[int]):
 
     def loading(self) -> Loading | None:
         """Return what runs load tests; None, and the reason is told, where nothing can."""
-        if self._loading is None and self._make_rig is not None:
-            from devenv.tui.loading import Loading
+        if self._loading is None and self._make_runner is not None:
+            from devenv.tui.screens.load import Loading
 
             try:
-                self._loading = Loading(self, self._make_rig())
+                self._loading = Loading(self, lambda: self.main, self._make_runner())
             except DevenvError as error:
                 self.main.changes.impossible("load test", error)
         return self._loading
@@ -204,9 +263,9 @@ class DevenvApp(App[int]):
 
     def _look_for_load(self) -> None:
         """Find, in a thread, a load test of this project that a terminal before this one left running."""
-        from devenv.load.live.rig import find_running
+        from devenv.load.live.runner import find_running
 
-        run = find_running(self._make_rig) if self._make_rig is not None else None
+        run = find_running(self._make_runner) if self._make_runner is not None else None
         if run is not None:
             self.call_from_thread(self._attach_load, run)
 
@@ -238,7 +297,7 @@ def run(
     color: bool = True,
     verify: Launch | None = None,
     verify_at_once: tuple[str, ...] | None = None,
-    load: MakeRig | None = None,
+    load: MakeRunner | None = None,
     load_at_once: bool = False,
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from typing import Protocol, cast
 
 from textual.actions import parse
 from textual.command import DiscoveryHit, Hit, Hits, Provider
@@ -43,3 +44,19 @@ def act(screen: Screen[None], action: str) -> Callable[[], None]:
         getattr(screen, f"action_{name}")(*parameters)
 
     return run
+
+
+class HasCommands(Protocol):
+    """A screen that has commands of its own."""
+
+    def commands(self) -> Iterator[Command]:
+        """Give what makes sense now."""
+        ...
+
+
+class ScreenCommands(Commands):
+    """The commands that the screen gives."""
+
+    def commands(self) -> Iterator[Command]:
+        """Give them."""
+        return cast(HasCommands, self.screen).commands()

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Resource, Runtime
 from devenv.core.state import Delta
 from devenv.tui.shown import shown
 
 if TYPE_CHECKING:
-    from devenv.tui.screens.main import MainScreen
-    from devenv.tui.verdicts import Verdicts
+    from textual.screen import Screen
 
+    from devenv.tui.verdicts import Verdicts
 
 _WORKLOADS: Final = ("deployment", "statefulset", "daemonset")
 
 
-class About(NamedTuple):
-    """What verdicts are wanted about: services of a Compose project, and of places (context, namespace) in clusters."""
-
-    project: str
-    places: frozenset[tuple[str, str]]
-    images: frozenset[str]  # that the containers of the project run from
-
-
-NOTHING: Final = About("", frozenset(), frozenset())
+About = tuple[str, frozenset[tuple[str, str]], frozenset[str]]  # the arguments of `Verdicts.read`
 
 
 class VerdictWatch:
-    """Of one main screen; `look` is called each second and is cheap, however many pods there are beside."""
+    """Of one screen; `look` is called each second and is cheap, however many pods there are beside.
 
-    def __init__(self, screen: MainScreen) -> None:
+    `show` is called with what was read, and with the keys of the Compose containers that there are.
+    """
+
+    def __init__(self, screen: Screen[None], show: Callable[[Verdicts, Iterable[str]], None]) -> None:
         self._screen = screen
+        self._show = show
         self._found: Verdicts | None = None
         self._containers: dict[str, Resource] = {}  # of Compose
         self._places: dict[str, tuple[str, str]] = {}  # of a cluster's workloads: pods do not matter here
@@ -63,9 +59,9 @@ class VerdictWatch:
             known = self._containers.values()
             project = next((resource.project for resource in known), "")
             images = frozenset(resource.image_id for resource in known if resource.image_id)
-            self._about = About(project, frozenset(self._places.values()), images)
+            self._about = project, frozenset(self._places.values()), images
         about = self._about
-        if self._found is not None and not self._found.wants(about):
+        if self._found is not None and not self._found.wants(*about):
             return
         self._reading = True
         self.reads += 1
@@ -78,17 +74,13 @@ class VerdictWatch:
     def _read(self, about: About) -> None:
         from devenv.tui.verdicts import Verdicts  # in the thread: it brings SQLite
 
-        found = (self._found or Verdicts()).read(about)
-        self._screen.app.call_from_thread(self._show, found)
+        found = (self._found or Verdicts()).read(*about)
+        self._screen.app.call_from_thread(self._take, found)
 
-    def _show(self, found: Verdicts) -> None:
+    def _take(self, found: Verdicts) -> None:
         self._reading = False
         self._found = found
-        screen = self._screen
         if found.problem and found.problem != self._told:
             self._told = found.problem
-            screen.notify(shown(found.problem), title="no verdicts", severity="warning", markup=False)
-        screen.board.verdict = found.cell
-        if found.services:
-            screen.table.show_verdicts()
-        screen.refresh_rows(self._containers)
+            self._screen.notify(shown(found.problem), title="no verdicts", severity="warning", markup=False)
+        self._show(found, self._containers)

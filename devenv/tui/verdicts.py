@@ -11,7 +11,6 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource, Runtime
 from devenv.core.text import human_age
 from devenv.tui.facts import Cell, Tone
-from devenv.tui.verdict_watch import NOTHING, About
 from devenv.verify.service_verdicts import ServiceVerdict, ServiceVerdicts
 from devenv.verify.subjects import CONFIG_HASH, digests, image_contents, place_of
 from devenv.verify.verdict import Verdict
@@ -32,22 +31,33 @@ class Verdicts:
     `read` may be called in any thread; it makes a new object, and this one never changes afterwards.
     """
 
-    about: About = NOTHING
+    project: str = ""
+    places: frozenset[tuple[str, str]] = frozenset()  # context and namespace
     services: Mapping[tuple[str, str], ServiceVerdict] = field(default_factory=dict)  # by project or place, and name
     contents: Mapping[str, str] = field(default_factory=dict)
     stamp: tuple[int, int] = (0, 0)  # of the history's file when it was read
     problem: str = ""  # why it could not be read
 
-    def wants(self, about: About) -> bool:
+    def wants(self, project: str, places: frozenset[tuple[str, str]], images: frozenset[str]) -> bool:
         """Whether it has to be read again: another project, a new run, or images that it has not looked into."""
-        if about._replace(images=self.about.images) != self.about or stamp_of(ServiceVerdicts().path) != self.stamp:
+        if (project, places) != (self.project, self.places) or stamp_of(ServiceVerdicts().path) != self.stamp:
             return True
-        return bool(self.services) and not about.images <= self.contents.keys()
+        return bool(self.services) and not images <= self.contents.keys()
 
-    def read(self, about: About, contents: Contents = image_contents) -> Verdicts:
-        """Read anew; a history that cannot be read, or an engine that does not answer, is told as the problem."""
-        history, images = ServiceVerdicts(lenient=True), about.images
-        homes = (about.project, *(place_of(*place) for place in about.places))
+    def read(
+        self,
+        project: str,
+        places: frozenset[tuple[str, str]],
+        images: frozenset[str],
+        contents: Contents = image_contents,
+    ) -> Verdicts:
+        """Read anew about services of a Compose project, and of places (context, namespace) in clusters.
+
+        `images` are those that the project's containers run from. A history that cannot be read, or an engine that does
+        not answer, is told as the problem.
+        """
+        history = ServiceVerdicts(lenient=True)
+        homes = (project, *(place_of(*place) for place in places))
         stamp = stamp_of(history.path)
         services = {(home, name): found for home in filter(_is_text, homes) for name, found in history.of(home).items()}
         problem = history.problem
@@ -58,7 +68,7 @@ class Verdicts:
                 known |= contents(unknown)
             except DevenvError as error:
                 problem = error.message
-        return Verdicts(about, services, dict.fromkeys(images, "") | known, stamp, problem)
+        return Verdicts(project, places, services, dict.fromkeys(images, "") | known, stamp, problem)
 
     def cell(self, resource: Resource, now: float, running: Iterable[str] = ()) -> Cell:
         """Return the last verdict about a service with its age, and whether it is about what runs now.

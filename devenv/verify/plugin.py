@@ -129,14 +129,13 @@ def _activate(config: pytest.Config) -> None:
     if config.pluginmanager.has_plugin(_SESSION):
         return
     from devenv.verify import fixtures
-    from devenv.verify.session import Session
-    from devenv.verify.targets import Selection
+    from devenv.verify.session import Selection, Session
 
     config.addinivalue_line("markers", "behaviour(name): what a smoke test proves; shown in the reports")
     config.addinivalue_line("markers", "targets(*names): what a smoke test runs on: compose (default), kubernetes")
     if config.option.devenv_budget_scale <= 0:
         raise pytest.UsageError("--budget-scale must be above 0")
-    session = Session(config)
+    session = Session(config, lambda item: is_smoketest(config, item.path))
     config.pluginmanager.register(session, _SESSION)
     config.stash[fixtures.SESSION] = session
     config.stash[_KNOWN] = set()

@@ -1,11 +1,11 @@
-"""One pytest session of smoke tests: its run, its stacks, and what a failure says."""
+"""One pytest session of smoke tests: its run, its stacks, what a failure says, and which tests it runs."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,12 +18,11 @@ from devenv.core.settings import Config, load_config
 from devenv.core.signals import interrupt_once
 from devenv.verify.environment import Environments, locate
 from devenv.verify.offline import Unmeasurable
-from devenv.verify.plugin import is_smoketest
 from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
 from devenv.verify.subjects import Verified, subjects_of
-from devenv.verify.targets import COMPOSE, runtime_of
+from devenv.verify.targets import COMPOSE, runtime_of, targets_of
 from devenv.verify.verdict import Measurement
 
 if TYPE_CHECKING:
@@ -32,13 +31,18 @@ if TYPE_CHECKING:
 
 CARRIER: Final = "devenv_verify"  # an attribute of a test report: pytest-xdist brings it to the controller
 INCONCLUSIVE: Final = "inconclusive: "
+_PYTESTS: Final = 5  # exit codes up to here mean what pytest says they do
 
 
 class Session:
-    """The plugin that is active while smoke tests run; with pytest-xdist there is one in each worker."""
+    """The plugin that is active while smoke tests run; with pytest-xdist there is one in each worker.
 
-    def __init__(self, config: pytest.Config) -> None:
+    `owns` tells whether a test is a smoke test; others are collected by a wider search, and nothing is said of them.
+    """
+
+    def __init__(self, config: pytest.Config, owns: Callable[[pytest.Item], bool]) -> None:
         self.config = config
+        self.owns = owns
         self.is_worker = hasattr(config, "workerinput")
         self.run: Run = begin_run()
         self._pending: dict[str, list[Measurement]] = {}
@@ -208,10 +212,6 @@ class Session:
                 finally:
                     self._restore_signals()
 
-    def owns(self, item: pytest.Item) -> bool:
-        """Whether a test is a smoke test; others are collected by a wider search, and nothing is said of them."""
-        return is_smoketest(self.config, item.path)
-
     def behaviour(self, test: str) -> str:
         """Return what a test is about."""
         return self._behaviours.get(test, "")
@@ -242,3 +242,41 @@ class Session:
         except Exception as error:
             self.explain(error, item.nodeid)
             raise
+
+
+class Selection:
+    """The plugin that selects tests by --target; with `all`, a test for both runs once on each."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._target: str = session.config.option.devenv_target
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """With `all`, name the runtime in the test's id; else ids are the same whatever it runs on."""
+        ours = self._target == "all" and self._session.owns(metafunc.definition)
+        if ours and "target" in metafunc.fixturenames:
+            metafunc.parametrize("target", targets_of(metafunc.definition), indirect=True, scope="session")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Leave out what is not for the runtime."""
+        if self._target == "all":
+            return
+        mine = [item for item in items if not self._session.owns(item) or self._target in targets_of(item)]
+        if len(mine) < len(items):
+            config.hook.pytest_deselected(items=[item for item in items if item not in mine])
+            items[:] = mine
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """End the run where the cluster cannot be used, with devenv's exit code: a skip would look like a success."""
+        if self._target == COMPOSE or session.config.option.collectonly or self._session.is_worker:
+            return
+        try:
+            self._session.kube_environments()
+        except DevenvError as error:
+            text = f"--target {self._target}: {error.message}"
+            text = f"{text}\nhint: {error.hint}" if error.hint else text
+            if error.exit_code <= _PYTESTS:
+                raise pytest.UsageError(text) from error
+            pytest.exit(text, returncode=error.exit_code)

@@ -15,7 +15,7 @@ from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live.process import STARTED, LiveLoad, LoadWish
-from devenv.load.live.rig import LoadRig
+from devenv.load.live.runner import LoadRunner
 from devenv.verify.runs import runs_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,24 +24,24 @@ PLAYED = Path(__file__).parent / "played"
 
 @dataclass
 class Played:
-    """A project in `folder` whose load test is the played one; called, it makes the rig, as the terminal does."""
+    """A project in `folder` whose load test is the played one; called, it makes the runner, as the terminal does."""
 
     folder: Path
     read_only: bool = False
     tests: str = str(PLAYED)
 
-    def __call__(self) -> LoadRig:
+    def __call__(self) -> LoadRunner:
         kubernetes = KubeSettings()
         guard = Guard(
             AuditLog(self.folder / "audit.jsonl"), read_only=self.read_only, source="tui", kubernetes=kubernetes
         )
         environ = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
-        return LoadRig(self.folder, LoadSettings(tests=self.tests, service="web"), kubernetes, guard, environ)
+        return LoadRunner(self.folder, LoadSettings(tests=self.tests, service="web"), kubernetes, guard, environ)
 
     def start(self, wish: LoadWish | None = None) -> LiveLoad:
         """Start a run without a terminal."""
-        rig, wish = self(), wish or LoadWish()
-        return rig.start(rig.plan(wish), wish)
+        runner, wish = self(), wish or LoadWish()
+        return runner.start(runner.plan(wish), wish)
 
     def write(self, name: str, text: str = "") -> None:
         (self.folder / name).write_text(text)

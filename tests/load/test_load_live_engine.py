@@ -13,7 +13,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live.following import Following
 from devenv.load.live.process import LoadWish
-from devenv.load.live.rig import LoadRig
+from devenv.load.live.runner import LoadRunner
 from devenv.tui.load_charts import chart_parts
 from devenv.tui.load_rows import number_parts, table_parts, title_parts
 from tests.load.conftest import Target
@@ -34,9 +34,9 @@ def test_a_run_on_compose_is_followed_and_stopped(
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     environ = dict(os.environ) | target.environ
-    rig = LoadRig(ROOT, LoadSettings(), KubeSettings(), Guard(AuditLog(tmp_path / "audit.jsonl")), environ)
+    runner = LoadRunner(ROOT, LoadSettings(), KubeSettings(), Guard(AuditLog(tmp_path / "audit.jsonl")), environ)
     wish = LoadWish(users=4, seconds=120, more=MORE)
-    live = rig.start(rig.plan(wish), wish)
+    live = runner.start(runner.plan(wish), wish)
     following = Following(live)
     state = following.state
 

@@ -15,7 +15,7 @@ from devenv.core.errors import DevenvError, Refused
 from devenv.core.kube_settings import KubeSettings
 from devenv.load.live.following import Following
 from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
-from devenv.load.live.rig import LoadRig, find_running
+from devenv.load.live.runner import LoadRunner, find_running
 from devenv.load.live.runs import known_runs
 from devenv.verify.runs import owner_of
 from tests.load.playing import ROOT, Played, played, wait_for
@@ -149,11 +149,11 @@ def test_what_locust_says_before_it_dies_is_kept(project: Played) -> None:
 
 def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(project: Played) -> None:
     project.read_only = True
-    rig = project()
-    plan = rig.plan(LoadWish())
+    runner = project()
+    plan = runner.plan(LoadWish())
     assert (plan.allowed, plan.reason) == (False, "devenv is in read-only mode")
     with pytest.raises(Refused, match="load test was not done: devenv is in read-only mode"):
-        rig.start(plan, LoadWish())
+        runner.start(plan, LoadWish())
     project.read_only = False
     kubeconfig = project.folder / "kubeconfig"
     kubeconfig.write_text(
@@ -167,7 +167,7 @@ def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(pro
     )
     settings = KubeSettings()
     environ = {"KUBECONFIG": str(kubeconfig), "HOME": str(project.folder)}
-    made = LoadRig(project.folder, project().load, settings, project().guard, environ)
+    made = LoadRunner(project.folder, project().load, settings, project().guard, environ)
     plan = made.plan(LoadWish(target="kubernetes", context="prod", namespace="shop"))
     assert (plan.allowed, plan.context, plan.namespace) == (False, "prod", "shop")
     assert "the context prod is not on the list of those that may be changed" in plan.reason
@@ -176,12 +176,12 @@ def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(pro
 
 
 def test_a_run_is_in_the_audit_log_with_how_it_ended(project: Played) -> None:
-    rig = project()
-    live = rig.start(rig.plan(LoadWish()), LoadWish())
+    runner = project()
+    live = runner.start(runner.plan(LoadWish()), LoadWish())
     following = begun(live)
     live.stop()
     ended(following)
-    rig.ended(live, following.state.exit_code)
+    runner.ended(live, following.state.exit_code)
     lines = [json.loads(line) for line in (project.folder / "audit.jsonl").read_text().splitlines()]
     assert [(line["event"], line["verb"]) for line in lines] == [("allowed", "load test"), ("finished", "load test")]
     assert lines[1]["result"] == "done"

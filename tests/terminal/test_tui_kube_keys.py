@@ -6,8 +6,8 @@ import pytest
 from textual.binding import Binding
 
 from devenv.core.model import Resource, Runtime, State
-from devenv.tui.kube.deeds import Deeds
 from devenv.tui.screens.cluster import ClusterScreen
+from devenv.tui.screens.cluster_actions import KindActions
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 
 NODE = Resource("kubernetes:node", Runtime.KUBERNETES, "node", "minikube", "", State.RUNNING, status="Ready")
@@ -85,7 +85,7 @@ async def test_leaving_closes_the_port_forwards() -> None:
     async with cluster_opened() as terminal:
         await shop(terminal)
         made = terminal.session.forward(workload("web"), "80", 0)
-        terminal.screen.deeds.forwards.append(made)
+        terminal.screen.actions.forwards.append(made)
         await terminal.press("q")
     assert made.closed
 
@@ -103,7 +103,7 @@ async def test_the_terminal_is_handed_to_kubectl(
     async with cluster_opened() as terminal:
         await shop(terminal)
         given: list[list[str]] = []
-        monkeypatch.setattr(Deeds, "_leave", lambda self, session, plan, command: given.append(command))
+        monkeypatch.setattr(KindActions, "_leave", lambda self, session, plan, command: given.append(command))
         await terminal.press(key)
         await terminal.until(lambda: given)
         assert given[0][:3] == ["kubectl", "--namespace", "shop"]

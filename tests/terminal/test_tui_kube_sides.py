@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from devenv.core.model import State
-from devenv.tui.kube.deeds import Deeds
+from devenv.tui.screens.cluster_actions import KindActions
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 from tests.terminal.scripted import container
 
@@ -86,7 +86,7 @@ async def test_what_one_side_alone_can_do_is_done_there_without_a_question() -> 
 
 async def test_a_shell_is_opened_on_the_side_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
-    monkeypatch.setattr(Deeds, "_leave", lambda self, session, plan, command: given.append(command))
+    monkeypatch.setattr(KindActions, "_leave", lambda self, session, plan, command: given.append(command))
     async with cluster_opened() as terminal:
         await both(terminal)
         for side, expected in (("c", ["docker", "compose", "exec", "web"]), ("k", ["kubectl", "--namespace", "shop"])):

@@ -68,7 +68,7 @@ async def test_an_autoscaler_over_time() -> None:
         terminal.cluster.live(HPA, kind="horizontalpodautoscalers")
         terminal.cluster.emit(scaling(now - 60, 1, 1, 20.0), scaling(now - 30, 1, 3, 150.0))
         await terminal.go("web")
-        await terminal.until(lambda: terminal.screen.deeds.autoscaler(workload("web")))
+        await terminal.until(lambda: terminal.screen.actions.autoscaler(workload("web")))
         await terminal.press("h")
         await terminal.sees(
             "AUTOSCALER web", "1 ↑ 3", "at least 1, at most 5", "150%", "target 70%", "no metrics of [/pods]"

@@ -120,7 +120,7 @@ async def test_the_keys_that_begin_something_end_it_too(
                 lambda paused=paused: bool(api.get("deployments", "web")["spec"].get("paused")) is paused
             )
             await terminal.until(lambda paused=paused: terminal.shows("rollout paused") is paused)
-        cast(ClusterScreen, terminal.main).travel.to_kind("nodes")
+        cast(ClusterScreen, terminal.main).navigation.to_kind("nodes")
         await terminal.sees("minikube", "RUNTIME")
         for closed in (True, False):
             await terminal.press("K")
@@ -166,10 +166,10 @@ async def test_another_namespace_and_a_kind_that_was_not_watched(
     async with opened(api, tmp_path, monkeypatch) as terminal:
         screen = cast(ClusterScreen, terminal.main)
         await terminal.sees("▸ web")
-        screen.travel.to_namespace("other")
+        screen.navigation.to_namespace("other")
         await terminal.until(lambda: titles(terminal) == ["▸ api"])
         assert api.count("GET", "/configmaps") == 0
-        screen.travel.to_kind("cm")
+        screen.navigation.to_kind("cm")
         await terminal.sees("settings")
         await terminal.press("y")
         await terminal.sees("kind: ConfigMap", "password:", "••••")
@@ -197,7 +197,7 @@ def test_without_a_kubeconfig_nothing_of_a_cluster_is_imported(tmp_path: Path) -
 
 def test_with_a_kubeconfig_the_first_paint_waits_for_no_client(tmp_path: Path) -> None:
     code = (
-        "import sys, devenv.tui.kube.joining, devenv.tui.kube.connect\n"
+        "import sys, devenv.tui.screens.cluster, devenv.tui.kube.connect\n"
         "late = ('kubernetes', 'yaml', 'devenv.backends.kube', 'devenv.control.kube', 'devenv.tui.kube.live')\n"
         "print([name for name in sys.modules if name.startswith(late)])"
     )

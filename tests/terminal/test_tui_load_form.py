@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from devenv.tui.screens.load import LoadScreen
+from devenv.tui.screens.load import LoadRunsScreen, LoadScreen
 from devenv.tui.screens.load_form import LoadFormScreen, seconds_of
-from devenv.tui.screens.load_runs import LoadRunsScreen
 from devenv.tui.screens.main import MainScreen
 from tests.load.playing import Played
 from tests.terminal.conftest import Opening

@@ -45,7 +45,7 @@ from devenv.verify.verdict import Verdict
 
 NOBODY = 65534
 API = Resource("docker/1", Runtime.COMPOSE, "container", "shop-api-1", "api", State.RUNNING, project="shop")
-ABOUT = About("shop", frozenset(), frozenset())
+ABOUT: About = ("shop", frozenset(), frozenset())
 VALUES: tuple[Any, ...] = (None, [], {}, "x\x1b[31m\ud800", -1, 1e308, 10**30, True, 1e12, [[]], {"": None}, "")
 
 
@@ -69,7 +69,7 @@ def write_history() -> None:
 
 
 def read_history() -> object:
-    found = Verdicts().read(ABOUT, lambda ids: {})
+    found = Verdicts().read(*ABOUT, lambda ids: {})
     seen: list[object] = [found.cell(API, time.time()).text, *found.detail(API, time.time())]
     lenient = History(lenient=True)
     for name in ["cold_start", *lenient.criteria("shop", "m1")]:
@@ -354,7 +354,7 @@ def test_a_history_that_another_program_made_costs_the_cells_and_one_message() -
     with sqlite3.connect(history()) as database:
         database.execute("CREATE TABLE service_verdicts (other TEXT)")
     database.close()
-    found = Verdicts().read(ABOUT, lambda ids: {})
+    found = Verdicts().read(*ABOUT, lambda ids: {})
     assert found.services == {}
     assert "cannot be used" in found.problem
 

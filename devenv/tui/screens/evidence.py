@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from devenv.core.model import Change
 from devenv.core.state import Delta
 from devenv.tui.feed import Feed
-from devenv.tui.moments import show_log
 from devenv.tui.screens.main import MainScreen
 from devenv.verify.replay import ReadOnlyControl, ReplayBackend
 
@@ -47,7 +46,7 @@ class EvidenceScreen(MainScreen):
         """Show the records, and once the resources are there the log at the moment."""
         delta = super().take(changes)
         service, at = self._shall_show
-        if service and show_log(self, (service,), at):
+        if service and self.show_log((service,), at):
             self._shall_show = ("", 0.0)
         return delta
 

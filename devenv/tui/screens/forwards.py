@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,7 +13,8 @@ from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
-    from devenv.tui.screens.cluster_actions import ClusterActions
+    from devenv.tui.kube.session import Forwarding
+    from devenv.tui.screens.joint import JointScreen
 
 
 class ForwardsScreen(ClusterView):
@@ -24,29 +26,30 @@ class ForwardsScreen(ClusterView):
         Binding("x", "close", "close it", id="forwards.close"),
     ]
 
-    def __init__(self, main: ClusterActions) -> None:
+    def __init__(self, main: JointScreen, forwards: Sequence[Forwarding], close: Callable[[int], None]) -> None:
         super().__init__(main, "PORT-FORWARDS")
-        self._deeds = main.deeds
+        self._forwards = forwards
+        self._close = close
         self._at = 0
 
     def action_step(self, step: int) -> None:
         """Mark another one."""
-        self._at = max(0, min(self._at + step, len(self._deeds.forwards) - 1))
+        self._at = max(0, min(self._at + step, len(self._forwards) - 1))
         self.show()
 
     def action_close(self) -> None:
         """Close the marked one."""
-        self._deeds.close_forward(self._at)
+        self._close(self._at)
         self.action_step(0)
 
     def parts(self, width: int) -> list[Part]:
         """Return the list with its traffic."""
-        if not self._deeds.forwards:
+        if not self._forwards:
             return [("none is open; f on a pod, workload or service opens one\n", "$quiet")]
         parts: list[Part] = [
             (f"  {'LOCAL':<17}{'LEADS TO':<30}{'SENT':>9}{'RECEIVED':>10}  OPEN  ALL\n", "bold $quiet")
         ]
-        for index, forward in enumerate(self._deeds.forwards):
+        for index, forward in enumerate(self._forwards):
             stats = forward.stats()
             place = f"127.0.0.1:{stats.local_port}"
             mark = "▌ " if index == self._at else "  "

@@ -11,11 +11,12 @@ from textual.app import ComposeResult
 
 from devenv.backends.joined import KUBERNETES, JoinedBackend
 from devenv.control.joined import JoinedControl
+from devenv.core.errors import DevenvError
 from devenv.core.model import Change, ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
 from devenv.tui.kube.board import ClusterBoard
-from devenv.tui.kube.comparing import Comparing
-from devenv.tui.kube.groups import Group
+from devenv.tui.kube.differences import Difference, differences, shared_configs
+from devenv.tui.kube.groups import Group, GroupKey
 from devenv.tui.kube.meant import ROLLED
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.session import Connector, Session
@@ -29,6 +30,7 @@ from devenv.tui.widgets.long_table import LongTable
 
 LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together
 NO_LOG: Final = frozenset({"service", "ingress", "node", "configmap", "secret", "horizontalpodautoscaler"})
+Found = tuple[Difference, ...] | str
 
 
 class JointScreen(MainScreen):
@@ -43,7 +45,7 @@ class JointScreen(MainScreen):
         self.adopt(self.store)
         self.cluster_bar = ClusterBar(id="cluster-bar")
         self.cluster_banner = Banner(id="cluster-banner")
-        self.comparing = Comparing(self)
+        self.runtime_diff = RuntimeDiff(self)
         self.listeners: list[Callable[[Delta], None]] = []  # views that are open above this screen
         self.all_namespaces = False
         self._backend = backend
@@ -259,7 +261,7 @@ class JointScreen(MainScreen):
         if resource is None:
             if group is None:
                 return
-            found = self.comparing.of(group)
+            found = self.runtime_diff.of(group)
             compose, cluster = self._known(group.compose.values()), self._known(group.workloads.values())
             text = detail.describe_joint(group.key.service, compose, cluster, found)
             # All replicas have the same verdict; the one that says more also says why it is stale.
@@ -285,3 +287,49 @@ class JointScreen(MainScreen):
     def say(self, text: str, title: str = "") -> None:
         """Tell something in passing."""
         self.notify(shown(text), title=shown(title), severity="warning", timeout=8, markup=False)
+
+
+class RuntimeDiff:
+    """The differences between the two sides of a service: read in a thread, and kept until one of its sides changes."""
+
+    def __init__(self, screen: JointScreen) -> None:
+        self._screen = screen
+        self._found: dict[GroupKey, tuple[object, Found]] = {}
+
+    def of(self, group: Group) -> Found:
+        """Return the differences of that service; a sentence while they are not known."""
+        session = self._screen.session
+        workload = self._screen.store.resource(next(iter(group.workloads.values()), ""))
+        if session is None or workload is None:
+            return "not known: only pods were found in the cluster"
+        state = (workload.key, workload.image, workload.facts, tuple(group.compose.values()))
+        known = self._found.get(group.key)
+        if known is not None and known[0] == state:
+            return known[1]
+        self._found[group.key] = (state, "reading both sides…")
+        self._screen.run_worker(
+            lambda: self._read(session, group.key, state, workload),
+            thread=True,
+            group="differences",
+            exit_on_error=False,
+        )
+        return "reading both sides…"
+
+    def forget(self) -> None:
+        """Read anew: another cluster."""
+        self._found.clear()
+
+    def _read(self, session: Session, key: GroupKey, state: object, workload: Resource) -> None:
+        found: Found
+        try:
+            service = session.compose_service(key.service)
+            whole = session.read(workload)
+            configs = {name: session.config_map(workload.namespace, name) for name in shared_configs(whole)}
+            found = differences(service, whole, configs)
+        except DevenvError as error:
+            found = f"not known: {error.message}"
+        self._screen.app.call_from_thread(self._take, key, state, found)
+
+    def _take(self, key: GroupKey, state: object, found: Found) -> None:
+        self._found[key] = (state, found)
+        self._screen.show_detail()

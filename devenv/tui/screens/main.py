@@ -27,7 +27,8 @@ from devenv.tui.widgets.log_view import LogView
 from devenv.tui.widgets.resource_table import ResourceTable
 
 if TYPE_CHECKING:
-    from devenv.tui.moments import Moment
+    from devenv.tui.log_jump import LogJump
+    from devenv.tui.verdicts import Verdicts
 
 SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
 TICK = 1.0  # seconds between two looks at ages and countdowns
@@ -70,8 +71,8 @@ class MainScreen(Panes):
         self._keys_for: object = None
         self.verifies = False  # whether there is something to run the smoke tests with
         self.loads = False  # and the load tests
-        self._verdicts = VerdictWatch(self)
-        self._moment: Moment | None = None
+        self._verdicts = VerdictWatch(self, self._show_verdicts)
+        self._log_jump: LogJump | None = None
         self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
 
     @property
@@ -122,14 +123,40 @@ class MainScreen(Panes):
         touched = [self.shelf.take(line) for line in lines]
         if any(buffer is on_screen for buffer in touched):
             self.log_pane.view.sync()
-            if self._moment is not None:
-                self.await_moment(self._moment)
+            if self._log_jump is not None:
+                self._jump(self._log_jump)
 
-    def await_moment(self, moment: Moment) -> None:
-        """Show the selected log at a moment as soon as its lines are there."""
+    def row_of_service(self, services: Sequence[str]) -> int | None:
+        """Return the row of the last of these services that the table shows; the selected one where none is named."""
+        names = [row.identity.service for row in self.table.rows]
+        shown_one = next((name for name in reversed(services) if name in names), "" if services else None)
+        if shown_one is None and self.table.selected is not None:
+            return names.index(self.table.selected.identity.service)
+        return names.index(shown_one) if shown_one else None
+
+    def show_log(self, services: Sequence[str], at: float) -> bool:
+        """Go to the service's log, at that time, as soon as its lines are there; False where the table has no row."""
+        from devenv.tui.log_jump import LogJump
+
+        index = self.row_of_service(services)
+        if index is None:
+            return False
+        self.table.select(index)
+        self.action_logs()
+        key = self.table.rows[index].key
+        self.call_after_refresh(lambda: self._jump(LogJump(self.log_pane.view, key, at)))
+        return True
+
+    def _jump(self, jump: LogJump) -> None:
         row = self.table.selected
-        waits = row is not None and row.key == moment.key and moment.look()
-        self._moment = moment if waits else None
+        waits = row is not None and row.key == jump.key and jump.look()
+        self._log_jump = jump if waits else None
+
+    def _show_verdicts(self, found: Verdicts, keys: Iterable[str]) -> None:
+        self.board.verdict = found.cell
+        if found.services:
+            self.table.show_verdicts()
+        self.refresh_rows(keys)
 
     def refresh_rows(self, keys: Iterable[str]) -> None:
         """Build rows again, and draw what changed in them."""

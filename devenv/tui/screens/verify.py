@@ -1,31 +1,163 @@
-"""The screen of `devenv verify`: live results by behaviour and stage, and the way from a failure to its log."""
+"""The smoke tests in the terminal: the run that it started, live results, and the way from a failure to its log.
+
+Imported when somebody first wants to verify something, not with the program.
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
-from devenv.tui.moments import service_row, show_log
 from devenv.tui.result_rows import detail_parts, result_rows, step_parts, summary_parts
+from devenv.tui.screens.confirm import ConfirmScreen
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.detail_pane import DetailScroll
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line
 from devenv.tui.widgets.result_list import ResultList
+from devenv.tui.widgets.verify_bar import VerifyBar
+from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
+from devenv.verify.run_state import RunState, TestState
 
 if TYPE_CHECKING:
-    from devenv.tui.verifying import Verifying
-    from devenv.verify.run_state import RunState, TestState
+    from devenv.tui.screens.main import MainScreen
 
+LOOK: Final = 0.2  # seconds between two looks at what the run told; only while one goes on
 NOTHING = "Nothing was verified here yet: a tests everything on an isolated copy, u tests what is up."
+
+
+class Verifying:
+    """Starts, follows and cancels runs, one at a time; tells this screen and the line on the main screen."""
+
+    def __init__(self, main: MainScreen, launch: Launch, options: tuple[str, ...] = ()) -> None:
+        self.main = main
+        self.state: RunState | None = None
+        self._launch = launch
+        self._options = options  # what `devenv verify --tui` was given
+        self._live: LiveRun | None = None
+        self._timer: Timer | None = None
+        self._bar: VerifyBar | None = None
+        self._leaving = False
+        main.changes.before_leaving.append(self._asks)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a run has not ended yet, its clean-up included."""
+        return self.state is not None and not self.state.over
+
+    def start(self, *, running: bool = False, failed_only: bool = False) -> None:
+        """Start a run, unless one goes on: of all tests, or of those that failed in the last one, as that one ran."""
+        if self.goes_on:
+            return
+        options = list(self._options)
+        tests: tuple[str, ...] = ()
+        if running and RUNNING not in options:
+            options.append(RUNNING)
+        if failed_only and self.state is not None:
+            state = self.state
+            if state.running_stack and RUNNING not in options:
+                options.append(RUNNING)
+            tests = tuple(f"{state.root}/{test.id}" for test in state.failed)
+        wish = RunWish(tuple(options), tests)
+        try:
+            self._live = self._launch(wish)
+        except DevenvError as error:
+            self._tell_error(error)
+            return
+        self.state = RunState(time.time(), running_stack=wish.running)
+        self._timer = self._timer or self.main.app.set_interval(LOOK, self._look)
+        self._timer.resume()
+        self._tell()
+
+    def cancel(self) -> None:
+        """End the run; it takes down what it brought up, and that is shown. Once more is the same."""
+        if self._live is not None and self.state is not None and self._live.cancel():
+            self.state.cancelled = True
+            self._tell()
+
+    def _look(self) -> None:
+        live, state = self._live, self.state
+        if live is None or state is None:
+            return
+        code = live.exit_code  # before the last lines are read, or they might be missed
+        state.take(live.drain())
+        if code is not None:
+            state.end(code, time.time(), live.last_words())
+            live.close()
+            self._live = None
+            if self._timer is not None:
+                self._timer.pause()
+            self.main.verified()
+            if self._leaving:
+                self.main.app.exit(0)
+                return
+        self._tell()
+
+    def _tell(self) -> None:
+        state = self.state
+        if state is None:
+            return
+        now = time.time()
+        top = self.main.app.screen
+        if isinstance(top, VerifyScreen):
+            top.tell(state, now)
+        if self._bar is not None:
+            # What has ended is on the main screen until it was looked at.
+            self._bar.display = not (state.over and isinstance(top, VerifyScreen)) and (
+                not state.over or self._bar.display
+            )
+            self._bar.tell(state, now)
+        elif self.main.is_attached:
+            self._bar = VerifyBar()
+            self._bar.tell(state, now)
+            self.main.mount(self._bar, before=self.main.action_bar)
+
+    def seen(self) -> None:
+        """Note that the screen was opened or left: what has ended needs no line on the main screen any more."""
+        if self._bar is not None:
+            self._bar.display = self.goes_on
+
+    def screen(self) -> VerifyScreen:
+        """Make the screen."""
+        return VerifyScreen(self)
+
+    def _tell_error(self, error: DevenvError) -> None:
+        text = "\n".join([*shown_lines(error.message), *(f"→ {line}" for line in shown_lines(error.hint))])
+        self.main.app.notify(text, title=shown("verify is not possible"), severity="error", timeout=10, markup=False)
+
+    def _asks(self) -> bool:
+        """Ask before the program is left while a run goes on; False where there is nothing to ask."""
+        if not self.goes_on:
+            return False
+        if self._leaving:
+            # It ends and cleans up by itself: whoever insists need not wait for it.
+            self.main.app.exit(0)
+            return True
+        title = "The smoke tests are still running"
+        sentences = (
+            "Leaving cancels them and waits until what they brought up is taken down.",
+            "Leave once more, and devenv does not wait: they take it down all the same.",
+        )
+        self.main.app.push_screen(ConfirmScreen(title, sentences, (), "cancel them and quit"), self._leave)
+        return True
+
+    def _leave(self, yes: bool | None) -> None:
+        if not yes:
+            return
+        if not self.goes_on:
+            self.main.app.exit(0)
+            return
+        self._leaving = True
+        self.cancel()
 
 
 class VerifyScreen(Screen[None]):
@@ -170,11 +302,11 @@ class VerifyScreen(Screen[None]):
     def _open_live(self, test: TestState) -> None:
         """Go to the log on the main screen: the run tested what is shown there."""
         main = self.verifying.main
-        if service_row(main, test.services) is None:
+        if main.row_of_service(test.services) is None:
             self._refuse(f"{', '.join(test.services) or 'its service'} is not in the table")
             return
         self.action_back()
-        show_log(main, test.services, test.at)
+        main.show_log(test.services, test.at)
 
     @work(thread=True, exclusive=True)
     def _open_evidence(self, test: TestState, state: RunState) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 VERB = "load test"
 
 
-class LoadRig:
+class LoadRunner:
     """Of one project: `root` is where Locust starts, `environ` what makes it find the same project."""
 
     def __init__(
@@ -83,10 +83,10 @@ class LoadRig:
             client.close()
 
 
-MakeRig = Callable[[], LoadRig]
+MakeRunner = Callable[[], LoadRunner]
 
 
-def find_running(make: MakeRig) -> KnownRun | None:
+def find_running(make: MakeRunner) -> KnownRun | None:
     """Return the load test of the project that goes on, whoever started it; reads files."""
     if not find(runs_folder(), "*/load"):
         return None  # the usual case costs nothing more
