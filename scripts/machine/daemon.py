@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 from devenv.core.errors import EngineUnreachable
-from scripts.machine.docker_cli import ask_engine
-from scripts.machine.process import ask, environment, find_program, last_lines, must
-from scripts.machine.report import say
+from scripts.machine.docker import ask_engine
+from scripts.machine.process import ask, environment, find_program, last_lines, say
 
 LOG_FILE = Path("/var/log/devenv-dockerd.log")
 # dockerd's own default: a second one started by whatever means sees it and refuses.
@@ -45,7 +44,7 @@ def start_daemon() -> None:
         return
     if _is_running():
         say("engine: dockerd is starting already")
-        problem = _wait(None)
+        problem = _wait()
     else:
         problem = _launch()
         if problem and _NFT_FAILED.search(problem) and _use_legacy_iptables():
@@ -53,7 +52,7 @@ def start_daemon() -> None:
             problem = _launch()
     if problem:
         raise EngineUnreachable(
-            f"dockerd did not come up; the end of {LOG_FILE}:\n{last_lines(problem, 12)}", explain(problem)
+            f"dockerd did not come up; the end of {LOG_FILE}:\n{last_lines(problem)}", explain(problem)
         )
 
 
@@ -69,12 +68,10 @@ def explain(log: str) -> str:
 
 def _start_unit() -> None:
     say("engine: systemctl enable --now docker")
-    try:
-        must(["systemctl", "enable", "--now", "docker"], "starting docker.service")
-    finally:
+    done = ask(["systemctl", "enable", "--now", "docker"])
+    if problem := _wait() if done.returncode == 0 else done.stderr:
         log = ask(["journalctl", "--unit=docker", "--no-pager", "--lines=20", "--output=cat"]).stdout
-    if problem := _wait(None):
-        raise EngineUnreachable(f"docker.service does not answer ({problem}):\n{last_lines(log, 12)}", explain(log))
+        raise EngineUnreachable(f"docker.service does not answer: {problem.strip()}\n{last_lines(log)}", explain(log))
 
 
 def _is_running() -> bool:
@@ -100,7 +97,7 @@ def _launch() -> str:
     return _wait(process)
 
 
-def _wait(process: subprocess.Popen[bytes] | None) -> str:
+def _wait(process: subprocess.Popen[bytes] | None = None) -> str:
     """Wait until the engine answers; returns why it does not, empty when it does."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -114,14 +111,13 @@ def _wait(process: subprocess.Popen[bytes] | None) -> str:
 
 
 def _log() -> str:
-    return LOG_FILE.read_text(encoding="utf-8", errors="replace") if LOG_FILE.exists() else ""
+    return LOG_FILE.read_text(encoding="utf-8", errors="replace")
 
 
 def _use_legacy_iptables() -> bool:
-    switched = False
-    for name in ("iptables", "ip6tables"):
-        legacy = find_program(f"{name}-legacy")
-        if legacy is not None:
-            done = ask(["update-alternatives", "--set", name, legacy], env={"LC_ALL": "C.UTF-8"})
-            switched = switched or (name == "iptables" and done.returncode == 0)
-    return switched
+    switched = [
+        ask(["update-alternatives", "--set", name, legacy]).returncode == 0
+        for name in ("iptables", "ip6tables")
+        if (legacy := find_program(f"{name}-legacy"))
+    ]
+    return any(switched)

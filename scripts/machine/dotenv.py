@@ -2,71 +2,46 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
+import shutil
 import tempfile
 from pathlib import Path
 
-_QUOTES = "'\""
-
-
-def _assignment(name: str) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t]*(?:export[ \t]+)?{re.escape(name)}[ \t]*=(?P<value>.*)$")
+_ASSIGNMENT = r"^[ \t]*(?:export[ \t]+)?{}[ \t]*=(.*)"
 
 
 def read_variable(path: Path, name: str) -> str:
     """Return a variable's value, the last one as Compose takes it; empty where the file or the variable is missing."""
-    value = ""
-    for line in _lines(path):
-        if found := _assignment(name).match(line.rstrip("\r\n")):
-            value = _unquoted(found["value"].strip())
-    return value
+    values = re.findall(_ASSIGNMENT.format(re.escape(name)), _text(path), re.MULTILINE)
+    value = values[-1].strip() if values else ""
+    quoted = re.fullmatch(r"(['\"])(.*)\1", value)
+    return quoted[2] if quoted else re.split(r"\s+#", value, maxsplit=1)[0]
 
 
-def set_variable(path: Path, name: str, value: str, comment: str) -> None:
-    """Set a variable where it stands, or at the end, with our comment line above it; creates a missing file."""
-    lines = _lines(path)
-    kept = _without(lines, name, comment)
-    if kept and not kept[-1].endswith("\n"):
-        kept[-1] += "\n"
-    place = next((at for at, (old, new) in enumerate(zip(lines, kept, strict=False)) if old != new), len(kept))
-    _replace(path, [*kept[:place], f"# {comment}\n", f"{name}={value}\n", *kept[place:]])
+def write_variable(path: Path, name: str, value: str, comment: str) -> None:
+    """Set a variable where it stands, or at the end, with our comment line above it; an empty value takes both out."""
+    text = _text(path)
+    ours = re.compile(rf"(?:{_ASSIGNMENT.format(re.escape(name))}|^# {re.escape(comment)}\r?)(?:\n|\Z)", re.MULTILINE)
+    first = ours.search(text)
+    before, after = (text[: first.start()], ours.sub("", text[first.start() :])) if first else (text, "")
+    if value:
+        end = "\n" if before and not before.endswith("\n") else ""
+        before += f"{end}# {comment}\n{name}={value}\n"
+    if before + after != text:
+        _replace(path.resolve(), before + after)  # a symbolic link keeps pointing where it pointed
 
 
-def remove_variable(path: Path, name: str, comment: str) -> None:
-    """Take a variable and our comment line above it out of the file."""
-    lines = _lines(path)
-    kept = _without(lines, name, comment)
-    if kept != lines:
-        _replace(path, kept)
+def _text(path: Path) -> str:
+    # Read as bytes: a file with CRLF keeps it.
+    return path.read_bytes().decode(errors="surrogateescape") if path.exists() else ""
 
 
-def _lines(path: Path) -> list[str]:
-    # newline="": a file with CRLF keeps it.
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return file.readlines()
-
-
-def _without(lines: list[str], name: str, comment: str) -> list[str]:
-    pattern = _assignment(name)
-    return [line for line in lines if not pattern.match(line.rstrip("\r\n")) and line.strip() != f"# {comment}"]
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] in _QUOTES and value[-1] == value[0]:
-        return value[1:-1]
-    return re.split(r"\s+#", value, maxsplit=1)[0].strip()
-
-
-def _replace(path: Path, lines: list[str]) -> None:
-    path = path.resolve()  # a symbolic link keeps pointing where it pointed
+def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.writelines(lines)
-    Path(draft).chmod(mode)
-    Path(draft).replace(path)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
+        draft.write(text.encode(errors="surrogateescape"))
+    if path.exists():
+        shutil.copymode(path, draft.name)
+    else:
+        Path(draft.name).chmod(0o644)
+    Path(draft.name).replace(path)

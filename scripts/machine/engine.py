@@ -4,25 +4,41 @@ Usage: scripts/engine
 
 Where the engine that the docker CLI would use answers, it is left as it is and only a missing plugin is added. An
 engine is installed and started only on Debian and its relatives, as root, and only where the user chose no other one.
+It comes from the machine's own package sources, from Debian testing where its own release is too old.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from pathlib import Path
 
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ToolMissing
-from scripts.machine import apt, compose_plugin
-from scripts.machine.advice import how_to_get_engine, this_platform
-from scripts.machine.apt_policy import major_version
+from scripts.machine import apt, archives, system
+from scripts.machine.compose_plugin import ensure_compose
 from scripts.machine.daemon import start_daemon
-from scripts.machine.docker_cli import Answer, ask_engine, chosen_endpoint, plugin_version
-from scripts.machine.engine_packages import install_buildx, install_engine
-from scripts.machine.process import find_program
-from scripts.machine.report import run_script, say
+from scripts.machine.docker import ask_engine, chosen_endpoint, plugin_version
+from scripts.machine.process import find_program, last_lines, run_script, say
 
 # The first that knows start_interval of a health check; without it each service of docsearch would take 5 s longer.
 OLDEST_ENGINE = 25
+SOURCE_FILE = Path("/etc/apt/sources.list.d/devenv-testing.sources")
+PIN_FILE = Path("/etc/apt/preferences.d/devenv-testing")
+# apt_preferences(5): below 100, a package of testing is taken only when it is asked for.
+PIN_TEXT = "Package: *\nPin: release a=testing\nPin-Priority: 90\n"
+_HEADER = "# Written by devenv's setup: the machine's own mirror, for a newer Docker Engine. Pinned at 90 beside it.\n"
+_BUILDX = "docker-buildx"
+_NO_BUILDX = "docker has no buildx plugin, which builds the images"
+_ADVICE = {
+    "macos": "macOS: install Docker Desktop, or `brew install colima docker docker-compose` and `colima start`",
+    "wsl": "Windows with WSL: Docker Desktop with its WSL integration on, or `sudo make run` in a Debian of WSL's",
+    "debian": "Debian: `sudo make run` once installs and starts it; then `sudo usermod -aG docker $USER`, log in again",
+    "ubuntu": "Ubuntu: `sudo apt-get install docker.io docker-buildx docker-compose-v2`; "
+    "then `sudo usermod -aG docker $USER`, log in again",
+    "fedora": "Fedora: `sudo dnf install moby-engine docker-cli docker-buildx docker-compose`; "
+    "then `sudo systemctl enable --now docker`",
+    "arch": "Arch: `sudo pacman -S docker docker-buildx docker-compose`; then `sudo systemctl enable --now docker`",
+    "other": "anywhere: Docker Engine 25 or newer with the buildx and Compose plugins (Docker's manual, Install)",
+}
 
 
 def ensure_engine() -> None:
@@ -32,66 +48,97 @@ def ensure_engine() -> None:
     """
     answer = ask_engine()
     if not answer.version:
-        _refuse_unless_ours(answer)
-        answer = _install_and_start()
-    if major_version(answer.version) < OLDEST_ENGINE:
+        _refuse_unless_ours(answer.reason)
+        if not (find_program("dockerd") and find_program("docker")) or apt.is_cut_short("docker.io"):
+            install_engine()
+        start_daemon()
+        answer = ask_engine()
+        say(f"engine: Docker Engine {answer.version} answers")
+    if apt.major_version(answer.version) < OLDEST_ENGINE:
         raise ToolMissing(
             f"Docker Engine {answer.version} answers; {OLDEST_ENGINE} or newer is needed",
             "upgrade it, or name another one with DOCKER_HOST or `docker context use`",
         )
-    _ensure_buildx()
-    compose_plugin.ensure_compose()
+    if not plugin_version("buildx"):
+        _install_buildx()
+    ensure_compose(system.advice(_ADVICE))
 
 
-def _refuse_unless_ours(answer: Answer) -> None:
-    where = this_platform()
-    if answer.forbidden:
+def _refuse_unless_ours(reason: str) -> None:
+    if "permission denied" in reason.lower():  # docker's words when the socket is there but may not be opened
+        user = os.environ.get("USER") or f"user {os.geteuid()}"
         raise EngineForbidden(
-            f"a Docker Engine is there, but {_user()} may not talk to it",
+            f"a Docker Engine is there, but {user} may not talk to it",
             "`sudo usermod -aG docker $USER`, then log in again (or `newgrp docker` in this shell)\n"
             "or run `sudo make run`",
         )
     if endpoint := chosen_endpoint():
         raise EngineUnreachable(
-            f"no Docker Engine answers at {endpoint}: {answer.reason}",
+            f"no Docker Engine answers at {endpoint}: {reason}",
             "start it, or choose another one: unset the variable, or `docker context use default`",
         )
-    if not apt.can_install():
-        error = EngineUnreachable if answer.installed else ToolMissing
-        raise error(f"no Docker Engine answers: {answer.reason}", how_to_get_engine(where))
+    if not system.can_install():
+        error = EngineUnreachable if find_program("docker") else ToolMissing
+        raise error(f"no Docker Engine answers: {reason}", system.advice(_ADVICE))
 
 
-def _install_and_start() -> Answer:
-    missing = find_program("dockerd") is None or find_program("docker") is None
-    if missing or apt.is_cut_short("docker.io"):
-        install_engine(OLDEST_ENGINE)
-    start_daemon()
-    answer = ask_engine()
-    if not answer.version:
-        raise EngineUnreachable(f"the engine was started but does not answer: {answer.reason}")
-    say(f"engine: Docker Engine {answer.version} answers")
-    return answer
+def install_engine() -> None:
+    """Install Docker Engine, its CLI, buildx and iptables.
+
+    Raises ToolMissing where the machine's sources have none that is new enough.
+    """
+    if not apt.candidate("docker.io"):
+        apt.update()
+    version = apt.candidate("docker.io")
+    target = ""
+    if apt.major_version(version) < OLDEST_ENGINE or not apt.candidate(_BUILDX):
+        offer = f"docker.io {version}" if version else "no docker.io"
+        if not system.is_debian():
+            raise ToolMissing(
+                f"this distribution has {offer}; {OLDEST_ENGINE} or newer with buildx is needed", system.advice(_ADVICE)
+            )
+        say(f"engine: this Debian has {offer}; taking it from testing, with the libraries it needs")
+        target = _add_testing()
+    # Since Debian 13 the client is a package of its own; in older ones and in Ubuntu docker.io carries it.
+    client = ["docker-cli"] if not find_program("docker") and apt.candidate("docker-cli") else []
+    apt.install("docker.io", _BUILDX, "iptables", *client, target=target)
 
 
-def _ensure_buildx() -> None:
-    if plugin_version("buildx"):
-        return
-    if not apt.can_install():
-        raise ToolMissing("docker has no buildx plugin, which builds the images", how_to_get_engine(this_platform()))
-    install_buildx()
+def _install_buildx() -> None:
+    if not system.can_install() or not (apt.candidate(_BUILDX) or system.is_debian()):
+        raise ToolMissing(_NO_BUILDX, system.advice(_ADVICE))
+    apt.install(_BUILDX, target="" if apt.candidate(_BUILDX) else _add_testing())
     if not plugin_version("buildx"):
         raise DevenvError("buildx was installed, but docker does not find it", "see `docker info`, Client: Plugins")
 
 
-def _user() -> str:
-    return os.environ.get("USER") or f"user {os.geteuid()}"
+def _add_testing() -> str:
+    """Add Debian testing with a low pin, from the machine's own mirror and keys; nothing where it is known already.
 
-
-def main(arguments: Sequence[str]) -> None:
-    """Run scripts/engine."""
-    del arguments
-    ensure_engine()
+    Returns its name for apt. Raises ToolMissing where no source can be derived or the mirror has no testing; then
+    nothing is left behind.
+    """
+    known = archives.archives()
+    if archives.knows_testing(known):
+        return "testing"
+    stanza = archives.source_for_testing(known)
+    if not stanza:
+        raise ToolMissing("no Debian source of this machine could be used for testing", system.advice(_ADVICE))
+    # The pin first: an interruption must never leave testing unpinned.
+    for file, text in ((PIN_FILE, PIN_TEXT), (SOURCE_FILE, _HEADER + stanza)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o644)
+    problems = apt.update()
+    if not archives.knows_testing(archives.archives()):
+        SOURCE_FILE.unlink()
+        PIN_FILE.unlink()
+        raise ToolMissing(
+            f"Debian testing could not be read from this machine's mirror\n{last_lines(problems, 5)}",
+            system.advice(_ADVICE),
+        )
+    return "testing"
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(lambda _: ensure_engine())

@@ -1,92 +1,77 @@
-"""Decide which PostgreSQL image Compose runs: the user's, the default one, or one made here; make its password.
+"""The PostgreSQL image that Compose runs, and the password of its database.
 
 Usage: scripts/postgres-image
 
-Prints the image's name on stdout. An image is made here only when the default one could neither be found nor pulled;
-its name then goes to compose/.env as POSTGRES_IMAGE. The password goes to compose/secrets/database-password unless
-there is one.
+Prints the image's name on stdout; the password goes to compose/secrets/database-password unless there is one. An image
+that is made here is used as the official one is: POSTGRES_USER, POSTGRES_DB, POSTGRES_PASSWORD_FILE or
+POSTGRES_PASSWORD, POSTGRES_INITDB_ARGS and PGDATA are understood, port 5432 is served, the user is 999, and the root
+file system may be read-only. It does not run scripts of /docker-entrypoint-initdb.d, and cannot start as root.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import tempfile
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.core.errors import DevenvError, ToolMissing, UsageError
-from scripts.machine import apt
-from scripts.machine.apt_policy import debian_base
-from scripts.machine.bootstrap import debian_for, image_megabytes, make_image
-from scripts.machine.docker_cli import image_exists
-from scripts.machine.dotenv import read_variable, remove_variable, set_variable
-from scripts.machine.postgres_recipe import DOCKERFILE, content, is_ours, tag_for
-from scripts.machine.process import ask, must, project_root
-from scripts.machine.pull import pull_image
-from scripts.machine.report import emit, run_script, say
+from devenv.core.errors import UsageError
+from scripts.machine.images import LEFT_OUT, Image, Recipe, choose_image
+from scripts.machine.process import ROOT, run_script, say
 
-# The default of ${POSTGRES_IMAGE:-...} in compose/.
-DEFAULT_IMAGE = "postgres:17"
-VARIABLE = "POSTGRES_IMAGE"
-COMMENT = "Written by scripts/postgres-image: no image could be pulled here. Remove both lines to try again."
-_HINT = f"set {VARIABLE} in compose/.env to a PostgreSQL image that this engine has or can pull"
-
-
-def choose_image(env_file: Path) -> str:
-    """Return the name of an image that the engine has; pulls or makes it where it has to.
-
-    Raises DevenvError where the user's own choice cannot be had, or nothing can be pulled or made.
-    """
-    written = read_variable(env_file, VARIABLE)
-    chosen = os.environ.get(VARIABLE, "") or ("" if is_ours(written) else written)
-    if chosen:
-        if not image_exists(chosen) and not (pull := pull_image(chosen)).ok:
-            raise DevenvError(f"{VARIABLE}={chosen} is not there and cannot be pulled: {pull.reason}", _HINT)
-        return chosen
-    if written and image_exists(written):
-        return _made_here(env_file)
-    if not image_exists(DEFAULT_IMAGE):
-        say(f"postgres image: pulling {DEFAULT_IMAGE}")
-        pull = pull_image(DEFAULT_IMAGE)
-        if not pull.ok:
-            say(f"postgres image: it cannot be pulled: {pull.reason}")
-            return _made_here(env_file)
-    if written:
-        remove_variable(env_file, VARIABLE, COMMENT)
-    return DEFAULT_IMAGE
+ENTRYPOINT = Path(__file__).with_name("postgres_entrypoint.sh")
+# The compiler behind `jit` is half of the packages' size, and no query of a small store is long enough to need it.
+# perl belongs to Debian's commands for several clusters on one machine.
+_LEFT_OUT = (
+    "usr/lib/*/libLLVM*", "usr/lib/llvm*", "usr/lib/postgresql/*/lib/llvmjit*", "usr/lib/postgresql/*/lib/bitcode",
+    "usr/lib/*/perl", "usr/lib/*/perl-base", "usr/lib/*/libperl*", "usr/share/perl", "usr/share/perl5", "usr/bin/perl*",
+    "usr/lib/*/libz3*",
+)  # fmt: skip
+_HOOKS = (
+    # The package made a database on its own.
+    'rm -rf "$1"/var/lib/postgresql/* "$1"/etc/postgresql/*',
+    # The official image's number, which volumes and manifests know.
+    'sed -i -E "s/^postgres:x:[0-9]+:[0-9]+:/postgres:x:999:999:/" "$1/etc/passwd"',
+    'sed -i -E "s/^postgres:x:[0-9]+:/postgres:x:999:/" "$1/etc/group"',
+    'install -d -o 999 -g 999 -m 0700 "$1/var/lib/postgresql/data"',
+    'install -d -o 999 -g 999 -m 0775 "$1/run/postgresql"',
+    # Its programs are found whatever its version is.
+    'for each in "$1"/usr/lib/postgresql/*/bin/*; do ln -sf "${each#"$1"}" "$1/usr/local/bin/"; done',
+    'chmod 0755 "$1/usr/local/bin/postgres-entrypoint"',
+)
+_CHANGES = (
+    "ENV LANG=C.UTF-8 PGDATA=/var/lib/postgresql/data",
+    "USER 999:999",
+    "VOLUME /var/lib/postgresql/data",
+    "EXPOSE 5432",
+    # A fast shutdown; SIGTERM would wait for every client to leave (postgres(1)).
+    "STOPSIGNAL SIGINT",
+    'ENTRYPOINT ["postgres-entrypoint"]',
+    'CMD ["postgres"]',
+)
 
 
-def _made_here(env_file: Path) -> str:
-    codename = debian_base(apt.releases()) if apt.is_debian_like() else ""
-    if not codename:
-        raise ToolMissing("no PostgreSQL image can be made here: this machine has no Debian package sources", _HINT)
-    tag = tag_for(codename)
-    if not image_exists(tag):
-        _make(codename, tag)
-    set_variable(env_file, VARIABLE, tag, COMMENT)
-    return tag
+def recipe() -> Recipe:
+    """Return the recipe of the image."""
+    return Recipe(
+        packages=("postgresql",),
+        changes=_CHANGES,
+        check=("initdb", "--version"),
+        hooks=_HOOKS,
+        left_out=(*LEFT_OUT, *_LEFT_OUT),
+        files={"/usr/local/bin/postgres-entrypoint": ENTRYPOINT.read_bytes()},
+    )
 
 
-def _make(codename: str, tag: str) -> None:
-    debian = debian_for(codename, _HINT)
-    started = time.monotonic()
-    say(f"postgres image: making {tag} from Debian {codename} packages (about 40 s)")
-    root = f"{tag}-root"
-    with tempfile.TemporaryDirectory(prefix="devenv-postgres-") as name:
-        folder = Path(name)
-        make_image(debian, content(), root, folder)
-        context = folder / "context"
-        context.mkdir()
-        (context / "Dockerfile").write_text(DOCKERFILE.format(root=root), encoding="utf-8")
-        must(["docker", "build", "--quiet", "--tag", tag, str(context)], "configuring the PostgreSQL image")
-    ask(["docker", "image", "rm", root])  # only its name: its layer is the made image's
-    done = ask(["docker", "run", "--rm", "--network=none", "--read-only", tag, "postgres-entrypoint", "initdb", "-V"])
-    if done.returncode != 0:
-        ask(["docker", "image", "rm", tag])
-        raise DevenvError(f"the PostgreSQL image that was made does not run\n{done.stderr.strip()}", _HINT)
-    say(f"postgres image: done in {time.monotonic() - started:.0f} s, {image_megabytes(tag)} MB")
+POSTGRES_IMAGE = Image(
+    name="postgres image",
+    variable="POSTGRES_IMAGE",
+    default="postgres:17",
+    repository="localhost/devenv-postgres",
+    comment="Written by scripts/postgres-image: no image could be pulled here. Remove both lines to try again.",
+    what="a PostgreSQL image",
+    recipe=recipe,
+)
 
 
 def ensure_password(file: Path) -> None:
@@ -103,10 +88,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run scripts/postgres-image."""
     if arguments:
         raise UsageError(f"unknown argument: {' '.join(arguments)}", "usage: scripts/postgres-image")
-    compose = project_root() / "compose"
-    image = choose_image(compose / ".env")
-    ensure_password(compose / "secrets" / "database-password")
-    emit(image)
+    image = choose_image(POSTGRES_IMAGE)
+    ensure_password(ROOT / "compose" / "secrets" / "database-password")
+    sys.stdout.write(f"{image}\n")
 
 
 if __name__ == "__main__":

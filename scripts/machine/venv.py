@@ -2,8 +2,8 @@
 
 Usage: scripts/venv
 
-A stamp inside the environment says what it was made from; while that is unchanged nothing is done. An install that
-was cut short leaves a mark, and the next run starts the environment anew.
+A stamp inside the environment says what it was made from; while that is unchanged nothing is done. It is written last,
+so that an environment without one, where an install was cut short, is made anew.
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from devenv.core.errors import ToolMissing
 from scripts.machine import apt
-from scripts.machine.process import ask, must, project_root
-from scripts.machine.report import run_script, say
-from scripts.machine.venv_paths import venv_folder, venv_python
+from scripts.machine.process import ROOT, ask, must, run_script, say
+from scripts.machine.system import can_install
 
-_STAMP = ".devenv-stamp.json"
-_UNFINISHED = ".devenv-unfinished"
+STAMP = ".devenv-stamp.json"
 # What the environment has from its own making or from the second step, so that no lock names it.
 _NOT_LOCKED = {"pip", "setuptools", "wheel", "devenv"}
-_PIN = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==", re.MULTILINE)
+
+
+def pip_command(root: Path = ROOT) -> list[str]:
+    """Return the command for pip: the virtual environment's own, since a system Python may have none."""
+    python = root / ".venv" / "bin" / "python"
+    return [str(python) if python.exists() else sys.executable, "-m", "pip"]
 
 
 def wanted_stamp(root: Path) -> dict[str, str]:
@@ -45,89 +44,62 @@ def wanted_stamp(root: Path) -> dict[str, str]:
     }
 
 
-def read_stamp(folder: Path) -> dict[str, str]:
-    """Return the stamp of an environment; empty where it has none or one that cannot be read."""
-    try:
-        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) else {}
-
-
-def is_usable(python: Path) -> bool:
-    """Whether an environment's interpreter still runs and is new enough; its base may have been removed."""
-    return (
-        python.exists()
-        and subprocess.run(
-            [python, "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        ).returncode
-        == 0
-    )
-
-
-def ensure_venv(root: Path, folder: Path, python: Path) -> None:
+def ensure_venv(root: Path) -> None:
     """Bring the environment to what the lock and pyproject.toml say; a second process waits for the first.
 
     Raises ToolMissing where this Python cannot make environments, DevenvError when an install fails.
     """
     wanted = wanted_stamp(root)
-    with _one_at_a_time(root / "requirements.lock"):
-        stamp = read_stamp(folder)
-        broken = (folder / _UNFINISHED).exists() or stamp.get("root", wanted["root"]) != wanted["root"]
-        if broken or not is_usable(python):
-            _make(folder)
+    file = root / ".venv" / STAMP
+    with (root / "requirements.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = _read_stamp(file)
+        if stamp.get("root") != wanted["root"] or not _is_usable(file.parent / "bin" / "python"):
+            _make(file.parent)
             stamp = {}
         if stamp == wanted:
             return
-        (folder / _UNFINISHED).touch()
-        (folder / _STAMP).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         if stamp.get("lock") != wanted["lock"]:
-            _install_locked(root, python)
-        _install_project(root, python)
-        (folder / _STAMP).write_text(json.dumps(wanted), encoding="utf-8")
-        (folder / _UNFINISHED).unlink()
-        say(f"venv: {folder.name} is ready")
+            _install_locked(root)
+        must(
+            [*pip_command(root), "install", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(root)],
+            "installing the project",
+            hint="its pyproject.toml may be invalid: see the lines above",
+        )
+        file.write_text(json.dumps(wanted), encoding="utf-8")
+        say("venv: .venv is ready")
 
 
-@contextmanager
-def _one_at_a_time(file: Path) -> Iterator[None]:
-    with file.open("rb") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _read_stamp(file: Path) -> dict[str, str]:
+    try:
+        stamp = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def _is_usable(python: Path) -> bool:
+    # Its base may have been removed, or be another version now.
+    code = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    return python.exists() and ask([str(python), "-c", code]).returncode == 0
 
 
 def _make(folder: Path) -> None:
-    _require_ensurepip()
-    say(f"venv: making {folder.name} with Python {sys.version.split()[0]}")
-    # The mark goes in first and stays: `venv --clear` would take it away, and an interruption would go unseen.
-    folder.mkdir(exist_ok=True)
-    (folder / _UNFINISHED).touch()
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name != _UNFINISHED:
-            entry.unlink()
-    must([sys.executable, "-m", "venv", str(folder)], "making the virtual environment")
-
-
-def _require_ensurepip() -> None:
     # Debian keeps ensurepip in a package of its own, named after the version.
-    if ask([sys.executable, "-c", "import ensurepip, venv"]).returncode == 0:
-        return
-    package = f"python3.{sys.version_info.minor}-venv"
-    if not apt.can_install():
-        raise ToolMissing(f"{sys.executable} cannot make virtual environments", f"sudo apt-get install {package}")
-    apt.require_candidate(package)
-    apt.install([package])
+    if ask([sys.executable, "-c", "import ensurepip, venv"]).returncode != 0:
+        package = f"python3.{sys.version_info.minor}-venv"
+        if not can_install():
+            raise ToolMissing(f"{sys.executable} cannot make virtual environments", f"sudo apt-get install {package}")
+        apt.install(package)
+    say(f"venv: making {folder.name} with Python {sys.version.split()[0]}")
+    must([sys.executable, "-m", "venv", "--clear", str(folder)], "making the virtual environment")
 
 
-def _install_locked(root: Path, python: Path) -> None:
+def _install_locked(root: Path) -> None:
     say("venv: installing the packages of requirements.lock")
     lock = root / "requirements.lock"
-    pip = [str(python), "-m", "pip"]
+    pip = pip_command(root)
     must(
         [*pip, "install", "--no-deps", "--require-hashes", "-r", str(lock)],
         "installing the locked packages",
@@ -135,30 +107,17 @@ def _install_locked(root: Path, python: Path) -> None:
     )
     # A package that left the lock would hide an import that nothing provides any more.
     listed = json.loads(must([*pip, "list", "--format=json"], "listing the packages"))
-    kept = {normalized(name) for name in _PIN.findall(lock.read_text(encoding="utf-8"))} | _NOT_LOCKED
-    if gone := sorted(name for each in listed if (name := normalized(each["name"])) not in kept):
+    pins = re.findall(r"^([A-Za-z0-9][\w.-]*)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    kept = {_normalized(name) for name in pins} | _NOT_LOCKED
+    if gone := sorted(name for each in listed if (name := _normalized(each["name"])) not in kept):
         must([*pip, "uninstall", "-y", *gone], "removing packages that are no longer in the lock")
 
 
-def _install_project(root: Path, python: Path) -> None:
-    must(
-        [str(python), "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-e", str(root)],
-        "installing the project",
-        hint="its pyproject.toml may be invalid: see the lines above",
-    )
-
-
-def normalized(name: str) -> str:
-    """Return a package name as PEP 503 compares it."""
+def _normalized(name: str) -> str:
+    # As PEP 503 compares names.
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run scripts/venv."""
-    del arguments
-    os.umask(0o022)
-    ensure_venv(project_root(), venv_folder(), venv_python())
-
-
 if __name__ == "__main__":
-    run_script(main)
+    os.umask(0o022)
+    run_script(lambda _: ensure_venv(ROOT))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from stack_images import Images, run
 
-from scripts.machine.postgres_recipe import is_ours
+from scripts.machine.postgres_image import POSTGRES_IMAGE
 
 pytestmark = pytest.mark.engine
 
@@ -111,7 +111,7 @@ def test_without_a_password_it_says_what_is_missing(database: Database) -> None:
 
 
 def test_a_first_start_that_was_killed_is_begun_again(database: Database) -> None:
-    if not is_ours(database.image):
+    if not POSTGRES_IMAGE.is_ours(database.image):
         pytest.skip("the official image takes what was begun for a whole database; here it was pulled, not made")
     for seen in (
         HALF_MADE,

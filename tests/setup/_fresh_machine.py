@@ -19,38 +19,40 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from devenv.core.errors import DevenvError
-from scripts.machine import apt
-from scripts.machine.apt_policy import sources_of
-from scripts.machine.base_build import current_recipe
-from scripts.machine.base_recipe import BUNDLE, Recipe, sources_list
-from scripts.machine.process import must
-from scripts.machine.report import run_script, say
+from scripts.machine.apt import acquire_settings
+from scripts.machine.archives import archives, machine_release, release_archives
+from scripts.machine.base_image import BASE_IMAGE, BUNDLE
+from scripts.machine.docker import image_id
+from scripts.machine.process import must, run_script, say
 
 PACKAGES = ("python3", "make", "git", "ca-certificates")
 COMMANDS = ("make run", ".ci/run")
 
 
-def make_image(recipe: Recipe) -> str:
-    """Make the image of the bare machine, once for a recipe, and return its name."""
-    name = f"localhost/devenv-fresh-machine:{recipe.tag.rpartition(':')[2]}"
-    if subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0:
+def make_image() -> str:
+    """Make the image of the bare machine, once for a Debian release and its settings, and return its name."""
+    known = archives()
+    codename = machine_release(known)
+    name = f"localhost/devenv-fresh-machine:{BASE_IMAGE.tag(codename).rpartition(':')[2]}"
+    if image_id(name):
         return name
     say(f"fresh machine: making {name}")
-    sources = sources_of(recipe.codename, apt.sources(), apt.releases())
-    pip_conf = (recipe.pip_settings or "[global]\n") + f"cert = {BUNDLE}\n"
+    files = BASE_IMAGE.recipe().files
     with tempfile.TemporaryDirectory(prefix="devenv-fresh-") as folder:
         work = Path(folder)
         work.chmod(0o755)
-        (work / "pip.conf").write_text(pip_conf, encoding="utf-8")
+        (work / "pip.conf").write_bytes(files.get("/etc/pip.conf", b"[global]\n") + f"cert = {BUNDLE}\n".encode())
+        (work / "bundle").write_bytes(files[BUNDLE])
         # mmdebstrap leaves these sources in the machine, so it takes packages from where this one does.
-        (work / "sources.list").write_text(sources_list(sources, work), encoding="utf-8")
+        sources = work / "debian.sources"
+        sources.write_text("\n".join(each.stanza() for each in release_archives(codename, known)), encoding="utf-8")
         packer = subprocess.Popen(
             [
                 "mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-                *(f"--aptopt={line}" for line in apt.acquire_settings()),
+                *(f"--aptopt={line}" for line in acquire_settings()),
                 f"--customize-hook=upload {work}/pip.conf /etc/pip.conf",
-                f"--customize-hook=upload {recipe.bundle} {BUNDLE}",
-                "--format=tar", "--quiet", recipe.codename, "-", str(work / "sources.list"),
+                f"--customize-hook=upload {work}/bundle {BUNDLE}",
+                "--format=tar", "--quiet", codename, "-", str(sources),
             ],
             stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -86,7 +88,7 @@ def try_clone(clone: Path, commands: Sequence[str], *, keep: bool) -> None:
         must(
             [
                 *("docker", "run", "--detach", "--init", "--privileged", "--name", machine, "--hostname", "fresh"),
-                *("--volume", "/var/lib/docker", make_image(current_recipe()), "sleep", "infinity"),
+                *("--volume", "/var/lib/docker", make_image(), "sleep", "infinity"),
             ],
             "starting the machine",
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _apt import BOOKWORM, Apt
 from _programs import Programs
 
-from scripts.machine import apt
+from scripts.machine import system
 
 
 @pytest.fixture
@@ -17,28 +17,35 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYTHON_IMAGE", "SSL_CERT_FILE"):
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "PYTHON_IMAGE", "POSTGRES_IMAGE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
     return Programs(folder)
 
 
 @pytest.fixture
-def debian(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """Turn this into a Debian machine run by root whose apt knows the releases of a policy text."""
+def apt(programs: Programs, tmp_path: Path) -> Apt:
+    """apt with Debian 12's lists, an old docker.io, and nothing to install."""
+    apt = Apt(tmp_path)
+    apt.knows(*BOOKWORM)
+    programs.apt_get(apt.targets)
+    programs.add(
+        "apt-cache",
+        f'if [ "$#" = 1 ]; then /bin/cat "{apt.policy}"; else echo "  Candidate: 20.10.24+dfsg1-1"; fi',
+    )
+    programs.add("apt-config")
+    programs.add("dpkg", "echo amd64")
+    return apt
 
-    def become(policy: str) -> None:
-        monkeypatch.setattr(apt, "os_release", lambda: {"ID": "debian"})
-        monkeypatch.setattr(apt, "APT_FOLDER", tmp_path / "apt")
-        monkeypatch.setattr("os.geteuid", lambda: 0)
-        text = tmp_path / "policy"
-        text.write_text(policy, encoding="utf-8")
-        programs.add("apt-get")
-        programs.add(
-            "apt-cache",
-            f'if [ "$#" = 1 ]; then while IFS= read -r line; do printf "%s\\n" "$line"; done <"{text}"; '
-            'else printf "  Candidate: 20.10.24+dfsg1-1\\n"; fi',
-        )
-        programs.add("apt-config")
-        programs.add("dpkg", "echo amd64")
 
-    return become
+@pytest.fixture
+def debian(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> Apt:
+    """Turn this into a Debian machine run by root."""
+    monkeypatch.setattr(system, "os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    return apt
+
+
+@pytest.fixture
+def fedora(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn this into a machine where nothing may be installed."""
+    monkeypatch.setattr(system, "os_release", lambda: {"ID": "fedora"})

@@ -1,196 +1,82 @@
+"""What the Python base image is made of, and that it is another image when that changes."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from _policies import BOOKWORM, PINNED_TESTING, SOURCES_DEB822
 from _programs import Programs
 
-from devenv.core.errors import DevenvError, ToolMissing
-from scripts.machine.base_image import COMMENT, DEFAULT_IMAGE, choose_image
-from scripts.machine.base_recipe import REPOSITORY
-
-
-class Engine:
-    """A docker CLI whose engine has the images that it is told to have."""
-
-    def __init__(self, programs: Programs) -> None:
-        self._programs = programs
-        self.images = programs.folder / ".images"
-        self.images.mkdir()
-        self.set()
-
-    def set(self, *, pull: str = "exit 1", run: str = "echo '3.11.2 (main)'") -> None:
-        self._programs.add(
-            "docker",
-            f"""case "$1 $2" in
-"image inspect") eval "name=\\${{$#}}"; test -e "{self.images}/${{name##*/}}" && echo 93000000 ;;
-"image rm") echo gone ;;
-"pull "*) {pull} ;;
-"version "*) echo amd64 ;;
-"import "*) while read -r line; do :; done; echo sha256:abc ;;
-"tag "*) : >"{self.images}/${{3##*/}}" ;;
-"build "*) : >"{self.images}/${{4##*/}}" ;;
-"run "*) {run} ;;
-esac""",
-        )
-
-    def add(self, name: str) -> None:
-        (self.images / name.rpartition("/")[2]).touch()
+from devenv.core.errors import ToolMissing
+from scripts.machine.base_image import BASE_IMAGE, CHECK, pip_settings
 
 
 @pytest.fixture
-def engine(programs: Programs) -> Engine:
-    return Engine(programs)
+def bundle(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "bundle.crt"
+    file.write_text("certificate one\n", encoding="ascii")
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.setattr("scripts.machine.base_image.pip_command", lambda: ["pip"])
+    programs.add("pip")
+    return file
 
 
-@pytest.fixture
-def env_file(tmp_path: Path) -> Path:
-    return tmp_path / "compose" / ".env"
-
-
-@pytest.fixture
-def bookworm(
-    debian: Callable[[str], None], programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Programs:
-    """A Debian machine with a pinned testing, certificates and mmdebstrap."""
-    debian(BOOKWORM + PINNED_TESTING)
-    parts = tmp_path / "apt" / "sources.list.d"
-    parts.mkdir(parents=True)
-    (parts / "debian.sources").write_text(SOURCES_DEB822, encoding="utf-8")
-    bundle = tmp_path / "bundle.crt"
-    bundle.write_text("certificates", encoding="ascii")
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    monkeypatch.setattr("scripts.machine.base_build.pip_command", lambda: ["pip"])
+def test_the_tag_is_the_same_until_something_in_the_image_would_differ(bundle: Path, programs: Programs) -> None:
+    tag = BASE_IMAGE.tag("bookworm")
+    assert tag == BASE_IMAGE.tag("bookworm")
+    assert BASE_IMAGE.is_ours(tag)
+    assert tag.startswith("localhost/devenv-python:bookworm-")
+    others = {tag, BASE_IMAGE.tag("trixie")}
     programs.add("pip", "echo \"global.index-url='https://index.test/simple'\"")
-    programs.add("mmdebstrap", "echo tar")
-    return programs
+    others.add(BASE_IMAGE.tag("bookworm"))
+    bundle.write_text("certificate two\n", encoding="ascii")
+    assert len(others | {BASE_IMAGE.tag("bookworm")}) == 4
 
 
-def test_the_users_image_is_used_and_nothing_is_pulled_when_it_is_there(
-    engine: Engine, env_file: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine.add("mine:1")
-    monkeypatch.setenv("PYTHON_IMAGE", "mine:1")
-    assert choose_image(env_file) == "mine:1"
-    assert programs.calls("docker pull") == []
-    assert not env_file.exists()
+def test_somebody_elses_image_is_not_ours() -> None:
+    assert not BASE_IMAGE.is_ours("python:3.12-slim")
+    assert not BASE_IMAGE.is_ours("localhost/devenv-python-of-mine:1")
 
 
-def test_the_users_image_is_pulled_when_it_is_not_there(engine: Engine, env_file: Path, programs: Programs) -> None:
-    engine.set(pull="exit 0")
-    env_file.parent.mkdir()
-    env_file.write_text("PYTHON_IMAGE=registry.test/mine:1\n")
-    assert choose_image(env_file) == "registry.test/mine:1"
-    assert programs.calls("docker pull") == ["docker pull registry.test/mine:1"]
+def test_without_certificates_it_says_what_to_install(bundle: Path) -> None:
+    bundle.unlink()
+    with pytest.raises(ToolMissing, match=r"bundle\.crt") as raised:
+        BASE_IMAGE.recipe()
+    assert "ca-certificates" in raised.value.hint
 
 
-def test_a_users_image_that_cannot_be_had_is_an_error_and_is_never_replaced(
-    engine: Engine, env_file: Path, bookworm: Programs
-) -> None:
-    engine.set(pull="echo manifest unknown >&2; exit 1")
-    env_file.parent.mkdir()
-    env_file.write_text("PYTHON_IMAGE=registry.test/mine:1\n")
-    with pytest.raises(DevenvError, match=r"registry\.test/mine:1 .*manifest unknown") as raised:
-        choose_image(env_file)
-    assert "remove it from" in raised.value.hint
-    assert env_file.read_text() == "PYTHON_IMAGE=registry.test/mine:1\n"
-    assert bookworm.calls("mmdebstrap") == []
+def test_the_check_of_an_image_refuses_an_old_python() -> None:
+    for version, code in (("(3, 9, 2)", 1), ("(3, 11, 2)", 0)):
+        old = f"import sys; sys.version_info, sys.version = {version}, '3.9.2 (default)'; exec({CHECK!r})"
+        done = subprocess.run([sys.executable, "-c", old], check=False, capture_output=True, text=True)
+        assert done.returncode == code
+        assert ("it has Python 3.9.2; 3.11 or newer is needed" in done.stderr) == (code == 1)
 
 
-def test_the_default_image_is_used_when_the_engine_has_it(engine: Engine, env_file: Path, programs: Programs) -> None:
-    engine.add(DEFAULT_IMAGE)
-    assert choose_image(env_file) == DEFAULT_IMAGE
-    assert programs.calls("docker pull") == []
-    assert not env_file.exists()
+def test_the_machines_index_goes_into_the_image_the_environment_wins() -> None:
+    listing = (
+        "global.cert='/etc/ssl/certs/ca-certificates.crt'\n"
+        "global.index-url='https://one.test/simple'\n"
+        "global.trusted-host='one.test'\n"
+        ":env:.index-url='https://two.test/simple'\n"
+    )
+    assert pip_settings(listing) == "[global]\nindex-url = https://two.test/simple\ntrusted-host = one.test\n"
 
 
-def test_the_default_image_is_pulled_when_it_can_be(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    engine.set(pull="exit 0")
-    assert choose_image(env_file) == DEFAULT_IMAGE
-    assert bookworm.calls("mmdebstrap") == []
-    assert not env_file.exists()
+def test_an_index_on_this_machines_disk_stays_here() -> None:
+    listing = "global.extra-index-url='file:///srv/simple file:///srv/more/simple'\nglobal.find-links='/srv/wheels'\n"
+    assert pip_settings(listing) == ""
 
 
-def test_an_image_is_made_only_when_the_pull_failed_and_says_so(
-    engine: Engine, env_file: Path, bookworm: Programs, capsys: pytest.CaptureFixture[str]
-) -> None:
-    engine.set(pull="echo 'lookup registry.test: no such host' >&2; exit 1")
-    image = choose_image(env_file)
-    assert image.startswith(f"{REPOSITORY}:bookworm-")
-    assert env_file.read_text() == f"# {COMMENT}\nPYTHON_IMAGE={image}\n"
+def test_several_indexes_in_one_setting_are_kept_apart() -> None:
+    listing = "global.extra-index-url='https://one.test/simple\\nfile:///srv/simple\\nhttps://two.test/simple'\n"
+    assert pip_settings(listing) == "[global]\nextra-index-url = https://one.test/simple https://two.test/simple\n"
+
+
+def test_a_password_never_gets_into_an_image(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pip_settings("global.index-url='https://me:hunter2@index.test/simple'\n") == ""
     told = capsys.readouterr()
-    assert "cannot be pulled: lookup registry.test: no such host" in told.err
-    assert told.out == ""
-    (made,) = bookworm.calls("mmdebstrap")
-    assert " bookworm - " in made
-    assert "testing" not in made
-
-
-def test_the_second_run_takes_the_made_image_without_a_pull_or_a_build(
-    engine: Engine, env_file: Path, bookworm: Programs
-) -> None:
-    first = choose_image(env_file)
-    before = len(bookworm.calls())
-    assert choose_image(env_file) == first
-    assert {call.split()[0] for call in bookworm.calls()[before:]} == {"docker", "pip"}
-    assert len(bookworm.calls("docker pull")) == len(bookworm.calls("mmdebstrap")) == 1
-
-
-def test_a_made_image_that_vanished_is_made_again(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    first = choose_image(env_file)
-    (engine.images / first.rpartition("/")[2]).unlink()
-    assert choose_image(env_file) == first
-    assert len(bookworm.calls("mmdebstrap")) == 2
-
-
-def test_other_certificates_make_another_image(
-    engine: Engine, env_file: Path, bookworm: Programs, tmp_path: Path
-) -> None:
-    first = choose_image(env_file)
-    (tmp_path / "bundle.crt").write_text("other certificates", encoding="ascii")
-    second = choose_image(env_file)
-    assert second != first
-    assert f"PYTHON_IMAGE={second}\n" in env_file.read_text()
-
-
-def test_rebuild_makes_it_again_though_it_is_there(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    first = choose_image(env_file)
-    assert choose_image(env_file, rebuild=True) == first
-    assert len(bookworm.calls("mmdebstrap")) == 2
-
-
-def test_when_the_default_can_be_pulled_again_our_line_goes(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    env_file.parent.mkdir()
-    env_file.write_text("PORT=3000\n")
-    first = choose_image(env_file)
-    (engine.images / first.rpartition("/")[2]).unlink()
-    engine.set(pull="exit 0")
-    assert choose_image(env_file) == DEFAULT_IMAGE
-    assert env_file.read_text() == "PORT=3000\n"
-
-
-def test_a_build_that_fails_leaves_no_image_and_no_line(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    bookworm.add("mmdebstrap", "echo 'E: no such suite' >&2; echo part; exit 3")
-    with pytest.raises(DevenvError, match="E: no such suite"):
-        choose_image(env_file)
-    assert bookworm.calls("docker image rm") == ["docker image rm sha256:abc"]
-    assert bookworm.calls("docker tag") == []
-    assert not env_file.exists()
-
-
-def test_a_debian_with_an_old_python_is_refused(engine: Engine, env_file: Path, bookworm: Programs) -> None:
-    engine.set(run="echo '3.9.2 (default)'")
-    with pytest.raises(DevenvError, match=r"Python 3\.9\.2; 3\.11 or newer"):
-        choose_image(env_file)
-    assert not env_file.exists()
-
-
-def test_elsewhere_the_user_is_told_to_name_an_image(
-    engine: Engine, env_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("scripts.machine.apt.os_release", lambda: {"ID": "fedora"})
-    with pytest.raises(ToolMissing) as raised:
-        choose_image(env_file)
-    assert "set PYTHON_IMAGE in compose/.env" in raised.value.hint
+    assert "index.test" in told.err
+    assert "hunter2" not in told.err + told.out

@@ -1,4 +1,4 @@
-"""The commands that people and CI type: the Makefile, .ci/run, scripts/find-python."""
+"""The commands that people and CI type: the Makefile, .ci/run, scripts/python."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def test_ci_fails_where_make_cannot_even_begin(checkout: Path) -> None:
 
 def find_python(programs: Programs, **env: str) -> subprocess.CompletedProcess[str]:
     settings = {"PATH": str(programs.folder), "HOME": str(programs.folder), **env}
-    return subprocess.run([ROOT / "scripts" / "find-python"], check=False, capture_output=True, text=True, env=settings)
+    command = [ROOT / "scripts" / "python", "-c", "import scripts.machine, sys; print(sys.executable)"]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=settings, cwd="/")
 
 
 OLD = "exit 1"

