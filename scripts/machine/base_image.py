@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from devenv.core.errors import ToolMissing, UsageError
-from scripts.machine.images import Image, Recipe, choose_image
+from scripts.machine.bootstrap import Recipe
+from scripts.machine.images import Image, choose_image
 from scripts.machine.process import ask, run_script, say
 from scripts.machine.venv import pip_command
 

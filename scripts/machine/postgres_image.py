@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from devenv.core.errors import UsageError
-from scripts.machine.images import LEFT_OUT, Image, Recipe, choose_image
+from scripts.machine.bootstrap import LEFT_OUT, Recipe
+from scripts.machine.images import Image, choose_image
 from scripts.machine.process import ROOT, run_script, say
 
 ENTRYPOINT = Path(__file__).with_name("postgres_entrypoint.sh")

@@ -19,8 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from devenv.core.errors import DevenvError
-from scripts.machine.apt import acquire_settings
-from scripts.machine.archives import archives, machine_release, release_archives
+from scripts.machine.apt import acquire_settings, archives, machine_release, release_archives
 from scripts.machine.base_image import BASE_IMAGE, BUNDLE
 from scripts.machine.docker import image_id
 from scripts.machine.process import must, run_script, say

@@ -11,7 +11,7 @@ from _programs import Programs
 
 from devenv.core.errors import DevenvError
 from scripts.machine import apt as machine_apt
-from scripts.machine.archives import archives, knows_testing, machine_release, release_archives, source_for_testing
+from scripts.machine.apt import archives, knows_testing, machine_release, release_archives, source_for_testing
 
 SOURCES_ONE_LINE = """\
 # comment

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.machine.dotenv import read_variable, write_variable
+from scripts.machine.images import read_variable, write_variable
 
 NAME = "PYTHON_IMAGE"
 COMMENT = "Written by a test."

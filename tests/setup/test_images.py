@@ -13,8 +13,7 @@ from _programs import Programs
 from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine import postgres_image
 from scripts.machine.base_image import BASE_IMAGE
-from scripts.machine.docker import pull
-from scripts.machine.images import Image, choose_image
+from scripts.machine.images import Image, choose_image, pull
 from scripts.machine.postgres_image import POSTGRES_IMAGE, ensure_password
 
 
