@@ -35,7 +35,6 @@ _HEADER = "# Written by devenv's setup: the machine's own mirror, for a newer Do
 _BUILDX = "docker-buildx"
 _COMPOSE_LOCK = ROOT / "scripts" / "compose-plugin.lock"
 _SYSTEM_PLUGINS = Path("/usr/local/lib/docker/cli-plugins")
-_NO_BUILDX = "docker has no buildx plugin, which builds the images"
 _ADVICE = {
     "macos": "macOS: install Docker Desktop, or `brew install colima docker docker-compose` and `colima start`",
     "wsl": "Windows with WSL: Docker Desktop with its WSL integration on, or `sudo make run` in a Debian of WSL's",
@@ -102,9 +101,7 @@ def install_engine() -> None:
     if apt.major_version(version) < OLDEST_ENGINE or not apt.candidate(_BUILDX):
         offer = f"docker.io {version}" if version else "no docker.io"
         if not system.is_debian():
-            raise ToolMissing(
-                f"this distribution has {offer}; {OLDEST_ENGINE} or newer with buildx is needed", system.advice(_ADVICE)
-            )
+            raise _missing(f"this distribution has {offer}; {OLDEST_ENGINE} or newer with buildx is needed")
         say(f"engine: this Debian has {offer}; taking it from testing, with the libraries it needs")
         target = _add_testing()
     # Since Debian 13 the client is a package of its own; in older ones and in Ubuntu docker.io carries it.
@@ -114,7 +111,7 @@ def install_engine() -> None:
 
 def _install_buildx() -> None:
     if not system.can_install() or not (apt.candidate(_BUILDX) or system.is_debian()):
-        raise ToolMissing(_NO_BUILDX, system.advice(_ADVICE))
+        raise _missing("docker has no buildx plugin, which builds the images")
     apt.install(_BUILDX, target="" if apt.candidate(_BUILDX) else _add_testing())
     if not plugin_version("buildx"):
         raise DevenvError("buildx was installed, but docker does not find it", "see `docker info`, Client: Plugins")
@@ -131,7 +128,7 @@ def _add_testing() -> str:
         return "testing"
     stanza = apt.source_for_testing(known)
     if not stanza:
-        raise ToolMissing("no Debian source of this machine could be used for testing", system.advice(_ADVICE))
+        raise _missing("no Debian source of this machine could be used for testing")
     # The pin first: an interruption must never leave testing unpinned.
     for file, text in ((PIN_FILE, PIN_TEXT), (SOURCE_FILE, _HEADER + stanza)):
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,11 +138,12 @@ def _add_testing() -> str:
     if not apt.knows_testing(apt.archives()):
         SOURCE_FILE.unlink()
         PIN_FILE.unlink()
-        raise ToolMissing(
-            f"Debian testing could not be read from this machine's mirror\n{last_lines(problems, 5)}",
-            system.advice(_ADVICE),
-        )
+        raise _missing(f"Debian testing could not be read from this machine's mirror\n{last_lines(problems, 5)}")
     return "testing"
+
+
+def _missing(message: str) -> ToolMissing:
+    return ToolMissing(message, system.advice(_ADVICE))
 
 
 def ensure_compose() -> None:

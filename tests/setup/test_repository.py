@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,36 +26,37 @@ REGISTRIES = [
         ("archive.", "ubuntu.com"),
     )
 ]
-MACHINE_FOLDERS = [re.compile(rf"(?<![\w./-])/{name}/[a-z]") for name in ("work", "ro" + "ot")]
+# A plain search first: the pattern alone takes ten times as long.
+MACHINE_FOLDERS = {f"/{name}/": re.compile(rf"(?<![\w./-])/{name}/[a-z]") for name in ("work", "ro" + "ot")}
 
 
-def texts() -> Iterator[tuple[str, str]]:
-    """Yield every file that git has or would take, by its name in the checkout."""
+@cache
+def texts() -> dict[str, str]:
+    """Return every file that git has or would take, by its name in the checkout."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=False,
         capture_output=True,
         text=True,
     ).stdout.split("\0")
-    for name in listed or []:
-        if name and (ROOT / name).is_file():
-            try:
-                yield name, (ROOT / name).read_text(encoding="utf-8")
-            except UnicodeDecodeError:
-                continue  # a picture
+    files = [name for name in listed if name and (ROOT / name).is_file()]
+    return {name: (ROOT / name).read_text(encoding="utf-8", errors="replace") for name in files}
 
 
 def test_the_checkout_is_seen() -> None:
-    assert {"Makefile", "pyproject.toml", "scripts/engine"} <= {name for name, _ in texts()}
+    assert {"Makefile", "pyproject.toml", "scripts/engine"} <= texts().keys()
 
 
 def test_no_package_registry_is_named() -> None:
-    assert [(name, host) for name, text in texts() for host in REGISTRIES if host in text] == []
+    assert [(name, host) for name, text in texts().items() for host in REGISTRIES if host in text] == []
 
 
 def test_no_folder_of_one_machine_is_named() -> None:
     assert [
-        (name, found[0]) for name, text in texts() for each in MACHINE_FOLDERS if (found := each.search(text))
+        (name, found[0])
+        for name, text in texts().items()
+        for folder, pattern in MACHINE_FOLDERS.items()
+        if folder in text and (found := pattern.search(text))
     ] == []
 
 

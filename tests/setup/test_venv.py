@@ -171,8 +171,10 @@ def test_without_ensurepip_and_without_root_the_package_is_named(
 
 def test_the_real_script_does_nothing_for_an_environment_that_is_ready() -> None:
     stamp = ROOT / ".venv" / STAMP
-    subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, cwd="/")
-    before = stamp.stat().st_mtime_ns
-    done = subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, text=True, cwd="/")
+    for _ in range(2):  # what changed since the last `make setup` is installed by the first
+        before = stamp.stat().st_mtime_ns
+        done = subprocess.run([ROOT / "scripts" / "venv"], check=True, capture_output=True, text=True, cwd="/")
+        if not done.stderr:
+            break
     assert (done.stdout, done.stderr) == ("", "")
     assert stamp.stat().st_mtime_ns == before
