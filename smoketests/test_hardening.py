@@ -95,7 +95,7 @@ def test_no_secret_in_inspect(engine, service: str) -> None:
 
 @EACH_SERVICE
 def test_no_secret_in_image(engine, service: str) -> None:
-    """Nor from its image: environment, labels, history and the files of every layer."""
+    """Nor from its image: environment, labels and the commands of its history."""
     assert [f"{leak.name} {leak.what} in {leak.file}" for leak in scan_image(engine.image(service)["Id"])] == []
 
 

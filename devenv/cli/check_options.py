@@ -27,13 +27,9 @@ def add_check_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
         help="a minor to validate against, 1.36; may be repeated (default: the last three that are known)",
     )
     check.add_argument("--no-compose", action="store_true", help="do not compare with the Compose project")
-    diff = _command(manifests, "diff", "show what an overlay changes over its base, as Markdown")
-    diff.add_argument("overlay", nargs="?", metavar="OVERLAY", help="its name in devenv.toml, or its folder")
-    diff.add_argument("--all", action="store_true", help="every overlay: the content of docs/OVERLAYS.md")
     rules = _command(manifests, "rules", "list the rules")
     rules.add_argument("--json", action="store_true", help="as JSON")
     rules.add_argument("--markdown", action="store_true", help="as Markdown")
-    rules.add_argument("--write", metavar="FILE", help="put them into the generated part of a document")
 
     secrets = _group(commands, "secrets", "find committed secrets, list the needed ones")
     find = _command(secrets, "check", "look for secrets in manifests, Compose files, .env files and images")

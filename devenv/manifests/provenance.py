@@ -106,12 +106,6 @@ class Provenance:
                         yield owner.file, document, line_of(owner, path), access.get(item, "target")
 
 
-def without_hash(name: str) -> str:
-    """Return a generated name without the hash of its content; kustomize allows to leave it out."""
-    stem, _, last = name.rpartition("-")
-    return stem if stem and _HASH.fullmatch(f"-{last}") else name
-
-
 def _inline(text: str) -> list[Document]:
     try:
         return read_documents(text)

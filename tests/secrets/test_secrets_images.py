@@ -1,4 +1,4 @@
-"""Secrets in images, on a real engine: environment, labels, history, layers, and files that a later layer hides."""
+"""Secrets in images, on a real engine: environment, labels and history."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ FROM scratch
 ARG BUILD_TOKEN={VALUE}
 ENV DB_PASSWORD={VALUE} DB_PASSWORD_FILE=/run/secrets/db PATH=/bin
 LABEL api_key={VALUE}
-COPY first/ /app/
-COPY second/ /app/
-COPY library/ /usr/lib/tests/
+COPY settings.txt /app/
 """
 
 
@@ -34,12 +32,7 @@ def build(folder: Path, dockerfile: str) -> str:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Iterator[str]:
-    for name in ("first", "second", "library"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "first" / ".env").write_text(f"SMTP_PASSWORD={VALUE}\n", "utf-8")
-    (tmp_path / "first" / "settings.txt").write_text("-----BEGIN RSA PRIVATE KEY-----\nabc\n", "utf-8")
-    (tmp_path / "second" / ".env").write_text("SMTP_PASSWORD=\n", "utf-8")
-    (tmp_path / "library" / "test.pem").write_text("-----BEGIN RSA PRIVATE KEY-----\nabc\n", "utf-8")
+    (tmp_path / "settings.txt").write_text("LEVEL=info\n", "utf-8")
     tag = build(tmp_path, DOCKERFILE)
     yield tag
     subprocess.run(["docker", "image", "rm", "-f", tag], check=True, capture_output=True, timeout=60)
@@ -52,10 +45,7 @@ def test_every_place_of_an_image_is_searched(image: str) -> None:
         (" (environment or label)", "DB_PASSWORD"),
         (" (environment or label)", "api_key"),
         (" (history)", "BUILD_TOKEN"),
-        (" (layer): /app/.env", "SMTP_PASSWORD"),
-        (" (layer): /app/settings.txt", ""),
     } <= places
-    assert not any("/usr/lib/" in place for place, _ in places)
     assert not any("DB_PASSWORD_FILE" in name for _, name in places)
     assert VALUE not in repr(leaks)
 

@@ -1,11 +1,16 @@
-"""A report as text: one block a finding, so that nothing has to be cut off."""
+"""A report as text and as JSON (docs/schemas/manifests-report.schema.json), and the rules as Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any
 
-from devenv.manifests.model import Finding, Report, Severity, TargetReport
+from devenv.manifests.model import Environment, Finding, Report, Severity, TargetReport
+from devenv.manifests.registry import Rule
 
+SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do not count
 Paint = Callable[[str, str], str]
 _COLORS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -16,7 +21,7 @@ def plain(text: str, color: str) -> str:
 
 
 def to_text(report: Report, paint: Paint = plain) -> list[str]:
-    """Return the lines of the report."""
+    """Return the lines of the report: one block a finding, so that nothing has to be cut off."""
     lines = [line for target in report.targets for line in _target(target, paint)]
     count, excused = len(report.findings), sum(len(target.excused) for target in report.targets)
     color = {"passed": "green", "failed": "red"}.get(report.verdict, "yellow")
@@ -49,3 +54,36 @@ def _finding(finding: Finding, paint: Paint) -> Iterator[str]:
 
 def _number(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def to_data(report: Report) -> dict[str, Any]:
+    """Return the documented object."""
+    return {
+        "schema": SCHEMA,
+        "verdict": report.verdict,
+        "kubernetes_versions": list(report.versions),
+        "targets": [asdict(target) for target in report.targets],
+        "unchecked": list(report.unchecked),
+    }
+
+
+def rules_markdown(rules: Iterable[Rule]) -> str:
+    """List the rules by subject."""
+    lines: list[str] = []
+    for subject, group in groupby(rules, key=lambda rule: rule.subject):
+        lines += [f"### {subject}", ""]
+        for rule in group:
+            lines += [
+                f"**`{rule.id}`** ({rule.severity.value}, {_environments(rule)})  ",
+                f"{rule.reason}  ",
+                f"*Fix:* {rule.fix}  ",
+                f"*Source:* {rule.source}",
+                "",
+            ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _environments(rule: Rule) -> str:
+    if len(rule.environments) == len(Environment):
+        return "everywhere"
+    return ", ".join(item.value for item in Environment if item in rule.environments)

@@ -1,1 +1,0 @@
-"""A report written for people, for programs and for code scanning."""
