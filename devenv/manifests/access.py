@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from devenv.manifests.model import ObjectPath
-
 _QUANTITY = re.compile(r"([+-]?[0-9]*\.?[0-9]+)(e[+-]?[0-9]+|E[+-]?[0-9]+|[a-zA-Z]*)")
 # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 _SUFFIXES = {
@@ -112,8 +110,3 @@ def quantity(value: object) -> float | None:
     return (
         float(number + suffix) if suffix[:1] in "eE" and len(suffix) > 1 and suffix[1:].lstrip("+-").isdigit() else None
     )
-
-
-def path_to(base: ObjectPath, *steps: str | int) -> ObjectPath:
-    """Return the path with more steps."""
-    return (*base, *steps)

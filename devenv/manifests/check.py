@@ -17,8 +17,8 @@ from devenv.manifests.model import Finding, Place, Report, TargetReport
 from devenv.manifests.registry import all_rules
 from devenv.manifests.render import Rendered, render
 from devenv.manifests.rendering import Rendering
-from devenv.manifests.rules.images import placeholders
-from devenv.manifests.rules.schema import unvalidated
+from devenv.manifests.rules.config import unreleased
+from devenv.manifests.rules.objects import unvalidated
 from devenv.manifests.targets import Surroundings, Target, environment_for, surroundings
 from devenv.manifests.tree import Tree, read_tree
 
@@ -103,7 +103,7 @@ def _report(target: Target, loaded: Loaded, outside: Outside, used: set[Allowanc
     judgement = judge(rendering, outside.root)
     used |= judgement.used_allowances
     error = outside.compose_error if target.declared else ""
-    told = map(sanitize, (*unvalidated(rendering), *placeholders(rendering)))
+    told = map(sanitize, (*unvalidated(rendering), *unreleased(rendering)))
     return replace(
         report,
         findings=judgement.findings,

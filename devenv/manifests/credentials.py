@@ -34,7 +34,7 @@ _NAME: Final = re.compile(
     r"|(?:access|account|aes|api|app|auth|client|cookie|encrypt(?:ion)?|fernet|hmac|jwt|master|private|secret|session"
     r"|shared|signing|storage)[_.-]?keys?|^azure_.+key|^oci_cli_key_content|^pgpass)"
     r"(?:[_.-]?(?:v?\d+|admin|b64|base(?:64)?|current|default|dev(?:elopment)?|json|main|new|old|plain|pr[ei]vious|primary"
-    r"|prod(?:uction)?|root|secondary|stag(?:e|ing)|te?st|text|txt|user|value|ya?ml))*$",
+    r"|prod(?:uction)?|root|secondary|stag(?:e|ing)|te?st|text|txt|user|value|ya?ml))*$"
 )
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _NO_NAMES: Final = frozenset({"pwd", "oldpwd"})  # a shell's folders

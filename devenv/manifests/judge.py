@@ -85,9 +85,10 @@ def _holds(rule: Rule, rendering: Rendering) -> bool:
 def _finding(rule: Rule, problem: Problem, rendering: Rendering, root: Path) -> Finding:
     subject = problem.subject
     place = rendering.provenance.locate(subject, problem.path) if isinstance(subject, Manifest) else subject
-    if problem.doubt:
+    message = problem.message
+    if problem.inconclusive:
         rule = replace(rule, severity=Severity.WARNING)
-    message = f"{problem.message} ({problem.doubt})" if problem.doubt else problem.message
+        message = f"{message} ({problem.inconclusive})"
     return tell(rule, rendering.name, subject, place, message, problem.path, root)
 
 

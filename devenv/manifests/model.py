@@ -84,6 +84,10 @@ class Manifest:
         """Kind and name, as kubectl writes them."""
         return f"{self.kind}/{self.name}"
 
+    def problem(self, message: str, *path: str | int, item: str = "", inconclusive: str = "") -> Problem:
+        """Return a problem of the object, at a path inside it."""
+        return Problem(self, path, message, item, inconclusive)
+
     def _metadata(self, key: str) -> object:
         return _mapping(self.data.get("metadata")).get(key)
 
@@ -96,7 +100,7 @@ class Problem:
     path: ObjectPath
     message: str
     item: str = ""  # what differs, where a rule compares several things of one object
-    doubt: str = ""  # why it may be no fault, seen from this folder alone: such a problem is only a warning
+    inconclusive: str = ""  # why it may be no fault, seen from this folder alone: such a problem is only a warning
 
 
 @dataclass(frozen=True, slots=True)

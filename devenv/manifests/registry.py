@@ -1,22 +1,22 @@
-"""The register of rules: a rule is one small function with an id, a reason, a source, a severity and a fix."""
+"""The register of rules: a rule has an id, a reason, a source, a severity and a fix; its subject is its module."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import cleandoc
+from typing import Protocol, TypeVar
 
 from devenv.manifests.model import Environment, Problem, Severity
-from devenv.manifests.rendering import Rendering
+from devenv.manifests.rendering import Container, Rendering, Workload
 
 Check = Callable[[Rendering], Iterator[Problem]]
 
 EVERYWHERE = frozenset(Environment)
 SERVED = frozenset({Environment.STAGING, Environment.PRODUCTION})
 """Where others than its developer rely on what runs."""
-ERROR, WARNING = Severity.ERROR, Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +33,76 @@ class Rule:
     check: Check | None = None
 
 
+class _Item(Protocol):
+    """Something that a problem can be in."""
+
+    def problem(self, message: str, *path: str | int) -> Problem: ...
+
+
+_T = TypeVar("_T", bound=_Item)
 _rules: dict[str, Rule] = {}
 
 
-def rule(
-    rule_id: str,
-    *,
-    source: str,
-    fix: str,
-    severity: Severity = WARNING,
-    environments: frozenset[Environment] = EVERYWHERE,
-) -> Callable[[Check], Check]:
-    """Register the function as a rule; its docstring is the reason, its module the subject."""
+class _Register:
+    """Registers rules of one severity."""
 
-    def register(check: Check) -> Check:
-        reason = " ".join(cleandoc(check.__doc__ or "").split())
-        _add(Rule(rule_id, check.__module__.rpartition(".")[2], reason, source, fix, severity, environments, check))
-        return check
+    def __init__(self, severity: Severity) -> None:
+        self._severity = severity
 
-    return register
+    def __call__(
+        self, rule_id: str, *, source: str, fix: str, environments: frozenset[Environment] = EVERYWHERE
+    ) -> Callable[[Check], Check]:
+        """Register the function as a rule; its docstring is the reason."""
+
+        def register(check: Check) -> Check:
+            reason = " ".join(cleandoc(check.__doc__ or "").split())
+            self._add(rule_id, check.__module__, reason, source, fix, environments, check)
+            return check
+
+        return register
+
+    def each(
+        self,
+        rule_id: str,
+        reason: str,
+        items: Callable[[Rendering], Iterable[_T]],
+        wrong: Callable[[_T], str | bool],
+        *,
+        at: tuple[str | int, ...] = (),
+        source: str,
+        fix: str,
+        environments: frozenset[Environment] = EVERYWHERE,
+    ) -> None:
+        """Register a rule that looks at each item alone: `wrong` says what is wrong with it, False or empty nothing."""
+
+        def check(rendering: Rendering) -> Iterator[Problem]:
+            for item in items(rendering):
+                if message := wrong(item):
+                    yield item.problem(str(message), *at)
+
+        self._add(rule_id, wrong.__module__, reason, source, fix, environments, check)
+
+    def declare(self, module: str, rule_id: str, reason: str, *, source: str, fix: str) -> None:
+        """Register a rule whose problems the machinery finds."""
+        self._add(rule_id, module, reason, source, fix, EVERYWHERE, None)
+
+    def _add(
+        self,
+        rule_id: str,
+        module: str,
+        reason: str,
+        source: str,
+        fix: str,
+        environments: frozenset[Environment],
+        check: Check | None,
+    ) -> None:
+        if rule_id in _rules:
+            raise AssertionError(f"two rules are called {rule_id}")
+        subject = module.rpartition(".")[2]
+        _rules[rule_id] = Rule(rule_id, subject, reason, source, fix, self._severity, environments, check)
 
 
-def declare(rule_id: str, *, subject: str, reason: str, source: str, fix: str, severity: Severity = ERROR) -> None:
-    """Register a rule whose problems the machinery finds."""
-    _add(Rule(rule_id, subject, reason, source, fix, severity, EVERYWHERE))
+error, warning = _Register(Severity.ERROR), _Register(Severity.WARNING)
 
 
 def all_rules() -> dict[str, Rule]:
@@ -68,7 +114,11 @@ def all_rules() -> dict[str, Rule]:
     return dict(sorted(_rules.items(), key=lambda item: (item[1].subject, item[0])))
 
 
-def _add(new: Rule) -> None:
-    if new.id in _rules:
-        raise AssertionError(f"two rules are called {new.id}")
-    _rules[new.id] = new
+def containers(rendering: Rendering) -> list[Container]:
+    """Every container, init containers included."""
+    return rendering.containers
+
+
+def workloads(rendering: Rendering) -> list[Workload]:
+    """Everything that makes pods."""
+    return rendering.workloads

@@ -69,11 +69,7 @@ def render(tree: Tree, environ: Mapping[str, str] | None = None) -> Rendered:
 
 
 def _run(
-    command: list[str],
-    root: Kustomization,
-    folder: Path,
-    environ: Mapping[str, str],
-    instead: tuple[str, str] | None,
+    command: list[str], root: Kustomization, folder: Path, environ: Mapping[str, str], instead: tuple[str, str] | None
 ) -> Rendered:
     offline = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
     offline |= {"NO_PROXY": "", "no_proxy": "", "GIT_ALLOW_PROTOCOL": "none", "GIT_TERMINAL_PROMPT": "0"}

@@ -11,7 +11,7 @@ from devenv.core.manifest_settings import ManifestSettings
 from devenv.manifests import access, schemas
 from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.kustomization import Kustomization
-from devenv.manifests.model import Environment, Manifest, ObjectPath, Place
+from devenv.manifests.model import Environment, Manifest, ObjectPath, Place, Problem
 from devenv.manifests.provenance import Provenance
 from devenv.manifests.targets import Surroundings
 from devenv.manifests.tree import Tree
@@ -43,6 +43,13 @@ _MAKE_NOTHING = frozenset({
     "PodMonitor", "PrometheusRule", "Route", "ScaledObject", "SealedSecret", "SecretStore", "ServiceMonitor",
     "VirtualService",
 })  # fmt: skip
+# How a pod names an object: in envFrom, in a variable, in a volume, and the field of the volume with the name.
+_REFERENCES = {
+    "ConfigMap": ("configMapRef", "configMapKeyRef", "configMap", "name"),
+    "Secret": ("secretRef", "secretKeyRef", "secret", "secretName"),
+}
+# What a container takes over from its pod. k8s.io/api/core/v1: PodSecurityContext
+_POD_SECURITY = frozenset({"runAsNonRoot", "runAsUser", "seccompProfile", "windowsOptions"})
 LONG_RUNNING = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Pod"})
 
 
@@ -104,6 +111,31 @@ class Workload:
             for index, data in access.mappings(self.pod, field_name):
                 yield Container(self, data, (*self.pod_path, field_name, index), field_name == "initContainers")
 
+    def references(self, kind: str) -> Iterator[Reference]:
+        """Yield each place where its pods name a ConfigMap or a Secret."""
+        whole, one, volume, field_name = _REFERENCES[kind]
+        found: list[tuple[ObjectPath, Any, str]] = []
+        for container in self.containers():
+            for index, item in access.mappings(container.data, "envFrom"):
+                found.append(((*container.path, "envFrom", index, whole), item.get(whole), "name"))
+            for index, item in access.mappings(container.data, "env"):
+                path = (*container.path, "env", index, "valueFrom", one)
+                found.append((path, access.get(item, "valueFrom", one), "name"))
+        for index, item in access.mappings(self.pod, "volumes"):
+            base = (*self.pod_path, "volumes", index)
+            found.append(((*base, volume), item.get(volume), field_name))
+            for place, source in access.mappings(item, "projected", "sources"):
+                found.append(((*base, "projected", "sources", place, volume), source.get(volume), "name"))
+        for path, data, named in found:
+            if data and isinstance(data, dict):
+                items = tuple(access.text(item, "key") for _, item in access.mappings(data, "items"))
+                key, optional = access.text(data, "key"), data.get("optional") is True
+                yield Reference(path, access.text(data, named), key, items, optional)
+
+    def problem(self, message: str, *path: str | int, item: str = "", inconclusive: str = "") -> Problem:
+        """Return a problem of its pods, at a path inside their spec."""
+        return Problem(self.manifest, (*self.pod_path, *path), message, item, inconclusive)
+
     def port_names(self) -> dict[str, int]:
         """Return the named container ports, restartable init containers (sidecars) included."""
         ports = (port for container in self.containers() for _, port in access.mappings(container.data, "ports"))
@@ -126,6 +158,17 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a pod names a ConfigMap or a Secret: for one key (a variable), some items (a volume), or all of it."""
+
+    path: ObjectPath
+    name: str
+    key: str
+    items: tuple[str, ...]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """One container of a workload's pods."""
 
@@ -145,9 +188,14 @@ class Container:
         return self.workload.manifest
 
     def security(self, key: str) -> Any:
-        """Return a field of its security context, the pod's where the container leaves it out."""
+        """Return a field of its security context, the pod's where the container takes it over."""
         own = access.get(self.data, "securityContext", key)
-        return own if own is not None else access.get(self.workload.pod, "securityContext", key)
+        inherited = own is None and key in _POD_SECURITY
+        return access.get(self.workload.pod, "securityContext", key) if inherited else own
+
+    def problem(self, message: str, *path: str | int, item: str = "", inconclusive: str = "") -> Problem:
+        """Return a problem of the container, at a path inside it; the message goes on after the container's name."""
+        return Problem(self.manifest, (*self.path, *path), f"container {self.name} {message}", item, inconclusive)
 
 
 @dataclass
@@ -222,6 +270,18 @@ class Rendering:
                 return manifest
         return None
 
+    def dangling(
+        self, user: Manifest, path: ObjectPath, target: tuple[str, str, str], message: str, namespace: str | None = None
+    ) -> Iterator[Problem]:
+        """Yield the problem of a reference to a target (group, kind, name) that is not here, as seen by its user."""
+        group, kind, name = target
+        if self.find(group, kind, user.namespace if namespace is None else namespace, name) is None:
+            yield user.problem(f"{message} is not in this rendering", *path, inconclusive=self.absence(kind, name))
+
+    def selects_nothing(self, selecting: Manifest, *path: str | int) -> Problem:
+        """Return the problem of a selector that selects no pods."""
+        return selecting.problem("selects no pods of this rendering", *path, inconclusive=self.absence(""))
+
     @cached_property
     def workloads(self) -> list[Workload]:
         """Everything that makes pods."""
@@ -230,6 +290,10 @@ class Rendering:
             for (group, kind), template in _TEMPLATES.items()
             for manifest in self.of(group, kind)
         ]
+
+    def workloads_of(self, *kinds: str) -> list[Workload]:
+        """Return the workloads of some kinds."""
+        return [workload for workload in self.workloads if workload.kind in kinds]
 
     @cached_property
     def containers(self) -> list[Container]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from devenv.manifests import access
 from devenv.manifests.model import Manifest
-from devenv.manifests.rendering import Rendering, Workload, same_namespace
+from devenv.manifests.rendering import Rendering, same_namespace
 from devenv.secrets.model import Need
 
 # Custom resources that make a Secret: kind -> where its name stands (without one, the object's own name).
@@ -71,9 +71,9 @@ def _references(rendering: Rendering) -> Iterator[tuple[str, str, str, str, bool
     """Yield namespace, Secret, key (empty: all of it), user, and whether the user can do without."""
     for workload in rendering.workloads:
         manifest = workload.manifest
-        for name, key, optional in (*_of_containers(workload), *_of_volumes(workload)):
-            if name:
-                yield manifest.namespace, name, key, manifest.title, optional
+        for place in workload.references("Secret"):
+            for key in (place.items or (place.key,)) if place.name else ():
+                yield manifest.namespace, place.name, key, manifest.title, place.optional
         for _, item in access.mappings(workload.pod, "imagePullSecrets"):
             yield manifest.namespace, access.text(item, "name"), ".dockerconfigjson", manifest.title, False
     for account in rendering.of("", "ServiceAccount"):
@@ -81,28 +81,6 @@ def _references(rendering: Rendering) -> Iterator[tuple[str, str, str, str, bool
             yield account.namespace, access.text(item, "name"), ".dockerconfigjson", account.title, False
     for ingress in rendering.of("networking.k8s.io", "Ingress"):
         yield from _of_tls(ingress)
-
-
-def _of_containers(workload: Workload) -> Iterator[tuple[str, str, bool]]:
-    for container in workload.containers():
-        for _, item in access.mappings(container.data, "env"):
-            reference = access.mapping(item, "valueFrom", "secretKeyRef")
-            yield access.text(reference, "name"), access.text(reference, "key"), reference.get("optional") is True
-        for _, item in access.mappings(container.data, "envFrom"):
-            reference = access.mapping(item, "secretRef")
-            yield access.text(reference, "name"), "", reference.get("optional") is True
-
-
-def _of_volumes(workload: Workload) -> Iterator[tuple[str, str, bool]]:
-    for _, volume in access.mappings(workload.pod, "volumes"):
-        sources = [(access.mapping(volume, "secret"), "secretName")]
-        sources += [
-            (access.mapping(source, "secret"), "name") for _, source in access.mappings(volume, "projected", "sources")
-        ]
-        for source, field in sources:
-            keys = [access.text(item, "key") for _, item in access.mappings(source, "items")]
-            for key in keys or [""]:
-                yield access.text(source, field), key, source.get("optional") is True
 
 
 def _of_tls(ingress: Manifest) -> Iterator[tuple[str, str, str, str, bool]]:

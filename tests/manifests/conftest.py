@@ -37,13 +37,7 @@ def rendering_of(outside: Outside) -> Callable[[str], Rendering]:
         # Without what the last test had computed from its own objects.
         clean = found[overlay]
         return Rendering(
-            clean.manifests,
-            clean.environment,
-            clean.name,
-            clean.versions,
-            clean.tree,
-            clean.settings,
-            clean.compose,
+            clean.manifests, clean.environment, clean.name, clean.versions, clean.tree, clean.settings, clean.compose
         )
 
     return rendering_of

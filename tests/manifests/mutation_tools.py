@@ -10,10 +10,7 @@ from typing import Any
 from devenv.core.manifest_settings import ManifestSettings, ProbeSettings
 
 SETTINGS = ManifestSettings(
-    probes={
-        "liveness": ProbeSettings("/health", 30, 10, 3),
-        "readiness": ProbeSettings("/ready", 5, 5, 3),
-    },
+    probes={"liveness": ProbeSettings("/health", 30, 10, 3), "readiness": ProbeSettings("/ready", 5, 5, 3)},
     autoscaling={"cpu": 70},
 )
 COMPOSE: dict[str, Any] = {

@@ -45,9 +45,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     ],
 )
 def test_a_change_in_compose_is_found(
-    change: Callable[[dict[str, Any]], object],
-    rule: str,
-    rendering_of: Callable[[str], Rendering],
+    change: Callable[[dict[str, Any]], object], rule: str, rendering_of: Callable[[str], Rendering]
 ) -> None:
     rendering = replace(rendering_of("production"), compose=parse_services(changed(change)))
     assert {finding.rule for finding in judge(rendering, CLEAN).findings} == {rule}
@@ -59,9 +57,7 @@ def test_what_compose_leaves_to_the_image_is_not_compared(rendering_of: Callable
     assert judge(rendering, CLEAN).findings == ()
 
 
-def test_a_service_of_another_name_is_found_by_its_declared_workload(
-    rendering_of: Callable[[str], Rendering],
-) -> None:
+def test_a_service_of_another_name_is_found_by_its_declared_workload(rendering_of: Callable[[str], Rendering]) -> None:
     renamed = changed(lambda services: services.update(mq=services.pop("queue")))
     rendering = replace(rendering_of("production"), compose=parse_services(renamed))
     assert {finding.rule for finding in judge(rendering, CLEAN).findings} == {"compose-service"}

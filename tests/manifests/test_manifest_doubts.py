@@ -80,11 +80,7 @@ def test_a_base_that_an_overlay_uses_gets_warnings_for_what_the_overlay_may_brin
     incomplete = DEPLOYMENT.replace("  selector: {matchLabels: {app: exporter}}\n", "").replace(":1\n", "\n")
     other = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: other}\n"
     base = write(
-        tmp_path / "base",
-        kustomization="resources: [a.yaml, p.yaml, o.yaml]\n",
-        a=incomplete,
-        p=POLICY,
-        o=other,
+        tmp_path / "base", kustomization="resources: [a.yaml, p.yaml, o.yaml]\n", a=incomplete, p=POLICY, o=other
     )
     alone = check([Target("base", base)], choose_versions(()), Outside(tmp_path)).targets[0]
     assert severities(alone, *PARTS) == dict.fromkeys(PARTS, Severity.ERROR)

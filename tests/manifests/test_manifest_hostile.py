@@ -6,12 +6,14 @@ import copy
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devenv.manifests import access
 from devenv.manifests.check import Outside, check
 from devenv.manifests.judge import judge
 from devenv.manifests.model import Manifest
@@ -52,18 +54,18 @@ def every_place(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
 
 
 def test_no_rule_crashes_whatever_stands_anywhere(rendering_of: Callable[[str], Rendering], outside: Outside) -> None:
-    """Each place of each kind of object once, with junk chosen by a fixed seed; the schema rule tells what is wrong."""
+    """Each place of each object, with junk chosen by a fixed seed; the schema rule tells what is wrong."""
     chance = random.Random(5)
     rendering = rendering_of("production")
-    kinds = {manifest.kind: index for index, manifest in enumerate(rendering.manifests)}
-    places = [(index, path) for index in kinds.values() for path in every_place(rendering.manifests[index].data)]
+    objects = enumerate(manifest.data for manifest in rendering.manifests)
+    places = [(index, path) for index, data in objects for path in every_place(data)]
     chance.shuffle(places)
     for number in range(0, len(places), 12):  # a dozen places at once: the crash would name its rule all the same
-        objects = [copy.deepcopy(dict(manifest.data)) for manifest in rendering.manifests]
+        spoilt = [copy.deepcopy(dict(manifest.data)) for manifest in rendering.manifests]
         for index, path in places[number : number + 12]:
-            spoil(objects[index], path, copy.deepcopy(chance.choice(JUNK)))
+            spoil(spoilt[index], path, copy.deepcopy(chance.choice(JUNK)))
         broken = Rendering(
-            tuple(Manifest(item) for item in objects),
+            tuple(Manifest(item) for item in spoilt),
             rendering.environment,
             rendering.name,
             rendering.versions[-1:],
@@ -73,6 +75,25 @@ def test_no_rule_crashes_whatever_stands_anywhere(rendering_of: Callable[[str], 
         )
         for finding in judge(broken, outside.root).findings:
             assert finding.message.isprintable(), finding.rule
+
+
+@pytest.mark.parametrize("junk", [[], {}], ids=repr)
+def test_no_rule_crashes_where_a_name_or_a_number_is_to_be(
+    junk: object, rendering_of: Callable[[str], Rendering], outside: Outside
+) -> None:
+    """Every text and number of every object, a dozen at once: what a set or a table is asked for may be no text."""
+    rendering = rendering_of("production")
+    places = [
+        (index, path)
+        for index, manifest in enumerate(rendering.manifests)
+        for path in every_place(manifest.data)
+        if not isinstance(access.get(manifest.data, *path), dict | list)
+    ]
+    for number in range(0, len(places), 12):
+        spoilt = [copy.deepcopy(dict(manifest.data)) for manifest in rendering.manifests]
+        for index, path in places[number : number + 12]:
+            spoil(spoilt[index], path, junk)
+        judge(replace(rendering, manifests=tuple(map(Manifest, spoilt)), versions=()), outside.root)
 
 
 def spoil(data: Any, path: tuple[Any, ...], junk: Any) -> None:

@@ -12,8 +12,8 @@ from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
 from devenv.manifests.judge import judge
 from devenv.manifests.model import Finding, Severity
-from devenv.manifests.rules.images import is_placeholder
-from devenv.manifests.rules.schema import unvalidated
+from devenv.manifests.rules.config import is_unreleased
+from devenv.manifests.rules.objects import unvalidated
 from devenv.manifests.schemas import preload
 from devenv.manifests.targets import Target
 
@@ -68,7 +68,7 @@ def refuse_errors(rendition: Rendition, name: str) -> None:
 
 def unreleased(objects: Sequence[Mapping[str, Any]], name: str) -> FindingsFound | None:
     """Return the refusal of images that a release has not filled in; None where there are none."""
-    waiting = dict.fromkeys(sanitize(repository(use.image)) for use in uses_of(objects) if is_placeholder(use.image))
+    waiting = dict.fromkeys(sanitize(repository(use.image)) for use in uses_of(objects) if is_unreleased(use.image))
     if not waiting:
         return None
     lines = [f"{image} has a digest of zeros, which no registry serves" for image in waiting]
