@@ -132,7 +132,7 @@ class DeployCall:
             display.close()
 
     def _prover(self, objects: Sequence[dict[str, Any]], namespace: str) -> Prover:
-        workloads = self.config.manifests.workloads
+        workloads = self.config.manifests.compose.workloads
         return ClusterProver(self.client, objects, namespace, self.config.verify, workloads)
 
     def _confirm(self, outcome: Outcome) -> None:
@@ -168,8 +168,7 @@ class DeployCall:
 
 def find_overlay(name: str, config: Config) -> Target:
     """Return the overlay of that name in devenv.toml, or the folder; raises UsageError with the names there are."""
-    named = [item for item in config.manifests.overlays if item.name == name]
-    if named:
+    if name in config.manifests.overlays:
         return choose_targets((), [name], config.manifests, current_folder())[0]
     folder = Path(name)
     if folder.is_dir():
@@ -179,5 +178,5 @@ def find_overlay(name: str, config: Config) -> Target:
         raise UsageError(
             f"{name} holds several overlays", f"Name one of: {', '.join(str(item.folder) for item in found)}."
         )
-    known = ", ".join(item.name for item in config.manifests.overlays) or "none in devenv.toml"
+    known = ", ".join(config.manifests.overlays) or "none in devenv.toml"
     raise UsageError(f"There is no overlay {name!r}", f"Overlays: {known}. Or name a Kustomize folder.")

@@ -8,18 +8,14 @@ allow = ["team-sandbox-*"]       # contexts that may be changed, beside minikube
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from devenv.core.toml_table import Table
+from msgspec import Struct
 
 ALLOWED = ("minikube", "kind-*", "k3d-*", "docker-desktop")
 
 
-@dataclass(frozen=True, slots=True)
-class KubeSettings:
+class KubeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """All of `[kubernetes]`; "" means: as the kubeconfig says."""
 
     context: str = ""
@@ -29,10 +25,3 @@ class KubeSettings:
     def may_change(self, context: str) -> bool:
         """Whether the context is on the allow-list (shell patterns, case matters)."""
         return any(fnmatchcase(context, pattern) for pattern in (*ALLOWED, *self.allow))
-
-
-def read_kube(table: Table) -> KubeSettings:
-    """Read the table; raises UsageError that names the file and the key."""
-    settings = KubeSettings(table.text("context"), table.text("namespace"), table.texts("allow"))
-    table.finish()
-    return settings

@@ -11,35 +11,17 @@ warm_up = 10                                     # seconds before thresholds are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from devenv.core.toml import Seconds, Table, Whole
 
-from devenv.core.toml_table import Table
-
-TESTS = "loadtests"
 WARM_UP = 10.0  # seconds: pools fill and caches warm; what is slow then is not what users meet all day
 
 
-@dataclass(frozen=True, slots=True)
-class LoadSettings:
+class LoadSettings(Table, frozen=True):
     """All of `[load]`; "" and 0 mean that the file does not say."""
 
-    tests: str = TESTS
+    tests: str = "loadtests"
     service: str = ""
-    port: int = 0
+    port: Whole = 0
     path: str = "/"
     thresholds: tuple[str, ...] = ()
-    warm_up: float = WARM_UP
-
-
-def read_load(table: Table) -> LoadSettings:
-    """Read the table; raises UsageError that names the file and the key."""
-    settings = LoadSettings(
-        tests=table.text("tests") or TESTS,
-        service=table.text("service"),
-        port=table.whole("port", 0),
-        path=table.text("path") or "/",
-        thresholds=table.texts("thresholds"),
-        warm_up=table.seconds("warm_up", WARM_UP),
-    )
-    table.finish()
-    return settings
+    warm_up: Seconds = WARM_UP

@@ -30,103 +30,65 @@ reason = "staging runs on smaller nodes"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from devenv.core.errors import UsageError
-from devenv.core.toml_table import Table
+from msgspec import field
+from msgspec.structs import force_setattr, replace
 
-ENVIRONMENTS = ("development", "staging", "production")
-_PROBES = ("startup", "liveness", "readiness")
+from devenv.core.toml import Number, Seconds, Table, Text
+
+Environment = Literal["", "development", "staging", "production"]
+ProbeName = Literal["startup", "liveness", "readiness"]
 
 
-@dataclass(frozen=True, slots=True)
-class OverlaySettings:
+class OverlaySettings(Table, frozen=True):
     """One Kustomize folder, and what it is for; an empty environment leaves that to its kustomization."""
 
-    name: str
-    path: Path
-    environment: str = ""
+    path: Path = Path()
+    environment: Environment = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeSettings:
+class ProbeSettings(Table, frozen=True):
     """What an HTTP probe has to say; empty or None: anything."""
 
     path: str = ""
-    initial_delay: float | None = None
-    period: float | None = None
-    failures: float | None = None
+    initial_delay: Seconds | None = None
+    period: Seconds | None = None
+    failures: Number | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Table, frozen=True):
     """A difference between Compose and Kubernetes that is meant."""
 
-    rule: str
-    service: str
-    item: str
-    overlays: tuple[str, ...]
-    reason: str
+    rule: Text
+    service: Text
+    reason: Text
+    item: str = ""
+    overlays: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestSettings:
-    """What is declared about the Kubernetes manifests."""
+class ComposeComparison(Table, frozen=True):
+    """What is meant where the Compose project and the manifests differ."""
 
-    versions: tuple[str, ...] = ()
-    overlays: tuple[OverlaySettings, ...] = ()
-    probes: Mapping[str, ProbeSettings] = field(default_factory=dict)
-    autoscaling: Mapping[str, float] = field(default_factory=dict)
-    workloads: Mapping[str, str] = field(default_factory=dict)
+    workloads: dict[str, str] = field(default_factory=dict)
     allow: tuple[Allowance, ...] = ()
 
 
-def read_manifests(table: Table, root: Path) -> ManifestSettings:
-    """Read the table `[manifests]`; raises UsageError as `Table` does, and for an unknown environment or probe."""
-    autoscaling, compose = table.table("autoscaling"), table.table("compose")
-    settings = ManifestSettings(
-        versions=table.texts("kubernetes_versions"),
-        overlays=tuple(_overlay(name, inner, root) for name, inner in table.tables("overlays").items()),
-        probes={name: _probe(name, inner) for name, inner in table.tables("probes").items()},
-        autoscaling={key: value for key in ("cpu", "memory") if (value := autoscaling.seconds(key, 0.0))},
-        workloads=compose.named_texts("workloads"),
-        allow=tuple(_allowance(inner) for inner in compose.list_of_tables("allow")),
-    )
-    for inner in (autoscaling, compose, table):
-        inner.finish()
-    return settings
+class ManifestSettings(Table, frozen=True):
+    """What is declared about the Kubernetes manifests."""
 
+    versions: tuple[str, ...] = field(name="kubernetes_versions", default=())
+    overlays: dict[str, OverlaySettings] = field(default_factory=dict)
+    probes: dict[ProbeName, ProbeSettings] = field(default_factory=dict)
+    autoscaling: dict[Literal["cpu", "memory"], Number] = field(default_factory=dict)
+    compose: ComposeComparison = ComposeComparison()
 
-def _overlay(name: str, table: Table, root: Path) -> OverlaySettings:
-    environment = table.text("environment")
-    if environment and environment not in ENVIRONMENTS:
-        raise UsageError(
-            f"devenv.toml: manifests.overlays.{name}.environment is {environment!r}",
-            f"Known: {', '.join(ENVIRONMENTS)}.",
-        )
-    overlay = OverlaySettings(name, root / table.text("path"), environment)
-    table.finish()
-    return overlay
+    def __post_init__(self) -> None:
+        """Leave out what is not compared."""
+        force_setattr(self, "autoscaling", {name: wanted for name, wanted in self.autoscaling.items() if wanted})
 
-
-def _probe(name: str, table: Table) -> ProbeSettings:
-    if name not in _PROBES:
-        raise UsageError(f"devenv.toml: there is no probe {name!r}", f"Known: {', '.join(_PROBES)}.")
-    path = table.text("path")
-    probe = ProbeSettings(path, *map(table.optional_seconds, ("initial_delay", "period", "failures")))
-    table.finish()
-    return probe
-
-
-def _allowance(table: Table) -> Allowance:
-    rule, service, item, reason = map(table.text, ("rule", "service", "item", "reason"))
-    if not (rule and service and reason):
-        raise UsageError(
-            "devenv.toml: an entry of manifests.compose.allow has no rule, service or reason",
-            "All three are needed: a difference that is meant has a reason.",
-        )
-    allowance = Allowance(rule, service, item, table.texts("overlays"), reason)
-    table.finish()
-    return allowance
+    def below(self, root: Path) -> ManifestSettings:
+        """Return the same where an overlay without a path is the folder `root`."""
+        overlays = {name: replace(item, path=root / item.path) for name, item in self.overlays.items()}
+        return replace(self, overlays=overlays)

@@ -24,25 +24,26 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
+
 from devenv.core.errors import ProjectError, UsageError
-from devenv.core.kube_settings import KubeSettings, read_kube
+from devenv.core.kube_settings import KubeSettings
 
 if TYPE_CHECKING:
     from devenv.core.load_settings import LoadSettings
     from devenv.core.manifest_settings import ManifestSettings
-    from devenv.core.toml_table import Table
+    from devenv.core.toml import File
     from devenv.core.verify_settings import VerifySettings
 
 FILE_NAME = "devenv.toml"
 WAIT_TIMEOUT = 120.0  # seconds: the budget of a cold start (success metric "local startup < 2 min")
 
 
-@dataclass(frozen=True, slots=True)
-class ComposeSettings:
+class ComposeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the Compose project is; empty means: as Compose itself would find it."""
 
     files: tuple[Path, ...] = ()
@@ -51,9 +52,13 @@ class ComposeSettings:
     project_name: str = ""
     project_directory: Path | None = None
 
+    def __post_init__(self) -> None:
+        """Take an empty directory for none."""
+        if self.project_directory == Path():
+            force_setattr(self, "project_directory", None)
 
-@dataclass(frozen=True, slots=True)
-class GivenTables:
+
+class GivenTables(Struct, frozen=True):
     """Tables as the file has them; None where it does not name them."""
 
     manifests: ManifestSettings | None = None
@@ -61,8 +66,7 @@ class GivenTables:
     load: LoadSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """All settings. `root` is the folder of devenv.toml, None where there is none.
 
     `given` holds the tables that the terminal's start has no use for, where the file has them: their modules, with all
@@ -72,9 +76,9 @@ class Config:
     root: Path | None = None
     read_only: bool = False
     wait_timeout: float = WAIT_TIMEOUT
-    compose: ComposeSettings = field(default_factory=ComposeSettings)
-    kubernetes: KubeSettings = field(default_factory=KubeSettings)
-    given: GivenTables = field(default_factory=GivenTables)
+    compose: ComposeSettings = ComposeSettings()
+    kubernetes: KubeSettings = KubeSettings()
+    given: GivenTables = GivenTables()
 
     @property
     def manifests(self) -> ManifestSettings:
@@ -154,53 +158,35 @@ def load_config(
 
 
 def _read(path: Path) -> Config:
-    import tomllib  # deferred: most projects have no devenv.toml, and a user waits for the first paint
+    from devenv.core.toml import read, typed  # deferred: most projects have no devenv.toml, and a user waits
 
-    from devenv.core.toml_table import Table
-
-    try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, RecursionError) as error:  # RecursionError: of tables in tables
-        raise UsageError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
-    top = Table(values, path)
-    table = top.table("compose")
-    directory = table.text("project_directory")
-    compose = ComposeSettings(
-        files=table.paths("files"),
-        profiles=table.texts("profiles"),
-        env_files=table.paths("env_files"),
-        project_name=table.text("project_name"),
-        project_directory=path.parent / directory if directory else None,
-    )
-    config = Config(
+    file = read(path)
+    return Config(
         root=path.parent,
-        read_only=top.boolean("read_only", False),
-        wait_timeout=top.seconds("wait_timeout", WAIT_TIMEOUT),
-        compose=compose,
-        kubernetes=read_kube(top.table("kubernetes")),
-        given=_given(top, path.parent),
+        read_only=bool(file.read_only),
+        wait_timeout=WAIT_TIMEOUT if file.wait_timeout is None else file.wait_timeout,
+        compose=typed(file.compose, ComposeSettings, path, "compose"),
+        kubernetes=typed(file.kubernetes, KubeSettings, path, "kubernetes"),
+        given=_given(file, path),
     )
-    table.finish()
-    top.finish()
-    return config
 
 
-def _given(top: Table, root: Path) -> GivenTables:
+def _given(file: File, path: Path) -> GivenTables:
+    from devenv.core.toml import typed
+
     manifests = verify = load = None
-    if top.has("manifests"):
-        from devenv.core.manifest_settings import read_manifests
+    if file.manifests is not None:
+        from devenv.core.manifest_settings import ManifestSettings
 
-        manifests = read_manifests(top.table("manifests"), root)
-    if top.has("verify"):
-        from devenv.core.verify_settings import read_verify
+        manifests = typed(file.manifests, ManifestSettings, path, "manifests").below(path.parent)
+    if file.verify is not None:
+        from devenv.core.verify_settings import VerifySettings
 
-        verify = read_verify(top.table("verify"), root)
-    if top.has("load"):
-        from devenv.core.load_settings import read_load
+        verify = typed(file.verify, VerifySettings, path, "verify")
+    if file.load is not None:
+        from devenv.core.load_settings import LoadSettings
 
-        load = read_load(top.table("load"))
+        load = typed(file.load, LoadSettings, path, "load")
     return GivenTables(manifests, verify, load)
 
 

@@ -35,175 +35,114 @@ images = {"docker.io/library/postgres" = "registry.test/postgres:17"}   # instea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
 
-from devenv.core.errors import UsageError
-from devenv.core.toml_table import Table
+from msgspec import Meta, field
+from msgspec.structs import force_setattr
 
-TESTS = "smoketests"
+from devenv.core.toml import Number, Table, Text, Whole
+
 BROKEN = "\n)(\n"  # no language that these braces open nothing in reads this
+WithNonce = Annotated[str, Meta(pattern=r"\{nonce\}", description="a string with {nonce} in it")]
+Secret = Annotated[
+    str,
+    Meta(
+        pattern=r"^[^/]+/[^/]+\Z",
+        description="SECRET/KEY",
+        extra={"hint": "Write SECRET/KEY: the name of the Secret and the key that gets a random value."},
+    ),
+]
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointSettings:
+class EndpointSettings(Table, frozen=True):
     """An HTTP address of a service: `path` answers 2xx when it serves, `ready` when it may get work ("" if none).
 
-    Without a `path`, any answer of / below 500 is one: that something is served is all that is known.
+    Without a `path`, any answer of / below 500 is one: that something is served is all that is known. Without a name
+    it has the service's.
     """
 
-    name: str
-    service: str
-    port: int | None = None
+    service: Text
+    name: str = ""
+    port: Whole | None = None
     path: str = ""
     ready: str = ""
 
+    def __post_init__(self) -> None:
+        """Put the defaults in."""
+        force_setattr(self, "name", self.name or self.service)
+        force_setattr(self, "port", self.port or None)
 
-@dataclass(frozen=True, slots=True)
-class ReloadSettings:
+
+class ReloadSettings(Table, frozen=True):
     """How a changed source file shows: `find` in `file` becomes `replace`, and then GET `path` contains the nonce."""
 
-    service: str
-    endpoint: str
+    service: Text
     file: Path
-    find: str
-    replace: str
-    path: str
+    find: Text
+    replace: WithNonce
+    path: Text
+    endpoint: str = ""
     broken: str = BROKEN
 
+    def __post_init__(self) -> None:
+        """Put the defaults in; raises ValueError."""
+        super().__post_init__()
+        force_setattr(self, "endpoint", self.endpoint or self.service)
+        if self.file == Path():
+            raise ValueError("file must be a string that is not empty, not ''")
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
+
+class CallSettings(Table, frozen=True):
     """One HTTP call. `status` 0: any of 2xx. `keep` names the field of a JSON answer that becomes {kept}."""
 
-    endpoint: str
-    method: str
-    path: str
+    usual: ClassVar[str] = "POST"
+
+    endpoint: Text
+    path: Text
+    method: str = ""
     body: str = ""
-    status: int = 0
+    status: Whole = 0
     keep: str = ""
     contains: str = ""
 
+    def __post_init__(self) -> None:
+        """Put the default in."""
+        force_setattr(self, "method", (self.method or self.usual).upper())
 
-@dataclass(frozen=True, slots=True)
-class PersistenceSettings:
+
+class ReadSettings(CallSettings, frozen=True):
+    """The call that finds again what was written."""
+
+    usual: ClassVar[str] = "GET"
+
+
+class PersistenceSettings(Table, frozen=True):
     """How to write something and how to find it again."""
 
     write: CallSettings
-    read: CallSettings
+    read: ReadSettings
     prepare: CallSettings | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class KubeVerifySettings:
+class KubeVerifySettings(Table, frozen=True):
     """All of `[verify.kubernetes]`. `images`: a name without tag and digest, and the image that is used instead."""
 
     overlay: str = ""
     rolling: str = ""
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     client: str = ""
     ingress: str = ""
-    images: Mapping[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifySettings:
+class VerifySettings(Table, frozen=True):
     """All of `[verify]`."""
 
-    budgets: Mapping[str, float] = field(default_factory=dict)
+    budgets: dict[str, Number] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
-    tests: str = TESTS
-    endpoints: tuple[EndpointSettings, ...] = ()
-    reloads: tuple[ReloadSettings, ...] = ()
+    tests: str = "smoketests"
+    endpoints: tuple[EndpointSettings, ...] = field(name="endpoint", default=())
+    reloads: tuple[ReloadSettings, ...] = field(name="reload", default=())
     persistence: PersistenceSettings | None = None
-    kubernetes: KubeVerifySettings = field(default_factory=KubeVerifySettings)
-
-
-def read_verify(table: Table, root: Path) -> VerifySettings:
-    """Read the table; raises UsageError that names the file and the key."""
-    settings = VerifySettings(
-        budgets=table.named_seconds("budgets"),
-        exclude=table.texts("exclude"),
-        tests=table.text("tests") or TESTS,
-        endpoints=tuple(_endpoint(item) for item in table.list_of_tables("endpoint")),
-        reloads=tuple(_reload(item, root) for item in table.list_of_tables("reload")),
-        persistence=_persistence(table.table("persistence")) if table.has("persistence") else None,
-        kubernetes=_kubernetes(table.table("kubernetes")),
-    )
-    table.finish()
-    return settings
-
-
-def _endpoint(table: Table) -> EndpointSettings:
-    service = table.required_text("service")
-    port = table.whole("port", 0)
-    found = EndpointSettings(
-        name=table.text("name") or service,
-        service=service,
-        port=port or None,
-        path=table.text("path"),
-        ready=table.text("ready"),
-    )
-    table.finish()
-    return found
-
-
-def _reload(table: Table, root: Path) -> ReloadSettings:
-    service = table.required_text("service")
-    found = ReloadSettings(
-        service=service,
-        endpoint=table.text("endpoint") or service,
-        file=root / table.required_text("file"),
-        find=table.required_text("find"),
-        replace=table.required_text("replace", contains="{nonce}"),
-        path=table.required_text("path"),
-        broken=table.text("broken") or BROKEN,
-    )
-    table.finish()
-    return found
-
-
-def _persistence(table: Table) -> PersistenceSettings:
-    found = PersistenceSettings(
-        write=_call(table.table("write"), "POST"),
-        read=_call(table.table("read"), "GET"),
-        prepare=_call(table.table("prepare"), "POST") if table.has("prepare") else None,
-    )
-    table.finish()
-    return found
-
-
-def _kubernetes(table: Table) -> KubeVerifySettings:
-    secrets = table.texts("secrets")
-    for pair in secrets:
-        name, _, key = pair.partition("/")
-        if not name or not key or "/" in key:
-            raise UsageError(
-                f"devenv.toml: verify.kubernetes.secrets has {pair!r}",
-                "Write SECRET/KEY: the name of the Secret and the key that gets a random value.",
-            )
-    found = KubeVerifySettings(
-        overlay=table.text("overlay"),
-        rolling=table.text("rolling"),
-        secrets=secrets,
-        client=table.text("client"),
-        ingress=table.text("ingress"),
-        images=table.named_texts("images"),
-    )
-    table.finish()
-    return found
-
-
-def _call(table: Table, method: str) -> CallSettings:
-    found = CallSettings(
-        endpoint=table.required_text("endpoint"),
-        method=(table.text("method") or method).upper(),
-        path=table.required_text("path"),
-        body=table.text("body"),
-        status=table.whole("status", 0),
-        keep=table.text("keep"),
-        contains=table.text("contains"),
-    )
-    table.finish()
-    return found
+    kubernetes: KubeVerifySettings = KubeVerifySettings()

@@ -111,7 +111,7 @@ def _compose(settings: LoadSettings, folder: Path, environ: Mapping[str, str], h
             raise DevenvError(f"{service} does not run", "devenv up --wait brings it up.")
         return running[0]
 
-    wanted = EndpointSettings(service, service, settings.port or None)
+    wanted = EndpointSettings(service, port=settings.port)
     url = host
     if not host:
         endpoint = Endpoint(wanted, container, lambda probe: None, environ)

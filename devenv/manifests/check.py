@@ -60,7 +60,7 @@ def check(targets: Sequence[Target], versions: tuple[str, ...], outside: Outside
         reports = [
             _report(target, loading.result(), outside, used) for target, loading in zip(targets, loads, strict=True)
         ]
-    complete = {target.name for target in targets} >= {overlay.name for overlay in outside.settings.overlays}
+    complete = {target.name for target in targets} >= outside.settings.overlays.keys()
     if complete and outside.compose is not None and reports:
         unused = _unused(outside, used, reports[-1].target)
         reports[-1] = replace(reports[-1], findings=(*reports[-1].findings, *unused))
@@ -130,7 +130,7 @@ def _unused(outside: Outside, used: set[Allowance], target: str) -> list[Finding
             tell(rule, target, place, place, _says(allowance), ("manifests", "compose", "allow"), outside.root),
             object="devenv.toml",
         )
-        for allowance in outside.settings.allow
+        for allowance in outside.settings.compose.allow
         if allowance not in used
     ]
 

@@ -30,7 +30,7 @@ class Exceptions:
         if isinstance(reason, str) and reason.strip():
             self._used.add((key, rule))
             return reason.strip()
-        for allowance in self._rendering.settings.allow:
+        for allowance in self._rendering.settings.compose.allow:
             if allowance.rule == rule and problem.item and self._covers(allowance, problem.item):
                 self.used_allowances.add(allowance)
                 return allowance.reason

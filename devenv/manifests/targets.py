@@ -42,7 +42,7 @@ def choose_targets(
     if paths:
         found = [target for path in paths for target in _of_path(path, settings)]
     elif settings.overlays:
-        found = [Target(overlay.name, overlay.path, overlay.environment, True) for overlay in settings.overlays]
+        found = [Target(name, overlay.path, overlay.environment, True) for name, overlay in settings.overlays.items()]
     else:
         found = [Target(_shown(folder, start), folder) for folder in discover(start)]
     if not found:
@@ -143,9 +143,9 @@ def surroundings(folder: Path, root: Path, known: dict[Path, Surroundings]) -> S
 
 
 def _of_path(path: Path, settings: ManifestSettings) -> list[Target]:
-    for overlay in settings.overlays:
+    for name, overlay in settings.overlays.items():
         if overlay.path.resolve() == path.resolve():
-            return [Target(overlay.name, path, overlay.environment, True)]
+            return [Target(name, path, overlay.environment, True)]
     if kustomization_file(path) is None and path.is_dir():
         return [target for folder in discover(path) for target in _of_path(folder, settings)]
     if not path.is_dir():

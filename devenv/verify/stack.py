@@ -277,7 +277,7 @@ class Stack:
             ports = [port for port in service.ports if port.protocol == "tcp"]
             for port in ports:
                 name = service.name if len(ports) == 1 else f"{service.name}:{port.container}"
-                found.append(EndpointSettings(name, service.name, port.container))
+                found.append(EndpointSettings(service.name, name, port.container))
         return found
 
 

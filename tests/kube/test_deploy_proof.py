@@ -12,7 +12,13 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.records import Check, Status
-from devenv.core.verify_settings import CallSettings, EndpointSettings, PersistenceSettings, VerifySettings
+from devenv.core.verify_settings import (
+    CallSettings,
+    EndpointSettings,
+    PersistenceSettings,
+    ReadSettings,
+    VerifySettings,
+)
 from devenv.verify import deploy_proof
 from devenv.verify.deploy_proof import ClusterProver
 from tests.kube.api_server import ApiServer
@@ -21,8 +27,8 @@ from tests.kube.deploying import application
 SETTINGS = VerifySettings(
     endpoints=(EndpointSettings("web", "web", 80, "/health", "/ready"),),
     persistence=PersistenceSettings(
-        write=CallSettings("web", "POST", "/notes", '{"text": "{nonce}"}', 201),
-        read=CallSettings("web", "GET", "/notes?q={nonce}", contains="{nonce}"),
+        write=CallSettings("web", "/notes", body='{"text": "{nonce}"}', status=201),
+        read=ReadSettings("web", "/notes?q={nonce}", contains="{nonce}"),
     ),
 )
 

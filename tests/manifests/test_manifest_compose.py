@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from mutation_tools import COMPOSE, SETTINGS
 
 from devenv.cli import main
-from devenv.core.manifest_settings import Allowance
+from devenv.core.manifest_settings import Allowance, ComposeComparison
 from devenv.manifests.check import Outside, check
 from devenv.manifests.compose_side import parse_services
 from devenv.manifests.judge import judge
@@ -61,26 +62,28 @@ def test_a_service_of_another_name_is_found_by_its_declared_workload(rendering_o
     renamed = changed(lambda services: services.update(mq=services.pop("queue")))
     rendering = replace(rendering_of("production"), compose=parse_services(renamed))
     assert {finding.rule for finding in judge(rendering, CLEAN).findings} == {"compose-service"}
-    settings = replace(SETTINGS, workloads={"mq": "queue"})
+    settings = structs.replace(SETTINGS, compose=ComposeComparison({"mq": "queue"}))
     assert judge(replace(rendering, settings=settings), CLEAN).findings == ()
 
 
 @pytest.mark.parametrize(
     ("allowance", "excused"),
     [
-        (Allowance("compose-limits", "api", "cpu", (), "fewer cores"), True),
-        (Allowance("compose-limits", "api", "", ("production",), "fewer cores"), True),
-        (Allowance("compose-limits", "api", "cpu", ("staging",), "fewer cores"), False),
-        (Allowance("compose-limits", "api", "memory", (), "fewer cores"), False),
-        (Allowance("compose-limits", "web", "", (), "fewer cores"), False),
-        (Allowance("compose-ports", "api", "", (), "fewer cores"), False),
+        (Allowance("compose-limits", "api", "fewer cores", "cpu", ()), True),
+        (Allowance("compose-limits", "api", "fewer cores", "", ("production",)), True),
+        (Allowance("compose-limits", "api", "fewer cores", "cpu", ("staging",)), False),
+        (Allowance("compose-limits", "api", "fewer cores", "memory", ()), False),
+        (Allowance("compose-limits", "web", "fewer cores", "", ()), False),
+        (Allowance("compose-ports", "api", "fewer cores", "", ()), False),
     ],
 )
 def test_a_declared_difference_is_excused_where_it_fits_and_told_where_it_does_not(
     allowance: Allowance, excused: bool
 ) -> None:
     compose = changed(lambda services: services["api"]["deploy"]["resources"]["limits"].update(cpus="0.25"))
-    outside = Outside(CLEAN, replace(SETTINGS, allow=(allowance,)), compose=parse_services(compose))
+    outside = Outside(
+        CLEAN, structs.replace(SETTINGS, compose=ComposeComparison(allow=(allowance,))), compose=parse_services(compose)
+    )
     targets = [Target("production", CLEAN / "overlays" / "production", declared=True)]
     report = check(targets, choose_versions(()), outside)
     (target,) = report.targets

@@ -54,7 +54,7 @@ def test_flags_beat_variables_beat_the_file(tmp_path: Path) -> None:
         ("read_only = 1", "read_only must be true or false"),
         ("compose = 1", "compose must be a table"),
         ("[compose]\nfiles = 'x'", "compose.files must be a list of strings"),
-        ("[compose]\nfiles = [1]", "compose.files must be a list of strings"),
+        ("[compose]\nfiles = [1]", "compose.files[0] must be a string, not 1"),
         ("[compose]\nproject_name = 3", "compose.project_name must be a string"),
         ("[compose", "not valid TOML"),
     ],
@@ -67,11 +67,38 @@ def test_a_wrong_file_names_itself_and_the_key(tmp_path: Path, text: str, told: 
     assert told in caught.value.message
 
 
-def test_a_typo_gets_the_near_match(tmp_path: Path) -> None:
-    write(tmp_path, "wait_timeuot = 1")
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "wait_timeuot = 1",
+            "Did you mean 'wait_timeout'? "
+            "Known here: compose, kubernetes, load, manifests, read_only, verify, wait_timeout.",
+        ),
+        ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
+        ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),
+        ("[manifests.autoscaling]\ndisk = 1", "Known here: cpu, memory."),
+        ("[[verify.endpiont]]\nservice = 'x'", "Did you mean 'endpoint'? Known here: budgets, endpoint,"),
+    ],
+)
+def test_a_typo_gets_the_near_match_and_the_keys_there_are(tmp_path: Path, text: str, hint: str) -> None:
+    write(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         load_config(tmp_path, {})
-    assert caught.value.hint == "Did you mean 'wait_timeout'?"
+    assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.parametrize("text", ["tests = ''\npath = ''", "port = 0", ""])
+def test_an_empty_string_is_a_key_that_is_left_out(tmp_path: Path, text: str) -> None:
+    write(tmp_path, f"[load]\n{text}\n[compose]\nproject_directory = ''")
+    config = load_config(tmp_path, {})
+    assert config.load == Config().load
+    assert config.compose == Config().compose
+
+
+def test_a_project_directory_is_below_the_folder_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path, "[compose]\nproject_directory = '.'")
+    assert load_config(tmp_path, {}).compose.project_directory == tmp_path
 
 
 @pytest.mark.parametrize("name", ["manifests", "verify", "load"])
@@ -79,7 +106,7 @@ def test_a_table_that_is_read_only_where_it_is_given_is_known_all_the_same(tmp_p
     write(tmp_path, f"[{name}x]")
     with pytest.raises(UsageError) as caught:
         load_config(tmp_path, {})
-    assert caught.value.hint == f"Did you mean {name!r}?"
+    assert caught.value.hint.startswith(f"Did you mean {name!r}?")
     write(tmp_path, f"[{name}]")
     assert getattr(load_config(tmp_path, {}), name) == getattr(Config(), name)
     write(tmp_path, f"{name} = 1")

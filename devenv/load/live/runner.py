@@ -67,7 +67,7 @@ class LoadRunner:
     def _place(self, wish: LoadWish) -> Place:
         if wish.target != "kubernetes":
             return Place("", "", "")
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from devenv.backends.kube.access import find_target
         from devenv.backends.kube.client import KubeClient

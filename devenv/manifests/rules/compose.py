@@ -20,7 +20,7 @@ _SOURCE = "issue: cross checks between Compose and Kubernetes"
 
 def pairs(rendering: Rendering) -> Iterator[tuple[ComposeService, Workload, Container]]:
     """Yield each service of Compose with the container that runs it in Kubernetes, found by the workload's name."""
-    names = rendering.settings.workloads
+    names = rendering.settings.compose.workloads
     for service in (rendering.compose or {}).values():
         name = names.get(service.name, service.name)
         for workload in rendering.workloads:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import cast
 
-from devenv.core.manifest_settings import ProbeSettings
+from devenv.core.manifest_settings import ProbeName, ProbeSettings
 from devenv.manifests.access import get, mapping, mappings, sequence, text, whole
 from devenv.manifests.model import Problem
 from devenv.manifests.registry import SERVED, error, warning
@@ -123,7 +124,7 @@ def _as_impatient(container: Container, path: object) -> bool:
 def probe_settings(rendering: Rendering) -> Iterator[Problem]:
     """The team has agreed on paths and times in devenv.toml; another value is slower to notice, or kills too early."""
     for container, kind, probe in _probes(rendering):
-        declared = rendering.settings.probes.get(kind.removesuffix("Probe"))
+        declared = rendering.settings.probes.get(cast(ProbeName, kind.removesuffix("Probe")))
         if declared is None or "httpGet" not in probe or container.init:
             continue
         for key, agreed, stated in _differences(declared, probe):

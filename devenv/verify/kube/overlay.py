@@ -25,9 +25,9 @@ def is_kustomization(folder: Path) -> bool:
 
 def overlay_folder(config: Config, name: str, root: Path) -> Path:
     """Return the folder of an overlay of devenv.toml, or of a path from the root; raises UsageError with the names."""
-    known = {overlay.name: overlay.path for overlay in config.manifests.overlays}
+    known = config.manifests.overlays
     if name in known:
-        return known[name]
+        return known[name].path
     folder = root / name
     if name and folder.is_dir():
         return folder
