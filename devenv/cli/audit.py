@@ -64,7 +64,7 @@ def _deployed(outcome: Outcome, measured: list[Measurement], budgets: Mapping[st
 
 def _builds(context: Context) -> list[Measurement]:
     run, began = begin_run(), time.time()
-    environments = Environments(locate(context.start, context.environ), run)
+    environments = Environments(locate(context.start, context.config, context.environ), run)
     try:
         found = time_builds(environments, context.config.verify.budgets)
     finally:

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 def make_guard(context: Context, source: str = "cli") -> Guard:
     """Return the guard of this call."""
-    return Guard(read_only=context.config.read_only, source=source)
+    return Guard.of(context.config, source)
 
 
 def guarded(

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 _PASSED = ("kubectl", "minikube")
 _TIMEOUT = 5.0  # seconds: longer, and a shell seems to hang
@@ -59,14 +58,14 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
 def service_names(namespace: argparse.Namespace) -> list[str]:
     """Return the project's services as Compose lists them; silently none where that fails."""
     from devenv.backends.compose.find import ComposeOptions, find_project
-    from devenv.cli.options import merge_options
+    from devenv.cli.options import merge_options, read_settings
     from devenv.core.errors import DevenvError
-    from devenv.core.settings import current_folder, load_config
+    from devenv.core.settings import current_folder
 
     given = merge_options(argparse.Namespace(**vars(namespace)))
     try:
         environ = dict(os.environ)
-        config = load_config(current_folder(given.files), environ, file=Path(given.config) if given.config else None)
+        config = read_settings(given)
         options = ComposeOptions(
             files=given.files,
             profiles=given.profiles,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from devenv.backends.compose import ComposeOptions, NoComposeFile, Pending, begin_resolve, find_project, resolve
 from devenv.cli.console import warn
+from devenv.cli.options import read_settings
 from devenv.core.errors import UsageError
 from devenv.core.model import Project
-from devenv.core.settings import Config, current_folder, load_config
+from devenv.core.settings import Config, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,15 +25,7 @@ class Context:
         self.arguments = arguments
         self.environ = dict(os.environ)
         self.start = current_folder(arguments.files)
-        chosen = Path(arguments.config) if arguments.config else None
-        self.config: Config = load_config(
-            self.start,
-            self.environ,
-            file=chosen,
-            read_only=arguments.read_only,
-            context=arguments.context or "",
-            namespace=arguments.namespace or "",
-        )
+        self.config: Config = read_settings(arguments)
         self.options = find_project(
             self.start,
             ComposeOptions(
@@ -44,7 +37,7 @@ class Context:
             ),
             self.environ,
             self.config,
-            config_is_chosen=chosen is not None or bool(self.environ.get("DEVENV_CONFIG")),
+            config_is_chosen=bool(arguments.config or self.environ.get("DEVENV_CONFIG")),
         )
         self.no_color: bool | None = arguments.no_color
 
@@ -117,7 +110,7 @@ def smoketests_of(arguments: Namespace) -> tuple[Path, Path]:
     try:
         context = Context(arguments)
     except NoComposeFile:
-        config = load_config(current_folder(), project_environment(arguments))
+        config = read_settings(arguments)
         if getattr(arguments, "target", "compose") != "kubernetes" and config.root is None:
             raise
         root = config.root or current_folder()

@@ -14,6 +14,7 @@ from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.cli.console import tell, warn
 from devenv.cli.deploy_text import Progress
+from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.deploy.loading import loader_for
 from devenv.control.deploy.prepare import Rendition, prepare
@@ -27,7 +28,7 @@ from devenv.control.kube.stuck import Patience
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
-from devenv.core.settings import Config, current_folder, load_config
+from devenv.core.settings import Config, current_folder
 from devenv.core.stored import state_folder
 from devenv.manifests.check import Outside
 from devenv.manifests.compose_side import read_services
@@ -43,21 +44,13 @@ class DeployCall:
         self._arguments = arguments
         self._progress = progress
         self._environ = dict(os.environ)
-        self.config: Config = load_config(
-            current_folder(),
-            self._environ,
-            file=Path(arguments.config) if arguments.config else None,
-            read_only=arguments.read_only,
-            context=arguments.context or "",
-            namespace=arguments.namespace or "",
-        )
+        self.config: Config = read_settings(arguments)
         self.root = self.config.root or current_folder()
         self._overlay = find_overlay(arguments.overlay, self.config)
         self._options: ComposeOptions | None = None
         self.project, self._no_project = self._compose()
-        settings = self.config.kubernetes
-        self.client = KubeClient(find_target(settings, self._environ), self._environ)
-        self.guard = Guard(read_only=self.config.read_only, kubernetes=settings)
+        self.client = KubeClient(find_target(self.config.kubernetes, self._environ), self._environ)
+        self.guard = Guard.of(self.config)
         self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), place_now(self.client))
         if not self._plan.allowed and not arguments.dry_run:
             self.guard.begin(self._plan)  # raises Refused, and writes it down

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from pathlib import Path
 
 from devenv.cli.console import colors_wanted, paint
 from devenv.cli.context import Context
@@ -36,14 +34,13 @@ def run(arguments: Namespace) -> int:
 
 
 def _clean(arguments: Namespace) -> int:
-    from devenv.control.audit import AuditLog
+    from devenv.cli.options import read_settings
+    from devenv.control.guard import Guard
     from devenv.core.errors import DevenvError, Refused
-    from devenv.core.settings import current_folder, load_config
     from devenv.verify import leftovers
     from devenv.verify.kube import leftovers as on_clusters
 
-    chosen = Path(arguments.config) if arguments.config else None
-    config = load_config(current_folder(), os.environ, file=chosen, read_only=arguments.read_only)
+    config = read_settings(arguments)
     if config.read_only:
         raise Refused("doctor --clean was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
     found = leftovers.of_dead_runs()
@@ -51,7 +48,7 @@ def _clean(arguments: Namespace) -> int:
     leftovers.remove(found)
     problems += on_clusters.remove_all(in_clusters)
     names = [f"{item.kind} {item.id}" for item in found] + [f"{item.kind} {item.id}" for item in in_clusters]
-    AuditLog().write("clean", removed=names)
+    Guard.of(config).note("clean", removed=names)
     still = {(item.kind, item.id) for item in leftovers.of_dead_runs()}
     if in_clusters:
         still |= {(item.kind, item.id) for item in on_clusters.of_dead_runs(config.kubernetes)[0]}

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from argparse import Namespace
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 from devenv.backends.compose import NoComposeFile
 from devenv.cli.context import Context
+from devenv.cli.options import read_settings
 from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK, UsageError
-from devenv.core.settings import load_config
 from devenv.verify.history import History, Trend
 from devenv.verify.provenance import this_machine
 
@@ -27,7 +25,7 @@ def run(arguments: Namespace) -> int:
     try:
         project = Context(arguments).project().name
     except NoComposeFile:  # runs of tests that bring their own are kept under the folder's name
-        root = load_config(Path.cwd(), os.environ).root
+        root = read_settings(arguments).root
         if root is None:
             raise
         project = root.name

@@ -7,17 +7,17 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TypeVar
 
 from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.cli.console import tell, warn
+from devenv.cli.options import read_settings
 from devenv.cli.pump import pump
 from devenv.control.guard import Guard, Place
 from devenv.control.protocol import Plan
 from devenv.control.runner import Work
-from devenv.core.settings import Config, current_folder, load_config
+from devenv.core.settings import Config
 
 Result = TypeVar("Result")
 
@@ -28,17 +28,9 @@ class ClusterCall:
     def __init__(self, arguments: Namespace) -> None:
         self.arguments = arguments
         self.environ = dict(os.environ)
-        self.config: Config = load_config(
-            current_folder(),
-            self.environ,
-            file=Path(arguments.config) if arguments.config else None,
-            read_only=arguments.read_only,
-            context=arguments.context or "",
-            namespace=arguments.namespace or "",
-        )
+        self.config: Config = read_settings(arguments)
         self.no_color: bool | None = arguments.no_color
-        settings = self.config.kubernetes
-        self.guard = Guard(read_only=self.config.read_only, kubernetes=settings)
+        self.guard = Guard.of(self.config)
         self._client: KubeClient | None = None
 
     @property

@@ -12,8 +12,9 @@ from pathlib import Path
 from devenv import __version__
 from devenv.backends.compose import ComposeOptions, find_project
 from devenv.cli.console import colors_wanted, paint
+from devenv.cli.options import read_settings
 from devenv.core.errors import EXIT_OK, DevenvError, FindingsFound, Inconclusive, UsageError
-from devenv.core.settings import Config, current_folder, load_config
+from devenv.core.settings import Config, current_folder
 from devenv.manifests.check import Outside, check
 from devenv.manifests.compose_side import read_services
 from devenv.manifests.output import rules_markdown, to_data, to_text
@@ -27,13 +28,7 @@ def run(arguments: Namespace) -> int:
     """Run the command below `manifests`."""
     if arguments.subcommand == "rules":
         return _rules(arguments)
-    return _check(arguments, settings(arguments))
-
-
-def settings(arguments: Namespace) -> Config:
-    """Read devenv.toml for the current folder; raises UsageError."""
-    chosen = Path(arguments.config) if arguments.config else None
-    return load_config(current_folder(), os.environ, file=chosen)
+    return _check(arguments, read_settings(arguments))
 
 
 def _check(arguments: Namespace, config: Config) -> int:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+
+    from devenv.core.settings import Config
 
 _LISTS = ("files", "profiles", "env_files")
 _SINGLES = ("project_name", "project_directory", "config", "context", "namespace", "read_only", "no_color")
@@ -50,3 +53,17 @@ def merge_options(namespace: argparse.Namespace) -> argparse.Namespace:
         setattr(namespace, name, after if after is not None else before)
     namespace.command = namespace.command or "tui"
     return namespace
+
+
+def read_settings(arguments: argparse.Namespace) -> Config:
+    """Read the settings that hold in the current folder, with these options; raises UsageError and ProjectError."""
+    from devenv.core.settings import current_folder, load_config  # deferred: `devenv --version` needs none
+
+    return load_config(
+        current_folder(arguments.files),
+        os.environ,
+        file=arguments.config,
+        read_only=arguments.read_only,
+        context=arguments.context or "",
+        namespace=arguments.namespace or "",
+    )

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from devenv.backends.compose import ComposeOptions, find_project, resolve
-from devenv.cli.manifests import exit_code, settings
+from devenv.cli.manifests import exit_code
+from devenv.cli.options import read_settings
 from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK, DevenvError, ProjectError
 from devenv.core.settings import Config, current_folder
@@ -28,7 +29,7 @@ SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do
 
 def run(arguments: Namespace) -> int:
     """Run the command below `secrets`."""
-    config = settings(arguments)
+    config = read_settings(arguments)
     return _check(arguments, config) if arguments.subcommand == "check" else _list(arguments, config)
 
 

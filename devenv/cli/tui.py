@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from devenv.backends.compose import ComposeOptions, NoComposeFile
 from devenv.cli.context import Context, project_environment, smoketests_of
+from devenv.cli.options import read_settings
 from devenv.core.errors import ProjectError, UsageError
-from devenv.core.settings import current_folder, load_config
+from devenv.core.settings import current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from devenv.control.guard import Guard
     from devenv.load.live.runner import LoadRunner
     from devenv.tui.kube.session import Connector
     from devenv.verify.live import LiveRun, RunWish
@@ -48,11 +50,11 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         from devenv.control.guard import Guard
         from devenv.tui.app import run as run_app
 
-        guard = Guard(read_only=context.config.read_only, source="tui")
+        guard = Guard.of(context.config, "tui")
         control = ComposeControl(context.options, lambda: scope.latest, guard)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
-        cluster = _connector(context)
+        cluster = _connector(context, guard)
         return run_app(
             backend,
             control,
@@ -60,16 +62,16 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             color=color,
             verify=lambda wish: _start_verify(arguments, wish),
             verify_at_once=verify_at_once,
-            load=lambda: _load_runner(arguments),
+            load=lambda: _load_runner(context, guard),
             load_at_once=load_at_once,
             cluster=cluster,
-            find_cluster=lambda: _connector(context),
+            find_cluster=lambda: _connector(context, guard),
         )
     finally:
         pending.close()
 
 
-def _connector(context: Context) -> Connector | None:
+def _connector(context: Context, guard: Guard) -> Connector | None:
     """Return what connects to a cluster; None, and nothing is imported, where nothing tells of one."""
     settings, environ = context.config.kubernetes, context.environ
     files = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
@@ -79,7 +81,7 @@ def _connector(context: Context) -> Connector | None:
         return None
     from devenv.tui.kube.connect import KubeConnector
 
-    return KubeConnector(settings, environ, context.options, read_only=context.config.read_only)
+    return KubeConnector(settings, environ, context.options, guard)
 
 
 def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tuple[str, ...] | None = None) -> int:
@@ -89,21 +91,15 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     """
     from devenv.backends.kube.access import find_target
     from devenv.backends.nothing import NoBackend
+    from devenv.control.guard import Guard
     from devenv.control.nothing import NoControl
     from devenv.tui.app import run as run_app
     from devenv.tui.kube.connect import KubeConnector
 
     environ = dict(os.environ)
-    config = load_config(
-        current_folder(),
-        environ,
-        file=Path(arguments.config) if arguments.config else None,
-        read_only=arguments.read_only,
-        context=arguments.context or "",
-        namespace=arguments.namespace or "",
-    )
+    config = read_settings(arguments)
     options = ComposeOptions(directory=str(current_folder()))
-    connector = KubeConnector(config.kubernetes, environ, options, read_only=config.read_only)
+    connector = KubeConnector(config.kubernetes, environ, options, Guard.of(config, "tui"))
     if not connector.wants():
         hint = f"{missing.hint} A cluster without a project is shown with: devenv --context NAME"
         raise ProjectError(missing.message, hint) from missing
@@ -130,13 +126,10 @@ def _start_verify(arguments: Namespace, wish: RunWish) -> LiveRun:
     return LiveRun(folder, root, wish, project_environment(arguments))
 
 
-def _load_runner(arguments: Namespace) -> LoadRunner:
-    """Return what starts load tests of the project that the arguments mean; raises UsageError and ProjectError."""
-    from devenv.control.guard import Guard
+def _load_runner(context: Context, guard: Guard) -> LoadRunner:
+    """Return what starts load tests of the project."""
     from devenv.load.live.runner import LoadRunner
 
-    context = Context(arguments)
     config = context.config
-    guard = Guard(read_only=config.read_only, source="tui", kubernetes=config.kubernetes)
     root = config.root or Path(context.options.directory)
-    return LoadRunner(root, config.load, config.kubernetes, guard, project_environment(arguments))
+    return LoadRunner(root, config.load, config.kubernetes, guard, project_environment(context.arguments))

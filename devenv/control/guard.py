@@ -12,6 +12,7 @@ from devenv.control.scope import sharers_of
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
+from devenv.core.settings import Config
 from devenv.core.text import sanitize
 
 _ids = count(1)
@@ -63,6 +64,11 @@ class Guard:
         self._source = source
         self._kubernetes = kubernetes or KubeSettings()
         self.read_only = read_only
+
+    @classmethod
+    def of(cls, config: Config, source: str = "cli") -> Guard:
+        """Return the guard that these settings ask for, with the user's audit log."""
+        return cls(read_only=config.read_only, source=source, kubernetes=config.kubernetes)
 
     def plan(
         self,
@@ -179,6 +185,10 @@ class Guard:
             "project": project.name if project else "",
             "directory": project.directory if project else directory,
         }
+
+    def note(self, event: str, **facts: object) -> None:
+        """Record what was done without a plan: the removal of what dead runs left."""
+        self._audit.write(event, **facts)
 
     def finish(self, ticket: Ticket, error: BaseException | None = None) -> str:
         """Record how an allowed change ended; return "" or why that could not be written."""

@@ -131,7 +131,7 @@ def load_config(
     start: Path,
     environ: Mapping[str, str],
     *,
-    file: Path | None = None,
+    file: str | Path | None = None,
     read_only: bool | None = None,
     wait_timeout: float | None = None,
     context: str = "",
@@ -141,9 +141,8 @@ def load_config(
 
     Raises UsageError for a file that cannot be read or parsed, an unknown key, or a value of the wrong type.
     """
-    if file is None and environ.get("DEVENV_CONFIG"):
-        file = Path(environ["DEVENV_CONFIG"])
-    path = start / file if file is not None else find_file(start.absolute())
+    file = file or environ.get("DEVENV_CONFIG")
+    path = start / file if file else find_file(start.absolute())
     config = _read(path) if path is not None else Config()
     if read_only is None:
         read_only = _boolean(environ, "DEVENV_READ_ONLY", config.read_only)

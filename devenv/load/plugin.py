@@ -77,6 +77,7 @@ class Run:
         self._own: Any = environment.shape_class
         options = environment.parsed_options
         options.shape = options.shape or (OWN if self._own is not None else "steady")
+        self.config = load_config(Path.cwd(), os.environ)
         self.target: Target = self._find()
         environment.host = self.target.url
         self.session: Session | None = None
@@ -202,17 +203,17 @@ class Run:
     def _prepare(self) -> None:
         options = self.environment.parsed_options
         check_options(options)
+        self.config = load_config(Path.cwd(), os.environ)  # of this test: the page starts many, and time goes by
         if self.environment.host and self.environment.host.rstrip("/") != self.target.url.rstrip("/"):
-            self.target = find_target("", self.environment.host, options.host_header, Path.cwd(), os.environ)
+            self.target = self._target("", self.environment.host)
         if options.shape == "hpa" and self.target.kind != "kubernetes":
             raise UsageError("--shape hpa needs an autoscaler to test", "Add --target kubernetes.")
-        settings = load_config(Path.cwd(), os.environ).load
         opened = is_open(options, self.environment.user_classes)
         addition = _addition
         plan = Plan(
             target=self.target,
             thresholds=self._thresholds(),
-            warm_up=self._warm_up(settings.warm_up),
+            warm_up=self._warm_up(self.config.load.warm_up),
             abort=options.abort_on_threshold,
             folder=options.record,
             options={name: getattr(options, name) for name in (*_KEPT, *addition.options)} | {"open": opened},
@@ -273,12 +274,16 @@ class Run:
         host = self.environment.host or ""
         if not host and not options.target:  # as Locust does
             host = next((kind.host for kind in self.environment.user_classes if kind.host), "")
-        found = find_target(options.target, host, options.host_header, Path.cwd(), os.environ)
+        found = self._target(options.target, host)
         for note in found.notes:
             tell(note)
-        path = load_config(Path.cwd(), os.environ).load.path if found.kind != "url" else "/"
+        path = self.config.load.path if found.kind != "url" else "/"
         check(found, path)
         return found
+
+    def _target(self, target: str, host: str) -> Target:
+        header = self.environment.parsed_options.host_header
+        return find_target(target, host, header, Path.cwd(), self.config, os.environ)
 
     def _drop_idle(self) -> None:
         """Leave out user classes that --tags and --exclude-tags leave no task; raises UsageError when none is left."""
@@ -292,8 +297,7 @@ class Run:
                 )
 
     def _thresholds(self) -> tuple[Threshold, ...]:
-        settings = load_config(Path.cwd(), os.environ).load
-        texts = [*settings.thresholds, *filter(None, self.environment.parsed_options.threshold)]
+        texts = [*self.config.load.thresholds, *filter(None, self.environment.parsed_options.threshold)]
         return parse_all(texts, _addition.names)
 
 

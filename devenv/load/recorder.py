@@ -97,9 +97,10 @@ def main(arguments: list[str]) -> int:
 def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder:
     if target["kind"] == "compose":
         from devenv.backends.docker.backend import DockerBackend
+        from devenv.core.settings import load_config
         from devenv.verify.environment import locate
 
-        project = locate(folder).project
+        project = locate(folder, load_config(folder, os.environ)).project
         return Recorder(DockerBackend(lambda: project), lines)
     if target["kind"] == "kubernetes":
         from devenv.backends.kube.access import find_target

@@ -18,7 +18,7 @@ from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
 from devenv.core.errors import DevenvError, Refused, UsageError
 from devenv.core.load_settings import LoadSettings
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.environment import locate
 from devenv.verify.http import Endpoint
@@ -47,13 +47,14 @@ class Target:
         return data | {"notes": list(self.notes)}
 
 
-def find_target(target: str, host: str, host_header: str, folder: Path, environ: Mapping[str, str]) -> Target:
+def find_target(
+    target: str, host: str, host_header: str, folder: Path, config: Config, environ: Mapping[str, str]
+) -> Target:
     """Resolve what was asked for; with a host, requests go there and `target` says only what is watched.
 
     Raises UsageError for an unknown word, Refused in read-only mode and for a context that is not on the allow-list,
     and whatever an absent engine, cluster or project becomes.
     """
-    config = load_config(folder, environ)
     if config.read_only:
         raise Refused("load tests write into what they test: devenv is in read-only mode", "Unset read_only.")
     if host and not target:
@@ -61,7 +62,7 @@ def find_target(target: str, host: str, host_header: str, folder: Path, environ:
     if urlsplit(target).scheme in ("http", "https"):
         return _of_url(host or target, host_header)
     if target in ("", "compose"):
-        found = _compose(config.load, folder, environ, host)
+        found = _compose(config, folder, environ, host)
     elif target == "kubernetes":
         found = _kubernetes(config, folder, environ, host)
     else:
@@ -95,8 +96,8 @@ def _of_url(url: str, host_header: str) -> Target:
     return Target("url", url.rstrip("/"), parts.hostname, host_header)
 
 
-def _compose(settings: LoadSettings, folder: Path, environ: Mapping[str, str], host: str) -> Target:
-    source = locate(folder, environ)
+def _compose(config: Config, folder: Path, environ: Mapping[str, str], host: str) -> Target:
+    settings, source = config.load, locate(folder, config, environ)
     service = settings.service or _only_published(source.document)
     services = source.document.get("services") or {}
     if service not in services:
@@ -160,7 +161,7 @@ def _kubernetes(config: Config, folder: Path, environ: Mapping[str, str], host: 
     made = Target(
         kind="kubernetes",
         url=host,
-        project=_project_name(folder, environ),
+        project=locate(folder, config, environ).project.name,  # all measurements of a project are kept under it,
         service=settings.service,
         context=name,
         namespace=cluster.namespace,
@@ -168,11 +169,6 @@ def _kubernetes(config: Config, folder: Path, environ: Mapping[str, str], host: 
     if not host:
         _forward(made, settings, environ)
     return made
-
-
-def _project_name(folder: Path, environ: Mapping[str, str]) -> str:
-    """Return the name under which all measurements of the project are kept, whatever they ran on."""
-    return locate(folder, environ).project.name
 
 
 def _forward(target: Target, settings: LoadSettings, environ: Mapping[str, str]) -> None:

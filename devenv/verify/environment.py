@@ -14,7 +14,7 @@ from typing import Any
 from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
 from devenv.core.errors import ProjectError
 from devenv.core.model import Project
-from devenv.core.settings import load_config
+from devenv.core.settings import Config
 from devenv.verify.isolation import Identity, isolate
 from devenv.verify.leftovers import TREES
 from devenv.verify.runs import LABEL_STACK, Run
@@ -27,6 +27,7 @@ MUTATION = ".devenv-override.yaml"
 
 def locate(
     folder: Path,
+    config: Config,
     environ: Mapping[str, str] = os.environ,
     overrides: tuple[str, ...] = (),
     chosen: ComposeOptions | None = None,
@@ -35,7 +36,6 @@ def locate(
 
     Raises UsageError, ProjectError and what Compose's failures become.
     """
-    config = load_config(folder, environ)
     options = find_project(folder, chosen or ComposeOptions(), environ, config)
     files = options.files or options.found or _chosen_by_environment(options, environ)
     # Everything is named from here on: variables that choose a project must not choose another one for the copy.

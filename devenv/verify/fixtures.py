@@ -196,7 +196,7 @@ class Measure:
 @pytest.fixture
 def measure(request: pytest.FixtureRequest, verify_session: Session, target: str) -> Measure:
     """Record values of criteria."""
-    budgets = verify_session.settings().verify.budgets
+    budgets = verify_session.settings.verify.budgets
     return Measure(verify_session, budgets, request.node.nodeid, suffix_of(request.node, target))
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,7 +102,7 @@ class Session:
     def _made(self, chosen: ComposeOptions | None) -> Environments:
         option = self.config.option
         overrides = tuple(str(Path(item).absolute()) for item in option.devenv_compose_override)
-        source = locate(self.project_folder, os.environ, overrides, chosen)
+        source = locate(self.project_folder, self.settings, os.environ, overrides, chosen)
         return Environments(source, self.run, keep=option.devenv_keep, scale=self.scale, numbers=self._numbers)
 
     def _all(self) -> list[Environments]:
@@ -115,14 +116,14 @@ class Session:
             from devenv.verify.kube.source import locate_kube
 
             option = self.config.option
-            source = locate_kube(
-                self.project_folder, os.environ, read_flags(option.devenv_image), option.devenv_overlay
-            )
+            images, overlay = read_flags(option.devenv_image), option.devenv_overlay
+            source = locate_kube(self.project_folder, self.settings, os.environ, images, overlay)
             self._kube = KubeEnvironments(source, self.run, keep=option.devenv_keep, scale=self.scale)
         return self._kube
 
+    @cached_property
     def settings(self) -> Config:
-        """Return the project's settings."""
+        """The project's settings; raises UsageError."""
         return load_config(self.project_folder, os.environ)
 
     def begin(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import Refused
+from devenv.core.settings import load_config
 from devenv.load.target import find_target
 from tests.kube.api_server import ApiServer
 
@@ -23,7 +24,7 @@ def test_a_context_that_is_not_allowed_gets_no_load(tmp_path: Path) -> None:
         folder = folder_with(tmp_path, '[load]\nservice = "frontend"\n')
         for host in ("", "http://127.0.0.1:1"):
             with pytest.raises(Refused, match="production is not one that load tests may write into") as told:
-                find_target("kubernetes", host, "", folder, environ)
+                find_target("kubernetes", host, "", folder, load_config(folder, environ), environ)
             assert 'allow = ["production"]' in told.value.hint
         assert not api.requests
 
@@ -32,4 +33,4 @@ def test_a_context_that_is_not_allowed_gets_no_load(tmp_path: Path) -> None:
 def test_nothing_gets_load_in_read_only_mode(tmp_path: Path, target: str, host: str) -> None:
     folder = folder_with(tmp_path, "read_only = true\n")
     with pytest.raises(Refused, match="read-only mode"):
-        find_target(target, host, "", folder, {"HOME": str(tmp_path), "PATH": "/usr/bin"})
+        find_target(target, host, "", folder, load_config(folder, {}), {"HOME": str(tmp_path), "PATH": "/usr/bin"})

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.compose import ComposeOptions
+from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import LogLine
 from devenv.tui.app import DevenvApp
@@ -34,7 +35,7 @@ async def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     kubeconfig = tmp_path / "config"
     environ = {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)}
-    connector = KubeConnector(KubeSettings(), environ, ComposeOptions(directory=str(tmp_path)))
+    connector = KubeConnector(KubeSettings(), environ, ComposeOptions(directory=str(tmp_path)), Guard())
     backend, control = ScriptedBackend(), ScriptedControl()
 
     def find() -> KubeConnector | None:

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 
 from devenv.backends.compose import ComposeOptions
+from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
@@ -37,7 +38,7 @@ async def opened(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     environ = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "config", context)), "HOME": str(tmp_path)}
     options = ComposeOptions(directory=str(tmp_path))
-    connector = KubeConnector(KubeSettings(context=wanted), environ, options)
+    connector = KubeConnector(KubeSettings(context=wanted), environ, options, Guard())
     backend, control = ScriptedBackend(), ScriptedControl()
     app = DevenvApp(backend, control, title="shop", theme="dark", cluster=connector)
     # A key press waits until the process is idle, a second at the most: with the API server in it, it never is.
@@ -187,7 +188,7 @@ def test_without_a_kubeconfig_nothing_of_a_cluster_is_imported(tmp_path: Path) -
         "from devenv.cli import tui\n"
         "from devenv.core.settings import Config\n"
         "class Given: config, environ = Config(), {'HOME': sys.argv[1]}\n"
-        "assert tui._connector(Given) is None\n"
+        "assert tui._connector(Given, None) is None\n"
         "known = 'devenv.core.kube_settings'\n"
         "print([name for name in sys.modules if 'kube' in name.replace(known, '') or 'joined' in name])"
     )

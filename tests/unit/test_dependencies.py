@@ -72,7 +72,7 @@ def test_the_smoke_tests_need_no_plugin_of_the_other_tests(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("command", "may_load"),
     [
-        (("secrets", "check", "--no-images", "."), {"yaml"}),
+        (("secrets", "check", "--no-images", "."), {"msgspec", "yaml"}),
         (("history",), {"msgspec", "platformdirs"}),
         (("--version",), set()),
     ],

@@ -11,10 +11,12 @@ import pytest
 
 from devenv.control import audit
 from devenv.control.audit import AuditLog
-from devenv.control.guard import Guard
+from devenv.control.guard import Guard, Place
 from devenv.control.protocol import CHANGING_VERBS
 from devenv.core.errors import Interrupted, Refused, ServiceFailed
+from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Project, Service
+from devenv.core.settings import Config
 
 PROJECT = Project("shop", "/p", ("/p/compose.yaml",), (Service("web"),), volumes=("shop_data", "shop_cache"))
 
@@ -140,3 +142,18 @@ def test_who_shares_a_namespace_is_named_before_its_owner_goes(log: AuditLog, ve
     assert not Guard(log).plan(verb, ("gw", "app", "side"), project=shop).needs_confirmation
     assert not Guard(log).plan(verb, (), project=shop).needs_confirmation
     assert not Guard(log).plan("start", ("gw",), project=shop).needs_confirmation
+
+
+def test_settings_make_the_guard_with_the_log_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    config = Config(read_only=False, kubernetes=KubeSettings(allow=("team-*",)))
+    guard = Guard.of(config, "tui")
+    allowed, other = (guard.plan_cluster("scale", ("web",), Place(name, "", "")) for name in ("team-a", "prod"))
+    assert (allowed.allowed, other.allowed) == (True, False)
+    guard.finish(guard.begin(allowed))
+    guard.note("clean", removed=["network x"])
+    records = [json.loads(line) for line in (tmp_path / "devenv" / "audit.jsonl").read_text().splitlines()]
+    assert [record["event"] for record in records] == ["allowed", "finished", "clean"]
+    assert records[0]["source"] == "tui"
+    assert records[2]["removed"] == ["network x"]
+    assert not Guard.of(Config(read_only=True)).plan("up").allowed

@@ -13,24 +13,20 @@ from devenv.core.kube_settings import KubeSettings
 if TYPE_CHECKING:
     from devenv.backends.compose import ComposeOptions
     from devenv.backends.kube.access import Contexts, Target
+    from devenv.control.guard import Guard
     from devenv.tui.kube.live import LiveSession
 
 
 class KubeConnector:
-    """`devenv.tui.kube.session.Connector` of the real world; `guard` is made when the first cluster is opened."""
+    """`devenv.tui.kube.session.Connector` of the real world."""
 
     def __init__(
-        self,
-        settings: KubeSettings,
-        environ: Mapping[str, str],
-        options: ComposeOptions,
-        *,
-        read_only: bool = False,
+        self, settings: KubeSettings, environ: Mapping[str, str], options: ComposeOptions, guard: Guard
     ) -> None:
         self._settings = settings
         self._environ = environ
         self._options = options
-        self._read_only = read_only
+        self._guard = guard
 
     def wants(self) -> bool:
         """Return whether `connect` opens a cluster: settings name it, or the current one is on the allow-list."""
@@ -61,7 +57,7 @@ class KubeConnector:
 
     def may_change(self, context: str) -> bool:
         """Whether that context is on the allow-list, and devenv is not read-only."""
-        return self._settings.may_change(context) and not self._read_only
+        return self._settings.may_change(context) and not self._guard.read_only
 
     def stamp(self) -> object:
         """Return what differs after the kubeconfig was changed."""
@@ -84,7 +80,7 @@ class KubeConnector:
             self._environ,
             self._compose_service,
             self._options,
-            read_only=self._read_only,
+            self._guard,
         )
 
     def _compose_service(self, name: str) -> Mapping[str, Any]:

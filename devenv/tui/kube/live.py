@@ -39,15 +39,13 @@ class LiveSession:
         environ: Mapping[str, str],
         compose_service: Callable[[str], Mapping[str, Any]],
         compose: ComposeOptions,
-        *,
-        read_only: bool = False,
+        guard: Guard,
     ) -> None:
         self._settings = settings
         self._environ = environ
-        self._read_only = read_only
         self._compose = compose
         self.compose_service = compose_service
-        self._guard = Guard(read_only=read_only, source="tui", kubernetes=settings)
+        self._guard = guard
         self.backend = KubeBackend(target, environ)
         self.control = KubeControl(lambda: self.backend.client, self._guard, environ)
 
@@ -59,7 +57,7 @@ class LiveSession:
     @property
     def may_change(self) -> bool:
         """Whether the context is on the allow-list and devenv is not read-only."""
-        return self._settings.may_change(self.target.context.name) and not self._read_only
+        return self._settings.may_change(self.target.context.name) and not self._guard.read_only
 
     def move(self, target: Target) -> None:
         """Go to another context or namespace; the control asks for the client of the moment."""

@@ -12,7 +12,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
 from devenv.backends.kube.kinds import NODES
 from devenv.core.errors import Refused
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import Config
 from devenv.core.verify_settings import KubeVerifySettings
 from devenv.verify.kube.images import on_nodes
 from devenv.verify.kube.overlay import Object, is_kustomization, overlay_folder, read_overlay
@@ -53,6 +53,7 @@ class KubeSource:
 
 def locate_kube(
     folder: Path,
+    config: Config,
     environ: Mapping[str, str] = os.environ,
     images: Mapping[str, str] | None = None,
     overlay: str = "",
@@ -61,7 +62,6 @@ def locate_kube(
 
     Raises UsageError, BadKubeconfig, Refused for a context that is not on the allow-list, and Unreachable.
     """
-    config = load_config(folder, environ)
     target = find_target(config.kubernetes, environ)
     name = target.context.name
     if config.read_only:
