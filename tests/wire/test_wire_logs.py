@@ -183,6 +183,32 @@ def test_a_stopped_container_shows_its_log(engine: FakeEngine, reader: Reader) -
     reader.until(lambda: engine.requests["logs"] == requests + 1)
 
 
+@pytest.mark.parametrize(("state", "finished_ns"), [("created", 0), ("exited", 1)])
+def test_a_start_while_the_log_is_opened_is_no_exit(
+    engine: FakeEngine, reader: Reader, monkeypatch: pytest.MonkeyPatch, state: str, finished_ns: int
+) -> None:
+    web = engine.add("web", state=state, finished_ns=finished_ns)
+    opened = web.log_since
+
+    def started_meanwhile(since: float, tail: str) -> list[tuple[int, int, bytes]]:
+        if web.state != "running":
+            engine.begin(web)
+        return opened(since, tail)
+
+    monkeypatch.setattr(web, "log_since", started_meanwhile)
+    reader.start().live(1)
+    reader.backend.follow_logs([web.key])
+    reader.until(lambda: engine.log_readers(web))
+    requests = engine.requests["logs"]
+    engine.end_log(web, CLEAN)  # the engine looked before the start, and had nothing to follow
+    reader.until(lambda: engine.requests["logs"] > requests)
+    engine.say(web, b"first line\n")
+    reader.until(lambda: "first line" in reader.texts())
+    engine.die(web, 3)
+    reader.until(lambda: reader.texts("devenv"))
+    assert reader.texts("devenv") == ["container exited with code 3"]
+
+
 def test_a_log_driver_that_cannot_be_read_is_told_once(engine: FakeEngine, reader: Reader) -> None:
     web = engine.add("web")
     engine.faults[f"/containers/{web.id}/logs"] = (501, b'{"message": "logging driver does not support reading"}')

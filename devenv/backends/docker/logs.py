@@ -144,10 +144,8 @@ class LogReader:
                 return
 
     def _say_stopped(self, before: Resource, after: Resource) -> None:
-        if after.state is State.RUNNING and after.started_at == before.started_at:
-            return
-        if not before.state.is_up and not after.state.is_up and after.finished_at == before.finished_at:
-            return  # it had stopped before
+        if after.finished_at is None or after.finished_at == before.finished_at:
+            return  # it runs as it did, was stopped before, or was started for the first time meanwhile
         exit_code = after.exit_code if after.exit_code is not None else self._exit_code
         code = f" with code {exit_code}" if exit_code is not None else ""
         out_of_memory = ", out of memory" if after.oom_killed else ""
