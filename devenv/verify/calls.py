@@ -38,9 +38,7 @@ class Persistence:
             return
         answer = self._send(call, new_nonce())
         if not _fits(call, answer):
-            raise VerificationFailed(
-                f"expected: {call.method} {call.path} to prepare writes\nseen:     {_told(answer)}"
-            )
+            raise VerificationFailed(f"{call.method} {call.path} to prepare writes", _told(answer))
         self._kept = str(answer.json()[call.keep]) if call.keep else "prepared"
 
     def forget(self) -> None:
@@ -57,7 +55,7 @@ class Persistence:
         call = self._settings.read
         answer = self._send(call, nonce)
         if answer.status_code >= 500:
-            raise VerificationFailed(f"expected: {call.method} {call.path} to answer\nseen:     {_told(answer)}")
+            raise VerificationFailed(f"{call.method} {call.path} to answer", _told(answer))
         return answer.is_success and call.contains.replace("{nonce}", nonce) in answer.text
 
     def _send(self, call: CallSettings, nonce: str) -> httpx.Response:

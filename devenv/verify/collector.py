@@ -29,7 +29,14 @@ from devenv.verify.subjects import Subject, Verified
 from devenv.verify.targets import COMPOSE, KUBERNETES
 from devenv.verify.verdict import Measurement, TestResult, Verdict
 
-_NOTHING: Final = {"behaviour": "", "measurements": [], "services": (), "runtime": "", "verified": {}}
+_NOTHING: Final = {
+    "asserted": False,
+    "behaviour": "",
+    "measurements": [],
+    "services": (),
+    "runtime": "",
+    "verified": {},
+}
 
 
 class Collector:
@@ -78,7 +85,7 @@ class Collector:
             self._verified[runtime] = Verified(found.place, {**known.subjects, **found.subjects})
         self.measurements += [Measurement.from_data(data) for data in carried["measurements"]]
         before = self.results.get(report.nodeid)
-        verdict, why = _verdict_of(report)
+        verdict, why = _verdict_of(report, asserted=carried["asserted"])
         if before is not None and (verdict is Verdict.PASSED or before.verdict in (Verdict.FAILED, Verdict.ERROR)):
             verdict, why = before.verdict, before.why
         seconds = report.duration + (before.seconds if before is not None else 0.0)
@@ -192,17 +199,10 @@ class Collector:
         return Verdict.INCONCLUSIVE in found
 
 
-def _verdict_of(report: pytest.TestReport) -> tuple[Verdict, str]:
+def _verdict_of(report: pytest.TestReport, *, asserted: bool) -> tuple[Verdict, str]:
     if report.skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         return Verdict.INCONCLUSIVE, reason.removeprefix("Skipped: ").removeprefix(INCONCLUSIVE)
     if report.failed:
-        asserted = report.when == "call" and _is_assertion(report)
         return (Verdict.FAILED if asserted else Verdict.ERROR), str(report.longrepr)
     return Verdict.PASSED, ""
-
-
-def _is_assertion(report: pytest.TestReport) -> bool:
-    crash = getattr(report.longrepr, "reprcrash", None)
-    message = str(getattr(crash, "message", report.longrepr))
-    return message.startswith(("assert ", "AssertionError", "devenv.verify.waiting.VerificationFailed", "Failed:"))

@@ -95,7 +95,7 @@ def _set_up(session: Session, stack: Stack, commands: str | Sequence[str] | None
         Measure(session, stack.settings.budgets, session.current)(CRITERION, time.monotonic() - began)
     except Exception as error:
         session.note_subjects(stack)
-        session.explain(error, "the services of pytest-docker")  # now: they are removed in a moment
+        session.explain_start(error, "the services of pytest-docker")  # now: they are removed in a moment
         raise
 
 

@@ -104,7 +104,7 @@ class Engine:
         if found is None:
             seen = "; ".join(f"{item.action} ({item.text})" for item in self.events(since, service)[-8:])
             wanted = " ".join(filter(None, ("event", action, text and repr(text), service and f"of {service}")))
-            raise VerificationFailed(f"expected: {wanted} within {timeout:g} s\nseen:     {seen or 'no event at all'}")
+            raise VerificationFailed(f"{wanted} within {timeout:g} s", seen or "no event at all")
         return found
 
     def wait_health(self, service: str, *, healthy: bool, since: float, timeout: float) -> float:

@@ -58,7 +58,7 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
         yield made
     except Exception as error:
         verify_session.note_subjects(made)
-        verify_session.explain(error, "the shared stack")  # now: a moment later there is nothing to be seen
+        verify_session.explain_start(error, "the shared stack")  # now: a moment later there is nothing to be seen
         raise
     finally:
         environments.remove(made)
@@ -171,9 +171,7 @@ class Measure:
         self._session.measured(self._test, measurement)
         if measurement.verdict is Verdict.FAILED:
             sign = "at most" if found.better == "lower" else "at least"
-            raise VerificationFailed(
-                f"expected: {name} {sign} {found.budget:g} {found.unit} ({found.source})\nseen:     {measurement}"
-            )
+            raise VerificationFailed(f"{name} {sign} {found.budget:g} {found.unit} ({found.source})", str(measurement))
         return measurement
 
     @contextmanager

@@ -18,6 +18,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.settings import Config, load_config
 from devenv.core.signals import interrupt_once
 from devenv.verify.environment import Environments, locate
+from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
 from devenv.verify.offline import Unmeasurable
 from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
@@ -55,6 +56,7 @@ class Session:
         self._environments: Environments | None = None
         self._chosen: dict[ComposeOptions, Environments] = {}
         self._kube: KubeEnvironments | None = None
+        self._causes = Causes()
 
     @property
     def stacks(self) -> list[Stack | KubeStack]:
@@ -181,13 +183,27 @@ class Session:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Give what was measured to the report, which also travels between processes."""
-        report = yield
+        """Let a failure say what matters, and give what was measured to the report, which travels between processes."""
         if not self.owns(item):
+            report = yield
             setattr(report, CARRIER, None)
             return report
+        error = call.excinfo.value if call.excinfo is not None else None
+        short = shown(error) if isinstance(error, Exception) else None
+        if short is not None and not self.config.option.fulltrace:
+            call.excinfo = short
+        report = yield
+        if isinstance(error, Exception):
+            first = self._causes.first(error, item.nodeid) if call.when == "setup" else item.nodeid
+            if first != item.nodeid:
+                report.longrepr = f"not run: {summary(error)} (told in full at {first})"
+            elif short is None and is_told_in_full(error) and not self.config.option.fulltrace:
+                report.longrepr = in_words(error)
+            else:
+                tell_failure(report, error)
         found = self._pending.pop(item.nodeid, [])
         data = {
+            "asserted": call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception),
             "behaviour": self._behaviours.get(item.nodeid, ""),
             "measurements": [one.to_data() for one in found],
             "services": self._touched.get(item.nodeid, ()),
@@ -232,6 +248,13 @@ class Session:
             stack.recorder.mark("failure", f"{what}: {str(error)[:300]}")
             stack.recorder.state()
             error.add_note(stack.explain(at))
+
+    def explain_start(self, error: BaseException, what: str) -> None:
+        """Add to the error of a start what the stack shows before it is removed, and how it is left up."""
+        self.explain(error, what)
+        option = self.config.option
+        if not (option.devenv_keep or option.devenv_running):
+            error.add_note("look inside: run it again with --devenv-keep (devenv verify --keep), which leaves it up")
 
     def _explained(self, item: pytest.Item) -> Generator[None, Any, Any]:
         try:

@@ -123,7 +123,7 @@ class Stack:
         verdict = Waiter(scope, job, watch, words, limit).run(lambda record: None)
         if verdict.error is not None:
             evidence = [f"  {item.service} | {line}" for item in verdict.services for line in item.evidence]
-            raise self.failed("every service to be ready", "\n".join([verdict.error.message, *evidence]))
+            raise VerificationFailed("every service to be ready", "\n".join([verdict.error.message, *evidence]))
         names = {service.name for service in scope.services}
         rest = max(1.0, limit - (time.monotonic() - began)) if limit else COMPOSE_LIMIT
         for endpoint in self.endpoints.values():
@@ -215,10 +215,6 @@ class Stack:
     def mark(self, text: str) -> None:
         """Write a moment into the evidence."""
         self.recorder.mark("phase", text)
-
-    def failed(self, expected: str, seen: str) -> VerificationFailed:
-        """Return the error that says so."""
-        return VerificationFailed(f"expected: {expected}\nseen:     {seen}")
 
     def explain(self, at: float | None = None) -> str:
         """Say what the stack showed around that time (default: now): last event, last probe, log lines."""

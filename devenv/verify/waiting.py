@@ -15,6 +15,11 @@ T = TypeVar("T")
 class VerificationFailed(AssertionError):
     """What was expected did not come; the plugin adds what the stack showed at that moment."""
 
+    def __init__(self, expected: str, seen: str) -> None:
+        super().__init__(f"expected: {expected}\nseen:     {seen}")
+        self.expected = expected
+        self.seen = seen
+
 
 class Never(DevenvError):
     """What is waited for can never come; it ends a wait at once."""
@@ -49,7 +54,5 @@ def wait_until(
                 return answer
             seen = str(answer) if type(answer).__str__ is not object.__str__ else repr(answer)
         if time.monotonic() - began >= timeout:
-            raise VerificationFailed(
-                f"expected: {what} within {timeout:g} s\nseen:     {seen[:1000]} (after {tries} tries)"
-            )
+            raise VerificationFailed(f"{what} within {timeout:g} s", f"{seen[:1000]} (after {tries} tries)")
         time.sleep(every)

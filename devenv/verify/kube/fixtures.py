@@ -35,7 +35,7 @@ def shared_stack(session: Session) -> Iterator[KubeStack]:
         yield made
     except Exception as error:
         note_subjects(session, made)
-        session.explain(error, "the shared namespace")  # now: a moment later there is nothing to be seen
+        session.explain_start(error, "the shared namespace")  # now: a moment later there is nothing to be seen
         raise
     finally:
         environments.remove(made)
@@ -98,7 +98,7 @@ def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
             pytest.skip(f"{INCONCLUSIVE}an image of the overlay {overlay} is not on the node: {error}")
         yield made
     except (DevenvError, AssertionError) as error:
-        verify_session.explain(error, f"the overlay {overlay}")
+        verify_session.explain_start(error, f"the overlay {overlay}")
         raise
     finally:
         environments.remove(made)

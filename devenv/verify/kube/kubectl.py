@@ -73,7 +73,7 @@ class Conversation:
             self._kept.append(line)
             if line in ("[nothing more]", "[it has ended]"):
                 seen = "\n".join(self._kept[-10:])
-                raise VerificationFailed(f"expected: {begins!r} from {self._shown} within {timeout:g} s\nseen: {seen}")
+                raise VerificationFailed(f"{begins!r} from {self._shown} within {timeout:g} s", seen)
 
     def close(self) -> None:
         """End it."""

@@ -116,6 +116,6 @@ def _read(text: str) -> Progress:
     try:
         data: dict[str, Any] = json.loads(text)
     except ValueError as error:
-        raise VerificationFailed(f"expected: the load's progress\nseen:     {text[:300]}") from error
+        raise VerificationFailed("the load's progress", text[:300]) from error
     examples, acknowledged = tuple(data.pop("examples")), tuple(data.pop("acknowledged", ()))
     return Progress(**data, examples=examples, acknowledged=acknowledged)

@@ -114,7 +114,7 @@ class KubeStack:
         outcome = wait_for(self.client, wanted, patience or Patience(timeout=limit))
         if not outcome.done:
             seen = "\n".join([outcome.reason, *self.plan.doubts])
-            raise self.failed(f"{', '.join(key[2] for key in wanted)} to be rolled out", seen)
+            raise VerificationFailed(f"{', '.join(key[2] for key in wanted)} to be rolled out", seen)
         return outcome
 
     def down(self, *, volumes: bool = False) -> None:
@@ -190,10 +190,6 @@ class KubeStack:
     def mark(self, text: str) -> None:
         """Write a moment into the evidence."""
         self.recorder.mark("phase", text)
-
-    def failed(self, expected: str, seen: str) -> VerificationFailed:
-        """Return the error that says so."""
-        return VerificationFailed(f"expected: {expected}\nseen:     {seen}")
 
     def explain(self, at: float | None = None) -> str:
         """Say what the namespace showed around that time: last event, probe and log lines, and what is missing."""
