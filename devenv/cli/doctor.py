@@ -6,13 +6,16 @@ import json
 import sys
 from argparse import Namespace
 from dataclasses import asdict
+from typing import Final
 
 from devenv.cli.console import colors_wanted, paint
 from devenv.cli.context import Context
 from devenv.core.model import Project
 from devenv.doctor import Context as DoctorContext
 from devenv.doctor import Finding, Level, run_checks
+from devenv.doctor.run import CHECKS, Check
 
+CLEAN: Final = "devenv doctor --clean"
 _COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red", Level.UNKNOWN: "yellow"}
 
 
@@ -24,13 +27,33 @@ def run(arguments: Namespace) -> int:
     def resolve_project() -> Project:
         return Context(arguments).project()  # no project here is a finding, not the end of the other checks
 
-    findings = run_checks(DoctorContext(resolve_project))
+    findings = run_checks(DoctorContext(resolve_project), (*CHECKS, ("leftovers", _leftovers_check(arguments))))
     if arguments.json:
         sys.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2) + "\n")
     else:
         colored = colors_wanted(sys.stdout, no_color=arguments.no_color)
         sys.stdout.write("".join(_lines(finding, colored) for finding in findings))
     return 1 if any(finding.level is Level.FAILED for finding in findings) else 0
+
+
+def _leftovers_check(arguments: Namespace) -> Check:
+    """Return the check of what runs of smoke tests left that were killed, or told to keep their stacks."""
+
+    def check(context: DoctorContext) -> Finding:
+        from devenv.cli.options import read_settings
+        from devenv.verify import leftovers
+        from devenv.verify.kube import leftovers as on_clusters
+
+        context.engine()
+        in_clusters, problems = on_clusters.of_dead_runs(read_settings(arguments).kubernetes)
+        left = leftovers.in_words([*leftovers.of_dead_runs(context.environ), *in_clusters])
+        if left:
+            return Finding("leftovers", Level.WARNING, f"Left by smoke tests that have ended: {left}", CLEAN)
+        if problems:
+            return Finding("leftovers", Level.UNKNOWN, f"Not looked at: {'; '.join(problems)}")
+        return Finding("leftovers", Level.OK, "Nothing is left of smoke tests that have ended")
+
+    return check
 
 
 def _clean(arguments: Namespace) -> int:

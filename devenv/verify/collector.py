@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Generator
 from contextlib import suppress
@@ -15,7 +16,9 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.core.stored import Unreadable
+from devenv.verify import leftovers
 from devenv.verify.history import History
+from devenv.verify.leftovers import Named
 from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports import text
 from devenv.verify.reports.data import Report
@@ -29,6 +32,7 @@ from devenv.verify.subjects import Subject, Verified
 from devenv.verify.targets import COMPOSE, KUBERNETES
 from devenv.verify.verdict import Measurement, TestResult, Verdict
 
+PATIENCE: Final = 5.0  # seconds at the end of a run for an engine that does not say what is left on it
 _NOTHING: Final = {
     "asserted": False,
     "behaviour": "",
@@ -37,6 +41,32 @@ _NOTHING: Final = {
     "runtime": "",
     "verified": {},
 }
+
+
+class Leftovers:
+    """What earlier runs left that have ended, looked for while the tests run."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._found: list[Named] = []
+        self._thread = threading.Thread(target=self._look, name="verify-leftovers", daemon=True)
+        self._thread.start()
+
+    def in_words(self) -> str:
+        """Say what there is; "" for nothing, and where it could not be looked at, which is of no interest now."""
+        self._thread.join(PATIENCE)
+        return leftovers.in_words(self._found)
+
+    def _look(self) -> None:
+        target = self._session.config.option.devenv_target
+        with suppress(DevenvError, ValueError):  # what is cut short while another run cleans up too
+            if target != KUBERNETES:
+                self._found += leftovers.of_dead_runs()
+        with suppress(DevenvError):
+            if target != COMPOSE:
+                from devenv.verify.kube import leftovers as on_clusters
+
+                self._found += on_clusters.of_dead_runs(self._session.settings.kubernetes)[0]
 
 
 class Collector:
@@ -51,6 +81,7 @@ class Collector:
         self._runtimes: dict[str, str] = {}  # by test
         self._verified: dict[str, Verified] = {}  # by runtime
         self._history = History(lenient=True)
+        self._leftovers = Leftovers(session)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell whoever follows the run where it is and what it will do; the workers of pytest-xdist know that alone."""
@@ -134,6 +165,9 @@ class Collector:
         terminalreporter.write_line(f"reports: {self._session.report_folder}")
         if self._session.evidence.is_dir():
             terminalreporter.write_line(f"evidence: devenv evidence {self._session.evidence}")
+        left = self._leftovers.in_words()
+        if left:
+            terminalreporter.write_line(f"left by earlier runs: {left}; devenv doctor --clean removes it")
 
     def report(self, *, interrupted: bool) -> Report:
         """Return all that is known of the run."""

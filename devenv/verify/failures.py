@@ -46,7 +46,7 @@ def shown(error: Exception) -> pytest.ExceptionInfo[Exception] | None:
     An error that says all by itself is shown without lines of devenv and without what it was made from. None where
     no line is a test's.
     """
-    lines = [entry for entry in _entries(error.__traceback__)]
+    lines = list(_entries(error.__traceback__))
     of_tests = [number for number, entry in enumerate(lines) if not _is_library(entry.tb_frame.f_code.co_filename)]
     if not of_tests:
         return None

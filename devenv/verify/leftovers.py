@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from devenv.core.stored import find
 from devenv.verify.docker import docker
@@ -24,6 +25,9 @@ _KINDS: Final = {
 }
 
 
+_PLURALS: Final = {"files": "folders of files", "priorityclass": "priorityclasses"}
+
+
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """One thing of a run: `kind` is container, network, volume, image, files or cgroup; `id` is the engine's or a path.
@@ -37,6 +41,20 @@ class Leftover:
     run: str
     owner: str
     stack: str = ""
+
+
+class Named(Protocol):
+    """What is told of a leftover, on an engine or on a cluster."""
+
+    @property
+    def kind(self) -> str:
+        """Container, network, namespace ..."""
+        ...
+
+    @property
+    def run(self) -> str:
+        """The run that made it."""
+        ...
 
 
 def on_engine(run: str = "", environ: Mapping[str, str] | None = None) -> list[Leftover]:
@@ -85,6 +103,15 @@ def remove(items: Iterable[Leftover], environ: Mapping[str, str] | None = None) 
             shutil.rmtree(Path(item.id), ignore_errors=True)
         elif item.kind == "cgroup":
             remove_groups(item.id)
+
+
+def in_words(items: Iterable[Named]) -> str:
+    """Count them by kind, and name their runs; "" for none."""
+    items = list(items)
+    kinds = Counter(item.kind for item in items)
+    counted = [f"{count} {_PLURALS.get(kind, f'{kind}s') if count > 1 else kind}" for kind, count in kinds.items()]
+    runs = list(dict.fromkeys(item.run for item in items))
+    return f"{', '.join(counted)} (run {', '.join(runs)})" if items else ""
 
 
 def _described(kind: str, text: str) -> Iterable[Leftover]:

@@ -58,8 +58,10 @@ def _add_options(parser: pytest.Parser, prefix: str) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin at once where the command line names smoke tests: reports of pytest's own are configured now."""
-    if any(is_smoketest(config, Path(str(item).partition("::")[0])) for item in config.args):
-        _activate(config)
+    for item in config.args:
+        path = Path(str(item).partition("::")[0])
+        if is_smoketest(config, path):
+            _activate(config, config.invocation_params.dir / path)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
@@ -67,7 +69,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
     config = parent.config
     if file_path.suffix != ".py" or not is_smoketest(config, file_path):
         return
-    _activate(config)
+    _activate(config, file_path)
     folder = next((node for node in parent.listchain() if is_smoketest(config, node.path)), parent)
     if isinstance(folder, pytest.Collector) and folder not in config.stash[_KNOWN]:
         config.stash[_KNOWN].add(folder)
@@ -96,18 +98,25 @@ def _smoketests(config: pytest.Config) -> tuple[frozenset[str], tuple[Path, ...]
     if _PLACES not in config.stash:
         given = config.getini("devenv_smoketests")
         folders = [Path(name) for name in given if Path(name).is_absolute()]
-        root = config.rootpath
-        file = next((path for folder in (root, *root.parents) if (path := folder / "devenv.toml").is_file()), None)
-        if file is not None:
-            import tomllib
-
-            try:
-                tests = tomllib.loads(file.read_text("utf-8")).get("verify", {}).get("tests")
-            except (OSError, ValueError, AttributeError):
-                tests = None
-            folders += [file.parent / tests] if isinstance(tests, str) else []
+        # pytest that is started elsewhere has its root elsewhere too: the project is above what it is given.
+        named = [config.invocation_params.dir / str(item).partition("::")[0] for item in config.args]
+        for start in dict.fromkeys([config.rootpath, *named]):
+            folders += _named_in_settings(start)
         config.stash[_PLACES] = frozenset(given), tuple(folders)
     return config.stash[_PLACES]
+
+
+def _named_in_settings(start: Path) -> list[Path]:
+    file = next((path for folder in (start, *start.parents) if (path := folder / "devenv.toml").is_file()), None)
+    if file is None:
+        return []
+    import tomllib
+
+    try:
+        tests = tomllib.loads(file.read_text("utf-8")).get("verify", {}).get("tests")
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [file.parent / tests] if isinstance(tests, str) else []
 
 
 def _fixture_modules(config: pytest.Config) -> list[object]:
@@ -125,7 +134,7 @@ def _fixture_modules(config: pytest.Config) -> list[object]:
     return modules
 
 
-def _activate(config: pytest.Config) -> None:
+def _activate(config: pytest.Config, first: Path) -> None:
     if config.pluginmanager.has_plugin(_SESSION):
         return
     from devenv.verify import fixtures
@@ -135,7 +144,7 @@ def _activate(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "targets(*names): what a smoke test runs on: compose (default), kubernetes")
     if config.option.devenv_budget_scale <= 0:
         raise pytest.UsageError("--budget-scale must be above 0")
-    session = Session(config, lambda item: is_smoketest(config, item.path))
+    session = Session(config, first, lambda item: is_smoketest(config, item.path))
     config.pluginmanager.register(session, _SESSION)
     config.stash[fixtures.SESSION] = session
     config.stash[_KNOWN] = set()

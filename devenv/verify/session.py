@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from devenv.backends.compose import ComposeOptions
+from devenv.backends.compose.find import has_project
 from devenv.core.errors import DevenvError
-from devenv.core.settings import Config, load_config
+from devenv.core.settings import FILE_NAME, Config, load_config
 from devenv.core.signals import interrupt_once
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
@@ -39,12 +40,14 @@ _PYTESTS: Final = 5  # exit codes up to here mean what pytest says they do
 class Session:
     """The plugin that is active while smoke tests run; with pytest-xdist there is one in each worker.
 
-    `owns` tells whether a test is a smoke test; others are collected by a wider search, and nothing is said of them.
+    `first` is the smoke test, or folder of them, that was found first. `owns` tells whether a test is a smoke test;
+    others are collected by a wider search, and nothing is said of them.
     """
 
-    def __init__(self, config: pytest.Config, owns: Callable[[pytest.Item], bool]) -> None:
+    def __init__(self, config: pytest.Config, first: Path, owns: Callable[[pytest.Item], bool]) -> None:
         self.config = config
         self.owns = owns
+        self._first = first
         self.is_worker = hasattr(config, "workerinput")
         self.run: Run = begin_run()
         self._pending: dict[str, list[Measurement]] = {}
@@ -71,6 +74,11 @@ class Session:
         if chosen:
             return Path(chosen).absolute()
         here, root = self.config.invocation_params.dir, self.config.rootpath
+        of_tests = _project_above(self._first)
+        if of_tests is not None:
+            beside = self._first.is_relative_to(here) or here.is_relative_to(of_tests)
+            if not (beside and _project_above(here)):
+                return of_tests  # pytest was started elsewhere, with the path of the tests
         return here if here.is_relative_to(root) else root
 
     @property
@@ -304,3 +312,13 @@ class Selection:
             if error.exit_code <= _PYTESTS:
                 raise pytest.UsageError(text) from error
             pytest.exit(text, returncode=error.exit_code)
+
+
+def _project_above(start: Path) -> Path | None:
+    """Return the nearest folder from `start` upward that has a project."""
+    from devenv.verify.kube.overlay import is_kustomization
+
+    def has_one(folder: Path) -> bool:
+        return (folder / FILE_NAME).is_file() or has_project(folder) or is_kustomization(folder)
+
+    return next((folder for folder in (start, *start.parents) if has_one(folder)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -109,6 +110,11 @@ def test_what_a_killed_run_leaves_is_found_by_its_owner_and_the_evidence_opens(p
         assert [item.text for item in records if isinstance(item, Happening) and item.action == "health_status"]
         assert any(isinstance(item, Probe) and item.ok for item in records)
         assert any(isinstance(item, Mark) and item.text.endswith("test_hangs") for item in records)
+        left = rf"\d+ containers?, \d+ networks?, \d+ volumes?, .*{run}"  # beside what others on this engine left
+        assert re.search(rf"Left by smoke tests that have ended: {left}", devenv(project, "doctor"))
+        (project / "smoketests" / "test_unlike.py").write_text("def test_nothing(verify_session): pass\n")
+        told, _ = smoke(project).communicate(timeout=LIMIT)
+        assert re.search(rf"left by earlier runs: {left}.*; devenv doctor --clean removes it", told), told
         removed = devenv(project, "doctor", "--clean")
         kinds = {line.split()[1] for line in removed.splitlines()}
         assert kinds >= {"container", "network", "volume", "image", "files"}, removed

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kube_project import SHORT_NAMES
 
 
@@ -136,3 +137,50 @@ def test_a_folder_without_a_project_is_an_error_that_says_so(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "No Compose file found" in done.stdout
     assert "hint: " in done.stdout
+
+
+WHERE = """
+def test_it(verify_session):
+    print("project:", verify_session.project_folder)
+    print("budgets:", dict(verify_session.settings().verify.budgets))
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "where", "tests", "expected"),
+    [
+        (("shop/devenv.toml",), "elsewhere", "shop/smoketests", "shop"),
+        (("shop/compose.yaml",), "elsewhere", "shop/smoketests", "shop"),
+        (("shop/kustomization.yaml",), "elsewhere", "shop/smoketests", "shop"),
+        (("shop/compose.yaml", "elsewhere/compose.yaml"), "elsewhere", "shop/smoketests", "shop"),
+        (("shop/compose.yaml", "shop/pytest.ini"), "elsewhere", "shop/smoketests/test_it.py::test_it", "shop"),
+        (("shop/compose.yaml",), ".", "shop/smoketests", "shop"),
+        (("shop/compose.yaml",), "shop/deep", "shop/smoketests", "shop/deep"),  # its project is found upward
+        (("compose.yaml", "shop/compose.yaml"), ".", "shop/smoketests", "."),
+        (("elsewhere/compose.yaml",), "elsewhere", "shop/smoketests", "elsewhere"),
+    ],
+)
+def test_the_project_is_found_from_anywhere(
+    tmp_path: Path, files: tuple[str, ...], where: str, tests: str, expected: str
+) -> None:
+    with_tests(tmp_path, "shop/smoketests", WHERE)
+    for folder in (where, "elsewhere"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    for name in files:
+        text = "[verify]\nbudgets = {search = 7}\n" if name.endswith("devenv.toml") else ""
+        (tmp_path / name).write_text("[pytest]\n" if name.endswith(".ini") else text)
+    command = [sys.executable, "-m", "pytest", "-q", "-rP", "-W", "ignore", str(tmp_path / tests)]
+    done = subprocess.run(command, cwd=tmp_path / where, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"project: {tmp_path / expected}\n" in done.stdout
+    if "shop/devenv.toml" in files:
+        assert "budgets: {'search': 7.0}" in done.stdout
+
+
+def test_a_folder_that_devenv_toml_names_is_known_from_elsewhere(tmp_path: Path) -> None:
+    with_tests(tmp_path, "shop/checks", WHERE)
+    (tmp_path / "shop" / "devenv.toml").write_text('[verify]\ntests = "checks"\n')
+    (tmp_path / "elsewhere").mkdir()
+    done = run_pytest(tmp_path / "elsewhere", "-rP", str(tmp_path / "shop" / "checks"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"project: {tmp_path / 'shop'}\n" in done.stdout

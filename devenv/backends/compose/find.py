@@ -95,6 +95,11 @@ def find_project(
     )
 
 
+def has_project(folder: Path) -> bool:
+    """Whether this folder itself has a Compose file, or a `.env` that names one."""
+    return bool(_default_files(folder)) or _env_names_files(folder / ".env")
+
+
 def _absolute(options: ComposeOptions, start: Path) -> ComposeOptions:
     for file in options.files:
         if file == "-":
