@@ -9,9 +9,13 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as a program in a terminal does; a shell's background jobs begin, and their children, ignoring it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Take SIGINT and SIGHUP as a program in a terminal does.
+
+    A shell's background jobs and their children begin ignoring the one, what nohup starts the other.
+    """
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
     # readline sets them where it is imported, and the workers of pytest-xdist inherit them: a program in a terminal of
     # another size would believe them.
     for name in ("COLUMNS", "LINES"):

@@ -1,4 +1,4 @@
-"""What may be typed after `devenv verify`, `audit`, `history` and `evidence`."""
+"""What may be typed after `devenv verify`, `init`, `audit`, `history` and `evidence`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ def add_verify_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
     verify.add_argument("--tui", action="store_true", help="run them in the terminal interface, and watch")
+    init = _command(commands, "init", "write a devenv.toml and two smoke tests for the Compose project here")
+    init.add_argument("--force", action="store_true", help="replace the files that exist, which are kept otherwise")
     audit = _command(commands, "audit", "measure every success metric, and print the table")
     _run_options(audit)
     history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")

@@ -54,6 +54,8 @@ Secret = Annotated[
     ),
 ]
 
+TESTS = "smoketests"
+
 
 class EndpointSettings(Table, frozen=True):
     """An HTTP address of a service: `path` answers 2xx when it serves, `ready` when it may get work ("" if none).
@@ -141,7 +143,7 @@ class VerifySettings(Table, frozen=True):
 
     budgets: dict[str, Number] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
-    tests: str = "smoketests"
+    tests: str = TESTS
     endpoints: tuple[EndpointSettings, ...] = field(name="endpoint", default=())
     reloads: tuple[ReloadSettings, ...] = field(name="reload", default=())
     persistence: PersistenceSettings | None = None

@@ -141,7 +141,7 @@ def detail_parts(test: TestState | None, state: RunState) -> list[tuple[str, str
     for item in test.measurements:
         parts.append((f"{shown(str(item))}\n", "$foreground"))
         if item.criterion.source:
-            parts.append((f"  budget from: {shown(item.criterion.source)}\n", "$quiet"))
+            parts.append((f"  means: {shown(item.criterion.source)}\n", "$quiet"))
         if item.stages:
             stages = " · ".join(f"{shown(name)} {seconds:.2f}" for name, seconds in item.stages.items())
             parts.append((f"  stages: {stages}\n", "$quiet"))

@@ -1,4 +1,4 @@
-"""What is measured, against which budget, and where the budget comes from."""
+"""What is measured, against which budget, and what that means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Better(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """A metric. `budget` None: it is recorded and judged by nobody. `source`: a task or a service level objective."""
+    """A metric. `budget` None: it is recorded and judged by nobody. `source`: what it means, for whoever reads it."""
 
     name: str
     unit: str = "s"
@@ -31,39 +31,42 @@ def _known(*criteria: Criterion) -> dict[str, Criterion]:
 
 # Names are stable: history compares by them. `hot_reload.frontend` has the budget of `hot_reload`.
 CRITERIA = _known(
-    Criterion("cold_start", "s", 120.0, "success metric: local start < 2 min"),
-    Criterion("warm_start", "s", 120.0, "success metric: local start < 2 min"),
-    Criterion("hot_reload", "s", 3.0, "success metric: hot reload < 3 s"),
-    Criterion("reload_recovery", "s", 10.0, "T021"),
-    Criterion("cached_build", "s", 120.0, "success metric: cached build < 2 min"),
-    Criterion("noop_build", "s", 30.0, "T129"),
-    Criterion("build_improvement", "%", 50.0, "success metric: build improvement >= 50 %", Better.HIGHER),
-    Criterion("crash_recovery", "s", 30.0, "T022"),
-    Criterion("oom_recovery", "s", 60.0, "T022"),
-    Criterion("hang_detection", "s", 60.0, "T022"),
-    Criterion("engine_recovery", "s", 120.0, "T022"),
-    Criterion("lost_writes", "writes", 0.0, "T023: no acknowledged write is lost"),
-    Criterion("restart", "s", 60.0, "T023"),
-    Criterion("store_recovery", "s", 60.0, "T020"),
-    Criterion("graceful_stop", "s", 10.0, "T022: within the grace period"),
-    Criterion("search", "s", 1.0, "T020"),
-    Criterion("pod_ready", "s", 30.0, "success metric: pod ready < 30 s"),
-    Criterion("deployment", "s", 60.0, "success metric: deployment < 60 s"),
-    Criterion("noop_deployment", "s", 30.0, "T078: what is as it should be is not touched"),
-    Criterion("scale_up", "s", 60.0, "T080"),
-    Criterion("load_share", "%", 25.0, "T080: of an even share, the least of the replicas", Better.HIGHER),
-    Criterion("readiness_detection", "s", 30.0, "T072: 3 checks, one each 5 s (T070)"),
-    Criterion("readiness_recovery", "s", 30.0, "T072"),
-    Criterion("liveness_detection", "s", 75.0, "T072: 30 s, then 3 checks, one each 10 s (T069)"),
-    Criterion("pod_replacement", "s", 60.0, "T082"),
+    Criterion("cold_start", "s", 120.0, "success metric: from nothing built to a served page in less than 2 min"),
+    Criterion("warm_start", "s", 120.0, "from built images to a served page, no slower than a cold start may be"),
+    Criterion("hot_reload", "s", 3.0, "success metric: a changed source is served in less than 3 s"),
+    Criterion("reload_recovery", "s", 10.0, "after a syntax error, the next change is served"),
+    Criterion("cached_build", "s", 120.0, "success metric: a build after a change in less than 2 min"),
+    Criterion("noop_build", "s", 30.0, "a build where nothing changed"),
+    Criterion("build_improvement", "%", 50.0, "success metric: the cache saves half of a build or more", Better.HIGHER),
+    Criterion("crash_recovery", "s", 30.0, "from the end of a process until its service is healthy again"),
+    Criterion("oom_recovery", "s", 60.0, "from the kill at the memory limit until the service is healthy again"),
+    Criterion("hang_detection", "s", 60.0, "from a hang until the health check says unhealthy"),
+    Criterion("engine_recovery", "s", 120.0, "from the engine's restart until every service is healthy again"),
+    Criterion("lost_writes", "writes", 0.0, "no acknowledged write is lost"),
+    Criterion("restart", "s", 60.0, "restarted, and healthy again"),
+    Criterion("store_detection", "s", 30.0, "unhealthy without its store: 3 checks, one each 5 s"),
+    Criterion("store_recovery", "s", 60.0, "from the store's return until its service is healthy again"),
+    Criterion("graceful_stop", "s", 10.0, "ends by itself within the grace period"),
+    Criterion("start_order", "s", 0.0, "starts after what it needs was healthy", Better.HIGHER),
+    Criterion("search", "s", 1.0, "a search is answered"),
+    Criterion("services_start", "s", source="the start of a suite's services"),
+    Criterion("pod_ready", "s", 30.0, "success metric: a new pod is ready in less than 30 s"),
+    Criterion("deployment", "s", 60.0, "success metric: rolled out in less than 60 s"),
+    Criterion("noop_deployment", "s", 30.0, "deployed again: what is as it should be is not touched"),
+    Criterion("scale_up", "s", 60.0, "all replicas are ready after scaling"),
+    Criterion("load_share", "%", 25.0, "of an even share of the requests, the least of the replicas", Better.HIGHER),
+    Criterion("readiness_detection", "s", 30.0, "not ready, and out of the endpoints: 3 checks, one each 5 s"),
+    Criterion("readiness_recovery", "s", 30.0, "ready again, and back in the endpoints"),
+    Criterion("liveness_detection", "s", 75.0, "not alive, and restarted: 30 s, then 3 checks, one each 10 s"),
+    Criterion("pod_replacement", "s", 60.0, "from a pod's end until another one is ready"),
     Criterion("failed_requests", "requests", 0.0, "a rolling restart fails no request"),
     Criterion("update_gap", "s", 60.0, "SQLite has one process, so that an update is a gap"),
     Criterion("rollback", "s", 120.0, "a failed update is undone"),
-    Criterion("configuration_rollout", "s", 60.0, "as a deployment"),
-    Criterion("ingress", "s", 1.0, "T083"),
+    Criterion("configuration_rollout", "s", 60.0, "a changed configuration is rolled out, as a deployment"),
+    Criterion("ingress", "s", 1.0, "answered through the ingress controller"),
     Criterion("refused_connections", "connections", 2.0, "what no policy allows is refused", Better.HIGHER),
-    Criterion("pipeline", "s", 900.0, "success metric: pipeline < 15 min"),
-    Criterion("deployment_success", "%", 95.0, "success metric: deployment success >= 95 %", Better.HIGHER),
+    Criterion("pipeline", "s", 900.0, "success metric: from the build to the proof in less than 15 min"),
+    Criterion("deployment_success", "%", 95.0, "success metric: 95 % of deployments succeed", Better.HIGHER),
 )
 
 # The table of `devenv audit`: every success metric, measured or not.

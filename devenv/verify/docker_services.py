@@ -65,7 +65,10 @@ def docker_services(
     docker_setup: str | Sequence[str] | None,
     docker_cleanup: str | Sequence[str] | None,
 ) -> Iterator[Services]:
-    """The services of the suite's Compose files, on an isolated copy that is removed however the run ends."""
+    """pytest-docker's services, on an isolated copy that is removed however the run ends.
+
+    `docker_services.port_for("web", 80)`, `.wait_until_responsive(...)`: as in pytest-docker.
+    """
     if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.environments_of(_options(docker_compose_command, docker_compose_file))

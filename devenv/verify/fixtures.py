@@ -28,19 +28,29 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="session")
 def verify_session(request: pytest.FixtureRequest) -> Session:
-    """The run that this test belongs to."""
+    """The run that this test belongs to: `verify_session.run.id`, its `report_folder` and its `settings`.
+
+    Tests seldom need it; fixtures of a project's own do.
+    """
     return request.config.stash[SESSION]
 
 
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest, verify_session: Session) -> str:
-    """What the test runs on: "compose" or "kubernetes"."""
+    """The name of what the test runs on, "compose" or "kubernetes".
+
+    For a test with `@pytest.mark.targets("compose", "kubernetes")` that has to tell the two apart.
+    """
     return str(getattr(request, "param", verify_session.config.option.devenv_target))
 
 
 @pytest.fixture(scope="session")
 def stack(verify_session: Session, target: str) -> Iterator[Any]:
-    """A running and healthy stack that all tests share: leave it as it was found."""
+    """The stack that all tests share, up and healthy: an isolated copy, or with --devenv-running what is up.
+
+    A test that uses it leaves it as it was. `stack.endpoint("web").get("/health")`, `stack.services`,
+    `stack.wait_healthy()`. Its first use builds and starts it; it is removed when the last test has ended.
+    """
     if target == "kubernetes":
         from devenv.verify.kube.fixtures import shared_stack
 
@@ -66,7 +76,11 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
 
 @pytest.fixture
 def isolated_stack(stack: Stack) -> Iterator[Stack]:
-    """The shared stack, for what must not be done to the one that somebody works with; it is mended afterwards."""
+    """The shared stack for a test that breaks something: never the one that somebody works with, mended afterwards.
+
+    `isolated_stack.stop("web")`, `.restart()`, `.down(volumes=True)`, `.up()`. With --devenv-running, where what is
+    up would be harmed, the test is inconclusive.
+    """
     if not stack.isolated:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     if stack.persistence is not None:
@@ -78,7 +92,12 @@ def isolated_stack(stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
-    """Make stacks of the test's own; they are removed at its end."""
+    """Make a stack of the test's own, which is removed at its end: `stack = fresh_stack()` builds and starts one.
+
+    `fresh_stack(override={"services": {"web": {"environment": {"MODE": "x"}}}})` merges one more Compose file,
+    `edit=function` changes the copied folder before, `up=False` only builds, `build=False` does not even that. It costs
+    a whole start each time; with --devenv-running the test is inconclusive.
+    """
     if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.environments()
@@ -108,19 +127,33 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
 
 @pytest.fixture
 def endpoint(stack: Stack) -> Callable[[str], Endpoint]:
-    """Return endpoints of the shared stack by name."""
+    """Return an address of the shared stack by its name: `endpoint("web").get("/health").status_code == 200`.
+
+    Names are those of [[verify.endpoint]] in devenv.toml, else each service with one published port. `.get`, `.post`
+    and `.request` return httpx's responses, `.probe()` never raises, `.wait_served(10)` waits. Ports are asked for at
+    each call, so that an address holds when its container is started anew.
+    """
     return stack.endpoint
 
 
 @pytest.fixture
 def engine(stack: Stack) -> Engine:
-    """The engine's side of the shared stack."""
+    """The containers of the shared stack as the engine sees them: `engine.container("web").health == "healthy"`.
+
+    `.exec("web", "id", "-u")`, `.logs("web")`, `.inspect("web")`, `.limits("web")`; what happened and when with
+    `.now()`, `.wait_event("die", "web", since=...)` and `.wait_health(...)`; and `.kill`, `.stop`, `.signal_main`, for
+    `isolated_stack.engine`. On Kubernetes it is the namespace, with the same names.
+    """
     return stack.engine
 
 
 @pytest.fixture
 def writer() -> Iterator[Callable[[Stack], Writer]]:
-    """Start writers; each is stopped at the test's end."""
+    """Write to a stack in the background for as long as the test runs: `written = writer(isolated_stack)`.
+
+    How is said in devenv.toml, [verify.persistence]; without it the test is inconclusive. `written.acknowledged` has
+    the words that were taken, and `written.lost()` those that are not found again: `assert written.lost() == []`.
+    """
     made: list[Writer] = []
 
     def start(stack: Stack) -> Writer:
@@ -138,7 +171,11 @@ def writer() -> Iterator[Callable[[Stack], Writer]]:
 
 @pytest.fixture
 def wait_for() -> Callable[..., Any]:
-    """Wait for a condition; the failure says what was expected and what was seen."""
+    """Wait until a function returns something true, and return that: `wait_for("the page", check, 10)`.
+
+    The third argument is the limit in seconds. Exceptions of the function count as "not yet". The failure says what was
+    expected, what was seen last, and how often it was tried.
+    """
 
     def wait(
         what: str, probe: Callable[[], T], timeout: float, *, every: float = EVERY, stack: Stack | None = None
@@ -171,7 +208,8 @@ class Measure:
         self._session.measured(self._test, measurement)
         if measurement.verdict is Verdict.FAILED:
             sign = "at most" if found.better == "lower" else "at least"
-            raise VerificationFailed(f"{name} {sign} {found.budget:g} {found.unit} ({found.source})", str(measurement))
+            means = f" ({found.source})" if found.source else ""
+            raise VerificationFailed(f"{name} {sign} {found.budget:g} {found.unit}{means}", str(measurement))
         return measurement
 
     @contextmanager
@@ -193,14 +231,21 @@ class Measure:
 
 @pytest.fixture
 def measure(request: pytest.FixtureRequest, verify_session: Session, target: str) -> Measure:
-    """Record values of criteria."""
+    """Record a value of a criterion and compare it with its budget: `measure("search", seconds)`.
+
+    `with measure.timing("restart"):` takes the time of a block, and `measure.inconclusive("search", "why")` ends the
+    test where it cannot be measured. A name of your own is fine: `measure("import", 3.1, unit="s", budget=5)`, or the
+    budget in devenv.toml: [verify] budgets. `devenv history` shows values over the runs.
+    """
     budgets = verify_session.settings.verify.budgets
     return Measure(verify_session, budgets, request.node.nodeid, suffix_of(request.node, target))
 
 
 @pytest.fixture
 def own_engine(verify_session: Session, stack: Stack, measure: Measure) -> Iterator[tuple[OwnEngine, Stack]]:
-    """A second engine that may be restarted, and a stack on it that is not started yet, from the shared one's images.
+    """A second engine that may be restarted, and a stack on it which is not started yet: `engine, stack = own_engine`.
+
+    It has the images of the shared stack. It needs Linux and root; elsewhere the test is inconclusive.
 
     Its published ports are in its own network: call them in `with engine.network():`.
     """

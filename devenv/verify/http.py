@@ -12,7 +12,7 @@ import httpx
 
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.core.errors import DevenvError
-from devenv.core.model import Port, Resource, State
+from devenv.core.model import Port, Resource, Service, State
 from devenv.core.text import mask_secrets, sanitize
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.evidence import Probe
@@ -21,6 +21,18 @@ from devenv.verify.waiting import wait_until
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe
 WAYS_OPEN = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # all addresses, and the one to ask here
+
+# What is published at these ports speaks no HTTP: mail, name service, directories, databases, queues, caches (IANA's
+# service names, and the defaults of those that are not there).
+NOT_HTTP = frozenset(
+    {21, 22, 23, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1433, 1521, 1883, 2181, 3306, 4222, 5432, 5671, 5672}
+    | {6379, 6380, 7687, 8883, 9042, 9092, 9093, 9094, 9300, 11211, 26379, 27017, 27018, 27019, 28015, 33060}
+)
+
+
+def http_ports(service: Service) -> list[int]:
+    """Return the container's ports that are published and may answer HTTP."""
+    return [port.container for port in service.ports if port.protocol == "tcp" and port.container not in NOT_HTTP]
 
 
 class Endpoint:

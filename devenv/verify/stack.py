@@ -15,9 +15,10 @@ from devenv.backends.docker.project_watch import ProjectWatch
 from devenv.control.evidence import last_words
 from devenv.control.job import Job
 from devenv.control.scope import scope_of
+from devenv.control.verdict import Outcome
 from devenv.control.wait import Waiter
 from devenv.core.errors import DevenvError
-from devenv.core.model import Health, Project, State
+from devenv.core.model import Health, Project, Resource, State
 from devenv.core.settings import Config
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify import leftovers
@@ -25,7 +26,7 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.explain import explain
-from devenv.verify.http import Endpoint, endpoint_named, unpublished
+from devenv.verify.http import Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder
 from devenv.verify.runs import LABEL_STACK, Run
@@ -88,6 +89,8 @@ class Stack:
         }
         settings = self.settings.persistence
         self.persistence = Persistence(settings, self.endpoint) if settings is not None else None
+        # What somebody stopped ends with 0 as well as what has done its work.
+        self._stays_up = {item.name for item in plan.project.services if item.restart in ("always", "unless-stopped")}
         self.recorder.start()
 
     def endpoint(self, name: str) -> Endpoint:
@@ -124,6 +127,7 @@ class Stack:
         if verdict.error is not None:
             evidence = [f"  {item.service} | {line}" for item in verdict.services for line in item.evidence]
             raise VerificationFailed("every service to be ready", "\n".join([verdict.error.message, *evidence]))
+        self._stays_up |= {item.service for item in verdict.services if item.outcome is Outcome.READY}
         names = {service.name for service in scope.services}
         rest = max(1.0, limit - (time.monotonic() - began)) if limit else COMPOSE_LIMIT
         for endpoint in self.endpoints.values():
@@ -184,7 +188,7 @@ class Stack:
         """Wait until the containers run and are healthy where they have a health check; return the seconds it took."""
         began = time.monotonic()
         limit = (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
-        wanted = set(services) or {service.name for service in self.project.services}
+        wanted = set(services) or self._running_services()
         if not self.isolated and not self.engine.containers():
             raise Never(f"nothing of {self.name} is up", "`devenv up` starts it; without --running a copy is tested.")
         what = f"{', '.join(sorted(wanted))} to be healthy"
@@ -193,7 +197,11 @@ class Stack:
 
     def is_well(self) -> bool:
         """Whether every service runs and is healthy where it has a health check."""
-        return not self._unready({service.name for service in self.project.services})
+        return not self._unready(self._running_services())
+
+    def _running_services(self) -> set[str]:
+        """Return the services that have containers: not those of a provider, nor those that are scaled to 0."""
+        return {service.name for service in self.project.services if service.replicas}
 
     def _refuse_unpublished(self, services: tuple[str, ...]) -> None:
         """Raise Never for an endpoint whose port the Compose files do not publish: nobody will ever answer there."""
@@ -209,8 +217,14 @@ class Stack:
     def _unready(self, wanted: set[str]) -> list[str]:
         found = [item for item in self.engine.containers() if item.service in wanted and not item.one_off]
         missing = wanted - {item.service for item in found}
-        bad = [f"{item.service}: {item.status}" for item in found if not _is_well(item.state, item.health, item)]
+        bad = [f"{item.service}: {item.status}" for item in found if not self._is_well(item)]
         return [*bad, *(f"{name}: no container" for name in sorted(missing))]
+
+    def _is_well(self, container: Resource) -> bool:
+        if container.state is State.RUNNING:
+            return container.health in (Health.NONE, Health.HEALTHY)
+        ends = container.service not in self._stays_up
+        return ends and container.state is State.EXITED and container.exit_code == 0
 
     def mark(self, text: str) -> None:
         """Write a moment into the evidence."""
@@ -270,17 +284,11 @@ class Stack:
             return list(self.settings.endpoints)
         found = []
         for service in self.project.services:
-            ports = [port for port in service.ports if port.protocol == "tcp"]
+            ports = http_ports(service)
             for port in ports:
-                name = service.name if len(ports) == 1 else f"{service.name}:{port.container}"
-                found.append(EndpointSettings(service.name, name, port.container))
+                name = service.name if len(ports) == 1 else f"{service.name}:{port}"
+                found.append(EndpointSettings(service.name, name, port))
         return found
 
 
 StackMaker = Callable[..., Stack]
-
-
-def _is_well(state: State, health: Health, item: Any) -> bool:
-    if state is State.RUNNING:
-        return health in (Health.NONE, Health.HEALTHY)
-    return state is State.EXITED and item.exit_code == 0

@@ -68,4 +68,4 @@ def test_load_is_spread_over_all_replicas(isolated_stack, five, caller, measure,
     assert result.failures == 0, str(result)
     assert sum(counted.values()) >= result.answered
     share = min(counted.values()) / (result.answered / REPLICAS)
-    measure("load_share", 100 * share, unit="%", budget=100 * FAIR, better="higher", source="T083", stages=counted)
+    measure("load_share", 100 * share, unit="%", budget=100 * FAIR, better="higher", stages=counted)

@@ -31,7 +31,7 @@ class Started:
     def output(self) -> str:
         return self.log.read_text("utf-8")
 
-    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float = LIMIT) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what} did not happen: {self.output()[-3000:]}"

@@ -192,7 +192,7 @@ def test_a_changed_password_is_used_for_the_next_connection(own_server: Postgres
     own_server.password_file.write_text("second\n")
     assert store.create_collection("after the rotation").id > 0
     own_server.password_file.rename(own_server.password_file.with_suffix(".away"))
-    other = own_server.store("public", wait_ms=500)
+    other = own_server.store("public", wait_ms=20_000)  # a failure is told at once, not after that
     with pytest.raises(StoreUnavailable, match=r"the password of the database cannot be read: .*No such file"):
         other.open()
     own_server.password_file.with_suffix(".away").rename(own_server.password_file)

@@ -122,7 +122,7 @@ async def test_results_come_by_behaviour_and_stage_with_value_budget_and_margin(
         assert "waiting" in line(terminal, "◌ second")
         assert terminal.shows("verify 1/3 on an isolated copy")
         await terminal.press("g", "j")
-        await terminal.sees("stages: dns 0.05 · answer 0.20", "budget from: T020")
+        await terminal.sees("stages: dns 0.05 · answer 0.20", "means: a search is answered")
         runs.touch("go")
         await terminal.until(lambda: "cleaning up" in line(terminal, "gate"))
         runs.touch("cleaned")

@@ -138,7 +138,7 @@ def test_kept_connections_are_used_again_in_turn(server: Server) -> None:
     program.until(lambda seen: seen["answered"] >= 40)
     found = program.stop()
     assert found["failures"] == 0
-    assert 4 <= found["opened"] <= 6, "a few more where an answer was slow"
+    assert 4 <= found["opened"] <= found["answered"] // 2, "more than four where an answer was slow"
     assert server.connections == found["opened"]
 
 

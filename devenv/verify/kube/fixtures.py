@@ -50,14 +50,22 @@ def note_subjects(session: Session, stack: KubeStack) -> None:
 
 @pytest.fixture
 def cluster(stack: Any) -> Cluster:
-    """The cluster's side of the shared namespace."""
+    """The shared namespace as the cluster sees it: `cluster.pods("web")`, `.container("web")`, `.exec("web", "id")`.
+
+    `.logs`, `.events`, `.addresses` (the pods that a Service leads to), `.scale`, `.delete`, `.patch`. It is what
+    `engine` is in tests for both runtimes.
+    """
     found: Cluster = stack.engine
     return found
 
 
 @pytest.fixture
 def fresh_namespace(verify_session: Session) -> Iterator[Callable[..., KubeStack]]:
-    """Make copies of the test's own; they are removed at its end."""
+    """Make a namespace of the test's own, which is removed at its end: `stack = fresh_namespace()`.
+
+    `fresh_namespace("staging")` takes another overlay, `change=function` alters the list of its objects before they are
+    applied, `up=False` does not apply them.
+    """
     if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.kube_environments()
@@ -78,7 +86,7 @@ def fresh_namespace(verify_session: Session) -> Iterator[Callable[..., KubeStack
 
 @pytest.fixture(scope="session")
 def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
-    """A copy of the overlay in which every service rolls; inconclusive where it cannot be run here, with the reason."""
+    """The copy behind `rolling_stack`, made once: of the overlay that [verify.kubernetes] rolling names."""
     if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.kube_environments()
@@ -106,14 +114,22 @@ def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
 
 @pytest.fixture
 def rolling_stack(rolling_copy: KubeStack) -> KubeStack:
-    """That copy, healthy: what an earlier test has done to it is over."""
+    """A copy of the overlay in which every service rolls without a gap, up and healthy, which all tests share.
+
+    `rolling_stack.replace_pods("web", 60)` restarts a service and waits until its old pods are gone.
+    devenv.toml names the overlay: [verify.kubernetes] rolling. Where it cannot be run, tests are inconclusive with the
+    reason.
+    """
     rolling_copy.wait_healthy()
     return rolling_copy
 
 
 @pytest.fixture
 def caller() -> Callable[[KubeStack], str]:
-    """Return the pod from which a namespace's services are called."""
+    """Return the name of a pod from which a namespace's services are called: `pod = caller(stack)`.
+
+    `cluster.exec_in(pod, "python3", "-c", ...)` calls from there. Its image is the one of [verify.kubernetes] client.
+    """
     return client_pod
 
 

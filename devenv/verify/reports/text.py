@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from devenv.verify.reports.data import Report
 from devenv.verify.verdict import Measurement, Verdict
 
-HEAD = ("CRITERION", "VERDICT", "VALUE", "BUDGET", "MARGIN", "CHANGE", "STAGES", "SOURCE")
+HEAD = ("CRITERION", "VERDICT", "VALUE", "BUDGET", "MARGIN", "CHANGE", "STAGES", "MEANING")
 Change = Callable[[str], float | None]
 _SIGNS = {
     Verdict.PASSED: "✅ passed",

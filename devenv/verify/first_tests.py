@@ -1,0 +1,117 @@
+"""The first smoke tests of a project: what `devenv init` writes, from what Compose says of the project."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.backends.compose import ComposeOptions, NoComposeFile, find_project
+from devenv.core.model import Project
+from devenv.core.verify_settings import TESTS, EndpointSettings
+from devenv.verify.http import http_ports
+
+CONFTEST: Final = '''"""The options by their short names: `pytest smoketests --keep`."""
+
+from devenv.verify.plugin import short_options as pytest_addoption  # noqa: F401
+'''
+_HEAD: Final = '''"""What has to work whenever this project is up: `devenv verify`, or `pytest {folder}`.
+
+The tests run on an isolated copy of the project, which is removed afterwards. `pytest {folder} --fixtures` tells what a
+test can ask for.
+"""
+
+import pytest
+
+
+'''
+_SERVED: Final = '''@pytest.mark.parametrize("name", {names})
+def test_it_is_served(endpoint, name):
+    """Each address that devenv.toml names answers, and not with an error of its own."""
+    address = endpoint(name)
+    answer = address.get(address.health)
+    assert answer.status_code < 500, answer.text
+'''
+_RUNS: Final = '''@pytest.mark.parametrize("service", {names})
+def test_it_runs(engine, service):
+    """Each service runs, or has done its work and ended with 0."""
+    container = engine.container(service)
+    assert container.state == "running" or container.exit_code == 0, container.status
+'''
+_RESTART: Final = '''
+
+def test_all_comes_back_after_a_restart(isolated_stack, measure):
+    """`docker compose restart`: everything is healthy and served again, within the budget of devenv.toml."""
+    with measure.timing("restart"):
+        isolated_stack.restart()
+        isolated_stack.wait_healthy()
+        for address in isolated_stack.endpoints.values():
+            address.wait_served(60)
+'''
+_SETTINGS: Final = """# What devenv knows about this project; `devenv` works from any folder below this one.
+{compose}# The smoke tests: `devenv verify`. What else may stand here is told in devenv/core/verify_settings.py.
+[verify]
+{tests}budgets = {{restart = 120}}  # seconds; `devenv history` shows what it took
+"""
+_PATH: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d+))?(/[^\s\"'|;)]*)?")
+
+
+def endpoints_of(project: Project, document: Mapping[str, Any]) -> list[EndpointSettings]:
+    """Return the addresses that a browser could ask: each published port, with the path that a health check asks."""
+    services: Mapping[str, Any] = document.get("services") or {}
+    found = []
+    for service in project.services:
+        ports = http_ports(service)
+        for port in ports:
+            name = service.name if len(ports) == 1 else f"{service.name}:{port}"
+            found.append(EndpointSettings(name, service.name, port, _checked_path(services.get(service.name), port)))
+    return found
+
+
+def settings_text(root: Path, options: ComposeOptions, endpoints: Iterable[EndpointSettings], tests: str) -> str:
+    """Return a devenv.toml. Compose files are named where they could not be found from the root by themselves."""
+    files = [Path(file) for file in options.files if Path(file).is_relative_to(root)]
+    named = [file.relative_to(root).as_posix() for file in files]
+    compose = "" if _by_itself(root) == options.files or not named else f"[compose]\nfiles = {_quoted(named)}\n\n"
+    folder = f"tests = {json.dumps(tests)}\n" if tests != TESTS else ""
+    parts = [_SETTINGS.format(compose=compose, tests=folder)]
+    for item in endpoints:
+        lines = [f"name = {json.dumps(item.name)}", f"service = {json.dumps(item.service)}", f"port = {item.port}"]
+        told = "# answers with 2xx when the service serves; without it, all below 500 on / counts"
+        lines.append(f"path = {json.dumps(item.path)}" if item.path else f'# path = "/health"  {told}')
+        parts.append("\n".join(["[[verify.endpoint]]", *lines, ""]))
+    return "\n".join(parts)
+
+
+def tests_text(endpoints: Sequence[EndpointSettings], project: Project, folder: str) -> str:
+    """Return two tests: that all is served (or, where nothing is published, runs), and that it survives a restart."""
+    running = [service.name for service in project.services if service.replicas]
+    first = (
+        _SERVED.format(names=_quoted(item.name for item in endpoints))
+        if endpoints
+        else _RUNS.format(names=_quoted(running))
+    )
+    return _HEAD.format(folder=folder) + first + _RESTART
+
+
+def _by_itself(root: Path) -> tuple[str, ...]:
+    """Return the files that Compose finds in the root when nothing names any."""
+    try:
+        return find_project(root, ComposeOptions(), {}).found
+    except NoComposeFile:
+        return ()
+
+
+def _checked_path(service: Mapping[str, Any] | None, port: int) -> str:
+    """Return the path on that port that the service's health check asks, "" where it asks none."""
+    test = ((service or {}).get("healthcheck") or {}).get("test") or ()
+    for found in _PATH.finditer(" ".join(map(str, test))):
+        if int(found[1] or 80) == port and found[2]:
+            return found[2]
+    return ""
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return f"[{', '.join(json.dumps(name, ensure_ascii=False) for name in names)}]"
