@@ -12,7 +12,7 @@ from devenv.control.guard import Guard
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
 from devenv.control.scope import scope_of, sharers_of
-from devenv.core.errors import DevenvError, Interrupted
+from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
 from devenv.core.model import Project
 
 Result = TypeVar("Result")
@@ -36,9 +36,9 @@ def guarded(
     ticket = guard.begin(plan, project, context.options.directory)
     if ticket.warning:
         warn(ticket.warning, no_color=context.no_color)
-    _warn_of_other_folder(context, project)
     failure: BaseException | None = None
     try:
+        _warn_of_other_folder(context, project)
         result = pump(plan.verb, action, interrupt, no_color=context.no_color)
         failure = judge(result)
         return result
@@ -75,15 +75,18 @@ def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: J
 
 
 def _warn_of_other_folder(context: Context, project: Project) -> None:
-    from devenv.cli.reading import read_project, started_elsewhere
+    from devenv.backends.docker.labels import started_elsewhere
+    from devenv.cli.reading import read_project
 
     try:
         other = started_elsewhere(project, read_project(context, project))
+    except EngineUnreachable:
+        raise  # before Compose waits for it
     except DevenvError:
-        return  # an engine that does not answer is told by the change itself
+        return  # it is told by the change itself
     if other:
-        text = f"project {project.name} was started from {other}: this changes the same containers"
-        warn(f"{text}. Another name keeps them apart: -p NAME", no_color=context.no_color)
+        text = f"{other}: this changes the same containers. Another name keeps them apart: -p NAME"
+        warn(text, no_color=context.no_color)
 
 
 def _left_over(context: Context, project: Project) -> str:

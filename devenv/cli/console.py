@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from devenv.core.errors import DevenvError, InternalError
 from devenv.core.text import mask_secrets, sanitize
 
+PATIENCE = 3.0  # seconds without a word: then what is waited for is told
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 
@@ -27,6 +32,22 @@ def tell(text: str, *, no_color: bool | None = None, color: str = "") -> None:
     """Write a line to stderr."""
     sys.stderr.write(paint(text, color, colors_wanted(sys.stderr, no_color=no_color)) + "\n")
     sys.stderr.flush()
+
+
+@contextmanager
+def still_waiting(what: str, *, no_color: bool | None = None) -> Iterator[None]:
+    """Tell every few seconds that `what` is still waited for, until the block is left."""
+    over, began = threading.Event(), time.monotonic()
+
+    def tell_it() -> None:
+        while not over.wait(PATIENCE):
+            warn(f"still waiting for {what} ({time.monotonic() - began:.0f} s)", no_color=no_color)
+
+    threading.Thread(target=tell_it, name="devenv-still-waiting", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def warn(text: str, *, no_color: bool | None = None) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.backends.compose import ComposeOptions, NoComposeFile, Pending, begin_resolve, find_project, resolve
-from devenv.cli.console import warn
+from devenv.cli.console import still_waiting, warn
 from devenv.cli.options import read_settings
-from devenv.core.errors import UsageError
+from devenv.core.errors import ProjectError, UsageError
 from devenv.core.model import Project
 from devenv.core.settings import Config, current_folder
 
@@ -19,35 +19,83 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """One call of devenv in one folder. Raises UsageError and ProjectError when made."""
+    """One call of devenv in one folder. Raises UsageError and ProjectError when made.
 
-    def __init__(self, arguments: Namespace) -> None:
+    With `by_labels` a project that was named is enough, as with Compose: where its files are gone or invalid, it is
+    what the labels of its containers tell.
+    """
+
+    def __init__(self, arguments: Namespace, *, by_labels: bool = False) -> None:
         self.arguments = arguments
         self.environ = dict(os.environ)
         self.start = current_folder(arguments.files)
         self.config: Config = read_settings(arguments)
-        self.options = find_project(
-            self.start,
-            ComposeOptions(
-                files=arguments.files,
-                profiles=arguments.profiles,
-                env_files=arguments.env_files,
-                project_name=arguments.project_name or "",
-                project_directory=arguments.project_directory or "",
-            ),
-            self.environ,
-            self.config,
-            config_is_chosen=bool(arguments.config or self.environ.get("DEVENV_CONFIG")),
-        )
         self.no_color: bool | None = arguments.no_color
+        # As Compose: --project-name without --file needs no file; a name of another origin helps where a file fails.
+        self._was_typed = bool(arguments.project_name and not arguments.files)
+        names = (arguments.project_name, self.environ.get("COMPOSE_PROJECT_NAME"), self.config.compose.project_name)
+        named = self._was_typed or not arguments.project_name
+        self._reads_labels = by_labels
+        self._name = next((name for name in names if name), "") if by_labels and named else ""
+        self._unusable: ProjectError | None = None
+        try:
+            self.options = find_project(
+                self.start,
+                ComposeOptions(
+                    files=arguments.files,
+                    profiles=arguments.profiles,
+                    env_files=arguments.env_files,
+                    project_name=arguments.project_name or "",
+                    project_directory=arguments.project_directory or "",
+                ),
+                self.environ,
+                self.config,
+                config_is_chosen=bool(arguments.config or self.environ.get("DEVENV_CONFIG")),
+            )
+        except ProjectError as error:
+            if not self._name:
+                raise
+            self._unusable = error
+            self.options = ComposeOptions(str(self.start), project_name=self._name)
 
     def begin_resolve(self) -> Pending:
         """Start Compose on the whole project and return at once."""
-        return begin_resolve(self.options)
+        return Pending(self.options, None, None, self._unusable) if self._unusable else begin_resolve(self.options)
 
     def project(self) -> Project:
         """Resolve the whole project, with the active profiles; Compose's warnings go to stderr."""
-        return self._result(self.begin_resolve())
+        pending = self.begin_resolve()
+        try:
+            with still_waiting("Compose to resolve the project", no_color=self.no_color):
+                project = pending.result()
+        except ProjectError as error:
+            with still_waiting("the Docker Engine", no_color=self.no_color):
+                project = self.by_labels(error)
+        from devenv.backends.docker.endpoint import config_problem  # deferred: not all commands read a project
+
+        if problem := config_problem(self.environ):
+            warn(f"{problem}. docker's defaults are used.", no_color=self.no_color)
+        seen = "is read from the labels of its containers" if project.services else "has no container on the engine"
+        told = f"{project.problem}\n  so project {project.name} {seen}"
+        for text in (told,) if project.by_labels else pending.warnings:
+            warn(text, no_color=self.no_color)
+        return project
+
+    def by_labels(self, error: ProjectError) -> Project:
+        """Return the project that was named by what its containers tell; raises the error where none was.
+
+        Raises EngineUnreachable too. A name that nobody typed must have containers: it may belong to a file alone.
+        """
+        if not self._name:
+            if self._reads_labels:
+                error.hint = f"{error.hint} What runs can be controlled without the files: -p NAME.".lstrip()
+            raise error
+        from devenv.backends.docker.labels import read_labels
+
+        project = read_labels(self._name, self.environ)
+        if not (project.services or self._was_typed):
+            raise error
+        return replace(project, problem=error.message)
 
     def project_with(self, services: tuple[str, ...]) -> Project:
         """Resolve the project and check that it has these services, of which some may be of an inactive profile.
@@ -59,6 +107,10 @@ class Context:
         names = tuple(service.name for service in project.services)
         if not set(services) - set(names):
             return project
+        if project.by_labels:
+            from devenv.control.failures import unknown_service
+
+            raise unknown_service(next(name for name in services if name not in names), names)
         every = resolve(replace(self.options, profiles=("*",)))
         known = tuple(service.name for service in every.services)
         for name in services:
@@ -67,16 +119,6 @@ class Context:
 
                 raise unknown_service(name, known)
         return resolve(self.options, services)
-
-    def _result(self, pending: Pending) -> Project:
-        from devenv.backends.docker.endpoint import config_problem  # deferred: not all commands read a project
-
-        project = pending.result()
-        if problem := config_problem(self.environ):
-            warn(f"{problem}. docker's defaults are used.", no_color=self.no_color)
-        for text in pending.warnings:
-            warn(text, no_color=self.no_color)
-        return project
 
 
 def project_environment(arguments: Namespace) -> dict[str, str]:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import Final
 
-from devenv.cli.console import colors_wanted, paint
+from devenv.cli.console import colors_wanted, paint, still_waiting
 from devenv.cli.context import Context
 from devenv.core.model import Project
 from devenv.doctor import Context as DoctorContext
@@ -27,7 +27,9 @@ def run(arguments: Namespace) -> int:
     def resolve_project() -> Project:
         return Context(arguments).project()  # no project here is a finding, not the end of the other checks
 
-    findings = run_checks(DoctorContext(resolve_project), (*CHECKS, ("leftovers", _leftovers_check(arguments))))
+    checks = (*CHECKS, ("leftovers", _leftovers_check(arguments)))
+    with still_waiting("the Docker Engine and docker's programs", no_color=arguments.no_color):
+        findings = run_checks(DoctorContext(resolve_project), checks)
     if arguments.json:
         sys.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2) + "\n")
     else:

@@ -18,13 +18,14 @@ from devenv.core.model import Project
 
 def run(arguments: Namespace) -> int:
     """Take the project down. Raises Refused when the loss of volumes was not confirmed: then nothing was done."""
-    context = Context(arguments)
+    context = Context(arguments, by_labels=True)
     targets = tuple(arguments.services)
     project = context.project_with(targets)
     guard = make_guard(context)
     losses: tuple[str, ...] = ()
     if arguments.volumes and not guard.read_only:
-        losses = volumes_at_risk(context.options, targets)
+        read_project(context, project)  # an engine that does not answer is told here: Compose would wait for it
+        losses = volumes_at_risk(context.options.for_project(project), targets)
     plan = guard.plan("down", targets, volumes=arguments.volumes, project=project, losses=losses)
     if plan.allowed and arguments.volumes and not arguments.yes:
         named = ", ".join(plan.losses) or "the containers' anonymous volumes"

@@ -13,6 +13,8 @@ from collections import deque
 from contextlib import suppress
 
 from devenv.backends.compose.failures import not_installed, warnings_in
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.heartbeat import Heartbeat
 from devenv.cli.console import colors_wanted, paint, warn
 from devenv.cli.context import Context
 from devenv.control.failures import translate
@@ -27,13 +29,14 @@ _COLORS = ("cyan", "yellow", "green", "blue")
 
 def run(arguments: Namespace) -> int:
     """Show logs until they end, or with --follow until ctrl-c."""
-    context = Context(arguments)
+    context = Context(arguments, by_labels=True)
     targets = tuple(arguments.services)
     project = context.project_with(targets)
     options = ["--no-color", "--tail", arguments.tail]
     options += ["--follow"] if arguments.follow else []
     options += ["--timestamps"] if arguments.timestamps else []
-    command = context.options.command("logs", *options, *targets)
+    command = context.options.for_project(project).command("logs", *options, *targets)
+    endpoint = resolve_endpoint(context.environ)
     sys.stdout.flush()
     is_terminal = sys.stdout.isatty()
     with held() as release:
@@ -49,15 +52,19 @@ def run(arguments: Namespace) -> int:
         except OSError as error:
             raise not_installed(error) from error
         complaints = _Complaints(process, context.no_color)
+        pulse = Heartbeat(endpoint, lambda text: warn(text, no_color=context.no_color), lambda: _kill(process))
         try:
             release()
-            if process.stdout is not None:
-                _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
-            process.wait()
-            said = complaints.end()
+            with pulse:
+                if process.stdout is not None:
+                    _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
+                process.wait()
+                said = complaints.end()
         except BaseException:
             _end(process)
             raise
+    if pulse.error is not None:
+        raise pulse.error
     if process.returncode != 0 and _reader_has_left():
         raise BrokenPipeError  # docker exits with 255 then, and says nothing
     if process.returncode != 0:
@@ -104,6 +111,10 @@ def _reader_has_left() -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdout is not None:
         process.stdout.close()  # what waits for us to read could not end otherwise
+    _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):  # it ended by itself in this moment
             os.killpg(process.pid, number)

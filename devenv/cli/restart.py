@@ -11,7 +11,7 @@ from devenv.core.errors import DevenvError
 
 def run(arguments: Namespace) -> int:
     """Restart; DevenvError when there is no container to restart, which Compose does not say."""
-    context = Context(arguments)
+    context = Context(arguments, by_labels=True)
     options = () if arguments.timeout is None else ("--timeout", str(arguments.timeout))
     if run_verb(context, "restart", tuple(arguments.services), options) == 0:
         raise DevenvError("Nothing to restart: there are no containers", "Create them: devenv up")

@@ -10,5 +10,5 @@ from devenv.cli.context import Context
 
 def run(arguments: Namespace) -> int:
     """Start; DevenvError when a service has no container."""
-    run_verb(Context(arguments), "start", tuple(arguments.services))
+    run_verb(Context(arguments, by_labels=True), "start", tuple(arguments.services))
     return 0

@@ -11,10 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from devenv.backends.docker.labels import started_elsewhere
 from devenv.cli.console import warn
 from devenv.cli.context import Context
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
-from devenv.cli.reading import declared_services, read_project, started_elsewhere
+from devenv.cli.reading import declared_services, read_project
 from devenv.cli.table import format_table
 from devenv.core.model import Health, Port, Project, Resource, State
 from devenv.core.text import human_age
@@ -28,11 +29,11 @@ _HEAD = ("SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS",
 
 def run(arguments: Namespace) -> int:
     """Print the state; 0 when it could be read, whatever it is."""
-    context = Context(arguments)
+    context = Context(arguments, by_labels=True)
     project = context.project()
     resources = read_project(context, project)
     if other := started_elsewhere(project, resources):
-        warn(f"project {project.name} was started from {other}, not from here", no_color=context.no_color)
+        warn(other, no_color=context.no_color)
     grouped = group(project, resources)
     cluster = _cluster(context)
     if arguments.json:

@@ -11,7 +11,7 @@ from devenv.cli.context import Context
 
 def run(arguments: Namespace) -> int:
     """Stop; it is no failure when nothing runs."""
-    context = Context(arguments)
+    context = Context(arguments, by_labels=True)
     options = () if arguments.timeout is None else ("--timeout", str(arguments.timeout))
     if run_verb(context, "stop", tuple(arguments.services), options) == 0:
         tell("Nothing to stop: no container is running", no_color=context.no_color)

@@ -33,7 +33,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         raise UsageError("The terminal interface needs a terminal", "For scripts there is: devenv status --json")
     gc.disable()  # a fifth of the time to the first paint; the terminal enables it again once it is painted
     try:
-        context = Context(arguments)
+        context = Context(arguments, by_labels=True)
     except NoComposeFile as error:
         if load_at_once or (verify_at_once is not None and arguments.target != "kubernetes"):
             raise
@@ -43,7 +43,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         from devenv.backends.compose import ProjectScope
         from devenv.backends.docker.backend import DockerBackend
 
-        scope = ProjectScope(context.options, pending)
+        scope = ProjectScope(context.options, pending, instead=context.by_labels)
         backend = DockerBackend(scope, context.environ)
         backend.prefetch()
         from devenv.control.actions import ComposeControl

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 
-from devenv.backends.compose.failures import environment_failure
+from devenv.backends.compose.failures import environment_failure, project_failure
 from devenv.backends.programs import finish
 from devenv.control.build import Step
 from devenv.core.errors import DevenvError, PortTaken, ProjectError, ServiceFailed, ToolMissing, UsageError
@@ -70,6 +70,9 @@ def translate(
     known = environment_failure(message)
     if known is not None:
         return known
+    invalid = project_failure(message, project.files if project else (), project)
+    if invalid is not None:
+        return invalid
     if step is not None or "failed to solve" in message:
         return _build_failed(message, step, service)
     lower = message.lower()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
+from devenv.backends.docker.heartbeat import Heartbeat
 from devenv.control.build import BuildView
 from devenv.control.compose import ComposeRun
 from devenv.control.failures import docker_publishers, service_of_container, translate
 from devenv.control.scope import scope_of
 from devenv.control.stream import BuildStatus, Complaint, Remark, service_of_step
-from devenv.core.errors import Interrupted
+from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project
 
 _CRASH = ("panic: ", "fatal error: ")  # how a Go program ends on a fault of its own
@@ -31,7 +34,7 @@ class Job:
         targets: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._options = options
+        self._options = options.for_project(project)
         self._project = project
         self._verb = verb
         self._flags = flags
@@ -52,11 +55,15 @@ class Job:
             if not self._wanted:
                 raise Interrupted(f"{self._verb} was canceled before it began")
             run = self._run = ComposeRun(self._options, arguments, self._environ)
+        pulse = self._heartbeat(report, run)
         try:
-            view, complaint, service = self._follow(run, report)
-            code = run.wait()
+            with pulse or nullcontext():
+                view, complaint, service = self._follow(run, report)
+                code = run.wait()
         finally:
             run.close()  # does something only when our side broke: Compose must not go on unseen
+        if pulse is not None and pulse.error is not None:
+            raise pulse.error
         if not self._wanted:
             raise Interrupted(f"{self._verb} was interrupted")
         if code == 0:
@@ -68,7 +75,7 @@ class Job:
             step=step,
             service=view.service_of(step) if step else service,
             publishers=docker_publishers(self._options.directory, self._environ),
-            is_local=_is_local(self._environ),
+            is_local=_endpoint(self._environ).scheme in LOCAL_SCHEMES,
         )
 
     def interrupt(self) -> None:
@@ -78,6 +85,13 @@ class Job:
             run = self._run
         if run is not None:
             run.interrupt()
+
+    def _heartbeat(self, report: Report, run: ComposeRun) -> Heartbeat | None:
+        try:
+            endpoint = _endpoint(self._environ)
+        except DevenvError:
+            return None  # docker itself says what is wrong with its settings
+        return Heartbeat(endpoint, lambda text: report(Remark(text)), run.interrupt)
 
     def _follow(self, run: ComposeRun, report: Report) -> tuple[BuildView, str, str]:
         # `build` builds what is named, `up` also what that depends on.
@@ -122,8 +136,5 @@ class Job:
         return service_of_step(step_id) or service_of_container(step_id.removeprefix("Container "), self._project)
 
 
-def _is_local(environ: Mapping[str, str] | None) -> bool:
-    from devenv.backends.docker.endpoint import resolve_endpoint  # deferred: needed after a failure only
-
-    endpoint = resolve_endpoint(environ) if environ is not None else resolve_endpoint()
-    return endpoint.scheme in LOCAL_SCHEMES
+def _endpoint(environ: Mapping[str, str] | None) -> Endpoint:
+    return resolve_endpoint(environ) if environ is not None else resolve_endpoint()

@@ -295,6 +295,10 @@ class Service:
     depends_on: tuple[Dependency, ...] = ()
     shares: tuple[str, ...] = ()  # services whose network, pid or ipc namespace it lives in
     ports: tuple[Port, ...] = ()
+    container_name: str = ""  # where the file chooses it
+    context: str = ""  # the folder that its image is built from; "" where nothing is built, or not from a folder
+    profiles: tuple[str, ...] = ()  # it is active with any of them; none: always
+    env_files: tuple[str, ...] = ()  # files of variables that it cannot be created without, where they were not read
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,8 @@ class Project:
     profiles: tuple[str, ...] = ()
     env_files: tuple[str, ...] = ()
     volumes: tuple[str, ...] = field(default=())  # full names on the engine, external ones excluded
+    problem: str = ""  # why Compose can create no container of it, or not of every service
+    by_labels: bool = False  # its files could not be read: it is what the labels of its containers tell
 
 
 Change = Snapshot | Seen | Gone | Connection | Sample | Scaling | Happening | LogLine | LogsDropped | Action | Progress

@@ -66,7 +66,8 @@ def endpoints_of(project: Project, document: Mapping[str, Any]) -> list[Endpoint
         ports = http_ports(service)
         for port in ports:
             name = service.name if len(ports) == 1 else f"{service.name}:{port}"
-            found.append(EndpointSettings(name, service.name, port, _checked_path(services.get(service.name), port)))
+            path = _checked_path(services.get(service.name), port)
+            found.append(EndpointSettings(service.name, name, port, path))
     return found
 
 

@@ -156,3 +156,58 @@ def test_a_docker_config_that_docker_only_warns_of_refuses_nothing(make: Make, t
     assert status.returncode == 0, status.stderr
     assert "config.json" in status.stderr, "a warning, as docker gives it"
     assert "config.json" in made.run("doctor").stdout
+
+
+def test_a_named_project_is_controlled_without_its_file(make: Make) -> None:
+    made = make(f'services: {{db: {{{SLEEPING}, environment: {{P: "${{DEVENV_TEST_SECRET:?put it into .env}}"}}}}}}')
+    assert made.run("up", DEVENV_TEST_SECRET="x").returncode == 0
+    file = made.folder / "compose.yaml"
+    told = {"lacks a variable": "DEVENV_TEST_SECRET: put it into .env", "invalid": "line 2", "gone": "No Compose file"}
+    for state, reason in told.items():
+        if state == "invalid":
+            file.write_text("services: {db: [")
+        elif state == "gone":
+            file.unlink()
+        for verb in ("status", "logs", "stop", "start", "restart"):
+            done = made.run("-p", made.name, verb)
+            assert done.returncode == 0, done.stderr
+            assert reason in done.stderr, (state, verb)
+        assert made.run("-p", made.name, "restart", "nobody").returncode == 2
+        for verb in ("up", "build"):
+            assert made.run("-p", made.name, verb).returncode == 5
+    assert made.states("-p", made.name) == {"db": "running"}
+    assert made.states() == {"db": "running"}, "COMPOSE_PROJECT_NAME names it too"
+    assert "Container" in made.run("-p", made.name, "down").stderr
+    nothing = made.run("-p", made.name, "status")
+    assert nothing.returncode == 0
+    assert "has no container on the engine" in nothing.stderr
+    assert made.run("status").returncode == 5
+
+
+def test_without_its_file_a_project_wants_to_be_named(make: Make) -> None:
+    made = make(f'services: {{db: {{{SLEEPING}, environment: {{P: "${{DEVENV_TEST_SECRET:?put it into .env}}"}}}}}}')
+    told = made.run("status", COMPOSE_PROJECT_NAME="").stderr
+    assert "DEVENV_TEST_SECRET: put it into .env" in told
+    assert "-p NAME" in told
+    assert "-p NAME" not in made.run("up", COMPOSE_PROJECT_NAME="").stderr
+    assert made.run("-f", str(made.folder / "gone.yaml"), "-p", made.name, "status").returncode == 5
+
+
+@pytest.mark.parametrize("content", [None, "no good variable\n", "directory"])
+def test_an_env_file_that_cannot_be_read_keeps_only_what_needs_it_from_starting(
+    make: Make, content: str | None
+) -> None:
+    made = make(f"services: {{needy: {{{SLEEPING}, env_file: needed.env}}, other: {{{SLEEPING}}}}}")
+    file = made.folder / "needed.env"
+    if content == "directory":
+        file.mkdir()
+    elif content is not None:
+        file.write_text(content)
+    assert made.states() == {"needy": "absent", "other": "absent"}
+    assert made.run("up", "other").returncode == 0
+    for verb in ("up", "up --wait"):
+        refused = made.run(*verb.split())
+        assert refused.returncode == 5
+        assert str(file) in refused.stderr
+    for verb in ("logs", "restart", "stop", "start", "down"):
+        assert made.run(verb, *(() if verb == "down" else ("other",))).returncode == 0, verb

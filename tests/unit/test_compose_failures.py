@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from fakedocker import fake_docker
 
-from devenv.backends.compose import ComposeOptions, ProjectScope, begin_resolve
+from devenv.backends.compose import ComposeOptions, ProjectScope, begin_resolve, canonical
 from devenv.backends.compose.failures import from_config
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
+from devenv.core.model import Project
 
 OPTIONS = ComposeOptions(directory="/p", files=("/p/compose.yaml",))
+ENV_FILE = "env file /p/missing.env not found: stat /p/missing.env: no such file or directory"
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,32 @@ OPTIONS = ComposeOptions(directory="/p", files=("/p/compose.yaml",))
         ),
         ("first thing\nsecond thing", ProjectError, "/p/compose.yaml: first thing\n  second thing", "Correct"),
         ("no configuration file provided: not found", ProjectError, "No Compose file found", "-f"),
+        (ENV_FILE, ProjectError, "the env_file /p/missing.env does not exist", "required: false"),
+        (
+            "label file /p/l not found: stat /p/l: no such file or directory",
+            ProjectError,
+            "the label_file /p/l does not exist",
+            "Make it",
+        ),
+        (
+            "failed to read /p/x.env: line 1: key cannot contain a space",
+            ProjectError,
+            "/p/compose.yaml: the env_file /p/x.env cannot be used: line 1: key cannot contain a space",
+            "NAME=value",
+        ),
+        (
+            'invalid project name "Bad Name": must consist only of lowercase alphanumeric characters, hyphens',
+            ProjectError,
+            "'Bad Name' is no name for a project",
+            "-p NAME",
+        ),
+        ("project name must not be empty", ProjectError, "The project has no name", "-p NAME"),
+        (
+            "open /p/base.yaml: no such file or directory",
+            ProjectError,
+            "the file /p/base.yaml, named by an include or extends, cannot be read",
+            "correct its path",
+        ),
         ("docker: 'compose' is not a docker command.", ToolMissing, "no compose command", "Install"),
         ("docker: unknown command: docker compose", ToolMissing, "no compose command", "Install"),
         ('unsupported --progress value "json"', ToolMissing, "too old", "2.30"),
@@ -134,3 +162,38 @@ def test_a_scope_resolves_again_when_asked_again(tmp_path: Path) -> None:
     (tmp_path / "fixed").touch()
     assert scope().name == "p"
     assert scope.latest is not None
+
+
+def test_a_missing_env_file_refuses_no_reading(tmp_path: Path) -> None:
+    files = '[{"path": "/p/missing.env"}, {"path": "/o", "required": false}]'
+    document = f'{{"name": "p", "services": {{"a": {{"env_file": {files}}}}}}}'
+    environ = fake_docker(
+        tmp_path, f"""case "$*" in *--no-env-resolution*) echo '{document}';; *) echo "{ENV_FILE}" >&2; exit 1;; esac"""
+    )
+    project = begin_resolve(ComposeOptions(directory=str(tmp_path)), environ=environ).result()
+    assert project.services[0].env_files == ("/p/missing.env",)
+    assert "the env_file /p/missing.env does not exist" in project.problem
+    with pytest.raises(ProjectError, match=r"env_file /p/missing\.env does not exist"):
+        canonical(ComposeOptions(directory=str(tmp_path)), environ)
+
+
+def test_what_no_option_helps_against_is_told_as_compose_first_said_it(tmp_path: Path) -> None:
+    environ = fake_docker(tmp_path, """echo "unknown flag: --no-env-resolution"; echo "first words: $*" >&2; exit 1""")
+    with pytest.raises(ProjectError) as caught:
+        begin_resolve(ComposeOptions(directory=str(tmp_path)), environ=environ).result()
+    assert "first words" in caught.value.message
+    assert "--no-env-resolution" not in caught.value.message
+
+
+def test_a_scope_may_have_another_way_to_know_the_project(tmp_path: Path) -> None:
+    environ = fake_docker(tmp_path, "echo 'no configuration file provided' >&2; exit 1")
+    asked: list[ProjectError] = []
+
+    def instead(error: ProjectError) -> Project:
+        asked.append(error)
+        return Project("named", "/p", (), (), by_labels=True)
+
+    scope = ProjectScope(ComposeOptions(directory=str(tmp_path)), environ=environ, instead=instead)
+    assert scope().name == "named"
+    assert scope.latest is not None
+    assert "No Compose file found" in asked[0].message

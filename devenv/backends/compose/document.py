@@ -73,7 +73,17 @@ def _service(name: str, body: Mapping[str, Any]) -> Service:
             if value.startswith("service:")
         ),
         ports=tuple(_port(port) for port in body.get("ports") or ()),
+        container_name=sanitize(str(body.get("container_name") or "")),
+        context=_folder((body.get("build") or {}).get("context")),
+        profiles=tuple(sanitize(str(profile)) for profile in body.get("profiles") or ()),
+        env_files=tuple(
+            sanitize(str(entry["path"])) for entry in body.get("env_file") or () if entry.get("required", True)
+        ),
     )
+
+
+def _folder(context: object) -> str:
+    return sanitize(context) if isinstance(context, str) and context.startswith("/") else ""
 
 
 def _restart(body: Mapping[str, Any], deploy: Mapping[str, Any]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing
+from devenv.core.model import Project
 from devenv.core.text import sanitize
 
 COMPOSE_NEEDED = "2.30"  # the first line of releases in which all of --progress json, bake builds and dry runs work
@@ -17,6 +18,10 @@ _YAML_PLACE = re.compile(r"\(([^()]*)\) at L(\d+)\.C(\d+)\S*:\s*(.*)", re.DOTALL
 _YAML_LINE = re.compile(r"yaml: (?:.*: )?line (\d+)(?:, column (\d+))?: (.*)", re.DOTALL)
 _SCHEMA = re.compile(r"validating (.+?): (\S+) (.*)", re.DOTALL)
 _MISSING = re.compile(r"required variable (\S+) is missing a value(?:: (.*))?")
+_ENV_FILE = re.compile(r"(env|label) file (.+?) not found: stat ")
+_WRONG_FILE = re.compile(r"failed to read (/.+?): (?:(?:open|read) .+?: )?(.*)", re.DOTALL)
+_NAME = re.compile(r'invalid project name "([^"]*)"|project name must not be empty')
+_NAMED_FILE = re.compile(r"open (.+): (no such file or directory|permission denied)\s*")
 _WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')
 _LOG_LINE = re.compile(r'^time="[^"]*" level=\w+ msg=.*$', re.MULTILINE)
 
@@ -79,6 +84,9 @@ def from_config(text: str, options: ComposeOptions, environ: Mapping[str, str] |
         return known
     if "no configuration file provided" in text:
         return ProjectError(f"No Compose file found from {options.directory} upward", "Name the file with -f.")
+    known = project_failure(text, options.files or options.found)
+    if known is not None:
+        return known
     place = _YAML_PLACE.search(text)
     if place is not None:
         context, line, column, what = place.groups()
@@ -88,23 +96,59 @@ def from_config(text: str, options: ComposeOptions, environ: Mapping[str, str] |
         line, column, what = place.groups()
         where = f"line {line}, column {column}" if column else f"line {line}"
         return _not_yaml(f"{where}: {what}", text, options, environ)
+    files = ", ".join(options.files or options.found)
+    text = sanitize(text, newlines=True).replace("\n", "\n  ")
+    where = f"{files}: " if files and files not in text else ""
+    return ProjectError(f"{where}{text}", "Correct the file; devenv changed nothing.")
+
+
+def project_failure(text: str, files: Sequence[str], project: Project | None = None) -> ProjectError | None:
+    """Recognize what Compose says of a project that it cannot use, whichever verb met it; None: something else.
+
+    `project` is what it last resolved to, if it did.
+    """
+    where = f"{', '.join(files)}: " if files else ""
+    missing = dict.fromkeys(_MISSING.findall(text))
+    if missing:
+        told = "; ".join(f"{name}{f': {why}' if why else ''}" for name, why in missing)
+        return ProjectError(
+            f"{where}required variables have no value: {sanitize(told)}",
+            "Set them in the environment or in the project's .env file.",
+        )
+    if match := _ENV_FILE.search(text):
+        kind, file = f"{match[1]}_file", sanitize(match[2])
+        users = ", ".join(item.name for item in project.services if file in item.env_files) if project else ""
+        may_miss = ", or say in the Compose file that it may be missing: required: false" if match[1] == "env" else ""
+        return ProjectError(
+            f"{where}the {kind} {file}{f' of service {users}' if users else ''} does not exist",
+            f"Make it (an empty one will do){may_miss}.",
+        )
+    if match := _WRONG_FILE.match(text):
+        return ProjectError(
+            f"{where}the env_file {sanitize(match[1])} cannot be used: {sanitize(match[2].strip())}",
+            "Correct the file: lines of NAME=value.",
+        )
+    if match := _NAMED_FILE.fullmatch(text):
+        return ProjectError(
+            f"{where}the file {sanitize(match[1])}, named by an include or extends, cannot be read: {match[2]}",
+            "Make it, or correct its path in the Compose file.",
+        )
+    if match := _NAME.search(text):
+        bad = f"{sanitize(match[1])!r} is no name for a project" if match[1] is not None else "The project has no name"
+        return ProjectError(
+            f"{bad}: lowercase letters, digits, - and _ make one, a letter or digit first",
+            "Choose another: -p NAME, COMPOSE_PROJECT_NAME, or `name:` in the Compose file.",
+        )
     schema = _SCHEMA.match(text)
     if schema is not None:
         file, key, what = schema.groups()
         if what == "false schema":  # the JSON schema's way to say: no such key
             what = "is not a key that Compose knows"
         return ProjectError(f"{file}: {sanitize(key)} {sanitize(what)}", "Correct the file; devenv changed nothing.")
-    files = ", ".join(options.files or options.found)
-    missing = dict.fromkeys(_MISSING.findall(text))
-    if missing:
-        told = "; ".join(f"{name}{f': {why}' if why else ''}" for name, why in missing)
-        return ProjectError(
-            f"{files}: required variables have no value: {sanitize(told)}",
-            "Set them in the environment or in the project's .env file.",
-        )
-    text = sanitize(text, newlines=True).replace("\n", "\n  ")
-    where = f"{files}: " if files and files not in text else ""
-    return ProjectError(f"{where}{text}", "Correct the file; devenv changed nothing.")
+    if "invalid compose project" in text:
+        what = sanitize(text.replace(": invalid compose project", "").strip())
+        return ProjectError(f"{where}{what}", "Correct the file; devenv changed nothing.")
+    return None
 
 
 def _not_yaml(what: str, text: str, options: ComposeOptions, environ: Mapping[str, str] | None) -> ProjectError:

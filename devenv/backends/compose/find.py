@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from devenv.core.errors import ProjectError, UsageError
+from devenv.core.model import Project
 from devenv.core.settings import ComposeSettings, Config
 
 # compose-go, cli/options.go: DefaultFileNames and DefaultOverrideFileNames, in their order of preference.
@@ -48,6 +49,10 @@ class ComposeOptions:
         if self.project_directory:
             command += ["--project-directory", self.project_directory]
         return [*command, *arguments]
+
+    def for_project(self, project: Project) -> ComposeOptions:
+        """Return how to call Compose for what it resolved to: by its name alone where its files cannot be read."""
+        return ComposeOptions(self.directory, project_name=project.name) if project.by_labels else self
 
 
 class NoComposeFile(ProjectError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,10 +30,12 @@ class Pending:
         process: subprocess.Popen[bytes] | None,
         environ: Mapping[str, str] | None,
         error: DevenvError | None = None,
+        otherwise: Callable[[], Pending] | None = None,
     ) -> None:
         self._options = options
         self._process = process
         self._environ = environ
+        self._otherwise = otherwise
         self._outcome: Project | DevenvError | None = error
         self._reading = threading.RLock()  # two threads that read the same pipes close them under each other's hands
         self.warnings: tuple[str, ...] = ()
@@ -72,10 +74,26 @@ class Pending:
             ) from error
         complaint = err.decode("utf-8", "replace")
         if self._process.returncode != 0:
-            raise from_config(complaint, self._options, self._environ)
+            return self._without_env_files(from_config(complaint, self._options, self._environ))
         self.warnings = warnings_in(complaint)
         self.document = out
         return parse_project(out, self._options)
+
+    def _without_env_files(self, error: DevenvError) -> Project:
+        """Resolve it as `docker compose ps` does; raises the error where that does not help.
+
+        An env_file that is missing or wrong keeps Compose from creating the containers that need it, and from no more.
+        """
+        was_ended = self._process is not None and self._process.returncode < 0
+        if self._otherwise is None or was_ended or not isinstance(error, ProjectError):
+            raise error
+        pending = self._otherwise()
+        try:
+            project = pending.result()
+        except DevenvError:
+            raise error from None
+        self.warnings, self.document = pending.warnings, pending.document
+        return replace(project, problem=error.message)
 
 
 def begin_resolve(
@@ -85,7 +103,16 @@ def begin_resolve(
 
     Never raises: what is wrong is raised by `result`.
     """
-    command = options.command("config", "--format", "json", *services)
+    return _begin(options, services, environ, lambda: _begin(options, ("--no-env-resolution", *services), environ))
+
+
+def _begin(
+    options: ComposeOptions,
+    arguments: Sequence[str],
+    environ: Mapping[str, str] | None,
+    otherwise: Callable[[], Pending] | None = None,
+) -> Pending:
+    command = options.command("config", "--format", "json", *arguments)
     try:
         process = subprocess.Popen(
             command,
@@ -97,7 +124,7 @@ def begin_resolve(
         )
     except OSError as error:
         return Pending(options, None, environ, not_installed(error))
-    return Pending(options, process, environ)
+    return Pending(options, process, environ, otherwise=otherwise)
 
 
 def resolve(options: ComposeOptions, services: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Project:
@@ -106,20 +133,33 @@ def resolve(options: ComposeOptions, services: Sequence[str] = (), environ: Mapp
 
 
 def canonical(options: ComposeOptions, environ: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-    """Return Compose's canonical form of the project, every profile's services included; errors as `Pending.result`."""
+    """Return Compose's canonical form of the project, every profile's services included.
+
+    Errors as `Pending.result`, and ProjectError where an env_file could not be read.
+    """
     pending = begin_resolve(replace(options, profiles=("*",)), (), environ)
-    pending.result()
+    if problem := pending.result().problem:
+        raise ProjectError(problem)
     document: Mapping[str, Any] = json.loads(pending.document)
     return document
 
 
 class ProjectScope:
-    """A project that can be asked for again: the first call takes the resolution already under way, if any."""
+    """A project that can be asked for again: the first call takes the resolution already under way, if any.
+
+    `instead` is asked for the project where it cannot be resolved; it raises the error that it gets where it cannot
+    tell either.
+    """
 
     def __init__(
-        self, options: ComposeOptions, pending: Pending | None = None, environ: Mapping[str, str] | None = None
+        self,
+        options: ComposeOptions,
+        pending: Pending | None = None,
+        environ: Mapping[str, str] | None = None,
+        instead: Callable[[ProjectError], Project] | None = None,
     ) -> None:
         self._options = options
+        self._instead = instead
         self._pending = pending
         self._environ = environ
         self.latest: Project | None = None
@@ -127,5 +167,10 @@ class ProjectScope:
     def __call__(self) -> Project:
         """Resolve (again) and return the project; errors as `Pending.result`."""
         pending, self._pending = self._pending or begin_resolve(self._options, (), self._environ), None
-        self.latest = pending.result()
+        try:
+            self.latest = pending.result()
+        except ProjectError as error:
+            if self._instead is None:
+                raise
+            self.latest = self._instead(error)
         return self.latest

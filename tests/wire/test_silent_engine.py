@@ -1,0 +1,93 @@
+"""An engine that takes connections and answers nothing: every command says so, and ends with the documented code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devenv.backends.docker import heartbeat
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.heartbeat import Heartbeat
+from tests.unit.fakedocker import fake_docker
+from tests.wire.fake_engine import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+# Compose reads the project by itself, and then waits for the engine as the docker program does: without an end.
+COMPOSE = """case "$*" in
+*config*) echo '{"name": "fake", "services": {"web": {}}, "volumes": {"data": {"name": "fake_data"}}}';;
+*) exec sleep 100;;
+esac"""
+
+
+@pytest.fixture
+def silent(engine: FakeEngine) -> Iterator[FakeEngine]:
+    engine.freeze()
+    yield engine
+    engine.flowing.set()
+
+
+def run(engine: FakeEngine, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "compose.yaml").touch()
+    environ = fake_docker(folder, COMPOSE) | engine.environ | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
+    command = [sys.executable, "-m", "devenv", *arguments]
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["up", "up --wait", "logs -f", "status", "down -v --yes"],
+)
+def test_each_command_says_that_it_waits_and_gives_up(silent: FakeEngine, tmp_path: Path, command: str) -> None:
+    done = run(silent, tmp_path, *command.split())
+    assert done.returncode == 3, done.stderr
+    assert f"still waiting for the Docker Engine at {silent.host} (3 s)" in done.stderr
+    assert f"no Docker Engine answers at {silent.host}" in done.stderr
+    assert "hint:" in done.stderr
+
+
+def test_an_engine_that_falls_silent_later_is_noticed(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY", 0.05)
+    monkeypatch.setattr(heartbeat, "TELL_EVERY", 0.1)
+    monkeypatch.setattr(heartbeat, "GIVE_UP_AFTER", 0.5)
+    told: list[str] = []
+    gave_up = threading.Event()
+    with Heartbeat(resolve_endpoint(engine.environ), told.append, gave_up.set) as pulse:
+        assert not gave_up.wait(1.0), "it answers"
+        assert engine.requests["_ping"] > 3
+        assert told == []
+        engine.freeze()
+        assert gave_up.wait(10.0)
+    assert pulse.error is not None
+    assert "no answer within 0 s" in pulse.error.message
+    assert told[0].startswith("still waiting for the Docker Engine at unix://")
+
+
+def test_one_that_is_slow_is_waited_for(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "TELL_EVERY", 0.1)
+    told: list[str] = []
+    engine.freeze()
+    with Heartbeat(resolve_endpoint(engine.environ), told.append, lambda: None) as pulse:
+        while not told:
+            time.sleep(0.02)
+        engine.flowing.set()
+        time.sleep(0.3)
+        count = len(told)
+        time.sleep(0.5)
+    assert len(told) == count
+    assert pulse.error is None
+
+
+def test_one_that_is_gone_is_not_silent(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY", 0.05)
+    monkeypatch.setattr(heartbeat, "TELL_EVERY", 0.3)
+    endpoint, told = resolve_endpoint(engine.environ), list[str]()
+    engine.stop()
+    with Heartbeat(endpoint, told.append, lambda: None) as pulse:
+        time.sleep(0.8)
+    assert (told, pulse.error) == ([], None)
