@@ -42,7 +42,8 @@ def find_listener(port: int, protocol: str = "tcp", host_ip: str = "", proc: Pat
 
 
 def _sockets(port: int, protocol: str, host_ip: str, proc: Path) -> Iterator[tuple[int, str]]:
-    for table in (protocol, f"{protocol}6"):
+    # An address of IPv6 is bound apart from IPv4; one of IPv4 collides with a socket that takes both.
+    for table in (f"{protocol}6",) if ":" in host_ip else (protocol, f"{protocol}6"):
         path = proc / "net" / table
         if not path.is_file():
             continue

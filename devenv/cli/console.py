@@ -56,12 +56,14 @@ def warn(text: str, *, no_color: bool | None = None) -> None:
 
 
 def tell_error(error: DevenvError, *, no_color: bool | None = None) -> None:
-    """Write an error with its hint to stderr."""
+    """Write an error with its hint to stderr, and what failed beside it."""
     colored = colors_wanted(sys.stderr, no_color=no_color)
     head = paint(f"devenv: {error.title}:", "red", colored)
     sys.stderr.write(f"{head} {sanitize(error.message, newlines=True)}\n")
     if error.hint:
         sys.stderr.write(f"{paint('  hint:', 'cyan', colored)} {sanitize(error.hint)}\n")
+    for other in error.also:
+        tell_error(other, no_color=no_color)
     sys.stderr.flush()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from devenv.cli.console import colors_wanted, paint
@@ -49,8 +49,10 @@ class Display:
                 self._remarks.add(record.text)
                 self._line(paint(f"warning: {record.text}", "yellow", self._color))
             return
-        if record.parent_id.startswith("Image "):
-            return  # a layer: its image's own step tells how far the pull is
+        if record.parent_id.startswith("Image ") or record.id.startswith(("network:", "volume:")):
+            return  # a layer, or the file's name of a network: the image's and the network's own step tell it
+        if record.status == "error" and record.id.startswith(("service:", "Image ", "Network ")):
+            record = replace(record, text="Failed", details="")  # Compose says why once more when it ends
         now = time.monotonic()
         row = self._rows.get(record.id)
         if row is None or (row.ended is not None and record.status == "working"):

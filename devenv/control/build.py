@@ -86,6 +86,11 @@ class BuildView:
         for name in candidates:
             if name in self._services:
                 return str(name)
+        return self.only_service
+
+    @property
+    def only_service(self) -> str:
+        """The service that is built where it is one alone; else ""."""
         return self._services[0] if len(self._services) == 1 else ""
 
     def _progress(self, digest: str, step: Step) -> Progress:

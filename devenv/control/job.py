@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.heartbeat import Heartbeat
+from devenv.control.asking import EngineQuestions
 from devenv.control.build import BuildView
 from devenv.control.compose import ComposeRun
-from devenv.control.failures import docker_publishers, service_of_container, translate
+from devenv.control.engine_failures import service_of_container
+from devenv.control.failures import FailedStep, translate
+from devenv.control.image_failures import is_build_failure
 from devenv.control.scope import scope_of
 from devenv.control.stream import BuildStatus, Complaint, Remark, service_of_step
 from devenv.core.errors import DevenvError, Interrupted
@@ -20,6 +24,17 @@ from devenv.core.model import Progress, Project
 _CRASH = ("panic: ", "fatal error: ")  # how a Go program ends on a fault of its own
 LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What Compose told of one run: its final error, and what tells whose that is."""
+
+    view: BuildView
+    complaint: str = ""
+    service: str = ""  # of the last step that Compose called an error
+    failed: list[FailedStep] = field(default_factory=list)
+    starting: dict[str, None] = field(default_factory=dict)  # ids of steps that began to start and did not end
 
 
 class Job:
@@ -58,7 +73,7 @@ class Job:
         pulse = self._heartbeat(report, run)
         try:
             with pulse or nullcontext():
-                view, complaint, service = self._follow(run, report)
+                heard = self._follow(run, report)
                 code = run.wait()
         finally:
             run.close()  # does something only when our side broke: Compose must not go on unseen
@@ -68,13 +83,16 @@ class Job:
             raise Interrupted(f"{self._verb} was interrupted")
         if code == 0:
             return
-        step = view.failing()
+        questions = EngineQuestions(self._options.directory, self._environ)
+        step = heard.view.failing()
         raise translate(
-            complaint,
+            heard.complaint,
             self._project,
             step=step,
-            service=view.service_of(step) if step else service,
-            publishers=docker_publishers(self._options.directory, self._environ),
+            service=heard.view.service_of(step) if step else self._service_of_failure(heard, questions),
+            failed=tuple(heard.failed),
+            publishers=questions.publishers,
+            holder=questions.holder,
             is_local=_endpoint(self._environ).scheme in LOCAL_SCHEMES,
         )
 
@@ -93,44 +111,61 @@ class Job:
             return None  # docker itself says what is wrong with its settings
         return Heartbeat(endpoint, lambda text: report(Remark(text)), run.interrupt)
 
-    def _follow(self, run: ComposeRun, report: Report) -> tuple[BuildView, str, str]:
+    def _service_of_failure(self, heard: _Heard, questions: EngineQuestions) -> str:
+        """Say whose the final error is where no step told it: Compose tells none of a start or a build that failed."""
+        if is_build_failure(heard.complaint):
+            return heard.view.only_service
+        if heard.service:
+            return heard.service
+        names = [step_id.removeprefix("Container ") for step_id in heard.starting]
+        reasons = questions.start_errors(names) if len(names) > 1 else dict.fromkeys(names, heard.complaint)
+        named = (name for name, reason in reasons.items() if reason in heard.complaint)
+        return self._service_of(next(named, ""))
+
+    def _follow(self, run: ComposeRun, report: Report) -> _Heard:
         # `build` builds what is named, `up` also what that depends on.
         scope = scope_of(self._project, self._targets)
         wanted = set(self._targets) if self._verb == "build" and self._targets else None
         view = BuildView(
             tuple(item.name for item in scope.services if item.builds and (wanted is None or item.name in wanted))
         )
-        complaint = failed = ""
+        heard = _Heard(view)
         remarks: list[str] = []
-        starting: set[str] = set()
         crashed = False
         for record in run.records():
             if isinstance(record, Progress):
                 self.steps += 1
+                heard.starting.pop(record.id, None)
                 if record.text == "Starting":
-                    starting.add(record.id)
-                elif record.id in starting:
-                    starting.remove(record.id)
+                    heard.starting[record.id] = None
                 if record.status == "error":
-                    failed = self._service_of(record.id) or failed
+                    self._note_failure(record, heard)
                 report(record)
             elif isinstance(record, BuildStatus):
                 for progress in view.apply(record.data):
                     report(progress)
             elif isinstance(record, Complaint):
-                complaint = record.message
+                heard.complaint = record.message
             elif crashed:
                 continue  # the rest of Compose's own stack trace
             elif record.text.startswith(_CRASH):
                 crashed = True
-                complaint = f"Docker Compose itself crashed: {record.text}"
+                heard.complaint = f"Docker Compose itself crashed: {record.text}"
             else:
                 remarks.append(record.text)
                 report(record)
         # A docker that has no compose, or cannot start at all, speaks no JSON: its last lines are the reason.
-        if not failed and len(starting) == 1:  # Compose tells no step of a start that failed
-            failed = self._service_of(starting.pop())
-        return view, complaint or "\n".join(remarks[-5:]), failed
+        heard.complaint = heard.complaint or "\n".join(remarks[-5:])
+        return heard
+
+    def _note_failure(self, record: Progress, heard: _Heard) -> None:
+        kind, _, name = record.id.partition(" ")
+        image = name if kind == "Image" else ""
+        users = ", ".join(item.name for item in self._project.services if image and item.image == image)
+        service = users or self._service_of(record.id)
+        heard.failed.append(FailedStep(record.details or record.text, service, image))
+        if not image:
+            heard.service = service or heard.service
 
     def _service_of(self, step_id: str) -> str:
         return service_of_step(step_id) or service_of_container(step_id.removeprefix("Container "), self._project)

@@ -113,7 +113,8 @@ class Runner:
             end = replace(action, phase=Phase.DONE, detail=work.run(report), exit_code=0)
         except DevenvError as error:
             failure = error
-            end = replace(action, phase=Phase.FAILED, detail=error.message, hint=error.hint, exit_code=error.exit_code)
+            detail = "\n".join(item.message for item in (error, *error.also))
+            end = replace(action, phase=Phase.FAILED, detail=detail, hint=error.hint, exit_code=error.exit_code)
         except BaseException as error:
             failure = error
             end = replace(action, phase=Phase.FAILED, detail=f"devenv itself failed: {error!r}", exit_code=1)

@@ -44,6 +44,7 @@ class DevenvError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.also: tuple[DevenvError, ...] = ()  # what failed beside it, with hints of their own
 
 
 class UsageError(DevenvError):

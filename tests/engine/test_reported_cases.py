@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -211,3 +213,74 @@ def test_an_env_file_that_cannot_be_read_keeps_only_what_needs_it_from_starting(
         assert str(file) in refused.stderr
     for verb in ("logs", "restart", "stop", "start", "down"):
         assert made.run(verb, *(() if verb == "down" else ("other",))).returncode == 0, verb
+
+
+def test_a_container_name_that_is_taken_says_who_has_it(make: Make) -> None:
+    name = f"devenv-test-{uuid.uuid4().hex[:8]}"
+    holder = make(f"services: {{first: {{{SLEEPING}, container_name: {name}}}}}", "holder")
+    made = make(f"services: {{second: {{{SLEEPING}, container_name: {name}}}}}")
+    assert holder.run("up").returncode == 0
+    told = made.run("up").stderr
+    assert f"Service second needs the container name {name}, which is held by service first of the project" in told
+    assert f"docker compose -p {holder.name} down" in told
+    assert "already in use by container" not in told
+
+
+def test_ports_of_ipv6_and_addresses_that_are_not_here_are_told(make: Make) -> None:
+    made = make(f'services: {{web: {{{SLEEPING}, ports: ["${{AT}}:80"]}}}}')
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        taken = made.run("up", AT=f"[::1]:{port}")
+        assert taken.returncode == 6, taken.stderr
+        assert (
+            f"Port {port}/tcp on ::1, which service web publishes, is in use by process {os.getpid()}" in taken.stderr
+        )
+    elsewhere = made.run("up", AT="198.51.100.9:18915")
+    assert elsewhere.returncode == 1
+    assert "Service web publishes a port on the address 198.51.100.9" in elsewhere.stderr
+
+
+def test_several_images_that_cannot_be_had_are_told_one_by_one(make: Make) -> None:
+    made = make("services: {a: {image: 'localhost:1/devenv-a:1'}, b: {image: 'localhost:1/devenv-b:1'}}")
+    told = made.run("up").stderr.splitlines()
+    errors = {line.split()[-1] for line in told if line.startswith("devenv: failed: The image")}
+    assert errors, told
+    for service in "ab":
+        (line,) = (
+            line for line in told if f"The image localhost:1/devenv-{service}:1 of service {service} cannot" in line
+        )
+        assert told[told.index(line) + 1].startswith("  hint: ")
+
+
+BUILDS = """
+services:
+  nofile: {build: {context: ., dockerfile: nope.Dockerfile}}
+  nocontext: {profiles: [b], build: {context: ./nowhere}}
+  nobase: {profiles: [c], build: {dockerfile_inline: "FROM localhost:1/devenv-x:1\\n"}}
+  syntax: {profiles: [d], build: {dockerfile_inline: "FROM scratch\\nRNU true\\n"}}
+"""
+
+
+def test_a_build_that_fails_names_the_service_and_what_is_wrong(make: Make) -> None:
+    made = make(BUILDS)
+    for service, told, hint in (
+        ("nofile", "there is no Dockerfile nope.Dockerfile", "build.dockerfile"),
+        ("nocontext", "build folder", "build.context"),
+        ("nobase", "the registry localhost:1 cannot be reached", "Check the network"),
+        ("syntax", "Dockerfile line 2: RNU true", "Correct the Dockerfile"),
+    ):
+        done = made.run("build", service)
+        assert done.returncode == 1
+        assert f"of service {service} " in done.stderr
+        assert told in done.stderr
+        assert hint in done.stderr.rpartition("hint:")[2]
+    assert "of service nocontext " in made.run("--profile", "b", "build").stderr
+
+
+@pytest.mark.parametrize(("key", "named"), [("-p", "-p NAME"), ("name", "COMPOSE_PROJECT_NAME")])
+def test_a_bad_project_name_says_how_to_choose_another(make: Make, key: str, named: str) -> None:
+    made = make(f"services: {{web: {{{SLEEPING}}}}}")
+    done = made.run("-p", "Bad Name", "up") if key == "-p" else made.run("up", COMPOSE_PROJECT_NAME="Bad Name")
+    assert done.returncode == 5
+    assert "'Bad Name' is no name for a project" in done.stderr
+    assert named in done.stderr

@@ -168,3 +168,15 @@ def test_ctrl_c_interrupts_the_action_and_waits_for_its_end(capsys: pytest.Captu
     presser.join()
     told = capsys.readouterr().err
     assert told.index("stopping up") < told.index("Container p Stopped")
+
+
+def test_what_compose_repeats_at_its_end_is_not_told_with_the_step() -> None:
+    stream = io.StringIO()
+    display = Display(stream)
+    display.show(Progress("service:web:1", "Error response from daemon: Conflict. 85629391288b", "error"))
+    display.show(Progress("Network p_default", "Error", "error", details="Error response from daemon: no"))
+    display.show(Progress("network:default", "failed to create network p_default: no", "error"))
+    assert [line.split("  ")[0] for line in stream.getvalue().splitlines()] == [
+        "Service web Failed",
+        "Network p_default Failed",
+    ]

@@ -153,3 +153,19 @@ def test_the_dry_run_names_the_volumes(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", fake_docker(tmp_path, script)["PATH"])
     assert volumes_at_risk(ComposeOptions(directory=str(tmp_path))) == ("p_data",)
     assert "--dry-run down --volumes" in (tmp_path / "said").read_text()
+
+
+def test_of_several_starts_the_engine_knows_which_one_failed(tmp_path: Path) -> None:
+    starting = [f'{{"id":"Container p-{name}-1","status":"Working","text":"Starting"}}' for name in ("web", "db")]
+    said = '{"error":true,"message":"Error response from daemon: no gpu here"}'
+    answer = 'printf \'"/p-web-1" ""\\n"/p-db-1" "no gpu here"\\n\''
+    lines = "; ".join(f"echo '{line}' >&2" for line in (*starting, said))
+    with pytest.raises(DevenvError) as caught:
+        job(tmp_path, f'case "$*" in *inspect*) {answer}; exit;; esac; {lines}; exit 1').run(lambda record: None)
+    assert caught.value.message == "Service db: no gpu here"
+
+
+def test_a_build_without_a_target_is_that_of_the_only_service(tmp_path: Path) -> None:
+    said = '{"error":true,"message":"unable to prepare context: path \\\\"/no/x\\\\" not found\\\\n"}'
+    with pytest.raises(DevenvError, match="build folder /no/x of service web is not there"):
+        job(tmp_path, f"printf '%b' '{said}' >&2; exit 1", "build", ("web",)).run(lambda record: None)

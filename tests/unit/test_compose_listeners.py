@@ -27,6 +27,8 @@ def test_ipv6_and_udp() -> None:
         port = server.getsockname()[1]
         assert find_listener(port, host_ip="::1") is not None
         assert find_listener(port, host_ip="127.0.0.1") is None
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        assert find_listener(server.getsockname()[1], host_ip="::1") is None, "the families are apart"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         found = find_listener(server.getsockname()[1], protocol="udp")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
+from dataclasses import replace
 
 import pytest
 
 from devenv.control.build import Step
-from devenv.control.failures import translate, unknown_service
+from devenv.control.failures import FailedStep, translate, unknown_service
 from devenv.core.errors import (
     DevenvError,
     EngineForbidden,
@@ -66,8 +67,8 @@ PROJECT = Project(
         (
             "Error response from daemon: No such image: localhost/nosuch:img",
             DevenvError,
-            "An image cannot be had: No such image: localhost/nosuch:img",
-            "docker login",
+            "The image localhost/nosuch:img cannot be had: it is not on the engine",
+            "docker pull localhost/nosuch:img",
         ),
         (
             "failed to connect to the docker API at unix:///x.sock; check if the path is correct and if the daemon is "
@@ -82,7 +83,7 @@ PROJECT = Project(
             "unix:///var/run/docker.sock",
             "docker",
         ),
-        ("something nobody knows \x1b[31mred", DevenvError, "something nobody knows red", "docker compose up"),
+        ("something nobody knows \x1b[31mred", DevenvError, "something nobody knows red", "devenv status"),
         ("", DevenvError, "without a reason", ""),
     ],
 )
@@ -101,7 +102,7 @@ def test_translation(said: str, kind: type[DevenvError], told: str, hint: str) -
             "Service web could not be created",
         ),
         ("OCI runtime create failed: no such program", "Service web could not be started: OCI"),
-        ("No such image: localhost/nosuch:img", "The image of service web cannot be had"),
+        ("No such image: localhost/nosuch:img", "The image localhost/nosuch:img of service web cannot be had"),
         ("something nobody knows", "Service web: something nobody knows"),
     ],
 )
@@ -166,7 +167,13 @@ def test_a_port_on_a_remote_engine_is_not_looked_for_here() -> None:
     ("said", "told"),
     [
         ("Bind for [::1]:80 failed: port is already allocated", "Port 80/tcp on ::1"),
-        ("Bind for :::8080 failed: port is already allocated", "port is already allocated"),
+        ("Bind for :::8080 failed: port is already allocated", "Port 8080/tcp on ::"),
+        ("Bind for ::1:18916 failed: port is already allocated", "Port 18916/tcp on ::1"),
+        (
+            "failed to set up container networking: driver failed programming external connectivity on endpoint "
+            "shop-web-1 (2b3c): failed to bind host port for [::1]:18911:172.20.0.2:80/tcp: address already in use",
+            "Port 18911/tcp on ::1, which service web publishes,",
+        ),
         ("listen tcp4 0.0.0.0:80: bind: address already in use", "Port 80/tcp on 0.0.0.0"),
         ("listen udp 0.0.0.0:53: bind: address already in use", "Port 53/udp on 0.0.0.0"),
         ("Ports are not available: exposing port TCP 0.0.0.0:80 -> 0.0.0.0:0: x", "Port 80/tcp"),
@@ -206,3 +213,208 @@ def test_a_build_that_fails_before_any_step() -> None:
 def test_unknown_services_name_what_there_is() -> None:
     assert unknown_service("zzz", ("web", "db")).hint == "The project has: web, db."
     assert "\x1b" not in unknown_service("\x1b[1m", ()).message
+
+
+DAEMON = "Error response from daemon: "
+CONFLICT = (
+    f'{DAEMON}Conflict. The container name "/db" is already in use by container "85629391288b7f13". You have to remove '
+    "(or rename) that container to be able to reuse that name."
+)
+
+
+@pytest.mark.parametrize(
+    ("holder", "told", "hint"),
+    [
+        (("", "", False), "held by a container made by hand", "docker rm -f db"),
+        (("other", "web", False), "held by service web of the project other", "docker compose -p other down"),
+        (("other", "web", True), "held by a one-off run of service web of the project other", "another container_name"),
+        (("shop", "old", False), "held by service old of this project", "--remove-orphans"),
+        (None, "held by another container", "docker rm -f db"),
+    ],
+)
+def test_a_container_name_that_is_taken_says_who_has_it(
+    holder: tuple[str, str, bool] | None, told: str, hint: str
+) -> None:
+    error = translate(CONFLICT, PROJECT, service="web", holder={"db": holder}.get)
+    assert error.message.startswith("Service web needs the container name db, which is ")
+    assert told in error.message
+    assert "85629391288b7f13" not in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "hint"),
+    [
+        (
+            'invalid mount config for type "bind": bind source path does not exist: /p/missing',
+            "Service web could not be created: /p/missing, which it mounts, does not exist",
+            "Make it",
+        ),
+        (
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: error "
+            'mounting "/p/file" to rootfs at "/etc": mount src=/p/file, dst=/etc: not a directory: Are you trying '
+            "to mount a directory onto a file (or vice-versa)?",
+            "of /p/file on the engine's machine and /etc in the image one is a file, the other a folder",
+            "Look at /p/file",
+        ),
+        (
+            "failed to set up container networking: Address already in use",
+            "Service web has an IP address that another container in its network has",
+            "ipv4_address",
+        ),
+        (
+            "driver failed programming external connectivity on endpoint shop-worker-1 (5f1b): failed to bind host "
+            "port for 10.99.99.99:18915:172.20.0.2:80/tcp: cannot assign requested address",
+            "Service worker publishes a port on the address 10.99.99.99",
+            "Publish the port on",
+        ),
+        (
+            "failed to set up container networking: network nosuch not found",
+            "Service web has no network: ",
+            "networks or network_mode",
+        ),
+        ("range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "could not be created", "cpus"),
+        ('could not select device driver "nvidia" with capabilities: [[gpu]]', "nvidia", "container toolkit"),
+        ("unable to find user nobody9: no matching entries in passwd file", "nobody9", "Correct user"),
+        ("No such container: gone", "No such container: gone", "volumes_from"),
+        (
+            'failed to create task for container: exec: "/run.sh": permission denied: unknown',
+            "Service web could not be started",
+            "chmod +x",
+        ),
+        (
+            "failed to create task for container: exec /run.sh: exec format error",
+            "Service web could not be started",
+            "another processor",
+        ),
+    ],
+)
+def test_what_the_engine_refuses_says_what_to_correct(said: str, told: str, hint: str) -> None:
+    error = translate(f"{DAEMON}{said}", PROJECT, service="web")
+    assert told in error.message
+    assert hint in error.hint
+
+
+def test_a_network_that_cannot_be_made_is_named() -> None:
+    said = f"failed to create network shop_default: {DAEMON}invalid pool request: Pool overlaps with other one"
+    error = translate(said, PROJECT)
+    assert error.message.startswith("The network shop_default could not be created: invalid pool request")
+    assert "choose another subnet" in error.hint
+
+
+LOOKUP = 'Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid on 10.0.0.1:53: no such host'
+
+
+@pytest.mark.parametrize(
+    ("said", "image", "told", "hint"),
+    [
+        (LOOKUP, "registry.invalid/x:1", "the registry registry.invalid cannot be reached", "the network"),
+        (
+            "pull access denied for shop/web, repository does not exist or may require 'docker login'",
+            "",
+            "The image shop/web cannot be had: the registry docker.io does not know it",
+            "docker login docker.io",
+        ),
+        ("manifest for nginx:9 not found: manifest unknown", "", "docker.io has no such name or tag", "tag"),
+        ("toomanyrequests: You have reached your unauthenticated pull rate limit", "nginx:1", "no more pulls", "Wait"),
+        (
+            "no matching manifest for linux/arm64/v8 in the manifest list entries",
+            "x:1",
+            "for this platform",
+            "platform",
+        ),
+        (
+            'Get "https://r.example:5000/v2/": http: server gave HTTP response to HTTPS client',
+            "r.example:5000/x:1",
+            "registry r.example:5000 has no certificate that the engine trusts",
+            "insecure-registries",
+        ),
+        (
+            "unable to get image 'Bad Image!:1': invalid reference format",
+            "",
+            "that is no name of an image",
+            "lowercase",
+        ),
+        ("error getting credentials - err: exec: docker-credential-x: executable file not found", "x:1", "helper", ""),
+    ],
+)
+def test_an_image_that_cannot_be_had_says_why(said: str, image: str, told: str, hint: str) -> None:
+    failed = (FailedStep(said, "worker", image),) if image else ()
+    error = translate(f"{DAEMON}{said}", PROJECT, failed=failed)
+    assert told in error.message
+    assert not image or f"The image {image} of service worker cannot be had" in error.message
+    assert hint in error.hint
+    assert "Dockerfile" not in error.hint
+
+
+def test_several_errors_are_told_apart_each_with_its_service_and_hint() -> None:
+    message = f"{DAEMON}{LOOKUP}\n{DAEMON}No such image: registry.invalid/y:1"
+    project = replace(PROJECT, services=(Service("a", "registry.invalid/x:1"), Service("b", "registry.invalid/y:1")))
+    steps = (
+        FailedStep(LOOKUP, "a", "registry.invalid/x:1"),
+        FailedStep(f"{DAEMON}invalid volume specification: 'v'", "web"),
+    )
+    error = translate(message, project, failed=steps)
+    told = [(item.message.partition(" cannot be had")[0], item.hint.split()[0]) for item in (error, *error.also)]
+    assert told[:2] == [
+        ("The image registry.invalid/x:1 of service a", "Check"),
+        ("The image registry.invalid/y:1 of service b", "Pull"),
+    ]
+    assert told[2][0].startswith("Service web could not be created"), "what only its step told"
+    assert len(told) == 3
+
+
+def test_lines_of_one_error_stay_together() -> None:
+    error = translate("nobody knows\n  what this is\nor that", PROJECT)
+    assert error.message == "nobody knows what this is or that"
+    assert error.also == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "hint"),
+    [
+        (
+            "target web: failed to solve: failed to read dockerfile: open nope.Dockerfile: no such file or directory\n",
+            "service web could not be built\n  there is no Dockerfile nope.Dockerfile in its build folder",
+            "build.dockerfile",
+        ),
+        (
+            "failed to solve: registry.invalid/x:1: failed to resolve source metadata for registry.invalid/x:1: failed "
+            'to do request: Head "https://registry.invalid/v2/x/manifests/1": dial tcp: lookup registry.invalid on '
+            "10.0.0.1:53: no such host",
+            "the image registry.invalid/x:1, which the build needs, cannot be had: the registry registry.invalid can",
+            "Check the network",
+        ),
+        ('failed to solve: target stage "nosuch" could not be found\n', "no stage nosuch", "build.target"),
+        ("failed to stat /p/s: stat /p/s: no such file or directory\n", "/p/s of a build secret", "secrets"),
+        ('invalid tag "Bad Name": invalid reference format\n', "'Bad Name' is no name of an image", "`image`"),
+        (
+            'failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: "/x": not found\n',
+            "/x is not in the build folder",
+            ".dockerignore",
+        ),
+        (
+            'unable to prepare context: path "/nowhere" not found\n',
+            "The build folder /nowhere of service web is not",
+            "build",
+        ),
+    ],
+)
+def test_a_build_that_cannot_be_done_says_what_to_correct(said: str, told: str, hint: str) -> None:
+    error = translate(said, PROJECT, service="web")
+    assert told in error.message
+    assert hint in error.hint
+
+
+def test_all_build_folders_that_are_missing_are_told() -> None:
+    project = replace(PROJECT, services=(Service("a", context="/no/a"), Service("b", context="/no/b"), Service("c")))
+    error = translate('unable to prepare context: path "/no/b" not found\n', project)
+    assert "/no/a of service a; the build folder /no/b of service b are not there" in error.message
+
+
+def test_what_compose_says_of_the_project_is_said_by_every_verb() -> None:
+    said = "error while interpolating services.a.image: required variable X is missing a value: set it\n" * 2
+    error = translate(said, PROJECT)
+    assert isinstance(error, ProjectError)
+    assert error.message == "/p/compose.yaml: required variables have no value: X: set it"
+    assert ".env" in error.hint
