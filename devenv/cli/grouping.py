@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from devenv.core.model import Health, Project, Resource, Service, State
+from devenv.core.why import why
 
 
 class Summary(StrEnum):
@@ -49,6 +51,34 @@ class ServiceGroup:
         if len(self.containers) < self.service.replicas:
             words.add(Summary.PARTIAL)
         return next(word for word in Summary if word in words)
+
+    def why(self, grouped: Grouped) -> str:
+        """Say why it is not up, by the first container that tells a reason; "" where there is nothing to say."""
+        if not self.containers:
+            missing = [file for file in self.service.env_files if not Path(file).exists()]
+            if missing:
+                return f"its env_file {', '.join(missing)} does not exist"
+            return f"made by the provider {self.service.provider}" if self.service.provider else ""
+        waits = self.waits_for(grouped) if self.summary is Summary.CREATED else ""
+        return waits or next((reason for item in self.containers if (reason := why(item))), "")
+
+    def waits_for(self, grouped: Grouped) -> str:
+        """Say which dependencies keep Compose from starting what it created; "" where none does."""
+        groups = {item.service.name: item for item in grouped.services}
+        waits = [
+            f"{needed.service} to be {word}"
+            for needed in self.service.depends_on
+            if needed.service in groups and (word := groups[needed.service].lacks(needed.condition))
+        ]
+        return f"not started: waits for {' and '.join(waits)}" if waits else ""
+
+    def lacks(self, condition: str) -> str:
+        """Return the word for what a dependency with this condition still wants of it; "" where it is fulfilled."""
+        if condition == "service_completed_successfully":
+            return "" if self.summary is Summary.COMPLETED else "completed"
+        if condition == "service_healthy":
+            return "" if self.summary is Summary.HEALTHY else "healthy"
+        return "" if self.running or self.summary in (Summary.COMPLETED, Summary.PROVIDED) else "started"
 
     @property
     def running(self) -> int:

@@ -20,13 +20,13 @@ def read_project(context: Context, project: Project) -> tuple[Resource, ...]:
         return read_resources(project, endpoint)
 
 
-def declared_services(context: Context, project: Project) -> frozenset[str]:
-    """Return the services of all profiles; those of `project` where the other profiles do not resolve."""
-    active = frozenset(service.name for service in project.services)
+def declared_services(context: Context, project: Project) -> dict[str, tuple[str, ...]]:
+    """Return the services of all profiles with theirs; those of `project` where the other profiles do not resolve."""
+    active = {service.name: service.profiles for service in project.services}
     if project.by_labels:
         return active
     try:
         every = begin_resolve(replace(context.options, profiles=("*",))).result()
     except ProjectError:  # a variable that only an inactive profile needs is no reason to fail
         return active
-    return active | {service.name for service in every.services}
+    return active | {service.name: service.profiles for service in every.services}

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from devenv.backends.docker.about import EngineFacts, read_engine
-from devenv.core.model import Project
+from devenv.backends.docker.labels import read_containers
+from devenv.core.model import Project, Resource
 
 
 class Context:
@@ -19,10 +20,12 @@ class Context:
         resolve_project: Callable[[], Project],
         environ: Mapping[str, str] | None = None,
         engine: Callable[[Mapping[str, str]], EngineFacts] = read_engine,
+        containers: Callable[[str, Mapping[str, str]], tuple[Resource, ...]] = read_containers,
     ) -> None:
         self.environ: Mapping[str, str] = dict(os.environ) if environ is None else environ
         self._project = _Once(resolve_project)
         self._engine = _Once(lambda: engine(self.environ))
+        self._containers = _Once(lambda: containers(self.project().name, self.environ))
 
     def project(self) -> Project:
         """The Compose project here; raises DevenvError as resolving it does."""
@@ -31,6 +34,11 @@ class Context:
     def engine(self) -> EngineFacts:
         """What the engine says of itself; raises EngineUnreachable."""
         return self._engine.get()
+
+    def containers(self) -> tuple[Resource, ...]:
+        """The project's containers; raises DevenvError as both others."""
+        self.engine()  # the failure that all have in common
+        return self._containers.get()
 
 
 T = TypeVar("T")

@@ -9,6 +9,9 @@ from devenv.doctor.report import Finding, Level
 def check(context: Context) -> Finding:
     """The project; raises ProjectError with the file and the line where Compose rejects it."""
     project = context.project()
+    if project.problem:
+        fix = "Compose shows and stops what there is; `up` needs it."
+        return Finding("project", Level.WARNING, f"{project.name}: {project.problem}", fix)
     if not project.services:
         return Finding(
             "project",

@@ -16,6 +16,7 @@ DOCKER_NEEDED = (24, 0)
 COMPOSE_NEEDED = (2, 30)
 BUILDX_NEEDED = (0, 12)
 ANSWER_WITHIN = 20.0  # seconds; a CLI on a cold, busy disk needs a few
+_PLUGIN = ("docker", "--context", "default")  # a context that is broken is what the engine's check tells
 _NUMBER = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
 
 
@@ -29,19 +30,19 @@ def check_docker(context: Context) -> Finding:
 def check_compose(context: Context) -> Finding:
     """The Compose plugin, which reads and starts projects."""
     return _version(
-        context, "compose", ["docker", "compose", "version"], COMPOSE_NEEDED, "https://docs.docker.com/compose/install/"
+        context, "compose", [*_PLUGIN, "compose", "version"], COMPOSE_NEEDED, "https://docs.docker.com/compose/install/"
     )
 
 
 def check_buildx(context: Context) -> Finding:
     """The buildx plugin, with which Compose builds images."""
     return _version(
-        context, "buildx", ["docker", "buildx", "version"], BUILDX_NEEDED, "https://github.com/docker/buildx#installing"
+        context, "buildx", [*_PLUGIN, "buildx", "version"], BUILDX_NEEDED, "https://github.com/docker/buildx#installing"
     )
 
 
 def _version(context: Context, check: str, command: Sequence[str], needed: tuple[int, int], guide: str) -> Finding:
-    name = " ".join(command[:-1])
+    name = " ".join(word for word in command[:-1] if word not in _PLUGIN[1:])
     install = f"Install it: {guide}"
     try:
         done = finish(command, dict(context.environ), timeout=ANSWER_WITHIN, what=name)

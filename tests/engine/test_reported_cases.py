@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import socket
+import subprocess
+import sys
+import termios
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -138,6 +142,7 @@ def test_the_containers_of_another_clone_are_told(make: Make) -> None:
     (first.folder.parent / "clone").mkdir()
     clone = replace(first, folder=first.folder.parent / "clone")
     (clone.folder / "compose.yaml").write_text(f"services: {{web: {{{SLEEPING}, environment: {{WHO: b}}}}}}")
+    assert f"started from {first.folder}" in clone.run("doctor").stdout
     for verb in ("status", "restart", "stop", "up", "down"):
         done = clone.run(verb)
         assert done.returncode == 0, done.stderr
@@ -284,3 +289,66 @@ def test_a_bad_project_name_says_how_to_choose_another(make: Make, key: str, nam
     assert done.returncode == 5
     assert "'Bad Name' is no name for a project" in done.stderr
     assert named in done.stderr
+
+
+def test_status_says_why_what_is_created_or_exited_does_not_run(make: Make) -> None:
+    made = make(
+        f"""
+services:
+  nothing: {{image: "${{CASE_IMAGE:?}}", entrypoint: [/no/such/program]}}
+  fails: {{image: "${{CASE_IMAGE:?}}", command: [sh, -c, "exit 3"]}}
+  sick: {{{SLEEPING}, healthcheck: {{test: "echo no database; exit 4", interval: 1s, retries: 1}}}}
+  waits: {{{SLEEPING}, depends_on: {{sick: {{condition: service_healthy}}}}}}
+  tools: {{{SLEEPING}, profiles: [tools]}}
+"""
+    )
+    assert made.run("up").returncode == 7
+    for service in ("nothing", "fails", "tools"):
+        made.run("--profile", "tools", "up", service)
+    told = {"nothing": "/no/such/program", "fails": "with code 3", "sick": "no database", "waits": "waits for sick"}
+    services = {item["name"]: item for item in made.status()["services"]}
+    assert all(words in services[name]["why"] for name, words in told.items()), services
+    screen = on_terminal(made, "status", columns=80)
+    assert max(map(len, screen)) <= 80
+    assert "WHY" in screen[0]
+    text = " ".join(" ".join(screen).split())
+    for words in ("/no/such/program", "exited with code 3", "no database", "tools (inactive", "--profile tools"):
+        assert words in text, screen
+
+
+def on_terminal(made: Program, *arguments: str, columns: int) -> list[str]:
+    """Return the lines that a terminal of so many columns gets."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "devenv", *arguments], cwd=made.folder, env=made.environ, stdin=theirs, stdout=theirs
+    )
+    os.close(theirs)
+    data = bytearray()
+    while True:
+        try:
+            data += os.read(ours, 1 << 16)
+        except OSError:  # how Linux says that the other side was closed (EIO)
+            break
+    os.close(ours)
+    assert process.wait(timeout=30) == 0
+    return data.decode().splitlines()
+
+
+def test_containers_of_other_files_are_told(make: Make) -> None:
+    made = make(f"services: {{web: {{{SLEEPING}}}}}")
+    (made.folder / "more.yaml").write_text("services: {web: {environment: {MORE: 1}}}")
+    both = ("-f", str(made.folder / "compose.yaml"), "-f", str(made.folder / "more.yaml"))
+    assert "other files" not in made.run(*both, "up").stderr
+    assert "other files" not in made.run(*both, "status").stderr
+    for verb in ("status", "stop"):
+        assert f"was started with other files: {both[1]}, {both[3]}" in made.run(verb).stderr
+    assert "with other files" in made.run("doctor").stdout
+
+
+def test_a_context_that_does_not_exist_is_told_once(make: Make) -> None:
+    made = make(f"services: {{web: {{{SLEEPING}}}}}")
+    done = made.run("doctor", DOCKER_CONTEXT="devenv-test-nowhere", DOCKER_HOST="")
+    assert done.returncode == 1
+    assert done.stdout.count("devenv-test-nowhere") == 1, done.stdout
+    assert done.stdout.count("failed ") == 1

@@ -9,8 +9,10 @@ import pytest
 
 from devenv.backends.docker.book import absent_services
 from devenv.cli.grouping import Summary, group
-from devenv.cli.status import to_json, to_table
-from devenv.core.model import Health, Port, Project, Resource, Runtime, Service, State
+from devenv.cli.status import to_json
+from devenv.cli.status_table import to_table
+from devenv.core.model import Dependency, Health, HealthCheck, Port, Project, Resource, Runtime, Service, State
+from devenv.core.why import why
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "STATUS_JSON.md"
 
@@ -66,7 +68,7 @@ def test_a_service_of_a_provider_is_not_absent() -> None:
     assert [item.state for item in absent_services(provided, ())] == [State.PROVIDED]
     grouped = group(provided, absent_services(provided, ()))
     assert grouped.services[0].summary is Summary.PROVIDED
-    assert to_table(grouped, 0.0)[1].split() == ["database", "provided"]
+    assert " ".join(to_table(grouped, 0.0)[1].split()) == "database provided made by the provider cloud"
 
 
 def test_every_word_is_documented() -> None:
@@ -88,7 +90,7 @@ def test_the_json_has_exactly_the_documented_fields() -> None:
     assert list(found) == ["schema", "at", "project", "services", "orphans"]
     assert found["project"] == {"name": "p", "directory": "/p", "files": ["/p/compose.yaml"]}
     (service,) = found["services"]  # type: ignore[misc]  # JSON
-    assert list(service) == ["name", "state", "replicas", "containers", "one_offs"]
+    assert list(service) == ["name", "state", "why", "replicas", "containers", "one_offs"]
     (item,) = service["containers"]
     text = DOCUMENT.read_text("utf-8")
     assert [key for key in item if f"`{key}`" not in text] == []
@@ -107,12 +109,89 @@ def test_the_table() -> None:
         container("gone", one_off=True),
         container("debug"),
     )
-    lines = to_table(group(many, resources), now=100.0, declared=("db", "web", "job", "debug"))
-    assert [line.split() for line in lines] == [
-        ["SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE"],
-        ["db", "absent"],
-        ["web", "p-web-1", "running", "healthy", "0", "[::]:8080->80,", "81", "1m"],
-        ["job", "p-job-1", "exited", "2", "137", "(OOM)", "10s"],
-        ["debug", "(inactive", "profile)", "p-debug-1", "running", "0"],
-        ["gone", "(orphan)", "p-gone-1", "(one-off)", "running", "0"],
+    declared = {"db": (), "web": (), "job": (), "debug": ("tools", "debug")}
+    grouped = group(many, resources)
+    lines = to_table(grouped, now=100.0, declared=declared)
+    assert [" ".join(line.split()) for line in lines] == [
+        "SERVICE CONTAINER STATE HEALTH RESTARTS EXIT PORTS AGE WHY",
+        "db absent",
+        "web p-web-1 running healthy 0 [::]:8080->80, 81 1m",
+        "job p-job-1 exited 2 137 (OOM) 10s ran out of memory (OOM), exited with code 137",
+        "debug (inactive profile) p-debug-1 running 0 its profile is not active (--profile tools)",
+        "gone (orphan) p-gone-1 (one-off) running 0 the files declare no such service",
     ]
+    for width in (80, 60):
+        narrow = to_table(grouped, 100.0, declared, width)
+        assert max(map(len, narrow)) <= width
+        words = " ".join(" ".join(narrow).split())
+        for told in ("SERVICE STATE", "WHY", "db absent", "web healthy", "(OOM)", "--profile tools", "no such service"):
+            assert told in words, (width, told)
+    wide = to_table(grouped, 100.0, declared, 200)
+    assert len(wide) == len(lines), "nothing is wrapped where there is room"
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_replicas_and_long_names_stay_apart_on_a_narrow_terminal(width: int) -> None:
+    names = [f"a-service-with-quite-a-long-name-{end}" for end in ("one", "two")]
+    resources = [
+        container(name, State.EXITED, exit_code=1, name=f"p-{name}-{number}", number=number, key=f"{name}{number}")
+        for name in names
+        for number in (1, 2)
+    ]
+    lines = to_table(group(project(*(Service(name, replicas=2) for name in names)), resources), 0.0, None, width)
+    assert max(map(len, lines)) <= width
+    squeezed = "".join(line[: lines[0].index("STATE")].strip() for line in lines)
+    for name in names:
+        assert f"{name}-2" in squeezed or f"p-{name}-2" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "told"),
+    [
+        (State.RUNNING, {}, ""),
+        (State.EXITED, {"exit_code": 0}, ""),
+        (State.EXITED, {"exit_code": 3}, "exited with code 3"),
+        (State.EXITED, {"exit_code": 127}, "exited with code 127: its command was not found"),
+        (State.EXITED, {"exit_code": 143}, "ended by SIGTERM (exit code 143)"),
+        (State.EXITED, {"exit_code": 137, "oom_killed": True}, "ran out of memory (OOM), exited with code 137"),
+        (State.EXITED, {"exit_code": 128, "error": "port is taken"}, "port is taken"),
+        (State.CREATED, {}, "created, never started"),
+        (
+            State.CREATED,
+            {"error": 'failed to create task for container: OCI runtime create failed: exec: "/x": no such file\n'},
+            'could not be started: exec: "/x": no such file',
+        ),
+        (State.RESTARTING, {"exit_code": 1}, "exited with code 1, is started again"),
+        (State.RESTARTING, {"exit_code": 0}, "ended with 0, is started again"),
+        (State.PAUSED, {}, "paused: docker compose unpause"),
+        (State.DEAD, {}, "the engine could not remove it"),
+        (
+            State.RUNNING,
+            {"health": Health.UNHEALTHY, "checks": (HealthCheck(0.0, 1.0, 7, "\n[/foo] refused\nmore"),)},
+            "its health check failed with 7: [/foo] refused",
+        ),
+        (State.RUNNING, {"health": Health.UNHEALTHY}, "its health check keeps failing"),
+    ],
+)
+def test_why_a_container_is_as_it_is(state: State, fields: dict[str, object], told: str) -> None:
+    assert why(container("web", state, **fields)) == told
+
+
+def test_what_was_created_and_not_started_says_what_it_waits_for(tmp_path: Path) -> None:
+    needs = (Dependency("db", "service_healthy"), Dependency("job", "service_completed_successfully"), Dependency("on"))
+    here = project(
+        Service("web", depends_on=needs),
+        Service("db"),
+        Service("job"),
+        Service("on"),
+        Service("lacks", env_files=(str(tmp_path / "no.env"), str(tmp_path))),
+    )
+    resources = (
+        container("web", State.CREATED),
+        container("db", health=Health.STARTING),
+        container("job"),
+        container("on"),
+    )
+    told = {line.split()[0]: line for line in to_table(group(here, resources), 0.0)}
+    assert told["web"].endswith("not started: waits for db to be healthy and job to be completed")
+    assert told["lacks"].endswith(f"its env_file {tmp_path / 'no.env'} does not exist")

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.docker.about import EngineFacts
-from devenv.core.errors import EngineUnreachable, ProjectError
-from devenv.core.model import Port, Project, Service
+from devenv.backends.docker.labels import LABEL_FILES, LABEL_FOLDER
+from devenv.core.errors import EngineUnreachable, ProjectError, ToolMissing
+from devenv.core.model import Port, Project, Resource, Runtime, Service, State
 from devenv.doctor import (
     Context,
     Finding,
@@ -21,11 +22,13 @@ from devenv.doctor import (
     disk,
     engine,
     memory,
+    origin,
     ports,
     project,
     run_checks,
     tools,
 )
+from devenv.doctor.run import CHECKS
 
 FACTS = EngineFacts(
     endpoint="unix:///var/run/docker.sock (context default)",
@@ -199,3 +202,72 @@ def test_a_docker_config_that_cannot_be_used_is_told(tmp_path: Path, text: str |
     found = configs.check_docker(context(environ={"DOCKER_CONFIG": str(tmp_path)}))
     assert found.level is level
     assert str(tmp_path / "config.json") in found.message or text is None
+
+
+def test_what_another_check_tells_is_told_by_that_one_alone() -> None:
+    def no_engine(environ: object) -> EngineFacts:
+        raise EngineUnreachable("nobody answers", "start it")
+
+    def no_compose() -> Project:
+        raise ToolMissing("docker has no compose command", "install it")
+
+    def no_context() -> Project:
+        raise EngineUnreachable('context "x" not found', "list them")
+
+    def told(resolve: Callable[[], Project], *names: str, environ: dict[str, str]) -> dict[str, str]:
+        checks = tuple(entry for entry in CHECKS if entry[0] in names)
+        findings = run_checks(Context(resolve, environ, no_engine), checks)
+        return {finding.check: finding.message for finding in findings}
+
+    nothing = {"PATH": ""}
+    found = told(no_compose, "docker-cli", "compose", "buildx", "project", "ports", "origin", environ=nothing)
+    assert found.pop("docker-cli") == "docker is not installed"
+    assert set(found.values()) == {"not checked: see docker-cli"}
+    found = told(no_context, "engine", "memory", "project", "ports", "origin", environ=nothing)
+    assert found.pop("engine") == "nobody answers"
+    assert set(found.values()) == {"not checked: see engine"}
+    found = told(no_context, "project", "ports", environ=nothing)
+    assert found["project"] == 'context "x" not found', "without the check that owns it, the first tells it"
+
+
+def test_a_project_that_is_wrong_is_told_beside_an_engine_that_is_away() -> None:
+    def no_engine(environ: object) -> EngineFacts:
+        raise EngineUnreachable("nobody answers", "start it")
+
+    def no_project() -> Project:
+        raise ProjectError("no file", "name one")
+
+    findings = run_checks(Context(no_project, {}, no_engine), tuple(entry for entry in CHECKS if entry[0] != "disk"))
+    failed = {finding.check: finding.message for finding in findings if finding.level is Level.FAILED}
+    assert failed["engine"] == "nobody answers"
+    assert failed["project"] == "no file"
+    assert not {"ports", "origin", "clock", "memory"} & set(failed)
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "level", "told"),
+    [
+        ("/shop", "/shop/compose.yaml", Level.OK, "started from here"),
+        ("/clone", "/clone/compose.yaml", Level.WARNING, "Project shop was started from /clone"),
+        (
+            "/shop",
+            "/shop/compose.yaml,/shop/dev.yaml",
+            Level.WARNING,
+            "with other files: /shop/compose.yaml, /shop/dev",
+        ),
+        ("", "", Level.OK, "do not exist yet"),
+    ],
+)
+def test_containers_of_another_folder_or_other_files_are_told(folder: str, files: str, level: Level, told: str) -> None:
+    labels = ((LABEL_FOLDER, folder), (LABEL_FILES, files))
+    web = Resource("docker/1", Runtime.COMPOSE, "container", "shop-web-1", "web", State.RUNNING, labels=labels)
+    found = origin.check(Context(shop, {}, lambda _: FACTS, lambda name, environ: (web,) if folder else ()))
+    assert found.level is level
+    assert told in found.message
+    assert bool(found.fix) is (level is Level.WARNING)
+
+
+def test_an_env_file_that_is_missing_is_a_warning() -> None:
+    found = project.check(context(here=replace(shop(), problem="the env_file x does not exist")))
+    assert found.level is Level.WARNING
+    assert "env_file x" in found.message

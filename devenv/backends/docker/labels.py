@@ -21,10 +21,15 @@ LABEL_DEPENDS_ON: Final = "com.docker.compose.depends_on"
 
 def read_labels(name: str, environ: Mapping[str, str]) -> Project:
     """Read a project from its containers; raises EngineUnreachable, EngineForbidden."""
+    return project_of(name, read_containers(name, environ))
+
+
+def read_containers(name: str, environ: Mapping[str, str]) -> tuple[Resource, ...]:
+    """List the containers of that name's project; raises EngineUnreachable, EngineForbidden."""
     endpoint = resolve_endpoint(environ)
     client = connect(endpoint)
     try:
-        return project_of(name, list_project(client, endpoint, name))
+        return list_project(client, endpoint, name)
     finally:
         client.close()
 
