@@ -31,6 +31,7 @@ class Context:
         self.start = current_folder(arguments.files)
         self.config: Config = read_settings(arguments)
         self.no_color: bool | None = arguments.no_color
+        self.document = b""  # Compose's canonical JSON of the project that was resolved last
         # As Compose: --project-name without --file needs no file; a name of another origin helps where a file fails.
         self._was_typed = bool(arguments.project_name and not arguments.files)
         names = (arguments.project_name, self.environ.get("COMPOSE_PROJECT_NAME"), self.config.compose.project_name)
@@ -67,7 +68,7 @@ class Context:
         pending = self.begin_resolve()
         try:
             with still_waiting("Compose to resolve the project", no_color=self.no_color):
-                project = pending.result()
+                project, self.document = pending.result(), pending.document
         except ProjectError as error:
             with still_waiting("the Docker Engine", no_color=self.no_color):
                 project = self.by_labels(error)
@@ -118,7 +119,9 @@ class Context:
                 from devenv.control.failures import unknown_service
 
                 raise unknown_service(name, known)
-        return resolve(self.options, services)
+        pending = begin_resolve(self.options, services)
+        project, self.document = pending.result(), pending.document
+        return project
 
 
 def project_environment(arguments: Namespace) -> dict[str, str]:

@@ -70,6 +70,20 @@ def build_parser() -> argparse.ArgumentParser:
     build.add_argument("--no-cache", action="store_true", help="do not use the build cache")
     build.add_argument("--pull", action="store_true", help="look for newer base images")
 
+    watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
+    starting = watch.add_mutually_exclusive_group()
+    starting.add_argument("--up", action="store_true", help="create and start the services first")
+    starting.add_argument("--wait", action="store_true", help="where no container runs, wait for one")
+    watch.add_argument(
+        "--probe",
+        action="append",
+        default=[],
+        metavar="[SERVICE=]URL",
+        help="show when this address serves the new content (default: [[verify.endpoint]] of devenv.toml)",
+    )
+    watch.add_argument("--poll", action="store_true", help="look for changes each second instead of waiting for events")
+    watch.add_argument("--json", action="store_true", help="one JSON object an event (docs/WATCH.md)")
+
     logs = _command(commands, "logs", "show what the containers print", services=True, short_file=False)
     logs.add_argument("-f", "--follow", action="store_true", help="go on as more arrives")
     logs.add_argument("-n", "--tail", default="all", metavar="N", type=_lines, help="only the last N lines of each")

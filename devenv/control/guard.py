@@ -24,6 +24,8 @@ _WHAT = {
     "stop": "Stops {targets}; the containers stay.",
     "start": "Starts the existing containers of {targets}.",
     "build": "Builds the images of {targets}; running containers keep their old ones.",
+    "sync": "Writes what is saved here into the containers of {targets}, and deletes there what is deleted here.",
+    "exec": "Runs the command of a watch rule in the containers of {targets}.",
 }
 _READ_ONLY = "devenv is in read-only mode"
 _READ_ONLY_HINT = "It was set by --read-only, DEVENV_READ_ONLY or read_only in devenv.toml."

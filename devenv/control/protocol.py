@@ -8,7 +8,7 @@ from typing import Protocol
 
 from devenv.core.model import Action, Change
 
-CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build")
+CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build", "sync", "exec")
 
 
 @dataclass(frozen=True, slots=True)

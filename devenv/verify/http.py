@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import httpx
 
-from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.endpoint import published_at, resolve_endpoint
 from devenv.core.errors import DevenvError
-from devenv.core.model import Port, Resource, Service, State
+from devenv.core.model import Resource, Service, State
 from devenv.core.text import mask_secrets, sanitize
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.evidence import Probe
@@ -20,7 +19,6 @@ from devenv.verify.waiting import wait_until
 
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe
-WAYS_OPEN = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # all addresses, and the one to ask here
 
 # What is published at these ports speaks no HTTP: mail, name service, directories, databases, queues, caches (IANA's
 # service names, and the defaults of those that are not there).
@@ -64,7 +62,7 @@ class Endpoint:
         found = [port for port in published if self.settings.port in (None, port.container)]
         if not found:
             raise DevenvError(*unpublished(self.settings.service, self.settings.port))
-        return f"http://{_address(found[0], self._environ)}:{found[0].host}"
+        return f"http://{published_at(found[0], resolve_endpoint(self._environ))}:{found[0].host}"
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call it; httpx's errors pass, and httpx.ConnectError also says that nothing is there to be called."""
@@ -141,11 +139,3 @@ def unpublished(service: str, port: int | None) -> tuple[str, str]:
     """Say that nobody can call it, with a hint."""
     what = f"port {port} of {service}" if port else f"a port of {service}"
     return f"{what} is not published", "Publish it under `ports`, or name another in [[verify.endpoint]]."
-
-
-def _address(port: Port, environ: Mapping[str, str]) -> str:
-    endpoint = resolve_endpoint(environ)
-    if port.host_ip in WAYS_OPEN:
-        remote = urlsplit(endpoint.host).hostname if endpoint.scheme in ("tcp", "http", "https", "ssh") else None
-        return remote or WAYS_OPEN[port.host_ip]
-    return f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip

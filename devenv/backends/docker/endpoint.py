@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devenv.core.errors import UsageError
+from devenv.core.model import Port
 from devenv.core.text import mask_secrets, sanitize
 
 DEFAULT_CONTEXT: Final = "default"
@@ -27,6 +28,7 @@ _EXAMPLES: Final = "unix:///path/to/socket, tcp://host:port, ssh://user@host" + 
 )
 # Of config.json, what the docker CLI reads before it talks to an engine or a registry.
 _TYPES: Final[Mapping[str, type]] = {"auths": dict, "credHelpers": dict, "HttpHeaders": dict, "credsStore": str}
+_WAYS_OPEN: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # all addresses, and the one to ask here
 _BARE_ADDRESS: Final = re.compile(r"([\w.-]*|\[[0-9a-fA-F:.%]+\])(:\d+)?")
 
 
@@ -85,6 +87,14 @@ def resolve_endpoint(environ: Mapping[str, str] = os.environ, config_dir: Path |
         _tls_of_environment(environ, folder)
         return Endpoint(DEFAULT_HOST)
     return _endpoint_of_context(folder, context, source)
+
+
+def published_at(port: Port, endpoint: Endpoint) -> str:
+    """Return the host at which a published port of a container is reached from here, as a URL has it."""
+    if port.host_ip in _WAYS_OPEN:
+        remote = urlsplit(endpoint.host).hostname if endpoint.scheme in ("tcp", "http", "https", "ssh") else None
+        return remote or _WAYS_OPEN[port.host_ip]
+    return f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
 
 
 def _config_dir(environ: Mapping[str, str]) -> Path:

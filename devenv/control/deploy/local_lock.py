@@ -1,4 +1,4 @@
-"""One deployment of an overlay at a time on this machine, whatever the cluster allows to write."""
+"""One process at a time on this machine: one deployment of an overlay, whatever the cluster allows; one watch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from devenv.core.errors import DevenvError, Refused
 
 
 @contextmanager
-def only_one(file: Path, what: str) -> Iterator[None]:
+def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
     """Hold the lock for the block; the system lets go of it when the process dies.
 
     Raises Refused while another process has it, and DevenvError where no such file can be made.
@@ -21,14 +21,14 @@ def only_one(file: Path, what: str) -> Iterator[None]:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two deployments apart.") from error
+        raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two processes apart.") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             other = os.read(handle, 40).decode("ascii", "replace").strip()
             by = f" by process {other}" if other.isdecimal() else ""
-            raise Refused(f"{what} is being deployed already{by}", "Wait for it, or end it.") from error
+            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.") from error
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

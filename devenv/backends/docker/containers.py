@@ -1,0 +1,158 @@
+"""The containers of a Compose service from inside: their owner, files put into them, commands run in them."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.watcher import list_project
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource, State
+from devenv.core.text import sanitize
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+ANSWER_WITHIN: Final = 600.0  # seconds for one request: a command inside may be an installation
+_THERE: Final = (State.RUNNING, State.PAUSED, State.RESTARTING, State.EXITED)  # its files are those of its service
+_NOT_STARTED: Final = (126, 127)  # exit codes for a command that is not there or cannot be run (POSIX shell, 2.8.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a container is made of: who runs in it, and where files can be put.
+
+    `mounts` maps a folder to "rw", "ro" or "tmpfs"; the engine's archive calls do not see what is in a tmpfs.
+    """
+
+    id: str
+    name: str
+    user: str = ""
+    uid: int = 0
+    gid: int = 0
+    read_only: bool = False
+    mounts: Mapping[str, str] = field(default_factory=dict)
+
+    def mount_over(self, path: str) -> tuple[str, str]:
+        """Return the mount that has the path, and its kind; ("", "") for the container's own file system."""
+        over = [place for place in self.mounts if f"{path}/".startswith(f"{place.rstrip('/')}/")]
+        return (max(over, key=len), self.mounts[max(over, key=len)]) if over else ("", "")
+
+
+class CommandFailed(DevenvError):
+    """A command inside a container could not be started or ended with an error; the message has its last lines."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message, "It was run in the container: docker exec shows more.")
+        self.code = code
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the image has no such program."""
+        return self.code in _NOT_STARTED
+
+
+class Containers:
+    """The containers of one project, for one thread. All methods raise EngineUnreachable and DevenvError."""
+
+    def __init__(self, endpoint: Endpoint, project: str) -> None:
+        self._endpoint = endpoint
+        self._project = project
+        self._made: APIClient | None = None
+
+    @property
+    def _client(self) -> APIClient:
+        if self._made is None:
+            self._made = connect(self._endpoint, timeout=ANSWER_WITHIN)
+        return self._made
+
+    def close(self) -> None:
+        """Close the connection; another call makes a new one."""
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+    def of_service(self, service: str) -> tuple[Resource, ...]:
+        """Return its containers that were started, by number; one-off ones and those being removed are left out."""
+        listed = list_project(self._client, self._endpoint, self._project)
+        own = (item for item in listed if item.service == service and not item.one_off and item.state in _THERE)
+        return tuple(sorted(own, key=lambda item: item.number))
+
+    def look_inside(self, resource: Resource) -> Inside:
+        """Inspect a container and find out who runs in it, by its own /etc/passwd and /etc/group."""
+        with engine_errors(self._endpoint):
+            data: dict[str, Any] = self._client.inspect_container(resource.container_id)
+        host, config = data.get("HostConfig") or {}, data.get("Config") or {}
+        mounts = {}
+        for mount in data.get("Mounts") or ():
+            way = "rw" if mount.get("RW") else "ro"
+            mounts[str(mount.get("Destination"))] = "tmpfs" if mount.get("Type") == "tmpfs" else way
+        mounts |= dict.fromkeys(host.get("Tmpfs") or {}, "tmpfs")
+        user = str(config.get("User") or "")
+        uid, gid = self._ids(resource.container_id, user)
+        return Inside(resource.container_id, resource.name, user, uid, gid, host.get("ReadonlyRootfs") is True, mounts)
+
+    def put(self, container_id: str, folder: str, archive: bytes) -> None:
+        """Unpack a tar archive in a folder that is there."""
+        with engine_errors(self._endpoint):
+            self._client.put_archive(container_id, folder, archive)
+
+    def run(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        user: str = "",
+        privileged: bool = False,
+        working_dir: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run a command in a running container and return what it wrote; raises CommandFailed."""
+        with engine_errors(self._endpoint):
+            made = self._client.exec_create(
+                container_id,
+                list(command),
+                user=user,
+                privileged=privileged,
+                workdir=working_dir or None,
+                environment=dict(environment or {}),
+            )
+            output: bytes = self._client.exec_start(made["Id"])
+            code = self._client.exec_inspect(made["Id"]).get("ExitCode")
+        text = sanitize(output, newlines=True).strip()
+        if code != 0:
+            last = "\n  ".join(text.splitlines()[-10:]) or "it wrote nothing"
+            raise CommandFailed(f"{sanitize(' '.join(command))[:200]} ended with {code}: {last}", int(code or 1))
+        return text
+
+    def _ids(self, container_id: str, user: str) -> tuple[int, int]:
+        name, _, group = user.partition(":")
+        if not name or (name.isdecimal() and group.isdecimal()):
+            return int(name or 0), int(group or 0)
+        people = [line.split(":") for line in self._text(container_id, "/etc/passwd").splitlines()]
+        found = next((fields for fields in people if len(fields) > 3 and name in (fields[0], fields[2])), None)
+        uid = int(name) if name.isdecimal() else int(found[2]) if found else 0
+        if group and not group.isdecimal():
+            groups = [line.split(":") for line in self._text(container_id, "/etc/group").splitlines()]
+            return uid, next((int(fields[2]) for fields in groups if len(fields) > 2 and fields[0] == group), 0)
+        return uid, int(group) if group else int(found[3]) if found else 0
+
+    def _text(self, container_id: str, path: str) -> str:
+        """Return a small file of the container; "" where it has none."""
+        from docker.errors import NotFound
+
+        with engine_errors(self._endpoint):
+            try:
+                stream, _ = self._client.get_archive(container_id, path)
+                data = b"".join(stream)
+            except NotFound:
+                return ""
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            member = archive.extractfile(posixpath.basename(path))
+            return member.read().decode("utf-8", "replace") if member is not None else ""

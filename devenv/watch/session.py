@@ -1,0 +1,223 @@
+"""One watch of a project: the observer, a worker a service, the engine's events, and one line of reports."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from devenv.backends.docker.containers import Containers
+from devenv.backends.docker.endpoint import Endpoint, published_at
+from devenv.backends.docker.snapshot import EngineEvents
+from devenv.control.guard import Guard
+from devenv.core.errors import DevenvError, EngineUnreachable, ServiceFailed
+from devenv.core.model import Project, State
+from devenv.core.verify_settings import EndpointSettings
+from devenv.watch.observe import Kind, Observer, PathEvent, Root
+from devenv.watch.report import Report
+from devenv.watch.rules import ServiceRules
+from devenv.watch.worker import MakeJob, Worker
+
+if TYPE_CHECKING:
+    from devenv.watch.proof import Proof
+
+TICK = 0.5  # seconds between two looks whether a watched folder was replaced: a branch switch may do that
+STOP_PATIENCE = 15.0  # seconds: as long as Compose is given to end what was interrupted
+_RETRY = 2.0  # seconds between two tries to hear an engine that went away
+_NEWS = ("start", "destroy", "die")  # events after which the containers of a service may be others
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What the caller chose. `probes` maps a service ("" for all) to the URL that shows its content."""
+
+    wait: bool = False  # for containers, where none runs
+    poll: bool = False
+    probes: Mapping[str, str] = field(default_factory=dict)
+    endpoints: Sequence[EndpointSettings] = ()
+
+
+class Session:
+    """A context: entering it raises what makes a watch impossible; then `reports` yields until `stop` is called."""
+
+    def __init__(
+        self,
+        services: Sequence[ServiceRules],
+        project: Project,
+        endpoint: Endpoint,
+        guard: Guard,
+        make_job: MakeJob,
+        options: WatchOptions,
+    ) -> None:
+        self._services = tuple(services)
+        self._project = project
+        self._endpoint = endpoint
+        self._options = options
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._stopped = threading.Event()
+        self._began = time.monotonic()
+        self._workers = tuple(
+            Worker(
+                rules,
+                project,
+                Containers(endpoint, project.name),
+                guard,
+                make_job,
+                self._reports.put,
+                proof=self._proof_of(rules.service),
+            )
+            for rules in self._services
+        )
+        self._observer = Observer(
+            (root for rules in self._services for root in _roots(rules)),
+            self._seen,
+            skips=lambda folder: all(rules.skips(folder) for rules in self._services),
+            lost=self._look_at_everything,
+            failed=lambda error: self._reports.put(_failure(error)),
+            poll=options.poll,
+        )
+        self._listener = threading.Thread(target=self._listen, name="devenv-watch-engine", daemon=True)
+        self._events = EngineEvents(endpoint, project.name)
+
+    def __enter__(self) -> Session:
+        """Begin. Raises ServiceFailed where no container runs, EngineUnreachable, and DevenvError at a limit."""
+        self._events.__enter__()
+        try:
+            # Observed first: what is saved while containers are looked at is not missed.
+            self._observer.start()
+            for worker in self._workers:
+                worker.attach()
+            if not self._options.wait and not any(worker.has_container for worker in self._workers):
+                names = " ".join(worker.service for worker in self._workers)
+                raise ServiceFailed(
+                    f"No container of the project runs that could be watched: {names}",
+                    f"Start it: devenv up {names}. Or let the watch do it (--up), or wait for it (--wait).",
+                )
+        except BaseException:
+            self.close()
+            raise
+        for worker in self._workers:
+            worker.start()
+        self._listener.start()
+        rules = sum(len(item.rules) for item in self._services)
+        seconds = time.monotonic() - self._began
+        names = ", ".join(worker.service for worker in self._workers)
+        text = f"in {seconds:.2f} s: {names}, {rules} rule{'' if rules == 1 else 's'}, by {self._observer.how}"
+        self._reports.put(Report("ready", text=text, at=time.time()))
+        for worker in self._workers:
+            if not worker.has_container:
+                self._reports.put(Report("held", worker.service, "waits for a container", at=time.time()))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End: no change is begun any more, and Compose is interrupted where it runs."""
+        self.close()
+
+    def reports(self) -> Iterator[Report]:
+        """Yield what happens, for ever."""
+        while True:
+            try:
+                yield self._reports.get(timeout=TICK)
+            except queue.Empty:
+                for folder in self._observer.returned():
+                    self._seen(PathEvent(folder, Kind.CHANGED, is_folder=True))
+
+    def close(self) -> None:
+        """End every thread."""
+        self._stopped.set()
+        self._observer.stop()
+        for worker in self._workers:
+            worker.batches.close()
+        deadline = time.monotonic() + STOP_PATIENCE
+        for worker in self._workers:
+            worker.stop(max(0.0, deadline - time.monotonic()))
+        self._events.__exit__(None, None, None)
+
+    def _seen(self, event: PathEvent) -> None:
+        for worker in self._workers:
+            if worker.rules.wanted(event.path, is_folder=event.is_folder):
+                worker.batches.add(event)
+
+    def _look_at_everything(self) -> None:
+        self._reports.put(Report("warning", text="the system lost events: all files are synced again", at=time.time()))
+        for worker in self._workers:
+            for rule in worker.rules.rules:
+                worker.batches.add(PathEvent(rule.path, Kind.CHANGED, not rule.is_file))
+
+    def _listen(self) -> None:
+        """Tell the workers when containers come and go; an engine that went away is waited for."""
+        while not self._stopped.is_set():
+            try:
+                happened = self._events.events(TICK)
+            except EngineUnreachable as error:
+                self._reports.put(_failure(error))
+                if not self._hear_again():
+                    return
+                happened = []
+                self._poke()
+            if any(item.action in _NEWS for item in happened):
+                self._poke()
+
+    def _hear_again(self) -> bool:
+        self._events.__exit__(None, None, None)
+        while not self._stopped.wait(_RETRY):
+            events = EngineEvents(self._endpoint, self._project.name)
+            try:
+                self._events = events.__enter__()
+            except EngineUnreachable:
+                continue
+            return True
+        return False
+
+    def _poke(self) -> None:
+        for worker in self._workers:
+            worker.batches.poke()
+
+    def _proof_of(self, service: str) -> Proof | None:
+        url = self._options.probes.get(service) or self._options.probes.get("")
+        settings = next((item for item in self._options.endpoints if item.service == service), None)
+        if not url and settings is None:
+            return None
+        from devenv.watch.proof import Proof  # deferred: its HTTP client costs a tenth of a second
+
+        return Proof(self._published(settings) if settings is not None and not url else lambda: url or "")
+
+    def _published(self, settings: EndpointSettings) -> Callable[[], str]:
+        """Return what looks up the address of an endpoint of devenv.toml; it raises LookupError while there is none."""
+        containers = Containers(self._endpoint, self._project.name)
+        found: list[tuple[float, str]] = []
+
+        def url() -> str:
+            # A port changes with its container only: one look a second is enough.
+            if found and time.monotonic() - found[0][0] < 1:
+                return found[0][1]
+            try:
+                resources = containers.of_service(settings.service)
+            except DevenvError as error:
+                raise LookupError(error.message) from error
+            ports = [port for item in resources if item.state is State.RUNNING for port in item.ports if port.host]
+            port = next((port for port in ports if settings.port in (None, port.container)), None)
+            if port is None:
+                raise LookupError(f"no port of {settings.service} is published")
+            address = f"http://{published_at(port, self._endpoint)}:{port.host}{settings.path or '/'}"
+            found[:] = [(time.monotonic(), address)]
+            return address
+
+        return url
+
+
+def _roots(rules: ServiceRules) -> Iterator[Root]:
+    for rule in rules.rules:
+        # A file is replaced more often than written: its folder tells of both.
+        yield Root(str(Path(rule.path).parent), deep=False) if rule.is_file else Root(rule.path)
+
+
+def _failure(error: DevenvError) -> Report:
+    return Report("failed", text=error.message, hint=error.hint, at=time.time())

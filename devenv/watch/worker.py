@@ -1,0 +1,262 @@
+"""The thread of one service: takes a batch, carries out what its rules say, and proves it. Nothing here ends it.
+
+A failure is reported, and what failed is tried again with the next save.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from devenv.backends.docker.containers import Containers, Inside
+from devenv.control.guard import Guard
+from devenv.control.job import Job
+from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
+from devenv.core.model import Project, Resource, State
+from devenv.core.text import human_duration, sanitize
+from devenv.watch.batches import Batch, Batches
+from devenv.watch.observe import Kind, PathEvent
+from devenv.watch.report import Counts, Report, named
+from devenv.watch.rules import Action, Hook, ServiceRules
+from devenv.watch.sync import Changes, changes_of, delete, initial, obstacles, read, write
+
+if TYPE_CHECKING:
+    from devenv.watch.proof import Proof
+
+NAMED = 3  # paths in one line
+_REBUILD = ("--detach", "--build", "--no-deps")
+
+
+class MakeJob(Protocol):
+    """Makes a job of Compose on the watched project."""
+
+    def __call__(self, verb: str, flags: tuple[str, ...], targets: tuple[str, ...]) -> Job:
+        """Return one that has not begun."""
+        ...
+
+
+class Worker:
+    """One service. `rules` and `batches` are given to it, `report` is called from its thread."""
+
+    def __init__(
+        self,
+        rules: ServiceRules,
+        project: Project,
+        containers: Containers,
+        guard: Guard,
+        make_job: MakeJob,
+        report: Callable[[Report], None],
+        *,
+        proof: Proof | None = None,
+    ) -> None:
+        self.service = rules.service
+        self.rules = rules
+        self.batches = Batches()
+        self._project = project
+        self._containers = containers
+        self._guard = guard
+        self._make_job = make_job
+        self._report = report
+        self._proof = proof
+        self._known: dict[str, Inside] = {}
+        self._removers: dict[str, str] = {}  # by container: the user that can remove files there
+        self._owing: set[str] = set()  # containers in which nothing could be removed because they did not run
+        self._touched: dict[str, PathEvent] = {}  # all that was synced: a new container of the service needs it too
+        self._retry: dict[str, PathEvent] = {}
+        self._job: Job | None = None
+        self._job_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=f"devenv-watch-{self.service}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to work on batches."""
+        self._thread.start()
+
+    def stop(self, patience: float) -> None:
+        """End, interrupting Compose where it runs; wait at most so many seconds."""
+        self.batches.close()
+        with self._job_lock:
+            if self._job is not None:
+                self._job.interrupt()
+        if self._thread.is_alive():
+            self._thread.join(patience)
+        if not self._thread.is_alive():
+            self._containers.close()
+            if self._proof is not None:
+                self._proof.close()
+
+    def attach(self) -> None:
+        """Look which containers there are, and bring new ones up to date."""
+        found = self._containers.of_service(self.service)
+        for gone in set(self._known) - {item.container_id for item in found}:
+            del self._known[gone]
+        for item in found:
+            owes = item.container_id in self._owing and item.state is State.RUNNING
+            if item.container_id not in self._known or owes:
+                self._adopt(item)
+
+    @property
+    def has_container(self) -> bool:
+        """Whether there is one to write to, as far as it was looked at."""
+        return bool(self._known)
+
+    def _adopt(self, resource: Resource) -> None:
+        inside = self._containers.look_inside(resource)
+        for text in obstacles(self._containers, inside, self.rules, running=resource.state is State.RUNNING):
+            self._tell("warning", text=text)
+        wanted, later = initial(self.rules), changes_of(self.rules, self._touched)
+        wanted.copies |= later.copies
+        wanted.deletions |= later.deletions
+        wanted.names |= later.names
+        self._owing.discard(inside.id)
+        if wanted:
+            began = time.time()
+            counts = self._sync(wanted, (inside,))
+            took = human_duration(time.time() - began)
+            self._tell("attached", text=f"to {sanitize(resource.name)} in {took}", counts=counts)
+        self._known[inside.id] = inside
+
+    def _run(self) -> None:
+        if self._proof is not None:
+            self._proof.remember()
+        while (batch := self.batches.take()) is not None:
+            paths = {**self._retry, **batch.paths} if batch.paths else {}
+            try:
+                if paths:
+                    self._work(paths, batch)
+                    self._retry = {}
+                else:
+                    self.attach()
+            except Interrupted:
+                return
+            except DevenvError as error:
+                self._retry = {path: _seen_before(event) for path, event in (paths or self._retry).items()}
+                self._containers.close()  # its connection may be the reason
+                self._tell("failed", text=error.message, hint=f"{error.hint} The next save tries again.".strip())
+
+    def _work(self, paths: Mapping[str, PathEvent], batch: Batch) -> None:
+        changes = changes_of(self.rules, paths)
+        if not changes.rules:
+            return  # what was written is gone again
+        steps = {"noticed": batch.noticed - batch.saved}
+        actions = {rule.action for rule in changes.rules}
+        if Action.REBUILD in actions:
+            self._tell("rebuilding", text=_named(changes))
+            self._compose("up", _REBUILD)
+            steps["rebuilt"] = time.time() - batch.saved
+        if Action.REBUILD in actions or not self._known:
+            self.attach()
+        self._touched |= {path: _seen_before(event) for path, event in paths.items()}
+        if not self._known:
+            self._tell("held", text=f"{_named(changes)}: there is no container yet, the next one gets it")
+            return
+        counts = self._sync(changes, tuple(self._known.values())) if changes else Counts()
+        if changes:
+            steps["synced"] = time.time() - batch.saved
+        if actions & {Action.RESTART, Action.SYNC_RESTART}:
+            self._compose("restart")
+            steps["restarted"] = time.time() - batch.saved
+        hooks = [rule.hook for rule in changes.rules if rule.hook is not None]
+        for hook in hooks:
+            self._execute(hook)
+            steps["executed"] = time.time() - batch.saved
+        event = next(name for name in ("synced", "restarted", "rebuilt") if name in steps)
+        self._tell(event, text="" if changes else _named(changes), steps=steps, counts=counts)
+        if self._proof is not None:
+            outcome = self._proof.wait(lambda: self.batches.waiting)
+            if outcome.event == "served":
+                self._tell("served", text=outcome.text, steps={**steps, "served": outcome.at - batch.saved})
+            elif outcome.event:
+                self._tell(outcome.event, text=outcome.text)
+
+    def _sync(self, changes: Changes, insides: tuple[Inside, ...]) -> Counts:
+        """Write to each container; one that is gone meanwhile is left out, other failures are told together."""
+        content = read(changes.copies)
+        deletions = (*changes.deletions, *content.gone)
+        problems = list(content.unreadable)
+
+        def carry_out() -> None:
+            for inside in insides:
+                try:
+                    if content.entries:
+                        write(self._containers, inside, content)
+                    if deletions:
+                        user = self._removers.get(inside.id, "")
+                        self._removers[inside.id] = delete(self._containers, inside, deletions, user)
+                except EngineUnreachable:
+                    raise
+                except DevenvError as error:
+                    states = {item.container_id: item.state for item in self._containers.of_service(self.service)}
+                    if inside.id not in states:
+                        self._known.pop(inside.id, None)
+                    elif states[inside.id] is State.RUNNING:
+                        problems.append(f"{inside.name}: {error.message}")
+                    else:
+                        self._owing.add(inside.id)  # files can be put into one that ended, commands cannot be run
+            if problems:
+                raise DevenvError("; ".join(problems))
+
+        self._guarded("sync", carry_out)
+        return Counts(len(content.entries), len(deletions), content.size, len(insides), tuple(changes.names)[:NAMED])
+
+    def _execute(self, hook: Hook) -> None:
+        def carry_out() -> None:
+            for inside in self._known.values():
+                self._containers.run(
+                    inside.id,
+                    hook.command,
+                    user=hook.user,
+                    privileged=hook.privileged,
+                    working_dir=hook.working_dir,
+                    environment=hook.environment,
+                )
+
+        self._guarded("exec", carry_out)
+
+    def _compose(self, verb: str, flags: tuple[str, ...] = ()) -> None:
+        with self._job_lock:
+            if self.batches.closed:
+                raise Interrupted(f"{verb} of {self.service} was not begun")
+            job = self._job = self._make_job(verb, flags, (self.service,))
+        try:
+            self._guarded(verb, lambda: job.run(lambda progress: None))
+        finally:
+            with self._job_lock:
+                self._job = None
+
+    def _guarded(self, verb: str, action: Callable[[], None]) -> None:
+        """Let the guard pass it, and have its end in the audit log."""
+        plan = self._guard.plan(verb, (self.service,), project=self._project)
+        ticket = self._guard.begin(plan, self._project)
+        if ticket.warning:
+            self._tell("warning", text=ticket.warning)
+        failure: BaseException | None = None
+        try:
+            action()
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self._guard.finish(ticket, failure)
+
+    def _tell(
+        self,
+        event: str,
+        *,
+        text: str = "",
+        hint: str = "",
+        steps: Mapping[str, float] | None = None,
+        counts: Counts | None = None,
+    ) -> None:
+        self._report(Report(event, self.service, text, hint, time.time(), counts or Counts(), dict(steps or {})))
+
+
+def _seen_before(event: PathEvent) -> PathEvent:
+    """A path that a container may have by now: when it goes, it has to go there too."""
+    return replace(event, kind=Kind.CHANGED) if event.kind is Kind.CREATED else event
+
+
+def _named(changes: Changes) -> str:
+    return named(tuple(changes.names)[:NAMED], len(changes.names))
