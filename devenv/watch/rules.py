@@ -24,7 +24,7 @@ from devenv.watch.paths import is_below
 # docker/compose, pkg/watch/ephemeral.go: files that JetBrains' editors, Emacs, vim, Kate and Go write for a moment.
 EPHEMERAL = IgnoreMatcher(
     (
-        *("**/*___jb_old___", "**/*___jb_tmp___", "**/.idea/**", "**/.#*", "**/#*#"),
+        *("**/*___jb_old___", "**/*___jb_tmp___", "**/.idea", "**/.#*", "**/#*#"),
         *("**/4913", "**/*~", "**/.*.swp", "**/.*.swx", "**/.*.swo", "**/.*.swn", "**/.*.kate-swp"),
         *("**/*-go-tmp-umask", "**/.git"),
     )
@@ -61,7 +61,7 @@ class Hook:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # two entries are two rules, and a rule is a key of a cache
 class Rule:
     """One entry of `develop.watch`. `path` has no symbolic link in it; `target` is "" where nothing is copied."""
 

@@ -58,7 +58,7 @@ class Session:
         self._project = project
         self._endpoint = endpoint
         self._options = options
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[Report | BaseException] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._began = time.monotonic()
         self._workers = tuple(
@@ -121,10 +121,13 @@ class Session:
         self.close()
 
     def reports(self) -> Iterator[Report]:
-        """Yield what happens, for ever."""
+        """Yield what happens, for ever; a fault in one of the threads is raised here."""
         while True:
             try:
-                yield self._reports.get(timeout=TICK)
+                report = self._reports.get(timeout=TICK)
+                if isinstance(report, BaseException):
+                    raise report
+                yield report
             except queue.Empty:
                 for folder in self._observer.returned():
                     self._seen(PathEvent(folder, Kind.CHANGED, is_folder=True))
@@ -141,9 +144,12 @@ class Session:
         self._events.__exit__(None, None, None)
 
     def _seen(self, event: PathEvent) -> None:
-        for worker in self._workers:
-            if worker.rules.wanted(event.path, is_folder=event.is_folder):
-                worker.batches.add(event)
+        try:
+            for worker in self._workers:
+                if worker.rules.wanted(event.path, is_folder=event.is_folder):
+                    worker.batches.add(event)
+        except Exception as error:  # noqa: BLE001  # carried to the main thread: an observer that ended tells nobody
+            self._reports.put(error)
 
     def _look_at_everything(self) -> None:
         self._reports.put(Report("warning", text="the system lost events: all files are synced again", at=time.time()))

@@ -48,7 +48,7 @@ class Worker:
         containers: Containers,
         guard: Guard,
         make_job: MakeJob,
-        report: Callable[[Report], None],
+        report: Callable[[Report | BaseException], None],
         *,
         proof: Proof | None = None,
     ) -> None:
@@ -119,6 +119,12 @@ class Worker:
         self._known[inside.id] = inside
 
     def _run(self) -> None:
+        try:
+            self._take_batches()
+        except Exception as error:  # noqa: BLE001  # carried to the main thread and raised there
+            self._report(error)
+
+    def _take_batches(self) -> None:
         if self._proof is not None:
             self._proof.remember()
         while (batch := self.batches.take()) is not None:
