@@ -210,6 +210,7 @@ class TreeEmitter(EventEmitter):
         self._top = os.fsdecode(watch.path)
         self._lock = threading.RLock()
         self._folders: dict[WatchDescriptor, str] = {}
+        self._descriptors: dict[str, WatchDescriptor] = {}
         self._fd: InotifyFD | None = None
 
     def on_thread_start(self) -> None:
@@ -252,7 +253,7 @@ class TreeEmitter(EventEmitter):
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:
         """Forget a folder that is gone."""
         with self._lock:
-            self._folders.pop(wd, None)
+            self._forget(wd)
 
     def on_queue_overflow(self) -> None:
         """Watch what may have come meanwhile, and have everything looked at."""
@@ -285,8 +286,10 @@ class TreeEmitter(EventEmitter):
             folder = todo.pop()
             try:
                 with self._lock:
+                    if folder in self._descriptors:  # added twice, watchdog warns; what changes now is looked for below
+                        self._remove((self._descriptors[folder],))
                     wd = self._fd.add_callback(os.fsencode(folder), self._mask, self, id(self))  # type: ignore[arg-type]
-                    self._folders[wd] = folder
+                    self._folders[wd], self._descriptors[folder] = folder, wd
                 with os.scandir(folder) as entries:
                     below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
             except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -298,9 +301,14 @@ class TreeEmitter(EventEmitter):
 
     def _remove(self, descriptors: tuple[WatchDescriptor, ...]) -> None:
         for wd in descriptors:
-            del self._folders[wd]
+            self._forget(wd)
         if self._fd is not None:
             self._fd.remove_callbacks([(wd, id(self)) for wd in descriptors])  # type: ignore[misc]
+
+    def _forget(self, wd: WatchDescriptor) -> None:
+        folder = self._folders.pop(wd, "")
+        if self._descriptors.get(folder) == wd:
+            del self._descriptors[folder]
 
 
 def _make(
