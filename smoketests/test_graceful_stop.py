@@ -15,6 +15,7 @@ from devenv.verify.calls import new_nonce
 pytestmark = pytest.mark.behaviour("graceful stop")
 
 WITHIN = 30.0  # seconds until a test gives up; the budget is the criterion's
+SLOW = 3.0  # seconds that a request in flight takes after the stop has begun, and that every grace period leaves it
 # Hot reload lets no open request hold up the new source, and cuts them after 1 s; what is deployed runs without.
 AS_DEPLOYED = {"services": {name: {"environment": {"RELOAD": "0"}} for name in ("backend", "frontend")}}
 
@@ -24,6 +25,7 @@ def test_every_service_ends_by_itself(isolated_stack, measure) -> None:
     """Exit code 0 before the engine, or the kubelet, would kill."""
     for service in ("frontend", "backend"):
         grace = isolated_stack.engine.grace(service)
+        assert grace > SLOW, f"{service} is killed after {grace:g} s, whatever it still does"
         with measure.timing(f"graceful_stop.{service}", budget=grace):
             stopped = isolated_stack.engine.stop(service)
         assert stopped.exit_code == 0
@@ -61,8 +63,9 @@ def stopped_in_flight(stack, wait_for, service: str, path: str) -> str:
         assert endpoint.get(endpoint.health).status_code == 200
         address, began = endpoint.url, engine.now()
         stopping = pool.submit(engine.stop, service)
-        engine.wait_event("kill", service, since=began, timeout=WITHIN)
+        told_to_stop = engine.wait_event("kill", service, since=began, timeout=WITHIN).at
         wait_for(f"{service} to take no new connections", lambda: refuses(address), WITHIN)
+        wait_for("the request to have taken long", lambda: engine.now() - told_to_stop > SLOW, 2 * SLOW)
         told.set()
         assert answer.result(WITHIN).status_code == 201, answer.result().text
         assert stopping.result(WITHIN).exit_code == 0

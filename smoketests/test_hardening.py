@@ -46,6 +46,33 @@ def test_processes_have_no_privileges(engine, service: str) -> None:
 
 @ON_BOTH
 @EACH_SERVICE
+def test_system_calls_are_filtered(engine, service: str) -> None:
+    """Seccomp in the mode "filter", by what the kernel says of each process."""
+    text = engine.exec(service, "sh", "-c", "cat /proc/[0-9]*/status")
+    modes = re.findall(r"^Seccomp:\s+(\d)$", text, re.M)
+    assert len(modes) >= 2, "the service and this look at it"
+    assert set(modes) == {"2"}
+
+
+@EACH_SERVICE
+def test_engine_is_out_of_reach(engine, service: str) -> None:
+    """No socket of the machine is mounted, also not in a folder or read-only: the engine's would be root everywhere."""
+    mounts = [item["Destination"] for item in engine.inspect(service)["Mounts"]]
+    assert mounts, "there is nothing to look through"
+    found = engine.exec(service, "find", *mounts, "-type", "s", user="0", check=False)
+    assert [line for line in found.splitlines() if line.startswith("/")] == []
+
+
+@EACH_SERVICE
+def test_logs_are_bounded(engine, service: str) -> None:
+    """What a service prints cannot fill the disk: the engine keeps files of a limited size."""
+    kept = engine.inspect(service)["HostConfig"]["LogConfig"]
+    bounded = kept["Type"] in ("local", "none") or int(re.match(r"-?\d+", kept["Config"].get("max-size", "0"))[0]) > 0
+    assert bounded, kept
+
+
+@ON_BOTH
+@EACH_SERVICE
 def test_root_file_system_is_read_only(engine, target, service: str) -> None:
     """Nobody can change a program: in a container not even root, in a pod nobody is root."""
     user = "0" if target == "compose" else ""
@@ -65,11 +92,11 @@ def test_root_file_system_is_read_only(engine, target, service: str) -> None:
 def test_limits_are_in_force(engine, service: str) -> None:
     """Memory, processors and processes are limited, by what the kernel says inside."""
     limits = engine.limits(service)
-    assert 0 < limits.memory <= 512 * 2**20
-    assert 0 < limits.processors <= 2
+    assert 0 < limits.memory <= 512 * 2**20, "memory"
+    assert 0 < limits.processors <= 2, "processors"
     assert int(limit_inside(engine, service, "memory.max", "memory/memory.limit_in_bytes")) == limits.memory
     if limits.processes is not None:  # a pod's is the kubelet's to set, for all pods of the node
-        assert 0 < limits.processes <= 256
+        assert 0 < limits.processes <= 256, "processes"
         assert int(limit_inside(engine, service, "pids.max", "pids/pids.max")) == limits.processes
     version1 = "cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us"
     quota, period = map(int, limit_inside(engine, service, "cpu.max", *version1.split()).split())

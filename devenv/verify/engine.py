@@ -14,13 +14,14 @@ from typing import Any
 
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.events import WATCHED
 from devenv.backends.docker.snapshot import read_resources
 from devenv.backends.docker.watcher import list_project
 from devenv.core.errors import DevenvError
 from devenv.core.model import Happening, Resource
 from devenv.verify.docker import docker
 from devenv.verify.recorder import Recorder
-from devenv.verify.waiting import VerificationFailed
+from devenv.verify.waiting import Absent, Never, VerificationFailed
 
 DONE = "devenv-kill-done"
 STOP_TIMEOUT = 10.0  # seconds; the engine's default (docs.docker.com/reference/cli/docker/container/stop)
@@ -28,7 +29,7 @@ STOP_TIMEOUT = 10.0  # seconds; the engine's default (docs.docker.com/reference/
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of memory, processors, and processes; None where the runtime sets that limit elsewhere."""
+    """Bytes of memory, processors, and processes. 0: there is no limit. None: the runtime sets that limit elsewhere."""
 
     memory: int
     processors: float
@@ -60,7 +61,8 @@ class Engine:
         for resource in self.containers():
             if resource.service == service and resource.number == number and not resource.one_off:
                 return resource
-        raise DevenvError(f"{self._project.name} has no container {number} of the service {service}")
+        self._require(service)
+        raise Absent(f"{self._project.name} has no container {number} of the service {service}")
 
     def listed(self, service: str) -> Resource:
         """The service's first container as one quick call tells it: state and ports; raises DevenvError without one."""
@@ -76,7 +78,8 @@ class Engine:
         self._own.client = client
         mine = [item for item in found if item.service == service and not item.one_off]
         if not mine:
-            raise DevenvError(f"{self._project.name} has no container of the service {service}")
+            self._require(service)
+            raise Absent(f"{self._project.name} has no container of the service {service}")
         return min(mine, key=lambda item: item.number)
 
     def inspect(self, service: str, number: int = 1) -> dict[str, Any]:
@@ -100,6 +103,7 @@ class Engine:
     def wait_event(self, action: str, service: str = "", *, since: float, timeout: float, text: str = "") -> Happening:
         """Wait for an event; a new health has the action health_status and the text "is healthy"."""
         __tracebackhide__ = True
+        self._refuse_event(action, service)
         found = self._recorder.wait_happening(lambda item: self._wanted(item, since, service, action, text), timeout)
         if found is None:
             seen = "; ".join(f"{item.action} ({item.text})" for item in self.events(since, service)[-8:])
@@ -120,7 +124,8 @@ class Engine:
     def limits(self, service: str) -> Limits:
         """What the service may use, as the engine knows it."""
         found = self.inspect(service)["HostConfig"]
-        return Limits(found["Memory"], found["NanoCpus"] / 1e9, found["PidsLimit"])
+        processes = found["PidsLimit"] or 0
+        return Limits(found["Memory"], found["NanoCpus"] / 1e9, max(0, processes))  # -1 is none too
 
     def exec(self, service: str, *command: str, user: str = "", check: bool = True) -> str:
         """Run a command in the container and return what it printed; raises CommandFailed."""
@@ -169,6 +174,26 @@ class Engine:
         )
         if DONE not in said:
             raise DevenvError(f"the main process of {container.service} could not be signalled: {said.strip()[-500:]}")
+
+    def _require(self, service: str) -> None:
+        """Raise Never for a service that the project does not have."""
+        names = [item.name for item in self._project.services]
+        if service and service not in names:
+            raise Never(f"{self._project.name} has no service {service!r}; it has: {', '.join(names)}")
+
+    def _refuse_event(self, action: str, service: str) -> None:
+        """Raise Never for an event that is not told, or that the service cannot have."""
+        self._require(service)
+        if action not in WATCHED:
+            raise Never(f"no event is called {action!r}; there are: {', '.join(WATCHED)}")
+        if action != "health_status" or not service:
+            return
+        try:
+            check = (self.inspect(service)["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+        except DevenvError:
+            return  # it is not there yet
+        if check == ["NONE"]:
+            raise Never(f"{service} has no health check", "Give it one in the Compose file: healthcheck.")
 
     def _wanted(self, item: Happening, since: float, service: str, action: str, text: str) -> bool:
         if item.at < since or (action and item.action != action) or text not in item.text:

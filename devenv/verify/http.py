@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 import httpx
 
 from devenv.backends.docker.endpoint import published_at, resolve_endpoint
-from devenv.core.errors import DevenvError
+from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Resource, Service, State
 from devenv.core.text import mask_secrets, sanitize
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.evidence import Probe
-from devenv.verify.waiting import wait_until
+from devenv.verify.waiting import Absent, Lasting, Never, wait_until
 
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe
+# Nothing but a person, or a test, starts what is in one of these; what the engine itself starts again is "restarting".
+AT_REST = (State.CREATED, State.EXITED, State.PAUSED, State.DEAD)
 
 # What is published at these ports speaks no HTTP: mail, name service, directories, databases, queues, caches (IANA's
 # service names, and the defaults of those that are not there).
@@ -50,22 +52,33 @@ class Endpoint:
         self._container = container
         self._environ = environ
         self._record = record
+        self._in_vain = ""
         self._client = httpx.Client(timeout=TIMEOUT, trust_env=False)
 
     @property
     def url(self) -> str:
         """The base address as it is now; raises DevenvError while the service does not run or publishes no port."""
-        resource = self._container(self.settings.service)
+        self._in_vain = ""
+        try:
+            resource = self._container(self.settings.service)
+        except Absent as error:
+            self._in_vain = error.message
+            raise
         if resource.state is not State.RUNNING:
+            if resource.state in AT_REST:
+                self._in_vain = f"{self.settings.service} is {resource.state.value}, and nothing starts it"
             raise DevenvError(f"{self.settings.service} does not run: {resource.status}")
         published = [port for port in resource.ports if port.host and port.protocol == "tcp"]
         found = [port for port in published if self.settings.port in (None, port.container)]
         if not found:
-            raise DevenvError(*unpublished(self.settings.service, self.settings.port))
+            self._in_vain, hint = unpublished(self.settings.service, self.settings.port)
+            raise DevenvError(self._in_vain, hint)
         return f"http://{published_at(found[0], resolve_endpoint(self._environ))}:{found[0].host}"
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call it; httpx's errors pass, and httpx.ConnectError also says that nothing is there to be called."""
+        if path[:1] not in ("/", "?", ""):
+            raise UsageError(f"{self.name} cannot be asked for {path!r}", "A path begins with a slash.")
         at, began = time.time(), time.monotonic()
         url, status, error, body = path, 0, "", ""
         try:
@@ -105,17 +118,28 @@ class Endpoint:
         return Probe(at, self.name, "GET", target, answer.status_code, time.monotonic() - began, "", body)
 
     def wait_served(self, timeout: float, path: str | None = None) -> float:
-        """Wait until the path answers 2xx and return the seconds it took; raises VerificationFailed."""
+        """Wait until the path answers 2xx and return the seconds it took.
+
+        Raises VerificationFailed, and Never as soon as it is known that nobody will answer.
+        """
         __tracebackhide__ = True
         began = time.monotonic()
         strict = bool(path or self.settings.path)
         what = f"{self.name} to answer GET {path or self.health} with {'2xx' if strict else 'anything below 500'}"
 
+        lasting = Lasting()
+
         def look() -> Probe:
-            return self.probe(path, timeout=min(TIMEOUT, max(0.1, timeout)))
+            found = self.probe(path, timeout=min(TIMEOUT, max(0.1, timeout)))
+            lasting.look("" if found.status else self.in_vain())
+            return found
 
         wait_until(what, look, timeout, lambda probe: probe.ok or (not strict and 0 < probe.status < 500))
         return time.monotonic() - began
+
+    def in_vain(self) -> str:
+        """Say why it is in vain to ask again, "" where it may not be; of the last call."""
+        return self._in_vain
 
     def close(self) -> None:
         """Close the connections."""
@@ -126,13 +150,13 @@ E = TypeVar("E", bound=Endpoint)
 
 
 def endpoint_named(endpoints: Mapping[str, E], name: str) -> E:
-    """Return an endpoint by its name; raises DevenvError with the names there are."""
+    """Return an endpoint by its name; raises Never with the names there are."""
     try:
         return endpoints[name]
     except KeyError:
         there = ", ".join(endpoints) or "none"
         hint = "Describe it in devenv.toml: [[verify.endpoint]]."
-        raise DevenvError(f"no endpoint {name!r}; there are: {there}", hint) from None
+        raise Never(f"no endpoint {name!r}; there are: {there}", hint) from None
 
 
 def unpublished(service: str, port: int | None) -> tuple[str, str]:

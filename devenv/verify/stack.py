@@ -26,13 +26,13 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.explain import explain
-from devenv.verify.http import Endpoint, endpoint_named, http_ports, unpublished
+from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder
 from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
-from devenv.verify.waiting import Never, VerificationFailed, wait_until
+from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
 
 COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build
 BUILD_LIMIT = 1800.0
@@ -192,7 +192,15 @@ class Stack:
         if not self.isolated and not self.engine.containers():
             raise Never(f"nothing of {self.name} is up", "`devenv up` starts it; without --running a copy is tested.")
         what = f"{', '.join(sorted(wanted))} to be healthy"
-        wait_until(what, lambda: self._unready(wanted), limit, lambda found: not found, every=0.1)
+        lasting = Lasting()
+
+        def look() -> list[str]:
+            unready = self._unready(wanted)
+            at_rest = [f"{name} is {state}" for name, (_, state) in unready.items() if state]
+            lasting.look(f"{', '.join(at_rest)}, and nothing starts it" if at_rest else "")
+            return [text for text, _ in unready.values()]
+
+        wait_until(what, look, limit, lambda found: not found, every=0.1)
         return time.monotonic() - began
 
     def is_well(self) -> bool:
@@ -214,11 +222,15 @@ class Stack:
             if (not services or name in services) and not (targets if port is None else port in targets):
                 raise Never(*unpublished(name, port))
 
-    def _unready(self, wanted: set[str]) -> list[str]:
+    def _unready(self, wanted: set[str]) -> dict[str, tuple[str, str]]:
+        """Return how each service stands that is not ready, and its state where nothing but a person changes that."""
         found = [item for item in self.engine.containers() if item.service in wanted and not item.one_off]
-        missing = wanted - {item.service for item in found}
-        bad = [f"{item.service}: {item.status}" for item in found if not self._is_well(item)]
-        return [*bad, *(f"{name}: no container" for name in sorted(missing))]
+        unready = {name: (f"{name}: no container", "not created") for name in wanted - {item.service for item in found}}
+        for item in found:
+            if not self._is_well(item):
+                at_rest = item.state.value if item.state in AT_REST else ""
+                unready[item.service] = (f"{item.service}: {item.status}", at_rest)
+        return unready
 
     def _is_well(self, container: Resource) -> bool:
         if container.state is State.RUNNING:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from devenv.core.errors import DevenvError
+from devenv.core.errors import DevenvError, ProjectError, ToolMissing, UsageError
 
 EVERY = 0.05  # seconds between two looks
+SETTLED = 5.0  # seconds that what is hopeless stays so: one look may come between two states
 T = TypeVar("T")
 
 
@@ -25,6 +26,31 @@ class Never(DevenvError):
     """What is waited for can never come; it ends a wait at once."""
 
 
+class Absent(DevenvError):
+    """What is asked about is not there; nobody makes it while it is waited for."""
+
+
+# A probe that raises one of these raises it at each try. NameError: the probe itself is misspelt.
+_SAME_AGAIN = (Never, UsageError, ProjectError, ToolMissing, NameError)
+
+
+class Lasting:
+    """Ends a wait when the same reason why it is in vain was there for a while."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._why = ""
+        self._since = 0.0
+
+    def look(self, why: str, allowed: float = SETTLED) -> None:
+        """Take the reason of now, "" for none; raises Never when it is as old as `allowed` seconds."""
+        now = self._clock()
+        if why != self._why:
+            self._why, self._since = why, now
+        if why and now - self._since >= allowed:
+            raise Never(why)
+
+
 def wait_until(
     what: str,
     probe: Callable[[], T],
@@ -35,7 +61,7 @@ def wait_until(
 ) -> T:
     """Ask until the answer is accepted, and return it; raises VerificationFailed with the last answer or exception.
 
-    A Never that the probe raises passes.
+    A Never that the probe raises passes, and what it would raise at every try.
     """
     __tracebackhide__ = True  # pytest: the caller's line is what a reader looks for
     began = time.monotonic()
@@ -45,7 +71,7 @@ def wait_until(
         tries += 1
         try:
             answer = probe()
-        except Never:
+        except _SAME_AGAIN:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a probe raises is an answer; the last one is told
             seen = f"{type(error).__name__}: {error}"

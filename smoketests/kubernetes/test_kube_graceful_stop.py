@@ -12,6 +12,7 @@ from devenv.verify.calls import new_nonce
 pytestmark = [pytest.mark.behaviour("graceful stop"), pytest.mark.targets("kubernetes")]
 
 WITHIN = 60.0
+SLOW = 3.0  # seconds that the request takes after its pod was deleted
 # Sends half a document to a pod, and the rest when it is told to; then says what was answered.
 HALVES = """
 import json, socket, sys
@@ -46,11 +47,13 @@ def test_request_in_flight_finishes(isolated_stack, caller, wait_for, service: s
     with cluster.converse(client, "python3", "-c", HALVES, pod.ip, str(port), path, body) as talk:
         talk.hear("half", WITHIN)
         cluster.delete(PODS, pod.name)
+        deleted = cluster.now()
 
         def refuses() -> bool:
             return "refuses" in cluster.exec_in(client, "python3", "-c", REFUSES, pod.ip, str(port))
 
         wait_for(f"{service} to take no new connections", refuses, WITHIN, every=0.2)
+        wait_for("the request to have taken long", lambda: cluster.now() - deleted > SLOW, 2 * SLOW)
         talk.tell("go on")
         assert talk.hear("answer", WITHIN) == "201"
     isolated_stack.wait_healthy()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from mutation import COMPOSE, FRONTEND, Mutation, of_service, replace, replace_all
+from mutation import BACKEND, COMPOSE, FRONTEND, Mutation, of_service, replace, replace_all
+
+from devenv.backends.docker.endpoint import resolve_endpoint
 
 CRASHES = frozenset(
     f"test_crash_recovery.py::{name}"
@@ -30,6 +34,19 @@ def data_in_a_folder(folder: Path) -> None:
     data.mkdir()
     data.chmod(0o777)
     replace(COMPOSE, VOLUME, "- {type: bind, source: ./data, target: /data}")(folder)
+
+
+def engine_socket(folder: Path) -> None:
+    mount = f"{{type: bind, source: {urlsplit(resolve_endpoint().host).path}, target: /run/engine, read_only: true}}"
+    sources = "      - type: bind\n        source: ./frontend/docfront\n"
+    replace(COMPOSE, sources, f"      - {mount}\n{sources}")(folder)
+
+
+def key_in_a_layer(folder: Path) -> None:
+    """The sources are mounted over it: only who reads the image's layers finds it."""
+    line, key = "-" * 5, base64.b64encode(bytes(range(256))).decode()
+    text = f"{line}BEGIN PRIVATE KEY{line}\n{key}\n{line}END PRIVATE KEY{line}\n"
+    (folder / BACKEND / "deploy.pem").write_text(text)
 
 
 def page_missing(folder: Path) -> None:
@@ -175,6 +192,40 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "no-process-limit",
+        "the frontend has no limit of processes",
+        (replace(COMPOSE, "memory: 256M, pids: 64}", "memory: 256M}"),),
+        frozenset({"test_hardening.py::test_limits_are_in_force[frontend]"}),
+        quick=True,
+    ),
+    Mutation(
+        "no-processor-limit",
+        "the backend has no limit of processors",
+        (replace(COMPOSE, 'limits: {cpus: "1.0", memory: 384M', "limits: {memory: 384M"),),
+        frozenset({"test_hardening.py::test_limits_are_in_force[backend]"}),
+    ),
+    Mutation(
+        "seccomp-unconfined",
+        "the backend may call all of the kernel",
+        (of_service("backend", 'security_opt: ["no-new-privileges:true", "seccomp:unconfined"]'),),
+        frozenset({"test_hardening.py::test_system_calls_are_filtered[backend]"}),
+        quick=True,
+    ),
+    Mutation(
+        "engine-socket",
+        "the frontend has the engine's socket, read-only",
+        (engine_socket,),
+        frozenset({"test_hardening.py::test_engine_is_out_of_reach[frontend]"}),
+        quick=True,
+    ),
+    Mutation(
+        "unbounded-log",
+        "the engine keeps all that the frontend prints",
+        (of_service("frontend", "logging: {driver: json-file}"),),
+        frozenset({"test_hardening.py::test_logs_are_bounded[frontend]"}),
+        quick=True,
+    ),
+    Mutation(
         "port-on-every-address",
         "the backend's port is open to the network",
         (replace(COMPOSE, '"127.0.0.1:${BACKEND_PORT', '"0.0.0.0:${BACKEND_PORT'),),
@@ -187,6 +238,12 @@ MUTATIONS = (
         (of_service("backend", 'command: [sh, -c, "python3 -m docindexer; true"]'),),
         frozenset({"test_graceful_stop.py::test_every_service_ends_by_itself", IN_FLIGHT}),
         alone=True,  # every stop takes 10 s more and ends with SIGKILL
+    ),
+    Mutation(
+        "short-grace",
+        "every service is killed a second after it was told to stop",
+        (replace(COMPOSE, "stop_grace_period: 10s", "stop_grace_period: 1s"),),
+        frozenset({"test_graceful_stop.py::test_every_service_ends_by_itself", IN_FLIGHT}),
     ),
     Mutation(
         "wrong-backend",
@@ -255,6 +312,13 @@ MUTATIONS = (
             ),
         ),
         frozenset({"test_hardening.py::test_no_secret_in_image[frontend]"}),
+        quick=True,
+    ),
+    Mutation(
+        "key-in-a-layer",
+        "a private key is among the files of the backend's image",
+        (key_in_a_layer,),
+        frozenset({"test_hardening.py::test_no_secret_in_image[backend]"}),
         quick=True,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.verify.waiting import Never, wait_until
+from devenv.core.errors import UsageError
+from devenv.verify.waiting import Lasting, Never, wait_until
 from tests.engine.stack_images import ROOT
 
 SETTINGS = """
@@ -46,10 +48,10 @@ def image() -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def smoke(folder: Path, image: str, ports: str, *options: str) -> tuple[int, str, float]:
+def smoke(folder: Path, image: str, ports: str, *options: str, text: str = TEST) -> tuple[int, str, float]:
     state, folder = folder / "state", folder / "project"
     (folder / "smoketests").mkdir(parents=True)
-    (folder / "smoketests" / "test_web.py").write_text(TEST)
+    (folder / "smoketests" / "test_web.py").write_text(text)
     (folder / "devenv.toml").write_text(SETTINGS)
     (folder / "compose.yaml").write_text(COMPOSE % ports)
     environ = {
@@ -62,7 +64,7 @@ def smoke(folder: Path, image: str, ports: str, *options: str) -> tuple[int, str
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-rP", "smoketests", *options],
-        cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False,
+        cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr, time.monotonic() - began
 
@@ -73,6 +75,83 @@ def test_a_wait_ends_at_once_for_what_can_never_come() -> None:
 
     with pytest.raises(Never, match="not published"):
         wait_until("it to be served", probe, 100)
+
+
+@pytest.mark.parametrize("error", [NameError("not_there"), UsageError("devenv.toml is wrong")])
+def test_a_probe_that_fails_the_same_at_every_try_ends_the_wait(error: Exception) -> None:
+    def probe() -> bool:
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        wait_until("it to be served", probe, 100)
+
+
+def test_what_is_hopeless_for_a_while_ends_a_wait_and_what_changes_does_not() -> None:
+    now = 0.0
+    lasting = Lasting(lambda: now)
+    for now, why in ((0.0, "stopped"), (4.9, "stopped"), (5.0, ""), (6.0, "stopped"), (10.9, "stopped")):  # noqa: B007
+        lasting.look(why)
+    now = 11.0
+    with pytest.raises(Never, match="stopped"):
+        lasting.look("stopped")
+    with pytest.raises(Never, match="at once"):
+        lasting.look("at once", 0.0)
+
+
+HOPELESS = """
+import time
+import pytest
+from devenv.core.errors import UsageError
+from devenv.verify.waiting import Never
+
+@pytest.fixture(autouse=True)
+def at_once():
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < 60
+
+def test_names_that_are_not_there(engine, endpoint, wait_for):
+    for call in (
+        lambda: engine.wait_event("die", "wbe", since=0.0, timeout=100),
+        lambda: engine.wait_event("died", "web", since=0.0, timeout=100),
+        lambda: engine.wait_health("web", healthy=True, since=0.0, timeout=100),
+        lambda: wait_for("the container", lambda: engine.container("wbe"), 100),
+        lambda: wait_for("the page", lambda: endpoint("wbe").probe().ok, 100),
+    ):
+        with pytest.raises(Never) as told:
+            call()
+        print("told:", told.value)
+    with pytest.raises(UsageError, match="cannot be asked for .page."):
+        wait_for("the page", lambda: endpoint("web").probe("page").ok, 100)
+
+@pytest.mark.parametrize("verb", ["stop", "pause", "kill", "rm"])
+def test_what_nobody_starts_again(isolated_stack, verb):
+    isolated_stack.compose(*{"rm": ("rm", "--force", "--stop")}.get(verb, (verb,)), "web")
+    for wait in (isolated_stack.wait_healthy, lambda: isolated_stack.endpoint("web").wait_served(100)):
+        with pytest.raises(Never) as told:
+            wait()
+        print(f"{verb}:", told.value)
+    isolated_stack.compose("unpause", check=False)
+    isolated_stack.up()
+"""
+
+
+@pytest.mark.engine
+def test_waits_of_a_stack_end_for_what_can_never_come(tmp_path: Path, image: str) -> None:
+    code, output, _ = smoke(tmp_path, image, '"127.0.0.1::8000"', text=HOPELESS)
+    assert code == 0, output
+    for told in (
+        "told: .* has no service 'wbe'; it has: web",
+        "told: no event is called 'died'; there are: create, start",
+        "told: web has no health check",
+        "told: no endpoint 'wbe'; there are: web",
+        "stop: web is exited, and nothing starts it",
+        "kill: web is exited, and nothing starts it",
+        "pause: web is paused, and nothing starts it",
+        "rm: web is not created, and nothing starts it",
+        "rm: .* has no container of the service web",
+    ):
+        assert re.search(told, output), told
 
 
 @pytest.mark.engine

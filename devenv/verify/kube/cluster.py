@@ -16,10 +16,12 @@ from devenv.backends.kube.kinds import (
     EVENTS,
     HPAS,
     PODS,
+    SERVICES,
     STATEFUL_SETS,
     Kind,
 )
 from devenv.control.kube.pod_stages import time_of
+from devenv.control.kube.pod_trouble import Healing, pod_trouble
 from devenv.control.kube.selectors import label_selector
 from devenv.core.errors import DevenvError
 from devenv.manifests.access import quantity
@@ -28,7 +30,7 @@ from devenv.verify.kube import kubectl
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.pod import Pod, read_pod
 from devenv.verify.recorder import Recorder
-from devenv.verify.waiting import wait_until
+from devenv.verify.waiting import Absent, Lasting, Never, wait_until
 
 WORKLOAD_KINDS: Final[dict[str, Kind]] = {
     "Deployment": DEPLOYMENTS,
@@ -67,12 +69,12 @@ class Cluster:
         return found
 
     def path(self, service: str, sub: str = "") -> str:
-        """The path of the service's workload; raises DevenvError with the names there are."""
+        """The path of the service's workload; raises Never with the names there are."""
         if self._recorder is not None:
             self._recorder.touch(service)
         item = self.workloads.get(service)
         if item is None:
-            raise DevenvError(f"there is no workload {service!r}; there are: {', '.join(self.workloads)}")
+            raise Never(f"there is no workload {service!r}; there are: {', '.join(self.workloads)}")
         return WORKLOAD_KINDS[item["kind"]].path(self.namespace, service, sub)
 
     def pods(self, service: str = "", *, leaving: bool = False) -> list[Pod]:
@@ -95,7 +97,7 @@ class Cluster:
         self.path(service)
         found = self.pods(service)
         if not found:
-            raise DevenvError(f"{self.namespace} has no pod of {service}")
+            raise Absent(f"{self.namespace} has no pod of {service}")
         return found[-1]
 
     def scale(self, service: str, replicas: int) -> None:
@@ -129,8 +131,13 @@ class Cluster:
         return next((item for item in found if item["spec"]["scaleTargetRef"]["name"] == service), None)
 
     def addresses(self, service: str) -> set[str]:
-        """The names of the pods that the Service leads to: those whose endpoint is ready."""
+        """The names of the pods that the Service leads to: those whose endpoint is ready.
+
+        Raises Never where there is no such Service, or its selector matches nothing that is here.
+        """
         slices, _ = self.client.list(ENDPOINT_SLICES, self.namespace, labels=f"{_SERVICE_LABEL}={service}")
+        if not any(item.get("endpoints") for item in slices):
+            self._refuse_nobodys(service)
         return {
             str((endpoint.get("targetRef") or {}).get("name"))
             for item in slices
@@ -150,12 +157,45 @@ class Cluster:
         __tracebackhide__ = True
         word = "healthy" if healthy else "unhealthy"
 
+        lasting = Lasting()
+
         def look() -> tuple[bool, str]:
+            if healthy:
+                lasting.look(self.in_vain(service))
             pod = self.container(service)
             return pod.ready is healthy, pod.status
 
         wait_until(f"{service} to be {word}", look, timeout, lambda seen: seen[0], every=EVERY)
         return max(time.time(), since)
+
+    def in_vain(self, service: str) -> str:
+        """Say why no pod of the service will get ready until somebody changes something, "" where one may."""
+        try:
+            item = self.workload(service)
+        except NotFound:
+            return f"{service} is not in {self.namespace}"
+        if (item.get("spec") or {}).get("replicas") == 0:
+            return f"{service} is scaled to 0"
+        pods = [pod for pod in self.pods(service) if not pod.ready]
+        troubles = [trouble for pod in pods if (trouble := pod_trouble(pod.data)) is not None]
+        never = [trouble for trouble in troubles if trouble.healing is Healing.NEVER]
+        newest = pods[-1].name if pods else ""
+        return next((f"{item.reason}: {item.text}" for item in never if item.subject == newest), "")
+
+    def _refuse_nobodys(self, service: str) -> None:
+        try:
+            found: Object = self.client.get(SERVICES.path(self.namespace, service))
+        except NotFound:
+            raise Never(f"{self.namespace} has no Service {service}") from None
+        selector: dict[str, str] = (found.get("spec") or {}).get("selector") or {}
+        if not selector:
+            return  # somebody else writes its endpoints
+        labels = [item["spec"]["template"]["metadata"].get("labels") or {} for item in self.workloads.values()]
+        if any(selector.items() <= given.items() for given in labels):
+            return
+        words = ",".join(f"{key}={value}" for key, value in selector.items())
+        if not self.client.list(PODS, self.namespace, labels=words)[0]:
+            raise Never(f"the Service {service} selects {words}, which no workload and no pod has")
 
     def grace(self, service: str) -> float:
         """Seconds that the service's pods have to end by themselves."""

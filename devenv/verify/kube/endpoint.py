@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from devenv.backends.kube.errors import KubeError
 from devenv.control.kube.forward import Forward
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
@@ -14,6 +13,7 @@ from devenv.verify.http import Endpoint
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.copy import containers_of
 from devenv.verify.kube.overlay import Object
+from devenv.verify.waiting import Never
 
 PATIENCE = 1.0  # seconds that a connection is held while no pod takes it: a test shall see that nothing answers
 
@@ -47,6 +47,10 @@ class KubeEndpoint(Endpoint):
             self._forward = forward
         return f"http://127.0.0.1:{self._local}"
 
+    def in_vain(self) -> str:
+        """Say why no pod will ever answer, "" where one may."""
+        return self._cluster.in_vain(self.settings.service)
+
     def close(self) -> None:
         """Close the connections and the forward."""
         super().close()
@@ -62,7 +66,7 @@ def _only_port(item: Object) -> int:
         for port in container.get("ports") or ()
     ]
     if len(found) != 1:
-        raise KubeError(
+        raise Never(
             f"{item['kind']} {item['metadata']['name']} has {len(found)} ports", "Name one in [[verify.endpoint]]."
         )
     return found[0]

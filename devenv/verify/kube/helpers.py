@@ -6,13 +6,15 @@ from typing import Any, Final
 
 from devenv.backends.kube.errors import Conflict
 from devenv.backends.kube.kinds import PODS, Kind
+from devenv.control.kube.pod_trouble import pod_trouble
+from devenv.control.kube.stuck import Patience
 from devenv.core.errors import UsageError
 from devenv.verify.kube.cluster import EVERY
 from devenv.verify.kube.copy import containers_of
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.pod import read_pod
 from devenv.verify.kube.stack import KubeStack
-from devenv.verify.waiting import wait_until
+from devenv.verify.waiting import Lasting, wait_until
 
 POLICIES: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 ROLE: Final = "devenv.io/role"
@@ -44,8 +46,14 @@ def helper_pod(stack: KubeStack, name: str, labels: dict[str, str], program: str
     container["volumeMounts"] = [item for item in container.get("volumeMounts") or () if item["name"] in names]
     _make(stack, PODS, pod)
 
+    lasting = Lasting()
+
     def look() -> str:
-        return read_pod(stack.client.get(PODS.path(stack.name, name)), "").status
+        found = read_pod(stack.client.get(PODS.path(stack.name, name)), "")
+        trouble = pod_trouble(found.data)
+        if trouble is not None:
+            lasting.look(f"the pod {name} cannot run: {trouble.reason}, {trouble.text}", Patience().allows(trouble))
+        return found.status
 
     wait_until(f"the pod {name} to run", look, _WITHIN, lambda status: status == "Running", every=EVERY)
     return name

@@ -29,7 +29,7 @@ from devenv.verify.kube.source import KubeSource
 from devenv.verify.kube.watching import record
 from devenv.verify.runs import Run
 from devenv.verify.stages import UpReport, of_pods
-from devenv.verify.waiting import VerificationFailed, wait_until
+from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
 
 STAYS: Final = ("Namespace", "PriorityClass", "ResourceQuota", "LimitRange", "PersistentVolumeClaim", "Secret")
 GONE_WITHIN: Final = 120.0  # seconds until a namespace that was deleted is gone, its pods' grace included
@@ -101,7 +101,8 @@ class KubeStack:
         limit = self._limit(timeout)
         outcome = self.wait_rolled_out(limit)
         for endpoint in self.endpoints.values():
-            endpoint.wait_served(max(1.0, limit - (time.monotonic() - began)))
+            if self._declared(endpoint.settings.service):
+                endpoint.wait_served(max(1.0, limit - (time.monotonic() - began)))
         return of_pods(outcome.pods, at, applied, time.monotonic() - began)
 
     def wait_rolled_out(
@@ -177,10 +178,21 @@ class KubeStack:
         """Wait until the workloads are rolled out and all their pods are ready; return the seconds it took."""
         __tracebackhide__ = True
         began = time.monotonic()
+        if not self.isolated:
+            self._refuse_absent(services or tuple(self.services))
         self.wait_rolled_out(timeout, *services)
         # The controllers may not have seen yet that a pod is gone: the pods themselves have the last word.
         what = f"all pods of {', '.join(services) or self.name} to be ready"
-        wait_until(what, lambda: self._unready(*services), self._limit(timeout), lambda seen: not seen, every=EVERY)
+        lasting = Lasting()
+
+        def look() -> list[str]:
+            unready = self._unready(*services)
+            if unready:
+                reasons = [self.engine.in_vain(name) for name in services or self.services if self._declared(name)]
+                lasting.look(next(filter(None, reasons), ""))
+            return unready
+
+        wait_until(what, look, self._limit(timeout), lambda seen: not seen, every=EVERY)
         return time.monotonic() - began
 
     def is_well(self) -> bool:
@@ -253,9 +265,25 @@ class KubeStack:
                 found.append(f"{name}: {progress.words}")
                 continue
             ready = sum(pod.ready for pod in self.engine.pods(name))
-            if ready < progress.desired or not progress.desired:
+            if ready < progress.desired or (self._declared(name) and not progress.desired):
                 found.append(f"{name}: {ready} of {progress.desired} pods are ready")
         return found
+
+    def _declared(self, service: str) -> bool:
+        """Whether the manifests want a pod of it at all."""
+        return bool(self.services[service]["spec"].get("replicas") != 0)
+
+    def _refuse_absent(self, services: Sequence[str]) -> None:
+        """Raise Never where nobody has deployed what is to be tested."""
+        absent = []
+        for name in services:
+            try:
+                self.engine.workload(name)
+            except NotFound:
+                absent.append(name)
+        if absent:
+            hint = "`devenv deploy` puts it there; without --running a copy is tested."
+            raise Never(f"{', '.join(absent)} is not in the namespace {self.name}", hint)
 
     def _own(self, verb: str) -> None:
         if not self.isolated:
