@@ -35,19 +35,17 @@ _SAME_AGAIN = (Never, UsageError, ProjectError, ToolMissing, NameError)
 
 
 class Lasting:
-    """Ends a wait when the same reason why it is in vain was there for a while."""
+    """Ends a wait when there was a reason why it is in vain for a while, in whatever words."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._why = ""
-        self._since = 0.0
+        self._since: float | None = None
 
     def look(self, why: str, allowed: float = SETTLED) -> None:
-        """Take the reason of now, "" for none; raises Never when it is as old as `allowed` seconds."""
+        """Take the reason of now, "" for none; raises Never when there was one for `allowed` seconds."""
         now = self._clock()
-        if why != self._why:
-            self._why, self._since = why, now
-        if why and now - self._since >= allowed:
+        self._since = None if not why else self._since if self._since is not None else now
+        if self._since is not None and now - self._since >= allowed:
             raise Never(why)
 
 
