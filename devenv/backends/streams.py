@@ -8,8 +8,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from devenv.core.model import (
     Action,
@@ -146,8 +147,7 @@ def _tells_resource(record: Change, backend: str) -> bool:
     return isinstance(record, Seen | Gone | Snapshot) and record.backend == backend
 
 
-@dataclass(slots=True)
-class Backoff:
+class Backoff(Struct):
     """Growing pauses between tries: doubled each time, with jitter so that many clients do not come back at once.
 
     Seconds. A run of at least `calm` seconds since it succeeded starts the series anew.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from devenv.backends.compose import ComposeOptions, NoComposeFile, Pending, begin_resolve, find_project, resolve
 from devenv.cli.console import still_waiting, warn

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from dataclasses import asdict
 from datetime import datetime
+
+from msgspec.structs import asdict
 
 from devenv.backends.compose import NoComposeFile
 from devenv.cli.context import Context

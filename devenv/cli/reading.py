@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from devenv.backends.compose import begin_resolve
 from devenv.backends.docker.endpoint import resolve_endpoint

@@ -5,9 +5,10 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from devenv.core.stored import state_folder
 
@@ -19,8 +20,7 @@ def default_path() -> Path:
     return state_folder() / "audit.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditLog:
+class AuditLog(Struct, frozen=True):
     """Appends records to one file, by default the user's; what could not be written is a warning and stops nothing."""
 
     path: Path = field(default_factory=default_path)

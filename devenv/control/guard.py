@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import CHANGING_VERBS, Plan
@@ -31,8 +32,7 @@ _READ_ONLY = "devenv is in read-only mode"
 _READ_ONLY_HINT = "It was set by --read-only, DEVENV_READ_ONLY or read_only in devenv.toml."
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where in which cluster a change is done: `cluster` is the server and its authority, as the kubeconfig says."""
 
     context: str
@@ -41,8 +41,7 @@ class Place:
     cluster_uid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(Struct, frozen=True):
     """A change that was allowed and begun; `Guard.finish` closes it. `warning`: the audit log could not be written."""
 
     id: int

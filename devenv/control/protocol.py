@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from devenv.core.model import Action, Change
 
 CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build", "sync", "exec")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The guard's answer to a wish: whether it may be done, and what it will hit. Nothing was done yet.
 
     `sentences` is the blast radius in a person's words. `losses` names what cannot be had back (volumes). A plan that

@@ -6,9 +6,10 @@ Backends make them, the state keeps them, the terminal and the commands show the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 
 class Runtime(StrEnum):
@@ -47,8 +48,7 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Struct, frozen=True):
     """A port of a resource and, where it is published, the host's side of it."""
 
     container: int
@@ -57,8 +57,7 @@ class Port:
     host_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """One run of a health check: exit code 0 is healthy; `output` is what the check printed."""
 
     started_at: float
@@ -67,8 +66,7 @@ class HealthCheck:
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Struct, frozen=True):
     """Something that runs or should run: a container today, a pod or a workload in Kubernetes.
 
     `key` is stable for the life of the thing and unique over all runtimes. A service that the project declares and
@@ -125,8 +123,7 @@ class ConnectionState(StrEnum):
     FAILED = "failed"  # will not heal by itself soon; the hint says what to do. It is still retried.
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Struct, frozen=True):
     """The visible state of one backend's connection. `since`: when this state began; `last_live`: newest fresh data."""
 
     backend: str  # "docker", later "kubernetes/<context>"
@@ -140,8 +137,7 @@ class Connection:
     retry_in: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Struct, frozen=True):
     """Resource use of one resource at one time. `cpu` is a fraction of one core (1.0 = one core fully busy)."""
 
     key: str
@@ -152,8 +148,7 @@ class Sample:
     window: float | None = None  # seconds that `cpu` is a mean over, where the runtime says so (metrics.k8s.io)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(Struct, frozen=True):
     """Something that happened to a resource at a time: the engine's events in a developer's words."""
 
     key: str
@@ -163,8 +158,7 @@ class Happening:
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One line of output. `cut` counts bytes of an overlong line that are not in `text`."""
 
     key: str
@@ -174,16 +168,14 @@ class LogLine:
     cut: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LogsDropped:
+class LogsDropped(Struct, frozen=True):
     """`count` lines of a resource were dropped between the reader and the screen, because the reader was faster."""
 
     key: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All resources of one source at one moment: what is not in it is gone.
 
     A backend that reads several lists names each: "kubernetes/minikube#pods".
@@ -193,24 +185,21 @@ class Snapshot:
     resources: tuple[Resource, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One resource as it is now: new or changed."""
 
     backend: str
     resource: Resource
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """One resource no longer exists."""
 
     backend: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScalingMetric:
+class ScalingMetric(Struct, frozen=True):
     """One metric that an autoscaler follows: what it is now (None: unknown) and what it shall be, in `unit`."""
 
     name: str  # "cpu", "memory", or the metric's name
@@ -219,8 +208,7 @@ class ScalingMetric:
     target: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(Struct, frozen=True):
     """An autoscaler's state at a time. `conditions` are (type, status, reason, message), as the controller says."""
 
     key: str  # of the autoscaler's resource
@@ -245,8 +233,7 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """A change that somebody asked for, and how far it got. `detail` is progress, or the error's message at the end."""
 
     id: int
@@ -259,8 +246,7 @@ class Action:
     exit_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """One step of a running action, from Compose's own progress stream or from ours."""
 
     id: str  # e.g. "Container docsearch-backend-1", "Image docsearch-backend"
@@ -281,8 +267,7 @@ class Dependency(NamedTuple):
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """A service as the Compose project declares it, as far as devenv needs it."""
 
     name: str
@@ -301,8 +286,7 @@ class Service:
     env_files: tuple[str, ...] = ()  # files of variables that it cannot be created without, where they were not read
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A Compose project, resolved by Compose itself."""
 
     name: str

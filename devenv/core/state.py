@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from devenv.core.model import (
     Action,
@@ -30,8 +31,7 @@ STRANGERS_KEPT = 64  # keys that have happenings but no resource
 _ENDED = (Phase.DONE, Phase.FAILED, Phase.REFUSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """What changed between two versions; a resource that came and went in between is only in `removed`."""
 
     version: int

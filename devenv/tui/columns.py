@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Column:
+
+class Column(Struct, frozen=True):
     """A column: at least `least` cells wide, at most `most`; the lowest `rank` gives way first in a narrow terminal.
 
     A `spare` column gives way before a name is cut. One that is `elastic` is narrower than `least` where its cells
@@ -32,8 +32,7 @@ class Column:
         return least, max(least, min(self.most, max(title, need or 0)))
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A column with its place on the line."""
 
     column: Column

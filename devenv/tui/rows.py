@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
+
+from msgspec import Struct
 
 from devenv.core.model import Happening, Resource, Sample, State
 from devenv.tui import facts
@@ -21,8 +22,7 @@ class Identity(NamedTuple):
     name: str = ""  # only for what is not the one container of its service and number
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the table. `cells` are in the order of CELLS and harmless."""
 
     identity: Identity

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
 from devenv.core.errors import ProjectError
@@ -84,7 +86,7 @@ class Environments:
 
         `environ` is for the docker program where it is to use another engine.
         """
-        source = self.source if environ is None else replace(self.source, environ=environ)
+        source = self.source if environ is None else dataclasses.replace(self.source, environ=environ)
         name = f"devenv-{self.run.id}-{next(self._numbers)}"
         base = self.run.folder / TREES / name
         try:

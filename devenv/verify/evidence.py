@@ -6,7 +6,6 @@ write to a file opened for appending, so that SIGKILL at any moment costs at mos
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import typing
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from devenv.core import model
 from devenv.core.errors import UsageError
@@ -93,8 +93,8 @@ class EvidenceFile:
 def encode(record: Record) -> str:
     """Write one record as a line of JSON."""
     if isinstance(record, model.LogLine):
-        record = dataclasses.replace(record, text=mask_secrets(record.text))
-    return json.dumps({"kind": type(record).__name__, **dataclasses.asdict(record)}, ensure_ascii=False)
+        record = replace(record, text=mask_secrets(record.text))
+    return json.dumps({"kind": type(record).__name__, **msgspec.to_builtins(record)}, ensure_ascii=False)
 
 
 def read_evidence(path: Path) -> Iterator[Record]:

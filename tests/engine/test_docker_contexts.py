@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import Endpoint, TlsFiles, resolve_endpoint

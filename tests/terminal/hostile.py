@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from devenv.core import model
 from devenv.core.model import Phase, State
@@ -30,7 +31,7 @@ TEXTS = {
 def hostile(kind: type[Any], text: str, **fixed: Any) -> Any:
     """Make a record of that kind with the text in every field that takes text."""
     hints = get_type_hints(kind, vars(sys.modules[kind.__module__]))
-    values = {field.name: _value(hints[field.name], text) for field in dataclasses.fields(kind)}
+    values = {field.name: _value(hints[field.name], text) for field in msgspec.structs.fields(kind)}
     return kind(**(values | fixed))
 
 
@@ -47,7 +48,7 @@ def _value(hint: Any, text: str) -> Any:
         parts = [part for part in get_args(hint) if part is not Ellipsis]
         values = tuple(_value(part, text) for part in parts)
         return values if Ellipsis not in get_args(hint) else values * 2
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hostile(hint, text)
     raise AssertionError(f"no idea how to fill {hint}")
 

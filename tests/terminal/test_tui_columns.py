@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.core.model import Action, ConnectionState, Health, Phase, Port, Resource, State
 from devenv.tui.columns import COLUMNS, place

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from devenv.core.model import State
 from devenv.tui.screens.cluster_actions import KindActions

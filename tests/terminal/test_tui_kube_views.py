@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
 from devenv.tui.kube.chart import chart

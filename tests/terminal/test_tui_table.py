@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.core.model import Gone, Happening, Health, Sample, Seen, State
 from tests.terminal.conftest import Opening

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.docker.book import absent_services
 from devenv.cli.grouping import Summary, group

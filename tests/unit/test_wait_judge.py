@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from devenv.control.judge import CRASH_EXITS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
 from devenv.control.verdict import Outcome, ServiceVerdict

@@ -11,10 +11,12 @@ import jsonschema_rs
 import pytest
 from verify_samples import report_of
 
+from devenv.cli import main
 from devenv.core.errors import DevenvError
 from devenv.verify.audit import audit
 from devenv.verify.criteria import SUCCESS_METRICS, Better, Criterion, criterion
 from devenv.verify.history import History, percentile, sparkline
+from devenv.verify.provenance import this_machine
 from devenv.verify.reports.data import Report
 from devenv.verify.reports.publish import publish
 from devenv.verify.reports.text import HEAD, markdown, rows, table
@@ -99,6 +101,21 @@ def test_history_compares_like_machines_only(tmp_path: Path) -> None:
     assert history.criteria("shop", "m1") == ["cold_start", "search"]
     history.add(report_of("r3", 90.0, at=1003.0))
     assert history.trend("cold_start", "shop", "m1").values[-1] == 90.0, "the same run again replaces it"
+
+
+def test_the_values_of_a_criterion_are_json_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "shop"  # a project without Compose is called by its folder
+    folder.mkdir()
+    (folder / "devenv.toml").touch()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    History().add(report_of("r0", 10.0, machine=this_machine().id))
+    assert main(["history", "cold_start", "--json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)["criteria"]
+    (point,) = told["points"]
+    assert (point["run"], point["value"]) == ("r0", 10.0)
 
 
 def test_a_broken_history_is_told(tmp_path: Path) -> None:

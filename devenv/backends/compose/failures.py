@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, ProjectError, ToolMissing

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.model import Project
@@ -26,8 +28,7 @@ OVERRIDE_NAMES = (
 _COMPOSE_FILE_LINE = re.compile(r"^\s*(?:export\s+)?COMPOSE_FILE\s*[=:]", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class ComposeOptions:
+class ComposeOptions(Struct, frozen=True):
     """How to call Compose for one project. Paths are absolute; `directory` is the folder Compose is started in."""
 
     directory: str = "."

@@ -6,8 +6,9 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from devenv.backends.compose.document import parse_project
 from devenv.backends.compose.failures import from_config, not_installed, warnings_in

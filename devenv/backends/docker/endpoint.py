@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from devenv.core.errors import UsageError
 from devenv.core.model import Port
@@ -32,8 +33,7 @@ _WAYS_OPEN: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # 
 _BARE_ADDRESS: Final = re.compile(r"([\w.-]*|\[[0-9a-fA-F:.%]+\])(:\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
+class TlsFiles(Struct, frozen=True):
     """The files of a TLS connection; with `verify` False the engine's certificate is not checked."""
 
     ca: str | None = None
@@ -42,8 +42,7 @@ class TlsFiles:
     verify: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """Where the engine is, and which setting said so."""
 
     host: str  # with its scheme: unix://, tcp://, ssh://, npipe://

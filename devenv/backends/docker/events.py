@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from devenv.backends.docker.parse import LABEL_PROJECT, container_key
 from devenv.core.model import Happening
@@ -33,8 +34,7 @@ _TEXTS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
+class EngineEvent(Struct, frozen=True):
     """One event of a container; `detail` is the new health of a health_status event. `at_ns` is the engine's clock."""
 
     container_id: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from devenv.backends.docker.frames import STDERR, SYSTEM, Piece
 from devenv.backends.docker.parse import parse_time
@@ -38,8 +39,7 @@ def split_time(text: bytes) -> tuple[float | None, bytes]:
     return (None, text) if at is None else (at, text[end + 1 :])
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     """A line of one stream whose end has not come yet."""
 
     at: float | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import queue
 import time
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.book import absent_services

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from devenv.backends.docker.parse import parse_time
 from devenv.core.model import Sample
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One reading: `cpu` is processor time used since the start, seconds; `at` is the engine's clock."""
 
     at: float

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from devenv.backends.kube import words
 from devenv.backends.kube.entry import WORKLOADS, Entry, same_scaling, source_of, target_of, uid_of

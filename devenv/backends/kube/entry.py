@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from devenv.backends.kube.kinds import KNOWN, Kind
 from devenv.backends.kube.parse import Parsed

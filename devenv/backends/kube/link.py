@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+
+from msgspec.structs import replace
 
 from devenv.backends.kube.errors import BadKubeconfig, Forbidden, KubeError, Unauthorized
 from devenv.core.errors import DevenvError

@@ -7,7 +7,8 @@ A target is "deployment/NAMESPACE/web", or "node/minikube" for a kind without a 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devenv.backends.kube.client import KubeClient
 from devenv.control.guard import Guard

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from heapq import merge
+
+from msgspec.structs import replace
 
 from devenv.core.model import LogLine, LogsDropped
 from devenv.tui.log_shelf import LogShelf

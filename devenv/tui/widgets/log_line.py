@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
 from typing import Final
 
+from msgspec import Struct
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
@@ -29,8 +29,7 @@ _BAD: Final = (
 _WARN: Final = r"(?<![\w.-])(?:WARN|WARNING|warn|warning)\b"
 
 
-@dataclass(frozen=True, slots=True)
-class LogStyles:
+class LogStyles(Struct, frozen=True):
     """The styles of a log view in the current theme."""
 
     base: Style
@@ -43,8 +42,7 @@ class LogStyles:
     current: Style
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """What of the lines is looked at: the first cell, how many, and what is searched."""
 
     left: int
