@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from msgspec.structs import replace
 
 from devenv.backends.kube.access import Contexts
 from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
@@ -47,7 +47,7 @@ async def test_a_kind_has_its_own_columns_and_escape_goes_back() -> None:
 
 async def test_pods_by_their_short_name_in_all_namespaces() -> None:
     async with cluster_opened() as terminal:
-        terminal.cluster.live(pod("web"), dataclasses.replace(pod("dns"), namespace="kube-system"))
+        terminal.cluster.live(pod("web"), replace(pod("dns"), namespace="kube-system"))
         await terminal.order("ns all")
         await terminal.until(lambda: terminal.cluster.namespace is None)
         await terminal.sees("minikube/all namespaces")
