@@ -105,17 +105,15 @@ def _bootstrap(recipe: Recipe, codename: str, sources: Sequence[apt.Archive], hi
 
 
 def _mmdebstrap(recipe: Recipe, codename: str, folder: Path) -> list[str]:
-    packages = [*recipe.packages, *([MERGED_PACKAGE] if apt.candidate(MERGED_PACKAGE) else [])]
     hooks = []
     for number, (path, content) in enumerate(recipe.files.items()):
         (folder / str(number)).write_bytes(content)
         hooks += [f'mkdir -p "$1{Path(path).parent}"', f'upload "{folder / str(number)}" "{path}"']
     hooks += [*recipe.hooks, "rm -rf " + " ".join(f'"$1"/{name}' for name in recipe.left_out)]
-    merged = Path("/usr/share/mmdebstrap/hooks/merged-usr")
     return [
-        "mmdebstrap", "--format=tar", "--variant=essential", f"--include={','.join(packages)}",
+        "mmdebstrap", "--format=tar", "--variant=essential",
+        f"--include={','.join((*recipe.packages, MERGED_PACKAGE))}",
         '--aptopt=Acquire::Languages "none"', *(f"--aptopt={line}" for line in apt.acquire_settings()),
-        *([f"--hook-dir={merged}"] if merged.is_dir() else []),
-        *(f"--customize-hook={hook}" for hook in hooks),
+        "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", *(f"--customize-hook={hook}" for hook in hooks),
         codename, "-", str(folder / "debian.sources"),
     ]  # fmt: skip

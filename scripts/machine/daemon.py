@@ -83,14 +83,11 @@ def _is_running() -> bool:
 
 
 def _launch() -> str:
-    program = find_program("dockerd")
-    if program is None:
-        raise EngineUnreachable("docker.io was installed, but there is no dockerd on PATH or in sbin")
     say(f"engine: starting dockerd, log in {LOG_FILE}")
     with LOG_FILE.open("wb") as log:
         # A session of its own, and no pipe of ours: it outlives make, and make does not wait for it.
         process = subprocess.Popen(
-            [program, f"--pidfile={PID_FILE}"],
+            ["dockerd", f"--pidfile={PID_FILE}"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(), cwd="/", start_new_session=True,
         )  # fmt: skip
     _STARTED.append(process)
@@ -101,13 +98,13 @@ def _wait(process: subprocess.Popen[bytes] | None = None) -> str:
     """Wait until the engine answers; returns why it does not, empty when it does."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        answer = ask_engine()
-        if answer.version:
+        version, reason = ask_engine()
+        if version:
             return ""
         if process is not None and process.poll() is not None:
             return _log() or f"dockerd ended with {process.returncode} and no word"
         time.sleep(0.2)
-    return f"{_log() if process else ''}\nno answer within {START_SECONDS:g} s: {answer.reason}"
+    return f"{_log() if process else ''}\nno answer within {START_SECONDS:g} s: {reason}"
 
 
 def _log() -> str:

@@ -4,31 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
-from devenv.core.errors import ToolMissing
 from scripts.machine.process import ask, find_program
 
-_LOCAL_HOSTS = ("", "unix:///var/run/docker.sock", "unix:///run/docker.sock")
+_LOCAL_HOSTS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What `docker version` came back with: the engine's version, or why there is none."""
-
-    version: str = ""
-    reason: str = ""
-
-
-def ask_engine() -> Answer:
-    """Ask the engine that the docker CLI would use for its version."""
+def ask_engine() -> tuple[str, str]:
+    """Return the version of the engine that the docker CLI would use, or an empty one and why none answers."""
     if find_program("docker") is None:
-        return Answer(reason="docker is not installed")
+        return "", "docker is not installed"
     done = ask(["docker", "version", "--format", "{{.Server.Version}}"])
-    version = done.stdout.strip()
-    if done.returncode == 0 and version and version != "<no value>":
-        return Answer(version)
-    return Answer(reason=(done.stderr.strip().splitlines() or ["it gave no reason"])[-1])
+    if done.returncode == 0:
+        return done.stdout.strip(), ""
+    return "", (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
 
 
 def chosen_endpoint() -> str:
@@ -43,10 +32,7 @@ def chosen_endpoint() -> str:
 
 def plugin_version(plugin: str) -> str:
     """Return the version of a CLI plugin such as buildx or compose; empty where docker does not find it."""
-    try:
-        done = ask(["docker", plugin, "version"])
-    except ToolMissing:
-        return ""
+    done = ask(["docker", plugin, "version"])
     found = re.search(r"\bv?(\d+\.\d+[^\s,]*)", done.stdout)
     return found[1] if done.returncode == 0 and found else ""
 

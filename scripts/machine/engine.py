@@ -53,17 +53,17 @@ def ensure_engine() -> None:
 
     Raises ToolMissing, EngineForbidden or EngineUnreachable with what to install or start.
     """
-    answer = ask_engine()
-    if not answer.version:
-        _refuse_unless_ours(answer.reason)
+    version, reason = ask_engine()
+    if not version:
+        _refuse_unless_ours(reason)
         if not (find_program("dockerd") and find_program("docker")) or apt.is_cut_short("docker.io"):
             install_engine()
         start_daemon()
-        answer = ask_engine()
-        say(f"engine: Docker Engine {answer.version} answers")
-    if apt.major_version(answer.version) < OLDEST_ENGINE:
+        version, _ = ask_engine()
+        say(f"engine: Docker Engine {version} answers")
+    if apt.major_version(version) < OLDEST_ENGINE:
         raise ToolMissing(
-            f"Docker Engine {answer.version} answers; {OLDEST_ENGINE} or newer is needed",
+            f"Docker Engine {version} answers; {OLDEST_ENGINE} or newer is needed",
             "upgrade it, or name another one with DOCKER_HOST or `docker context use`",
         )
     if not plugin_version("buildx"):
@@ -113,8 +113,6 @@ def _install_buildx() -> None:
     if not system.can_install() or not (apt.candidate(_BUILDX) or system.is_debian()):
         raise _missing("docker has no buildx plugin, which builds the images")
     apt.install(_BUILDX, target="" if apt.candidate(_BUILDX) else _add_testing())
-    if not plugin_version("buildx"):
-        raise DevenvError("buildx was installed, but docker does not find it", "see `docker info`, Client: Plugins")
 
 
 def _add_testing() -> str:

@@ -140,6 +140,24 @@ exit 0""",
     return programs
 
 
+def test_from_nothing_an_engine_is_installed_and_started_once(
+    machine: Programs, debian: Apt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    up, packed = tmp_path / "up", tmp_path / "packed"
+    monkeypatch.setattr(engine, "start_daemon", up.touch)
+    add_docker(machine, server=f'test -e "{up}" && echo 28.5.2')
+    machine.add("dockerd")
+    packed.mkdir()
+    for program in ("docker", "dockerd"):
+        (machine.folder / program).rename(packed / program)
+    machine.apt_get(debian.targets, f'/bin/cp "{packed}"/* "{machine.folder}"')
+    machine.add("apt-cache", 'echo "  Candidate: 28.5.2+dfsg4-5"')
+    ensure_engine()
+    ensure_engine()
+    assert len(machine.calls("apt-get")) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "engine: Docker Engine 28.5.2 answers"
+
+
 def test_an_old_release_gets_the_engine_from_a_pinned_testing(machine: Programs, debian: Apt) -> None:
     install_engine()
     assert engine.PIN_FILE.read_text() == "Package: *\nPin: release a=testing\nPin-Priority: 90\n"
