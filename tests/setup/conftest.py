@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from _apt import BOOKWORM, Apt
-from _programs import Programs
+from _machine import BOOKWORM, Apt, Programs
 
 from scripts.machine import system
 

@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from _apt import BACKPORTS, BOOKWORM, MAIN, SECURITY, TESTING, VENDOR, Apt
-from _programs import Programs
+from _machine import BACKPORTS, BOOKWORM, MAIN, SECURITY, TESTING, VENDOR, Apt, Listed, Programs
 
 from devenv.core.errors import DevenvError
 from scripts.machine import apt as machine_apt
@@ -69,9 +68,9 @@ def test_where_no_list_was_read_yet_they_are_read_first(debian: Apt, programs: P
     ids=["a pinned testing is not the machine's", "a machine that runs testing", "a vendor's bookworm", "none"],
 )
 def test_the_machines_release_is_debians_newest_at_normal_priority(
-    apt: Apt, listed: tuple[object, ...], codename: str
+    apt: Apt, listed: tuple[Listed, ...], codename: str
 ) -> None:
-    apt.knows(*listed)  # type: ignore[arg-type]  # a tuple of Listed
+    apt.knows(*listed)
     assert machine_release(archives()) == codename
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from _programs import Programs
+from _machine import Programs
 
 from devenv.core.errors import ToolMissing
 from scripts.machine.base_image import BASE_IMAGE, CHECK, pip_settings

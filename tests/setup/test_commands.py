@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from _programs import Programs
+from _machine import Programs
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from _programs import Programs
+from _machine import Programs
 
 from devenv.core.errors import EngineUnreachable
 from scripts.machine import daemon

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from _apt import Apt
-from _programs import Programs
+from _machine import Apt, Programs
 
 from devenv.core.errors import ToolMissing
 from scripts.machine import programs as machine_programs

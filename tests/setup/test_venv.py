@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from _programs import Programs
+from _machine import Programs
 
 from devenv.core.errors import DevenvError, ToolMissing
 from scripts.machine.venv import STAMP, ensure_venv, wanted_stamp
