@@ -17,7 +17,9 @@ from devenv.secrets.model import Leak
 _FIX_SECRET = "Take it out, change the secret (it is known now), and let the cluster get it from the secret store."
 _FIX_VALUE = "Take it out and change the secret: it stays in git's history. Use a file or variable that git ignores."
 _ASSIGNMENT = re.compile(r"-{0,2}(?P<name>[A-Za-z_][\w.-]*)=(?P<value>.*)", re.DOTALL)
-_ENV_LINE = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.]*)\s*[=:]\s*(?P<value>.*?)\s*")
+_ENV_LINE = re.compile(
+    r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.]*)\s*[=:]\s*(?P<value>\"[^\"]*\"|'[^']*'|.*?)\s*(?:\s#.*)?"
+)
 _DEFAULT = re.compile(r"\$\{\w+:?-(?P<value>[^{}]*)\}")  # Compose and shells: the value where the variable is not set
 # In these, a name with `secret` in it names a secret, and what looks random is encrypted.
 _REFERENCING = frozenset(
@@ -100,7 +102,7 @@ def _judge(entry: _Entry, file: str) -> Iterator[Leak]:
     name, value = entry.name, entry.value
     assigned = _ASSIGNMENT.fullmatch(value) if "\n" not in value else None
     if assigned:
-        name, value = assigned["name"], assigned["value"]
+        name, value = assigned["name"], assigned["value"].strip("'\"")
     default = _DEFAULT.fullmatch(value.strip())
     if default:
         value = default["value"]

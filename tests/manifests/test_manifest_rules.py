@@ -78,3 +78,22 @@ def test_every_rule_says_why_and_what_to_do() -> None:
         assert rule.fix.strip(), rule.id
         assert rule.source.strip(), rule.id
         assert rule.environments, rule.id
+
+
+@pytest.mark.parametrize("name", ["DB_PASS", "MYSQL_PWD", "SESSION_KEY", "redisPasswd", "SSH_PASSPHRASE", "X-Api-Key"])
+@pytest.mark.parametrize("rule_id", ["env-secret", "configmap-secret"])
+def test_a_secret_under_any_usual_name_turns_its_rule_red(
+    name: str, rule_id: str, rendering_of: Callable[[str], Rendering], outside: Outside
+) -> None:
+    def findings(value: str) -> set[str]:
+        objects = Objects([copy.deepcopy(dict(manifest.data)) for manifest in rendering.manifests])
+        if rule_id == "env-secret":
+            objects.container("CronJob/cleanup").setdefault("env", []).append({"name": name, "value": value})
+        else:
+            objects["ConfigMap/web-config"]["data"][name] = value
+        mutated = replace(rendering, manifests=tuple(map(Manifest, objects.items)), compose=None)
+        return {finding.rule for finding in judge(mutated, outside.root).findings}
+
+    rendering = rendering_of("production")
+    assert findings("vB7-q2Lx9zR4-wK") == {rule_id}
+    assert findings("change-me") == set()

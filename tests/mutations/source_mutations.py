@@ -46,7 +46,7 @@ MUTATIONS = (
             replace(
                 "compose/compose.yaml",
                 "      MAX_BODY_BYTES:",
-                "      API_TOKEN: vB7q2Lx9zR4wKf83mTnD\n      MAX_BODY_BYTES:",
+                "      SESSION_KEY: vB7q2Lx9zR4wKf83mTnD\n      MAX_BODY_BYTES:",
             ),
             replace(f"{BACKEND}/__main__.py", IMPORT, f"{IMPORT}    print(dict(os.environ), flush=True)\n"),
         ),

@@ -308,7 +308,7 @@ MUTATIONS = (
             replace(
                 "compose/frontend/Dockerfile",
                 "COPY --from=build /app /app\n",
-                "COPY --from=build /app /app\nRUN DATABASE_PASSWORD=vB7-q2Lx9zR4-wK true\n",
+                "COPY --from=build /app /app\nRUN MYSQL_PWD=vB7-q2Lx9zR4-wK true\n",
             ),
         ),
         frozenset({"test_hardening.py::test_no_secret_in_image[frontend]"}),

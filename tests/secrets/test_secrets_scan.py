@@ -13,6 +13,7 @@ import jsonschema_rs
 import pytest
 
 from devenv.cli import main
+from devenv.core.text import mask_secrets
 from devenv.manifests.credentials import is_random, judge, masked
 from devenv.secrets.scan import scan_env, scan_yaml
 
@@ -68,18 +69,54 @@ def test_known_credentials_are_found_by_their_shape(token: str) -> None:
         ("PWD", "home"),
         ("password_policy_enabled", "maybe"),
         ("SENTINEL_ID_0", "3c0d9c0320bb34888c2df5757c718ce6ca992ce6"),
+        ("DB_PASS", "your_database_password"),
+        ("API_KEY", "YourApiKey"),
+        ("CLUSTER_TOKEN", "INSERT_CLUSTER_TOKEN"),
+        ("SERVER_KEY", "server.key"),
+        ("JWT_SECRET_KEY", "%kernel.project_dir%/config/jwt/private.pem"),
+        ("SSH_KEY", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG person"),
+        ("BASIC_AUTH", "enabled"),
+        ("DB_URL", "jdbc:postgresql://db/shop?user=shop&password=${DB_PASS}"),
+        ("DB_DSN", "host=db user=shop password={password}"),
+        ("args", "mount the password=file option; see the guide"),
+        ("cache_key", VALUE),
+        ("session_key_length", VALUE),
+        ("bypass", VALUE),
+        ("monkey", VALUE),
+        ("design_key", VALUE),
     ],
 )
 def test_placeholders_references_and_public_values_are_no_secrets(name: str, value: str) -> None:
     assert judge(name, value) == ""
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["DB_PASS", "MYSQL_PWD", "SESSION_KEY", "SECRET_KEY_BASE", "adminPassword", "API_TOKEN_2", "DB_PASSWORD_PROD"],
+NAMES = (
+    *("DB_PASS", "MYSQL_PWD", "SESSION_KEY", "SECRET_KEY_BASE", "adminPassword", "API_TOKEN_2", "DB_PASSWORD_PROD"),
+    *("PASS", "smtppass", "redis.pass", "DB_PASSWD", "ROOT_PW", "SSH_PASSPHRASE", "PASSCODE", "WIFI_PSK", "GITHUB_PAT"),
+    *("CREDENTIAL", "GOOGLE_CREDENTIALS", "APIKEY", "api-key", "apiKey", "XApiKey", "X_API_KEY_1", "OPENAI_KEY"),
+    *("SSH_KEY", "LICENSE_KEY", "CSRF_KEY", "DECRYPTION_KEY", "SERVICE_KEY", "REDISCLI_AUTH", "BASIC_AUTH"),
 )
-def test_a_secrets_name_is_known_by_its_last_word(name: str) -> None:
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_secrets_name_is_known_by_its_last_word_and_its_value_masked(name: str) -> None:
     assert judge(name, VALUE) == "a secret by its name"
+    assert name == "PASS" or VALUE not in mask_secrets(f"{name}={VALUE}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "jdbc:postgresql://db/shop?user=shop&password=hunter22",
+        "postgres://db/shop?password=hunter22",
+        "host=db user=shop password=hunter22 dbname=shop",
+        "Server=db;Database=shop;User Id=sa;Password=hunter22;",
+        "Data Source=db;Uid=sa;Pwd=hunter22;",
+        "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=" + RANDOM * 3,
+    ],
+)
+def test_a_connection_with_a_password_is_found_under_any_name(value: str) -> None:
+    assert judge("BACKEND", value) == "a connection with a password"
 
 
 def test_chance_is_told_from_language() -> None:
@@ -131,6 +168,7 @@ def test_a_secret_in_yaml_is_found_and_not_shown(text: str) -> None:
         "with: {token: '${{ secrets.GITHUB_TOKEN }}'}\n",
         "caBundle: " + base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB1\n").decode() + "\n",
         "a: &x {b: *x}\n",
+        "services: {db: {environment: [\"DB_PASS='<the password>'\"]}}\n",
     ],
 )
 def test_yaml_without_a_secret_is_clean(text: str) -> None:
@@ -139,7 +177,8 @@ def test_yaml_without_a_secret_is_clean(text: str) -> None:
 
 def test_env_files_are_read_line_by_line() -> None:
     text = f"# PASSWORD={VALUE}\nexport API_TOKEN='{VALUE}'\nEMPTY_TOKEN=\nLEVEL=info\nKEY={RANDOM}\n"
-    assert [(leak.name, leak.line) for leak in scan_env(text, ".env")] == [("API_TOKEN", 2), ("KEY", 5)]
+    text += f"DB_PASS = ''   # the password\nDB_PWD={VALUE} # the password\n"
+    assert [(leak.name, leak.line) for leak in scan_env(text, ".env")] == [("API_TOKEN", 2), ("KEY", 5), ("DB_PWD", 7)]
 
 
 @pytest.fixture

@@ -82,7 +82,19 @@ def test_cost_grows_linearly_with_unterminated_sequences(unit: str) -> None:
         ("postgres://u:p4ss@db/x", f"postgres://u:{MASK}@db/x"),
         ("Authorization: Bearer abcdefgh12345", f"Authorization: Bearer {MASK}"),
         ("key AKIAABCDEFGHIJKLMNOP", f"key {MASK}"),
+        ("{'DB_PASS': 'hunter2', 'MYSQL_PWD': 'x y'}", f"{{'DB_PASS': {MASK}, 'MYSQL_PWD': {MASK}}}"),
+        (
+            "SESSION_KEY=abcd1234 --from-literal=redis-pass=hunter2",
+            f"SESSION_KEY={MASK} --from-literal=redis-pass={MASK}",
+        ),
+        (
+            "client_key: hunter22, ADMIN_PW: a, rediscli_auth=b",
+            f"client_key: {MASK}, ADMIN_PW: {MASK}, rediscli_auth={MASK}",
+        ),
         ("the tokenizer is fine", "the tokenizer is fine"),
+        ("PWD=/app OLDPWD=/ tls_client_key=client.pem", "PWD=/app OLDPWD=/ tls_client_key=client.pem"),
+        ("first_pass: 12, session_key_length=32, cache_key=a", "first_pass: 12, session_key_length=32, cache_key=a"),
+        ("a.b-" * 25_000, "a.b-" * 25_000),
         ("GET /?q=password HTTP/1.1", "GET /?q=password HTTP/1.1"),
     ],
 )
