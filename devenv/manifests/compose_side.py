@@ -42,7 +42,8 @@ def parse_services(document: object) -> dict[str, ComposeService]:
 def _service(name: str, body: Any) -> ComposeService:
     limits = access.mapping(body, "deploy", "resources", "limits")
     targets = {access.whole(port, "target") for _, port in access.mappings(body, "ports")}
-    exposed = {int(port) for port in map(_port, access.sequence(body, "expose")) if port.isdigit()}
+    numbers = (str(port).partition("/")[0] for port in access.sequence(body, "expose"))
+    exposed = {int(port) for port in numbers if port.isdigit()}
     user = access.get(body, "user")
     test = access.get(body, "healthcheck", "test")
     words = test if isinstance(test, list) else [test]
@@ -52,15 +53,6 @@ def _service(name: str, body: Any) -> ComposeService:
         environment=frozenset(access.mapping(body, "environment")),
         health_paths=frozenset(path for word in words if isinstance(word, str) for path in _URL_PATH.findall(word)),
         user=str(user) if user is not None else None,
-        memory=access.quantity(access.get(limits, "memory") or body_value(body, "mem_limit")),
-        cpus=access.quantity(access.get(limits, "cpus") or body_value(body, "cpus")),
+        memory=access.quantity(access.get(limits, "memory") or access.get(body, "mem_limit")),
+        cpus=access.quantity(access.get(limits, "cpus") or access.get(body, "cpus")),
     )
-
-
-def body_value(body: Any, key: str) -> Any:
-    """Return a service's own field, which Compose keeps beside `deploy`."""
-    return access.get(body, key)
-
-
-def _port(value: object) -> str:
-    return str(value).partition("/")[0]

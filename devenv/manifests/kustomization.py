@@ -99,11 +99,7 @@ def environment_of(text: str) -> Environment | None:
 
 def references(data: object) -> Iterator[Reference]:
     """Yield everything in a kustomization that names a file, a folder or something remote."""
-    for field in _FOLDERS_TOO:
-        for index, value in enumerate(access.sequence(data, field)):
-            if isinstance(value, str) and "\n" not in value:
-                yield Reference(field, value, (field, index))
-    for field in ("crds", "configurations", "patchesStrategicMerge"):
+    for field in (*_FOLDERS_TOO, "crds", "configurations", "patchesStrategicMerge"):
         for index, value in enumerate(access.sequence(data, field)):
             if isinstance(value, str) and "\n" not in value:
                 yield Reference(field, value, (field, index))
@@ -115,7 +111,7 @@ def references(data: object) -> Iterator[Reference]:
         yield Reference("openapi", access.text(data, "openapi", "path"), ("openapi", "path"))
     for generator in generators(data):
         for value in generator.files:
-            yield Reference(generator.path[0] if isinstance(generator.path[0], str) else "", value, generator.path)
+            yield Reference(str(generator.path[0]), value, generator.path)
 
 
 def generators(data: object) -> Iterator[Generator]:

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from devenv.manifests import access
+
 ObjectPath = tuple[str | int, ...]
 """The way to a value inside an object: keys of mappings and indexes of lists."""
 
@@ -47,7 +49,7 @@ class Manifest:
     @property
     def api_version(self) -> str:
         """Group and version, empty where the object has none."""
-        return _text(self.data.get("apiVersion"))
+        return access.text(self.data, "apiVersion")
 
     @property
     def group(self) -> str:
@@ -57,27 +59,27 @@ class Manifest:
     @property
     def kind(self) -> str:
         """The object's kind."""
-        return _text(self.data.get("kind"))
+        return access.text(self.data, "kind")
 
     @property
     def name(self) -> str:
         """metadata.name."""
-        return _text(self._metadata("name"))
+        return access.text(self.data, "metadata", "name")
 
     @property
     def namespace(self) -> str:
         """metadata.namespace; empty where it is left to whoever applies it."""
-        return _text(self._metadata("namespace"))
+        return access.text(self.data, "metadata", "namespace")
 
     @property
-    def annotations(self) -> Mapping[str, Any]:
+    def annotations(self) -> dict[str, Any]:
         """metadata.annotations."""
-        return _mapping(self._metadata("annotations"))
+        return access.mapping(self.data, "metadata", "annotations")
 
     @property
-    def labels(self) -> Mapping[str, Any]:
+    def labels(self) -> dict[str, Any]:
         """metadata.labels."""
-        return _mapping(self._metadata("labels"))
+        return access.mapping(self.data, "metadata", "labels")
 
     @property
     def title(self) -> str:
@@ -87,9 +89,6 @@ class Manifest:
     def problem(self, message: str, *path: str | int, item: str = "", inconclusive: str = "") -> Problem:
         """Return a problem of the object, at a path inside it."""
         return Problem(self, path, message, item, inconclusive)
-
-    def _metadata(self, key: str) -> object:
-        return _mapping(self.data.get("metadata")).get(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +181,3 @@ def dotted(path: ObjectPath) -> str:
             quoted = step.replace("\\", "\\\\").replace('"', '\\"')
             text += f'["{quoted}"]'
     return text
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

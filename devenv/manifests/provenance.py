@@ -18,7 +18,7 @@ from devenv.manifests import access
 from devenv.manifests.kustomization import Kustomization, generators
 from devenv.manifests.model import Manifest, ObjectPath, Place
 from devenv.manifests.tree import Source, Tree, line_of
-from devenv.manifests.yamlread import Document, YamlError, child_node, read_documents
+from devenv.manifests.yamlread import Document, child_node, read_inline
 
 _HASH = re.compile(r"-[a-z0-9]{10}")  # kustomize's suffix of generated names
 _OBJECT_FIELDS = ("resources", "bases", "components", "generators")
@@ -32,8 +32,8 @@ class Provenance:
 
     def generated(self, manifest: Manifest) -> Kustomization | None:
         """Return the kustomization whose generator made the object, None where none did."""
-        found = self._generator(manifest)
-        return found[0] if found else None
+        generator = self._generator(manifest)
+        return generator[0] if generator else None
 
     def locate(self, manifest: Manifest, path: ObjectPath) -> Place:
         """Return the place of a value, of the nearest one above it where nothing sets it."""
@@ -102,15 +102,8 @@ class Provenance:
                 inline = item if isinstance(item, str) else access.text(item, "patch")
                 if "\n" in inline:
                     path: ObjectPath = (field, index) if isinstance(item, str) else (field, index, "patch")
-                    for document in _inline(inline):
+                    for document in read_inline(inline):
                         yield owner.file, document, line_of(owner, path), access.get(item, "target")
-
-
-def _inline(text: str) -> list[Document]:
-    try:
-        return read_documents(text)
-    except YamlError:
-        return []  # kustomize has rendered it, so it is no YAML only to us: there is no line to tell
 
 
 def _flat(document: Document) -> Iterator[tuple[Any, yaml.Node]]:

@@ -56,7 +56,7 @@ class _Register:
 
         def register(check: Check) -> Check:
             reason = " ".join(cleandoc(check.__doc__ or "").split())
-            self._add(rule_id, check.__module__, reason, source, fix, environments, check)
+            self._add(check.__module__, rule_id, reason, source, fix, environments, check)
             return check
 
         return register
@@ -80,26 +80,25 @@ class _Register:
                 if message := wrong(item):
                     yield item.problem(str(message), *at)
 
-        self._add(rule_id, wrong.__module__, reason, source, fix, environments, check)
+        self._add(wrong.__module__, rule_id, reason, source, fix, environments, check)
 
     def declare(self, module: str, rule_id: str, reason: str, *, source: str, fix: str) -> None:
         """Register a rule whose problems the machinery finds."""
-        self._add(rule_id, module, reason, source, fix, EVERYWHERE, None)
+        self._add(module, rule_id, reason, source, fix, EVERYWHERE, None)
 
     def _add(
         self,
-        rule_id: str,
         module: str,
+        name: str,
         reason: str,
         source: str,
         fix: str,
-        environments: frozenset[Environment],
+        where: frozenset[Environment],
         check: Check | None,
     ) -> None:
-        if rule_id in _rules:
-            raise AssertionError(f"two rules are called {rule_id}")
-        subject = module.rpartition(".")[2]
-        _rules[rule_id] = Rule(rule_id, subject, reason, source, fix, self._severity, environments, check)
+        if name in _rules:
+            raise AssertionError(f"two rules are called {name}")
+        _rules[name] = Rule(name, module.rpartition(".")[2], reason, source, fix, self._severity, where, check)
 
 
 error, warning = _Register(Severity.ERROR), _Register(Severity.WARNING)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import sanitize
-from devenv.manifests.kustomization import Kustomization, Reference, generators
+from devenv.manifests.kustomization import Kustomization, generators
 from devenv.manifests.model import Manifest, Place
 from devenv.manifests.tree import SourceProblem, Tree, line_of
 from devenv.manifests.yamlread import YamlError, read_documents
@@ -124,7 +124,8 @@ def _copy(tree: Tree, stand_ins: list[tuple[Path, Path]], target: Path) -> tuple
     files = [owner.file.resolve() for owner in tree.kustomizations]
     files += [source.file.resolve() for source in tree.sources]
     for owner in tree.kustomizations:
-        files += [path.resolve() for path in _named_files(owner)]
+        named = (owner.folder / name for generator in generators(owner.data) for name in generator.files)
+        files += [path.resolve() for path in named if path.is_file()]
     pairs = [(file, file) for file in dict.fromkeys(files)] + [
         (missing.absolute(), example) for missing, example in stand_ins
     ]
@@ -136,13 +137,3 @@ def _copy(tree: Tree, stand_ins: list[tuple[Path, Path]], target: Path) -> tuple
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
     return top, target / tree.root.folder.resolve().relative_to(top)
-
-
-def _named_files(owner: Kustomization) -> list[Path]:
-    named: list[Reference] = [
-        Reference(str(generator.path[0]), value, generator.path)
-        for generator in generators(owner.data)
-        for value in generator.files
-    ]
-    paths = [owner.folder / reference.value for reference in named]
-    return [path for path in paths if path.is_file()]

@@ -20,8 +20,9 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 def to_sarif(report: Report, rules: dict[str, Rule], version: str) -> dict[str, Any]:
     """Return a SARIF log with one run; exceptions are suppressed results."""
     order = {rule_id: index for index, rule_id in enumerate(rules)}
-    results = [_result(finding, order) for finding in report.findings]
-    results += [_suppressed(item, rules, order) for target in report.targets for item in target.excused]
+    items: list[Finding | Excused] = [*report.findings]
+    items += [item for target in report.targets for item in target.excused]
+    results = [_result(item, rules, order) for item in items]
     invocation: dict[str, Any] = {"executionSuccessful": True}
     if report.unchecked:
         invocation["toolExecutionNotifications"] = [
@@ -48,47 +49,26 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, order: dict[str, int]) -> dict[str, Any]:
-    location = {
-        "physicalLocation": {
-            "artifactLocation": _artifact(finding.file),
-            "region": {"startLine": max(1, finding.line)},
-        },
-        "logicalLocations": [_logical(finding.object, finding.path)],
-    }
-    return {
-        "ruleId": finding.rule,
-        "ruleIndex": order[finding.rule],
-        "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.object}: {finding.message} ({finding.target})"},
-        "locations": [location],
-        "partialFingerprints": _fingerprint(
-            finding.rule, finding.target, finding.object, finding.path, finding.message
-        ),
-    }
-
-
-def _suppressed(item: Excused, rules: dict[str, Rule], order: dict[str, int]) -> dict[str, Any]:
-    return {
+def _result(item: Finding | Excused, rules: dict[str, Rule], order: dict[str, int]) -> dict[str, Any]:
+    fingerprint = "\0".join((item.rule, item.target, item.object, item.path, item.message)).encode()
+    name = f"{item.object}/{item.path}" if item.path else item.object
+    location: dict[str, Any] = {"logicalLocations": [{"fullyQualifiedName": name, "kind": "resource"}]}
+    result = {
         "ruleId": item.rule,
         "ruleIndex": order[item.rule],
         "level": _LEVELS[rules[item.rule].severity],
         "message": {"text": f"{item.object}: {item.message} ({item.target})"},
-        "locations": [{"logicalLocations": [_logical(item.object, item.path)]}],
-        "partialFingerprints": _fingerprint(item.rule, item.target, item.object, item.path, item.message),
-        "suppressions": [{"kind": "inSource", "justification": item.reason}],
+        "locations": [location],
+        "partialFingerprints": {"finding/v1": hashlib.sha256(fingerprint).hexdigest()[:32]},
     }
+    if isinstance(item, Excused):
+        return result | {"suppressions": [{"kind": "inSource", "justification": item.reason}]}
+    region = {"startLine": max(1, item.line)}
+    location["physicalLocation"] = {"artifactLocation": _artifact(item.file), "region": region}
+    return result | {"level": _LEVELS[item.severity]}
 
 
 def _artifact(file: str) -> dict[str, str]:
     if file.startswith("/"):
         return {"uri": f"file://{quote(file)}"}
     return {"uri": quote(file), "uriBaseId": _ROOT}
-
-
-def _logical(name: str, path: str) -> dict[str, str]:
-    return {"fullyQualifiedName": f"{name}/{path}" if path else name, "kind": "resource"}
-
-
-def _fingerprint(*parts: str) -> dict[str, str]:
-    return {"finding/v1": hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]}

@@ -21,7 +21,7 @@ from devenv.manifests.kustomization import (
     remote_values,
 )
 from devenv.manifests.model import ObjectPath, Place
-from devenv.manifests.yamlread import Document, YamlError, child_node, duplicate_keys, read_documents
+from devenv.manifests.yamlread import Document, YamlError, child_node, duplicate_keys, read_documents, read_inline
 
 _MOST_KUSTOMIZATIONS = 500  # a base that is used twice is counted twice; beyond this it is a bomb or a mistake
 _NOT_OBJECTS = ("crds", "configurations", "openapi", "replacements", "configMapGenerator", "secretGenerator")
@@ -51,11 +51,15 @@ class Source:
 class Tree:
     """A Kustomize folder with everything under it; `kustomizations` begins with the outermost."""
 
-    root: Kustomization
     kustomizations: list[Kustomization] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     missing: list[tuple[Kustomization, Reference]] = field(default_factory=list)
     problems: list[SourceProblem] = field(default_factory=list)
+
+    @property
+    def root(self) -> Kustomization:
+        """The folder's own kustomization."""
+        return self.kustomizations[0]
 
 
 def read_tree(folder: Path) -> Tree:
@@ -67,32 +71,28 @@ def read_tree(folder: Path) -> Tree:
     if file is None:
         what = "is not a folder" if not folder.is_dir() else f"has no {FILE_NAMES[0]}"
         raise UsageError(f"{folder} {what}", "Name a Kustomize folder: the one that `kubectl apply -k` takes.")
-    reader = _Reader()
-    root = reader.visit(file, "", "", ())
-    return Tree(root, reader.kustomizations, reader.sources, reader.missing, reader.problems)
+    tree = Tree()
+    _Reader(tree).visit(file, "", "", ())
+    return tree
 
 
 class _Reader:
-    def __init__(self) -> None:
-        self.kustomizations: list[Kustomization] = []
-        self.sources: list[Source] = []
-        self.missing: list[tuple[Kustomization, Reference]] = []
-        self.problems: list[SourceProblem] = []
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
         self._files: dict[Path, list[Document]] = {}
 
-    def visit(self, file: Path, prefix: str, suffix: str, above: tuple[Path, ...]) -> Kustomization:
+    def visit(self, file: Path, prefix: str, suffix: str, above: tuple[Path, ...]) -> None:
         documents = self._documents(file)
         document = documents[0] if documents else None
         data = document.data if document else {}
         this = Kustomization(
             file, document, prefix + access.text(data, "namePrefix"), access.text(data, "nameSuffix") + suffix
         )
-        self.kustomizations.append(this)
+        self._tree.kustomizations.append(this)
         for reference in references(data):
             self._follow(this, reference, (*above, file))
         for name, index, text in inline_plugins(data):
-            self._plugins(this, (name, index), _inline(text))
-        return this
+            self._plugins(this, (name, index), read_inline(text))
 
     def _follow(self, this: Kustomization, reference: Reference, above: tuple[Path, ...]) -> None:
         path = this.folder / reference.value
@@ -101,12 +101,12 @@ class _Reader:
             message = f"{reference.field} names {shown}, which is not on this machine"
             self._problem("remote-base", this, reference.path, message)
         elif not exists(path):
-            self.missing.append((this, reference))
+            self._tree.missing.append((this, reference))
         elif path.is_dir():
             self._folder(this, reference, path, above)
         elif reference.field not in _NOT_OBJECTS:
             documents = self._documents(path)
-            self.sources += [Source(this, path, document, reference) for document in documents]
+            self._tree.sources += [Source(this, path, document, reference) for document in documents]
             if reference.field in PLUGIN_FIELDS:
                 self._plugins(this, reference.path, documents)
 
@@ -123,7 +123,7 @@ class _Reader:
             self._problem("missing-file", this, reference.path, f"{shown} is a folder without {FILE_NAMES[0]}")
         elif inner in above:
             self._problem("missing-file", this, reference.path, f"{shown} leads back to {inner.parent.name}: a cycle")
-        elif len(self.kustomizations) >= _MOST_KUSTOMIZATIONS:
+        elif len(self._tree.kustomizations) >= _MOST_KUSTOMIZATIONS:
             self._problem("missing-file", this, reference.path, f"more than {_MOST_KUSTOMIZATIONS} folders are used")
         else:
             self.visit(inner, this.prefix, this.suffix, above)
@@ -138,29 +138,24 @@ class _Reader:
         try:
             documents = read_documents(file.read_bytes().decode("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            self.problems.append(SourceProblem("invalid-yaml", Place(file), f"cannot be read: {sanitize(str(error))}"))
+            self._tree.problems.append(
+                SourceProblem("invalid-yaml", Place(file), f"cannot be read: {sanitize(str(error))}")
+            )
             return []
         except YamlError as error:
             place = Place(file, error.line)
             what = "was not read" if error.limit else "is not YAML"
             message = f"{what}: {sanitize(error.message)}"
-            self.problems.append(SourceProblem("invalid-yaml", place, message, error.limit))
+            self._tree.problems.append(SourceProblem("invalid-yaml", place, message, error.limit))
             return []
         for document in documents:
             for key, line, first in duplicate_keys(document.node):
                 message = f"the key {sanitize(key)} is already in line {first}; one of the two values is lost"
-                self.problems.append(SourceProblem("duplicate-key", Place(file, line), message))
+                self._tree.problems.append(SourceProblem("duplicate-key", Place(file, line), message))
         return documents
 
     def _problem(self, rule: str, this: Kustomization, path: ObjectPath, message: str) -> None:
-        self.problems.append(SourceProblem(rule, Place(this.file, line_of(this, path)), message))
-
-
-def _inline(text: str) -> list[Document]:
-    try:
-        return read_documents(text)
-    except YamlError:
-        return []  # kustomize says what is wrong with it
+        self._tree.problems.append(SourceProblem(rule, Place(this.file, line_of(this, path)), message))
 
 
 def line_of(kustomization: Kustomization, path: ObjectPath) -> int:

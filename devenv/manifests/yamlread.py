@@ -91,6 +91,14 @@ def read_documents(text: str) -> list[Document]:
         raise YamlError(str(error)) from error
 
 
+def read_inline(text: str) -> list[Document]:
+    """Return the documents of a text inside a kustomization; none where it is not YAML, which kustomize then says."""
+    try:
+        return read_documents(text)
+    except YamlError:
+        return []
+
+
 def _documents(loader: Any) -> list[Document]:
     documents = []
     while loader.check_node():

@@ -17,128 +17,66 @@ from devenv.manifests.registry import all_rules
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 # The parts of the SARIF 2.1.0 schema (sections 3.13, 3.14, 3.19, 3.27-3.29, 3.35, 3.49) that devenv's output uses;
 # additionalProperties is false there as well.
-_TEXT = {
-    "type": "object",
-    "required": ["text"],
-    "properties": {"text": {"type": "string"}},
-    "additionalProperties": False,
-}
-_LOCATION = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "physicalLocation": {
-            "type": "object",
-            "required": ["artifactLocation"],
-            "additionalProperties": False,
-            "properties": {
-                "artifactLocation": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "uri": {"type": "string", "format": "uri-reference"},
-                        "uriBaseId": {"type": "string"},
-                    },
-                },
-                "region": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {"startLine": {"type": "integer", "minimum": 1}},
-                },
-            },
-        },
-        "logicalLocations": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {"fullyQualifiedName": {"type": "string"}, "kind": {"type": "string"}},
-            },
-        },
-    },
-}
-_LEVEL = {"enum": ["none", "note", "warning", "error"]}
-_RULE = {
-    "type": "object",
-    "required": ["id"],
-    "additionalProperties": False,
-    "properties": {
-        "id": {"type": "string"},
-        "shortDescription": _TEXT,
-        "help": _TEXT,
-        "defaultConfiguration": {"type": "object", "properties": {"level": _LEVEL}, "additionalProperties": False},
-        "properties": {"type": "object"},
-    },
-}
-_RESULT = {
-    "type": "object",
-    "required": ["message"],
-    "additionalProperties": False,
-    "properties": {
-        "ruleId": {"type": "string"},
-        "ruleIndex": {"type": "integer", "minimum": -1},
-        "level": _LEVEL,
-        "message": _TEXT,
-        "locations": {"type": "array", "items": _LOCATION},
-        "partialFingerprints": {"type": "object", "additionalProperties": {"type": "string"}},
-        "suppressions": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["kind"],
-                "additionalProperties": False,
-                "properties": {"kind": {"enum": ["inSource", "external"]}, "justification": {"type": "string"}},
-            },
-        },
-    },
-}
-SARIF: dict[str, Any] = {
-    "type": "object",
-    "required": ["version", "runs"],
-    "additionalProperties": False,
-    "properties": {
-        "$schema": {"type": "string", "format": "uri"},
-        "version": {"enum": ["2.1.0"]},
-        "runs": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "required": ["tool"],
-                "additionalProperties": False,
-                "properties": {
-                    "tool": {
-                        "type": "object",
-                        "required": ["driver"],
-                        "properties": {
-                            "driver": {
-                                "type": "object",
-                                "required": ["name"],
-                                "properties": {"rules": {"type": "array", "uniqueItems": True, "items": _RULE}},
-                            }
-                        },
-                    },
-                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
-                    "originalUriBaseIds": {"type": "object"},
-                    "invocations": {
-                        "type": "array",
-                        "items": {
-                            "type": "object",
-                            "required": ["executionSuccessful"],
-                            "properties": {
-                                "toolExecutionNotifications": {
-                                    "type": "array",
-                                    "items": {"type": "object", "required": ["message"]},
-                                }
-                            },
-                        },
-                    },
-                    "results": {"type": "array", "items": _RESULT},
-                },
-            },
-        },
-    },
-}
+Schema = dict[str, Any]
+_ANY: Schema = {"type": "object"}
+_STRING: Schema = {"type": "string"}
+
+
+def _open(*required: str, **properties: Schema) -> Schema:
+    """An object that may have other properties too."""
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _closed(*required: str, **properties: Schema) -> Schema:
+    return {**_open(*required, **properties), "additionalProperties": False}
+
+
+def _list(items: Schema, **more: object) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+_TEXT = _closed("text", text=_STRING)
+_LEVEL: Schema = {"enum": ["none", "note", "warning", "error"]}
+_ARTIFACT = _closed(uri={"type": "string", "format": "uri-reference"}, uriBaseId=_STRING)
+_PLACE = _closed(
+    "artifactLocation",
+    artifactLocation=_ARTIFACT,
+    region=_closed(startLine={"type": "integer", "minimum": 1}),
+)
+_LOCATION = _closed(physicalLocation=_PLACE, logicalLocations=_list(_closed(fullyQualifiedName=_STRING, kind=_STRING)))
+_RULE = _closed(
+    "id",
+    id=_STRING,
+    shortDescription=_TEXT,
+    help=_TEXT,
+    defaultConfiguration=_closed(level=_LEVEL),
+    properties=_ANY,
+)
+_RESULT = _closed(
+    "message",
+    ruleId=_STRING,
+    ruleIndex={"type": "integer", "minimum": -1},
+    level=_LEVEL,
+    message=_TEXT,
+    locations=_list(_LOCATION),
+    partialFingerprints={"type": "object", "additionalProperties": _STRING},
+    suppressions=_list(_closed("kind", kind={"enum": ["inSource", "external"]}, justification=_STRING)),
+)
+_INVOCATION = _open(
+    "executionSuccessful",
+    executionSuccessful={"type": "boolean"},
+    toolExecutionNotifications=_list(_open("message")),
+)
+_RUN = _closed(
+    "tool",
+    tool=_open("driver", driver=_open("name", name=_STRING, rules=_list(_RULE, uniqueItems=True))),
+    columnKind={"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+    originalUriBaseIds=_ANY,
+    invocations=_list(_INVOCATION),
+    results=_list(_RESULT),
+)
+_TOP: dict[str, Schema] = {"$schema": {"type": "string", "format": "uri"}, "version": {"enum": ["2.1.0"]}}
+SARIF = _closed("version", "runs", **_TOP, runs=_list(_RUN, minItems=1))
 
 Run = Callable[..., tuple[int, str]]
 

@@ -5,41 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-from folders import check_folder, write
+from folders import CLAIM, check_folder, rules_for, workload, write
 
-from devenv.manifests.check import Outside, check
-from devenv.manifests.model import TargetReport
-from devenv.manifests.schemas import choose_versions
-from devenv.manifests.targets import Target, discover
-
-
-def rules_for(report: TargetReport, title: str) -> set[str]:
-    return {finding.rule for finding in report.findings if finding.object == title}
+from devenv.manifests.targets import discover
 
 
 def test_a_bare_stateful_set_breaks_what_it_breaks_and_no_more(tmp_path: Path) -> None:
-    write(
-        tmp_path,
-        kustomization="resources: [db.yaml]\n",
-        db="""\
-            apiVersion: apps/v1
-            kind: StatefulSet
-            metadata: {name: db}
-            spec:
-              serviceName: db
-              selector: {matchLabels: {app: db}}
-              template:
-                metadata: {labels: {app: db}}
-                spec:
-                  containers:
-                    - name: db
-                      image: db
-                      volumeMounts: [{name: data, mountPath: /data}]
-              volumeClaimTemplates:
-                - metadata: {name: data}
-                  spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-            """,
-    )
+    pod = "{containers: [{name: db, image: db, volumeMounts: [{name: data, mountPath: /data}]}]}"
+    text = workload("StatefulSet", "db", pod, CLAIM).replace("spec:\n", "spec:\n  serviceName: db\n", 1)
+    write(tmp_path, kustomization="resources: [db.yaml]\n", db=text)
     report = check_folder(tmp_path)
     assert rules_for(report, "StatefulSet/db") == {
         "account-own", "account-token", "capabilities-dropped", "cpu-limit", "cpu-request", "fixed-user",
@@ -53,9 +27,14 @@ def test_a_bare_stateful_set_breaks_what_it_breaks_and_no_more(tmp_path: Path) -
 
 
 def test_jobs_and_daemon_sets_get_their_own_rules_only(tmp_path: Path) -> None:
+    pod = "{hostPID: true, volumes: [{name: host, hostPath: {path: /}}], containers: [{name: a, image: 'a:1'}]}"
     write(
         tmp_path,
-        kustomization="resources: [jobs.yaml]\nmetadata: {annotations: {devenv.io/environment: development}}\n",
+        kustomization="""\
+            resources: [jobs.yaml, agent.yaml]
+            metadata: {annotations: {devenv.io/environment: development}}
+            """,
+        agent=workload("DaemonSet", "agent", pod),
         jobs="""\
             apiVersion: batch/v1
             kind: Job
@@ -74,18 +53,6 @@ def test_jobs_and_daemon_sets_get_their_own_rules_only(tmp_path: Path) -> None:
                   ttlSecondsAfterFinished: 60
                   template:
                     spec: {containers: [{name: a, image: "a:1"}]}
-            ---
-            apiVersion: apps/v1
-            kind: DaemonSet
-            metadata: {name: agent}
-            spec:
-              selector: {matchLabels: {app: agent}}
-              template:
-                metadata: {labels: {app: agent}}
-                spec:
-                  hostPID: true
-                  volumes: [{name: host, hostPath: {path: /}}]
-                  containers: [{name: a, image: "a:1"}]
             """,
     )
     report = check_folder(tmp_path)
@@ -190,7 +157,7 @@ def test_generators_components_and_prefixes_are_traced_to_their_files(tmp_path: 
             secretGenerator: [{name: keys, literals: [password=correct-horse]}]
             """,
     )
-    report = check([Target("over", tmp_path / "over")], choose_versions(()), Outside(tmp_path)).targets[0]
+    report = check_folder(tmp_path / "over", tmp_path)
     places = {finding.rule: (finding.file, finding.line) for finding in report.findings}
     assert places["host-network"] == ("part/kustomization.yaml", 6)
     assert places["image-pull-policy"] == ("base/web.yaml", 10)
@@ -214,16 +181,7 @@ def test_a_service_for_one_pod_of_a_stateful_set_selects_by_the_name_that_the_co
     write(
         tmp_path,
         kustomization="resources: [db.yaml, services.yaml]\n",
-        db="""\
-            apiVersion: apps/v1
-            kind: StatefulSet
-            metadata: {name: db}
-            spec:
-              selector: {matchLabels: {app: db}}
-              template:
-                metadata: {labels: {app: db}}
-                spec: {containers: [{name: db, image: "db:1", ports: [{containerPort: 1}]}]}
-            """,
+        db=workload("StatefulSet", "db", "{containers: [{name: db, image: 'db:1', ports: [{containerPort: 1}]}]}"),
         services="".join(
             dedent(service).replace("NAME", name).replace("POD", pod) for name, pod in (("one", "db-0"), ("no", "dc-0"))
         ),

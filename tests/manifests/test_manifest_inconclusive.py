@@ -5,30 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from folders import check_folder, write
+from folders import CLAIM, check_folder, severities, workload, write
 
 from devenv.cli import main
 from devenv.manifests import yamlread
 from devenv.manifests.check import Outside, check
-from devenv.manifests.model import Severity, TargetReport
+from devenv.manifests.model import Severity
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 
-DEPLOYMENT = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: exporter}
-spec:
-  selector: {matchLabels: {app: exporter}}
-  template:
-    metadata: {labels: {app: exporter}}
-    spec:
-      serviceAccountName: exporter
-      containers:
-        - name: exporter
-          image: example.com/exporter:1
-          livenessProbe: {tcpSocket: {port: 9001}}
-"""
+PROBE = "livenessProbe: {tcpSocket: {port: 9001}}"
+POD = f"{{serviceAccountName: exporter, containers: [{{name: exporter, image: 'example.com/exporter:1', {PROBE}}}]}}"
+DEPLOYMENT = workload("Deployment", "exporter", POD)
 SERVICE = """\
 apiVersion: v1
 kind: Service
@@ -37,10 +25,6 @@ spec:
   selector: {app: exporter}
   ports: [{port: 9001, targetPort: 9001}]
 """
-
-
-def severities(report: TargetReport, *rules: str) -> dict[str, Severity]:
-    return {finding.rule: finding.severity for finding in report.findings if not rules or finding.rule in rules}
 
 
 def test_a_numeric_port_need_not_be_declared_and_a_named_one_must(tmp_path: Path) -> None:
@@ -60,7 +44,7 @@ def test_a_numeric_port_need_not_be_declared_and_a_named_one_must(tmp_path: Path
 
 
 def test_the_only_port_of_pod_and_service_under_two_numbers_is_a_warning(tmp_path: Path) -> None:
-    declared = DEPLOYMENT.replace("livenessProbe:", "ports: [{containerPort: 8080}]\n          livenessProbe:")
+    declared = DEPLOYMENT.replace("livenessProbe:", "ports: [{containerPort: 8080}], livenessProbe:")
     write(tmp_path, kustomization="resources: [a.yaml, s.yaml]\n", a=declared, s=SERVICE)
     assert severities(check_folder(tmp_path), "service-port") == {"service-port": Severity.WARNING}
 
@@ -77,15 +61,15 @@ spec:
 
 
 def test_a_base_that_an_overlay_uses_gets_warnings_for_what_the_overlay_may_bring(tmp_path: Path) -> None:
-    incomplete = DEPLOYMENT.replace("  selector: {matchLabels: {app: exporter}}\n", "").replace(":1\n", "\n")
+    incomplete = DEPLOYMENT.replace("  selector: {matchLabels: {app: exporter}}\n", "").replace(":1'", "'")
     other = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: other}\n"
     base = write(
         tmp_path / "base", kustomization="resources: [a.yaml, p.yaml, o.yaml]\n", a=incomplete, p=POLICY, o=other
     )
-    alone = check([Target("base", base)], choose_versions(()), Outside(tmp_path)).targets[0]
+    alone = check_folder(base, tmp_path)
     assert severities(alone, *PARTS) == dict.fromkeys(PARTS, Severity.ERROR)
     write(tmp_path / "overlay", kustomization="resources: [../base]\n")
-    part = check([Target("base", base)], choose_versions(()), Outside(tmp_path)).targets[0]
+    part = check_folder(base, tmp_path)
     assert severities(part, *PARTS) == dict.fromkeys(PARTS, Severity.WARNING)
     assert any("a part of overlay" in finding.message for finding in part.findings)
     write(base, kustomization="kind: Component\nresources: [a.yaml, p.yaml, o.yaml]\n")
@@ -114,28 +98,15 @@ def test_what_another_folder_of_the_project_declares_is_a_warning_that_names_the
     web = write(tmp_path / "web", kustomization="resources: [a.yaml, o.yaml]\n", a=DEPLOYMENT)
     write(web, o=accounts.replace("NAME", "other"))
     write(tmp_path / "shared", kustomization="resources: [x.yaml]\n", x=accounts.replace("NAME", "exporter"))
-    report = check([Target("web", web)], choose_versions(()), Outside(tmp_path)).targets[0]
-    (finding,) = [item for item in report.findings if item.rule == "account-exists"]
+    (finding,) = [item for item in check_folder(web, tmp_path).findings if item.rule == "account-exists"]
     assert finding.severity is Severity.WARNING
     assert "it is in shared/x.yaml" in finding.message
 
 
 def test_a_claim_that_the_stateful_set_itself_makes_is_there(tmp_path: Path) -> None:
-    text = """\
-        apiVersion: apps/v1
-        kind: StatefulSet
-        metadata: {name: db}
-        spec:
-          selector: {matchLabels: {app: db}}
-          template:
-            metadata: {labels: {app: db}}
-            spec:
-              containers: [{name: db, image: "db:1", volumeMounts: [{name: data, mountPath: /data}]}]
-              volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
-          volumeClaimTemplates:
-            - metadata: {name: data}
-              spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-        """
+    pod = """{containers: [{name: db, image: "db:1", volumeMounts: [{name: data, mountPath: /data}]}],
+      volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]}"""
+    text = workload("StatefulSet", "db", pod, CLAIM)
     write(tmp_path, kustomization="resources: [db.yaml]\n", db=text)
     assert severities(check_folder(tmp_path), "volume-claim", "volume-mount") == {}
 
@@ -145,8 +116,9 @@ def test_one_path_for_two_probes_is_right_where_liveness_is_more_patient(
     tmp_path: Path, failures: int, found: dict[str, Severity]
 ) -> None:
     probe = "{httpGet: {path: /health, port: 1}"
-    probes = f"livenessProbe: {probe}, failureThreshold: {failures}}}\n          readinessProbe: {probe}}}"
-    text = DEPLOYMENT.replace("livenessProbe: {tcpSocket: {port: 9001}}", probes)
+    text = DEPLOYMENT.replace(
+        PROBE, f"livenessProbe: {probe}, failureThreshold: {failures}}}, readinessProbe: {probe}}}"
+    )
     write(tmp_path, kustomization="resources: [a.yaml]\n", a=text)
     assert severities(check_folder(tmp_path), "probe-liveness-own") == found
 
