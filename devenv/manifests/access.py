@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_QUANTITY = re.compile(r"([+-]?[0-9]*\.?[0-9]+)(e[+-]?[0-9]+|E[+-]?[0-9]+|[a-zA-Z]*)")
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_SUFFIXES = {
-    "": 1.0,
-    "n": 1e-9,
-    "u": 1e-6,
-    "m": 1e-3,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "T": 1e12,
-    "P": 1e15,
-    "E": 1e18,
-    "Ki": 2.0**10,
-    "Mi": 2.0**20,
-    "Gi": 2.0**30,
-    "Ti": 2.0**40,
-    "Pi": 2.0**50,
-    "Ei": 2.0**60,
-}
+from devenv.core.quantity import quantity as quantity
 
 
 def get(value: object, *path: str | int) -> Any:
@@ -93,20 +73,3 @@ def _expression(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> boo
         case "DoesNotExist":
             return value is None
     return False
-
-
-def quantity(value: object) -> float | None:
-    """Read a resource quantity (100m, 64Mi, 0.5) as a number of its base unit; None where it is none."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return float(value)
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    number, suffix = match.groups()
-    if suffix in _SUFFIXES:
-        return float(number) * _SUFFIXES[suffix]
-    return (
-        float(number + suffix) if suffix[:1] in "eE" and len(suffix) > 1 and suffix[1:].lstrip("+-").isdigit() else None
-    )

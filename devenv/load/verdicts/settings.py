@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devenv.core.quantity import quantity
 from devenv.load.series import Recording
 
 # Defaults of kube-controller-manager (--horizontal-pod-autoscaler-sync-period, -tolerance) and of autoscaling/v2
@@ -17,17 +18,6 @@ TOLERANCE: Final = 0.1
 DOWN_WINDOW: Final = 300.0
 UP_WINDOW: Final = 0.0
 RESOLUTION: Final = 60.0  # of minikube's metrics-server addon: the slowest in common use
-_SUFFIXES: Final = {
-    "m": 1e-3,
-    "k": 1e3,
-    "Ki": 2**10,
-    "M": 1e6,
-    "Mi": 2**20,
-    "G": 1e9,
-    "Gi": 2**30,
-    "n": 1e-9,
-    "u": 1e-6,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +50,7 @@ class ScalingSettings:
 
 def cores(text: object) -> float | None:
     """Read a quantity of CPU ("250m", "0.5", 2); None for what is none."""
-    return _quantity(text)
-
-
-def _quantity(text: object) -> float | None:
-    words = str(text) if isinstance(text, str | int | float) and not isinstance(text, bool) else ""
-    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
-        if words.endswith(suffix):
-            words, factor = words.removesuffix(suffix), _SUFFIXES[suffix]
-            break
-    else:
-        factor = 1.0
-    try:
-        return float(words) * factor
-    except ValueError:
-        return None
+    return quantity(text)
 
 
 def settings_of(recording: Recording) -> ScalingSettings | None:

@@ -5,7 +5,6 @@ Pure; a field that is missing, null or of another type reads as empty: an API se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,16 +13,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from devenv.core.model import Health, Resource, Runtime, State
+from devenv.core.quantity import quantity as quantity
 from devenv.core.text import sanitize
 
 TEXT_KEPT: Final = 600  # characters of a message: a line or two of a detail view
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-_QUANTITY: Final = re.compile(r"^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(Ki|Mi|Gi|Ti|Pi|Ei|n|u|m|k|M|G|T|P|E)?$")
-# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-_UNITS: Final[dict[str | None, float]] = {
-    **dict(zip(("n", "u", "m", None, "k", "M", "G", "T", "P", "E"), (10.0**p for p in range(-9, 21, 3)), strict=True)),
-    **{unit: 1024.0**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +65,6 @@ def time_of(value: object) -> float | None:
         return None
     try:
         return datetime.fromisoformat(value).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def quantity(value: object) -> float | None:
-    """Return a Kubernetes quantity ("250m", "1Gi", 2) in its base unit."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = _QUANTITY.match(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    try:
-        return float(match[1]) * _UNITS[match[2]]
     except (ValueError, OverflowError):
         return None
 
