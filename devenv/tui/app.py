@@ -18,6 +18,7 @@ from devenv.control.protocol import Control
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.tui import theme as themes
+from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed
 from devenv.tui.screens.main import MainScreen
 from devenv.tui.theme import ThemeChoice
@@ -40,9 +41,9 @@ CLUSTER_MODE: Final = "cluster"
 
 
 def _palette() -> type[Provider]:
-    from devenv.tui.commands import MainCommands
+    from devenv.tui.palette import ScreenCommands
 
-    return MainCommands
+    return ScreenCommands
 
 
 class BenchTrace:
@@ -118,9 +119,9 @@ class DevenvApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         self._css_is_new = True
         if cluster is None:
-            self.main: MainScreen = MainScreen(backend, control, title)
+            self.main: MainScreen = MainScreen(backend, control, title, ComposeController)
         else:
-            from devenv.tui.screens.cluster import cluster_screen
+            from devenv.tui.kube.controller import cluster_screen
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self._parts = (backend, control)
@@ -183,7 +184,7 @@ class DevenvApp(App[int]):
         It waits while something is open above the screen, while a change runs, and while a filter is set. Where runs of
         tests belong to the screen, it stays, and that is told.
         """
-        from devenv.tui.screens.cluster import cluster_screen
+        from devenv.tui.kube.controller import cluster_screen
 
         old, (backend, control) = self.main, self._parts
         if self.screen is not old or old.action_bar.running is not None or old.filter.value:
@@ -191,8 +192,9 @@ class DevenvApp(App[int]):
         if old.changes.before_leaving:
             old.notify("Open devenv anew to see it: this terminal has run tests without it.", title="a cluster came")
             return True
-        new, readers, changers = cluster_screen(backend, control, old.project_hint, connector, wake=self.feed.wake)
-        new.adopt(old.store)
+        new, readers, changers = cluster_screen(
+            backend, control, old.project_hint, connector, store=old.store, wake=self.feed.wake
+        )
         new.verifies, new.loads = old.verifies, old.loads
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines

@@ -14,6 +14,7 @@ from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.action_bar import ActionBar, action_title
 
 REASON_SHOWN = 10.0  # seconds that a refusal stays: it is read, not glanced at
+WARNING_SHOWN = 8.0  # seconds
 
 
 class Changes:
@@ -62,6 +63,10 @@ class Changes:
     def _refuse(self, title: str, message: str, hint: str) -> None:
         text = "\n".join([*shown_lines(message), *(f"→ {line}" for line in shown_lines(hint))])
         self._screen.notify(text, title=shown(title), severity="warning", timeout=REASON_SHOWN, markup=False)
+
+    def warn(self, text: str, title: str = "") -> None:
+        """Tell something in passing."""
+        self._screen.notify(shown(text), title=shown(title), severity="warning", timeout=WARNING_SHOWN, markup=False)
 
     def tell(self, actions: Iterable[Action], now: float) -> None:
         """Say that a change is done; one that failed is said by the action bar, which stays."""

@@ -1,11 +1,15 @@
-"""Brings the records of the backend and the control to the screen: at once after a quiet moment, seldom in a flood."""
+"""Brings the records of the backend and the control to the screen: at once after a quiet moment, seldom in a flood.
+
+The other way, it tells the backend what is on screen.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
+from devenv.backends.protocol import Backend
 from devenv.core.model import Change
 
 DRAINS_PER_SECOND: Final = 15  # DESIGN.md, How data flows, 3
@@ -91,3 +95,50 @@ class Feed:
         changes = self.waiting()
         if changes:
             self._deliver(changes)
+
+
+class Subscriptions:
+    """What the backend is asked to watch: what is on screen and nothing else, and each change of it is told once.
+
+    Before `begin` nothing is told: a backend that follows logs connects, and the first paint would wait for it.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._begun = False
+        self._stats: frozenset[str] = frozenset()
+        self._logs: frozenset[str] = frozenset()
+        self._detail: str | None = None
+
+    def begin(self) -> None:
+        """Tell what is asked for so far, and from now on at once; the backend runs."""
+        self._begun = True
+        if self._stats:
+            self._backend.watch_stats(self._stats)
+        if self._logs:
+            self._backend.follow_logs(self._logs)
+        if self._detail is not None:
+            self._backend.watch_detail(self._detail)
+
+    def stats(self, keys: Iterable[str]) -> None:
+        """Sample these resources."""
+        chosen = frozenset(keys)
+        if chosen != self._stats:
+            self._stats = chosen
+            if self._begun:
+                self._backend.watch_stats(chosen)
+
+    def logs(self, keys: Iterable[str]) -> None:
+        """Follow these logs."""
+        chosen = frozenset(keys)
+        if chosen != self._logs:
+            self._logs = chosen
+            if self._begun:
+                self._backend.follow_logs(chosen)
+
+    def detail(self, key: str | None) -> None:
+        """Keep the details of this resource fresh."""
+        if key != self._detail:
+            self._detail = key
+            if self._begun:
+                self._backend.watch_detail(key)

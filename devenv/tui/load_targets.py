@@ -30,14 +30,9 @@ class LoadTarget:
 
 
 def load_targets(main: MainScreen) -> tuple[list[LoadTarget], int]:
-    """Return the targets, and which of them the selection means."""
-    from devenv.tui.screens.joint import JointScreen
-
-    found = [LoadTarget("compose")]
-    chosen = 0
-    if isinstance(main, JointScreen) and main.session is not None:
-        place = main.session.target
-        found.append(LoadTarget("kubernetes", place.context.name, place.namespace))
-        # A service of both runtimes means Compose: that is the nearer one.
-        chosen = int(main.selected is not None and main.selected_cluster is not None)
-    return found, chosen
+    """Return the targets, and which of them the selection means: of a service of both runtimes, Compose."""
+    place = main.controller.cluster_place()
+    if place is None:
+        return [LoadTarget("compose")], 0
+    target, is_meant = place
+    return [LoadTarget("compose"), LoadTarget("kubernetes", target.context.name, target.namespace)], int(is_meant)

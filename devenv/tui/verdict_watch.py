@@ -30,8 +30,8 @@ class VerdictWatch:
     def __init__(self, screen: Screen[None], show: Callable[[Verdicts, Iterable[str]], None]) -> None:
         self._screen = screen
         self._show = show
-        self._found: Verdicts | None = None
-        self._containers: dict[str, Resource] = {}  # of Compose
+        self.known: Verdicts | None = None
+        self.containers: dict[str, Resource] = {}  # of Compose
         self._places: dict[str, tuple[str, str]] = {}  # of a cluster's workloads: pods do not matter here
         self._about: About | None = None  # None after a change
         self._reading = False
@@ -41,11 +41,11 @@ class VerdictWatch:
     def take(self, delta: Delta) -> None:
         """Note which containers of Compose, and which workloads of a cluster, came, changed or went."""
         for key in delta.removed:
-            if self._containers.pop(key, None) is not None or self._places.pop(key, None) is not None:
+            if self.containers.pop(key, None) is not None or self._places.pop(key, None) is not None:
                 self._about = None
         for resource in delta.updated:
             if resource.runtime is Runtime.COMPOSE and resource.project:
-                self._containers[resource.key] = resource
+                self.containers[resource.key] = resource
                 self._about = None
             elif resource.kind in _WORKLOADS and resource.key not in self._places:
                 self._places[resource.key] = resource.context, resource.namespace
@@ -53,15 +53,15 @@ class VerdictWatch:
 
     def look(self) -> None:
         """Begin to read where something is new."""
-        if self._reading or not (self._containers or self._places):
+        if self._reading or not (self.containers or self._places):
             return
         if self._about is None:
-            known = self._containers.values()
+            known = self.containers.values()
             project = next((resource.project for resource in known), "")
             images = frozenset(resource.image_id for resource in known if resource.image_id)
             self._about = project, frozenset(self._places.values()), images
         about = self._about
-        if self._found is not None and not self._found.wants(*about):
+        if self.known is not None and not self.known.wants(*about):
             return
         self._reading = True
         self.reads += 1
@@ -69,18 +69,18 @@ class VerdictWatch:
 
     def detail(self, resource: Resource, running: Iterable[str] = ()) -> list[tuple[str, str]]:
         """Return what the details say of it; `running` are the images that a workload's pods run."""
-        return self._found.detail(resource, time.time(), running) if self._found is not None else []
+        return self.known.detail(resource, time.time(), running) if self.known is not None else []
 
     def _read(self, about: About) -> None:
         from devenv.tui.verdicts import Verdicts  # in the thread: it brings SQLite
 
-        found = (self._found or Verdicts()).read(*about)
+        found = (self.known or Verdicts()).read(*about)
         self._screen.app.call_from_thread(self._take, found)
 
     def _take(self, found: Verdicts) -> None:
         self._reading = False
-        self._found = found
+        self.known = found
         if found.problem and found.problem != self._told:
             self._told = found.problem
             self._screen.notify(shown(found.problem), title="no verdicts", severity="warning", markup=False)
-        self._show(found, self._containers)
+        self._show(found, self.containers)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from textual.binding import Binding
-
-from devenv.tui.screens.cluster import ClusterScreen
+from devenv.tui.action_table import BY_NAME, OF_CLUSTER, help_groups
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| `(?P<key>[^`]+)` \|", re.MULTILINE)
@@ -19,11 +17,8 @@ def section(title: str) -> str:
 
 
 def test_the_table_of_keys_is_that_of_the_screen() -> None:
-    bound = {
-        binding.key_display or binding.key
-        for binding in ClusterScreen.BINDINGS
-        if isinstance(binding, Binding) and (binding.id or "").startswith("kube.")
-    }
+    keys = dict(help_groups(BY_NAME, in_cluster=True))[OF_CLUSTER]
+    bound = {binding.key_display or binding.key for binding in keys}
     assert set(ROW.findall(section("Keys, and the same by kubectl"))) == bound
 
 

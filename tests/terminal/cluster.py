@@ -16,7 +16,7 @@ from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
 from devenv.tui.app import DevenvApp
-from devenv.tui.screens.cluster import ClusterScreen
+from devenv.tui.kube.controller import ClusterController
 from devenv.tui.widgets.long_table import LongTable
 from tests.terminal.driving import Driver
 from tests.terminal.forwarded import Forwarded
@@ -189,8 +189,8 @@ class ClusterDriver(Driver):
     connector: FakeConnector
 
     @property
-    def screen(self) -> ClusterScreen:
-        return cast(ClusterScreen, self.app.main)
+    def controller(self) -> ClusterController:
+        return cast(ClusterController, self.app.main.controller)
 
     @property
     def cluster(self) -> ClusterBackend:
@@ -204,8 +204,8 @@ class ClusterDriver(Driver):
     async def order(self, text: str) -> None:
         """Type an order into the command line."""
         await self.press("colon")
-        await self.until(lambda: self.screen.command_line.display)
-        self.screen.command_line.input.value = text
+        await self.until(lambda: self.controller.command_line.display)
+        self.controller.command_line.input.value = text
         await self.press("enter")
 
     async def go(self, title: str) -> None:

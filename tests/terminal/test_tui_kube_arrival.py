@@ -15,7 +15,6 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import LogLine
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
-from devenv.tui.screens.cluster import ClusterScreen
 from tests.kube.api_server import ApiServer, deployment
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
@@ -56,7 +55,7 @@ async def test_it_appears_beside_the_project_with_all_that_was_there(
         await terminal.live(container("api"), container("web"))
         await terminal.select("web")
         await terminal.app.look_for_cluster()
-        assert not isinstance(terminal.app.main, ClusterScreen)
+        assert not terminal.app.main.in_cluster
         api.kubeconfig(kubeconfig)
         await terminal.app.look_for_cluster()
         assert terminal.app.screen is terminal.app.main
@@ -78,7 +77,7 @@ async def test_it_waits_for_what_is_open(api: ApiServer, tmp_path: Path, monkeyp
         await terminal.press("question_mark")
         await terminal.until(lambda: terminal.app.screen is not terminal.main)
         await terminal.app.look_for_cluster()
-        assert not isinstance(terminal.app.main, ClusterScreen)
+        assert not terminal.app.main.in_cluster
         await terminal.press("escape")
         await terminal.until(lambda: terminal.app.screen is terminal.main)
         await terminal.app.look_for_cluster()
@@ -94,4 +93,4 @@ async def test_a_screen_that_tests_belong_to_stays_and_says_so(
         api.kubeconfig(kubeconfig)
         await terminal.app.look_for_cluster()
         await terminal.sees("a cluster came", "Open devenv anew to see it")
-        assert not isinstance(terminal.app.main, ClusterScreen)
+        assert not terminal.app.main.in_cluster

@@ -34,7 +34,7 @@ async def test_every_field_is_shown_as_text(kind: str, size: tuple[int, int]) ->
             text: text,
             "metadata": {"name": text, "labels": {text: text}},
         }
-        await terminal.until(lambda: terminal.main.table.rows and terminal.screen.cluster_banner.display)
+        await terminal.until(lambda: terminal.main.table.rows and terminal.controller.cluster_banner.display)
         terminal.main.table.action_edge(-1)
         for keys in (
             ("right",),

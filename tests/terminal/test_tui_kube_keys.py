@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from textual.binding import Binding
 
 from devenv.core.model import Resource, Runtime, State
-from devenv.tui.screens.cluster import ClusterScreen
-from devenv.tui.screens.cluster_actions import KindActions
+from devenv.tui.action_table import BY_NAME, OF_CLUSTER, help_groups
+from devenv.tui.kube.cluster_changes import ClusterChanges
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 
 NODE = Resource("kubernetes:node", Runtime.KUBERNETES, "node", "minikube", "", State.RUNNING, status="Ready")
@@ -85,7 +84,7 @@ async def test_leaving_closes_the_port_forwards() -> None:
     async with cluster_opened() as terminal:
         await shop(terminal)
         made = terminal.session.forward(workload("web"), "80", 0)
-        terminal.screen.actions.forwards.append(made)
+        terminal.controller.changes.forwards.append(made)
         await terminal.press("q")
     assert made.closed
 
@@ -103,7 +102,7 @@ async def test_the_terminal_is_handed_to_kubectl(
     async with cluster_opened() as terminal:
         await shop(terminal)
         given: list[list[str]] = []
-        monkeypatch.setattr(KindActions, "_leave", lambda self, session, plan, command: given.append(command))
+        monkeypatch.setattr(ClusterChanges, "_leave", lambda self, session, plan, command: given.append(command))
         await terminal.press(key)
         await terminal.until(lambda: given)
         assert given[0][:3] == ["kubectl", "--namespace", "shop"]
@@ -142,10 +141,10 @@ async def test_help_and_palette_list_the_keys_with_their_kubectl() -> None:
 
 
 def test_every_key_has_an_id_and_says_what_it_is_in_kubectl() -> None:
-    bindings = [binding for binding in ClusterScreen.BINDINGS if isinstance(binding, Binding)]
-    assert all(binding.id and binding.id.startswith("kube.") for binding in bindings)
+    bindings = dict(help_groups(BY_NAME, in_cluster=True))[OF_CLUSTER]
+    assert all(binding.id for binding in bindings)
     assert len({binding.id for binding in bindings}) == len(bindings)
-    own = {"kube.forwards", "kube.evict"}  # kubectl has nothing of the sort
+    own = {"forwards", "evict"}  # kubectl has nothing of the sort
     assert {binding.id for binding in bindings if "kubectl" not in binding.tooltip} == own
 
 

@@ -35,7 +35,7 @@ async def test_screen(scene: str, size: tuple[int, int]) -> None:
         terminal.cluster.live(pod("web", 1), pod("web", 2, restarts=3), leaving, pod("api", 1), bad)
         terminal.cluster.emit(Sample("kubernetes:deployment-web", NOON, 0.25, 88 * 1024**2, None, 15.0))
         moments = [scaling(NOON - 300 + 30 * step, 1 + step // 4, 1 + step // 3, 20.0 * step) for step in range(10)]
-        terminal.screen.joint.scaling.take(moments)
+        terminal.controller.board.scaling.take(moments)
         terminal.cluster.emit(moments[-1])
         await terminal.go("web")
         await terminal.press("right")

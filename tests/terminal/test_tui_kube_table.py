@@ -151,7 +151,7 @@ async def test_a_read_only_context_says_so_and_refuses_with_the_reason() -> None
     async with cluster_opened(name="prod", allowed=False) as terminal:
         terminal.cluster.live(workload("web"), kind="deployments")
         await terminal.sees("⎈ prod/shop", "READ-ONLY")
-        assert terminal.screen.cluster_bar.has_class("-read-only")
+        assert terminal.controller.cluster_bar.has_class("-read-only")
         await terminal.go("web")
         await terminal.press("r")
         await terminal.sees("restart was refused", "is not on the list", "devenv.toml")
@@ -164,7 +164,7 @@ async def test_a_changed_pod_costs_the_same_among_7000() -> None:
         terminal.cluster.live(*(pod("web", number) for number in range(7000)))
         await terminal.sees("7,000 pods")
         await terminal.press("right")
-        table, lines = terminal.main.table, terminal.screen.joint.services
+        table, lines = terminal.main.table, terminal.controller.board.services
         await terminal.until(lambda: len(table.rows) == 7001)
         await terminal.settle()
         drawn, built = table.lines_drawn, lines.rows_built

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
 from devenv.tui.kube.chart import chart
+from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.stages import stage_of
 from tests.terminal.cluster import cluster_opened, pod, replica_set, workload
 
@@ -69,7 +70,9 @@ async def test_an_autoscaler_over_time() -> None:
         terminal.cluster.live(HPA, kind="horizontalpodautoscalers")
         terminal.cluster.emit(scaling(now - 60, 1, 1, 20.0), scaling(now - 30, 1, 3, 150.0))
         await terminal.go("web")
-        await terminal.until(lambda: terminal.screen.actions.autoscaler(workload("web")))
+        await terminal.until(
+            lambda: autoscaler(workload("web"), terminal.main.store, terminal.controller.board.scaling)
+        )
         await terminal.press("h")
         await terminal.sees(
             "AUTOSCALER web", "1 ↑ 3", "at least 1, at most 5", "150%", "target 70%", "no metrics of [/pods]"

@@ -18,7 +18,7 @@ from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
-from devenv.tui.screens.cluster import ClusterScreen
+from devenv.tui.kube.controller import ClusterController
 from tests.kube.api_server import ApiServer, deployment
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
@@ -121,7 +121,7 @@ async def test_the_keys_that_begin_something_end_it_too(
                 lambda paused=paused: bool(api.get("deployments", "web")["spec"].get("paused")) is paused
             )
             await terminal.until(lambda paused=paused: terminal.shows("rollout paused") is paused)
-        cast(ClusterScreen, terminal.main).navigation.to_kind("nodes")
+        cast(ClusterController, terminal.main.controller).navigation.to_kind("nodes")
         await terminal.sees("minikube", "RUNTIME")
         for closed in (True, False):
             await terminal.press("K")
@@ -165,18 +165,18 @@ async def test_another_namespace_and_a_kind_that_was_not_watched(
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "other"}}
     api.put(deployment("web"), deployment("api", namespace="other"), {**settings, "data": {"password": "hunter2"}})
     async with opened(api, tmp_path, monkeypatch) as terminal:
-        screen = cast(ClusterScreen, terminal.main)
+        controller = cast(ClusterController, terminal.main.controller)
         await terminal.sees("▸ web")
-        screen.navigation.to_namespace("other")
+        controller.navigation.to_namespace("other")
         await terminal.until(lambda: titles(terminal) == ["▸ api"])
         assert api.count("GET", "/configmaps") == 0
-        screen.navigation.to_kind("cm")
+        controller.navigation.to_kind("cm")
         await terminal.sees("settings")
         await terminal.press("y")
         await terminal.sees("kind: ConfigMap", "password:", "••••")
         assert not terminal.shows("hunter2")
         await terminal.press("escape")
-        await terminal.until(lambda: terminal.app.screen is screen)
+        await terminal.until(lambda: terminal.app.screen is terminal.main)
         await terminal.press("escape")
         await terminal.until(lambda: titles(terminal) == ["▸ api"])
 
@@ -198,7 +198,7 @@ def test_without_a_kubeconfig_nothing_of_a_cluster_is_imported(tmp_path: Path) -
 
 def test_with_a_kubeconfig_the_first_paint_waits_for_no_client(tmp_path: Path) -> None:
     code = (
-        "import sys, devenv.tui.screens.cluster, devenv.tui.kube.connect\n"
+        "import sys, devenv.tui.kube.controller, devenv.tui.kube.connect\n"
         "late = ('kubernetes', 'yaml', 'devenv.backends.kube', 'devenv.control.kube', 'devenv.tui.kube.live')\n"
         "print([name for name in sys.modules if name.startswith(late)])"
     )

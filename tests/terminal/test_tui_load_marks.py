@@ -82,6 +82,6 @@ async def test_a_load_test_can_go_where_the_selection_is() -> None:
         terminal.cluster.live(pod("web"))
         targets = [LoadTarget("compose"), LoadTarget("kubernetes", "minikube", "shop")]
         await terminal.go("web")
-        assert load_targets(terminal.screen) == (targets, 1)
+        assert load_targets(terminal.main) == (targets, 1)
         await terminal.go("api")
-        assert load_targets(terminal.screen) == (targets, 0)
+        assert load_targets(terminal.main) == (targets, 0)

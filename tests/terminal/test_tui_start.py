@@ -20,7 +20,7 @@ LATE = (
     *("devenv.cli.parser", "devenv.cli.kube", "devenv.core.toml"),
     *("devenv.core.verify_settings", "devenv.core.manifest_settings", "devenv.core.load_settings"),
     *("devenv.control.job", "devenv.control.stream", "devenv.control.failures", "devenv.control.build"),
-    *("devenv.tui.kube", "devenv.tui.palette", "devenv.tui.commands", "devenv.tui.verdicts"),
+    *("devenv.tui.kube", "devenv.tui.palette", "devenv.tui.verdicts"),
     *("devenv.tui.screens.verify", "devenv.tui.screens.load", "devenv.tui.screens.view"),
     *("devenv.tui.widgets.result_list", "devenv.tui.widgets.long_table"),
     *("devenv.backends.kube", "devenv.backends.joined", "devenv.control.kube", "devenv.control.joined"),

@@ -9,8 +9,7 @@ import pytest
 from textual.binding import Binding
 
 from devenv.core.model import ConnectionState, Happening
-from devenv.tui.screens.main import MainScreen
-from devenv.tui.screens.panes import Panes
+from devenv.tui.action_table import ACTIONS
 from devenv.tui.widgets.detail_pane import DetailScroll
 from devenv.tui.widgets.log_view import LogView
 from devenv.tui.widgets.resource_table import ResourceTable
@@ -91,10 +90,10 @@ async def test_help_lists_every_key_that_does_something(opened: Opening) -> None
         await terminal.live(*shop())
         await terminal.press("question_mark")
         await terminal.sees("Project", "Services", "Logs", "restart", "up all: the whole project", "palette")
-        for owner in (MainScreen, Panes, ResourceTable, LogView, DetailScroll):
-            for binding in owner.BINDINGS:
-                assert isinstance(binding, Binding)
-                assert terminal.shows(binding.description), binding
+        bindings = [action.binding() for action in ACTIONS if action.key and action.name in terminal.main.handlers]
+        for binding in (*bindings, *ResourceTable.BINDINGS, *LogView.BINDINGS, *DetailScroll.BINDINGS):
+            assert isinstance(binding, Binding)
+            assert terminal.shows(binding.description), binding
         await terminal.press("escape")
         await terminal.until(lambda: not terminal.shows("palette"))
 

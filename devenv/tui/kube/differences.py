@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
 from devenv.core.text import MASK, mask_secrets
 from devenv.manifests import access
+from devenv.tui.kube.session import Session
 
 
 class Difference(NamedTuple):
@@ -18,6 +21,9 @@ class Difference(NamedTuple):
     what: str
     compose: str
     cluster: str
+
+
+Differences = tuple[Difference, ...] | str  # or why they are not known
 
 
 def differences(
@@ -134,3 +140,14 @@ def _same_quantity(what: str, compose: str, cluster: str) -> bool:
 
 def _text(item: Any, name: str) -> str:
     return str(access.get(item, name) or "")
+
+
+def read_differences(session: Session, service: str, workload: Resource) -> Differences:
+    """Read both sides of a service, which blocks; a sentence says why that was not possible."""
+    try:
+        declared = session.compose_service(service)
+        whole = session.read(workload)
+        configs = {name: session.config_map(workload.namespace, name) for name in shared_configs(whole)}
+    except DevenvError as error:
+        return f"not known: {error.message}"
+    return differences(declared, whole, configs)

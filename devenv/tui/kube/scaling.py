@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from devenv.core.model import Scaling
+from devenv.core.model import Resource, Scaling
+from devenv.core.state import Store
 
 # Two hours of the controller's 15 s (kube-controller-manager, --horizontal-pod-autoscaler-sync-period).
 KEPT: Final = 480
@@ -35,3 +36,16 @@ class ScalingHistory:
     def clear(self) -> None:
         """Forget everything."""
         self._kept.clear()
+
+
+def autoscaler(resource: Resource, store: Store, history: ScalingHistory) -> str | None:
+    """Return the key of the autoscaler that a workload has, or of the one that the resource is."""
+    if resource.kind == "horizontalpodautoscaler":
+        return resource.key
+    for key in history.keys:
+        scaler, scaling = store.resource(key), store.scaling(key)
+        if scaler is None or scaling is None or scaler.namespace != resource.namespace:
+            continue
+        if scaling.target.casefold() == f"{resource.kind}/{resource.name}":
+            return key
+    return None

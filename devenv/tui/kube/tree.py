@@ -12,12 +12,12 @@ from rich.cells import cell_len
 from devenv.core.model import Happening, Resource, Sample
 from devenv.core.state import Store
 from devenv.tui import rows
+from devenv.tui.action_table import ROLLED
 from devenv.tui.facts import Cell
 from devenv.tui.kube import cells
 from devenv.tui.kube.groups import LAST, Group, GroupKey, belongs
 from devenv.tui.kube.joint_cells import joint_cells, worst_verdict
 from devenv.tui.kube.lines import Path
-from devenv.tui.kube.meant import ROLLED
 from devenv.tui.kube.placed import COMPOSE, POD, WORKLOAD, PlacedLines, group_key
 from devenv.tui.rows import Identity, Row, Verdict
 from devenv.tui.shown import shown

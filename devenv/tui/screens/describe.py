@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.tui.screens.text import TextScreen
+from devenv.tui.screens.view import Cluster
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 
 class DescribeScreen(TextScreen):
     """Says what `kubectl describe` says, from the object and the events that are at hand."""
 
-    def __init__(self, main: JointScreen, resource: Resource) -> None:
-        super().__init__(main, "DESCRIBE", resource)
+    def __init__(self, cluster: Cluster, resource: Resource) -> None:
+        super().__init__(cluster, "DESCRIBE", resource)
 
     def read(self) -> list[Part]:
         """Return the sentences."""
-        session = self.main.session
+        session = self.cluster.session
         if session is None:
             raise DevenvError("No cluster is open")
         from devenv.tui.kube.objects import describe_parts
@@ -32,4 +28,4 @@ class DescribeScreen(TextScreen):
         """Return what was read, and the events as they come."""
         from devenv.tui.kube.detail import events
 
-        return super().parts(width) + events(self.main.store.happenings(self.resource.key))
+        return super().parts(width) + events(self.cluster.store.happenings(self.resource.key))

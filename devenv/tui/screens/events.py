@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
 from devenv.core.text import mask_secrets
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import BARS, clock
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 KEPT = 400  # lines
 SPAN = 3600.0  # seconds that the line of time covers: as long as the API keeps events (--event-ttl)
@@ -31,16 +28,16 @@ class EventsScreen(ClusterView):
         Binding("a", "everything", "all/selected", id="events.all"),
     ]
 
-    def __init__(self, main: JointScreen) -> None:
-        super().__init__(main, "EVENTS")
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster, "EVENTS")
         self._only_warnings = False
-        self._everything = main.selected_service == ("", "")
-        self._service = main.selected_service
+        self._everything = cluster.selected_service == ("", "")
+        self._service = cluster.selected_service
         self._eventful: dict[str, None] = {}  # keys of what something happened to, a few of all that there is
 
     def begin(self) -> None:
         """Find what something happened to."""
-        store = self.main.store
+        store = self.cluster.store
         self._eventful = dict.fromkeys(key for key in store.resources if store.happenings(key))
 
     def learn(self, delta: Delta) -> None:
@@ -88,7 +85,7 @@ class EventsScreen(ClusterView):
         return parts
 
     def _happenings(self) -> Iterator[tuple[Happening, str]]:
-        store = self.main.store
+        store = self.cluster.store
         for key in tuple(self._eventful):
             resource = store.resource(key)
             if resource is None or resource.runtime is not Runtime.KUBERNETES:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 
 from devenv.core.model import Change
 from devenv.core.state import Delta
+from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed
 from devenv.tui.screens.main import MainScreen
 from devenv.verify.replay import ReadOnlyControl, ReplayBackend
@@ -18,12 +19,14 @@ class EvidenceScreen(MainScreen):
     """The main screen on recorded facts; q and Esc lead back to where it was opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "leave", "back to the results", id="evidence.leave"),
+        Binding("q", "do('leave')", "back to the results", id="evidence.leave"),
     ]
 
     def __init__(self, backend: ReplayBackend, service: str, at: float) -> None:
         control = ReadOnlyControl()
-        super().__init__(backend, control, backend.title)
+        super().__init__(backend, control, backend.title, ComposeController)
+        self.handlers["leave"] = self._leave
+        self.handlers["back"] = self._go_back
         self._shall_show = (service, at)
         self._feed = Feed((backend, control), self._deliver)
 
@@ -50,13 +53,12 @@ class EvidenceScreen(MainScreen):
             self._shall_show = ("", 0.0)
         return delta
 
-    def action_leave(self) -> None:
-        """Go back."""
+    def _leave(self) -> None:
         self.app.pop_screen()
 
-    def action_back(self) -> None:
+    def _go_back(self) -> None:
         """Take one step back; at the table, leave."""
         if self.focused is self.table and not self.filter.value and not self.has_class("detail-open"):
-            self.action_leave()
+            self._leave()
         else:
-            super().action_back()
+            self.go_back()

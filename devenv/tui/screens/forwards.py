@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from devenv.core.text import human_age, human_bytes
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
     from devenv.tui.kube.session import Forwarding
-    from devenv.tui.screens.joint import JointScreen
 
 
 class ForwardsScreen(ClusterView):
@@ -26,8 +25,8 @@ class ForwardsScreen(ClusterView):
         Binding("x", "close", "close it", id="forwards.close"),
     ]
 
-    def __init__(self, main: JointScreen, forwards: Sequence[Forwarding], close: Callable[[int], None]) -> None:
-        super().__init__(main, "PORT-FORWARDS")
+    def __init__(self, cluster: Cluster, forwards: Sequence[Forwarding], close: Callable[[int], None]) -> None:
+        super().__init__(cluster, "PORT-FORWARDS")
         self._forwards = forwards
         self._close = close
         self._at = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-Group = tuple[str, type[DOMNode]]
+Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which
 _WRITTEN = {
     "question_mark": "?",
     "slash": "/",
@@ -40,10 +40,11 @@ _OTHERS = (
 
 
 def key_lines(groups: Iterable[Group]) -> Iterator[tuple[str, str]]:
-    """Return the styled text of all bindings of these classes."""
+    """Return the styled text of all bindings of these groups."""
     for title, owner in groups:
         yield f"{title}\n", "bold $primary"
-        bindings = [binding for binding in owner.__dict__.get("BINDINGS", ()) if isinstance(binding, Binding)]
+        known = owner.__dict__.get("BINDINGS", ()) if isinstance(owner, type) else owner
+        bindings = [binding for binding in known if isinstance(binding, Binding)]
         for binding in bindings:
             if binding.show or binding.tooltip:
                 yield f"  {_keys(binding):<16}", "bold"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from devenv.core.model import Scaling, ScalingMetric
+from devenv.core.model import Resource, Scaling, ScalingMetric
 from devenv.core.text import human_age
 from devenv.tui.kube.chart import chart
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.kube.scaling import autoscaler
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import clock
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 HIGH = 6  # lines of a chart
 
@@ -23,15 +20,16 @@ HIGH = 6  # lines of a chart
 class HpaScreen(ClusterView):
     """Replicas and metrics as charts, targets, conditions and events."""
 
-    def __init__(self, main: JointScreen, key: str) -> None:
-        resource = main.store.resource(key)
-        super().__init__(main, f"AUTOSCALER {resource.name if resource is not None else ''}")
-        self._key = key
+    def __init__(self, cluster: Cluster, resource: Resource) -> None:
+        """`resource` is the autoscaler, or the workload that it scales."""
+        self._key = autoscaler(resource, cluster.store, cluster.board.scaling) or resource.key
+        found = cluster.store.resource(self._key)
+        super().__init__(cluster, f"AUTOSCALER {found.name if found is not None else ''}")
 
     def parts(self, width: int) -> list[Part]:
         """Return all that is known of it."""
         now = time.time()
-        scaling = self.main.store.scaling(self._key)
+        scaling = self.cluster.store.scaling(self._key)
         if scaling is None:
             return [("nothing is known of this autoscaler (yet)\n", "$quiet")]
         moves = scaling.desired - scaling.current
@@ -46,7 +44,7 @@ class HpaScreen(ClusterView):
         if scaling.last_scaled_at:
             age = human_age(now - scaling.last_scaled_at)
             parts += [("last scaled ", "$quiet"), (f"{clock(scaling.last_scaled_at, now)}  ({age} ago)\n", "")]
-        history = _by_time(self.main.joint.scaling.of(self._key), now, width)
+        history = _by_time(self.cluster.board.scaling.of(self._key), now, width)
         parts += _replicas(history, scaling, width)
         for index, metric in enumerate(scaling.metrics):
             parts += _metric(history, index, metric, width)
@@ -57,7 +55,7 @@ class HpaScreen(ClusterView):
             parts += [(f"{shown(reason)}  ", "bold"), (f"{shown(message)}\n", "$foreground")]
         from devenv.tui.kube.detail import events
 
-        return parts + events(self.main.store.happenings(self._key))
+        return parts + events(self.cluster.store.happenings(self._key))
 
 
 def _by_time(history: Sequence[Scaling], now: float, width: int) -> list[Scaling]:

@@ -1,55 +1,148 @@
-"""The screen that devenv opens with: it shows the store and passes on what the keys ask for."""
+"""The main screen: table, log and details of whatever its controller serves; it passes on what the keys ask for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.message import Message
+from textual.screen import Screen
 from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.core.model import Change, ConnectionState, Happening, LogLine, LogsDropped, Resource, Sample, State
+from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime
 from devenv.core.state import Delta, Store
-from devenv.tui.board import Board, Showing
+from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, SERVICE, UserAction, group_of, help_groups
+from devenv.tui.board import Showing
 from devenv.tui.changes import Changes
+from devenv.tui.feed import Subscriptions
 from devenv.tui.log_shelf import LogShelf
 from devenv.tui.rows import Row
-from devenv.tui.screens.panes import Panes
+from devenv.tui.shown import shown
 from devenv.tui.verdict_watch import VerdictWatch
-from devenv.tui.wanted import Wanted
+from devenv.tui.widgets.action_bar import ActionBar
+from devenv.tui.widgets.banner import Banner
+from devenv.tui.widgets.footer import FooterBar
+from devenv.tui.widgets.header import HeaderBar
+from devenv.tui.widgets.line import Part
 from devenv.tui.widgets.log_buffer import LogBuffer
+from devenv.tui.widgets.log_pane import LogPane
 from devenv.tui.widgets.log_view import LogView
+from devenv.tui.widgets.prompt import Prompt
 from devenv.tui.widgets.resource_table import ResourceTable
 
 if TYPE_CHECKING:
+    from devenv.backends.kube.access import Target
     from devenv.tui.log_jump import LogJump
+    from devenv.tui.palette import Command
     from devenv.tui.verdicts import Verdicts
+    from devenv.tui.widgets.detail_pane import DetailPane
 
 SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
 TICK = 1.0  # seconds between two looks at ages and countdowns
+ZOOMS = ("zoom-table", "zoom-logs", "zoom-detail")
+Handlers = Mapping[str, Callable[..., object]]  # by the names of `devenv.tui.action_table`
 
 
-class MainScreen(Panes):
+class Controller(Protocol):
+    """What the main screen shows and does, for one runtime or for two."""
+
+    handlers: Handlers  # an action that has none is not offered; those of the screen's own actions are replaced
+
+    @property
+    def board(self) -> Showing:
+        """The rows of the table."""
+        ...
+
+    @property
+    def shelf(self) -> LogShelf:
+        """The logs at hand."""
+        ...
+
+    @property
+    def bars(self) -> Sequence[Widget]:
+        """What stands below the header, and below the banner."""
+        ...
+
+    @property
+    def help_on(self) -> Sequence[tuple[str, type[Widget]]]:
+        """Widgets whose keys help lists after those of the table."""
+        ...
+
+    async def begin(self) -> None:
+        """Bring what the first frame could do without."""
+        ...
+
+    def close(self) -> None:
+        """End what would outlive the screen."""
+        ...
+
+    def offers(self, action: UserAction) -> bool:
+        """Whether an action makes sense for the selection now."""
+        ...
+
+    def offers_depend_on(self) -> object:
+        """Return what `offers` looks at: while it is the same, nothing else is offered."""
+        ...
+
+    def commands(self) -> Iterator[Command]:
+        """Give the palette what is not in the table of actions."""
+        ...
+
+    def counted(self) -> Collection[Resource]:
+        """Return what the header counts."""
+        ...
+
+    def tell_bars(self, now: float) -> None:
+        """Bring `bars` up to date."""
+        ...
+
+    def took(self, delta: Delta) -> None:
+        """Do what else a change asks for; it is drawn."""
+        ...
+
+    def placeholder(self) -> str:
+        """Return what an empty table says."""
+        ...
+
+    def why_no_log(self, row: Row) -> str:
+        """Return what an empty log says."""
+        ...
+
+    def measured(self, row: Row) -> Iterable[str]:
+        """Return whose samples a row shows."""
+        ...
+
+    def followed(self) -> Iterable[str]:
+        """Return whose logs are to be followed for the buffers of the shelf."""
+        ...
+
+    def changes_followed(self, delta: Delta) -> bool:
+        """Whether other logs are to be followed after that change."""
+        ...
+
+    def cluster_place(self) -> tuple[Target, bool] | None:
+        """Return the cluster and namespace that are shown, and whether the selection is there alone."""
+        ...
+
+    def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
+        """Return its use and the text about it; None where there is nothing to say, or no news in `delta`."""
+        ...
+
+
+class MainScreen(Screen[None]):
     """Draws what changed in the store; what it asks of the backend is what is on screen."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "drop", "cancel/dismiss", tooltip="the running change, or the error of one", id="drop"),
-        Binding("r", "change('restart')", "restart", id="restart"),
-        Binding("s", "change('start')", "start", id="start"),
-        Binding("S", "change('stop')", "stop", key_display="S", id="stop"),
-        Binding("u", "change('up')", "up", tooltip="the selected service", id="up"),
-        Binding("U", "change_all('up')", "up all", key_display="U", tooltip="the whole project", id="up_all"),
-        Binding("D", "change_all('down')", "down", key_display="D", tooltip="the whole project; asks", id="down"),
-        Binding("v", "verify", "verify", tooltip="the smoke tests: run them, see how they go", id="verify"),
-        Binding("L", "load", "load", key_display="L", tooltip="load tests: run one, see how it goes", id="load"),
-        Binding("q", "leave", "quit", id="quit"),
-        Binding("question_mark", "help", "help", key_display="?", id="help"),
-    ]
+    AUTO_FOCUS = "ResourceTable"
+    BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS if action.key]
 
     class VerifyAsked(Message):
         """Somebody wants to see the smoke tests."""
@@ -57,23 +150,103 @@ class MainScreen(Panes):
     class LoadAsked(Message):
         """Somebody wants to see the load tests."""
 
-    def __init__(self, backend: Backend, control: Control, title: str) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        control: Control,
+        title: str,
+        controller: Callable[[MainScreen], Controller],
+        *,
+        table: ResourceTable | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """`controller` makes what serves this screen, which shows what is in the `store` already."""
         super().__init__()
-        self.store = Store()
-        self.board: Showing = Board(self.store)
-        self.shelf = LogShelf()
+        # Side by side from 110 columns: the log keeps more than 60 then, a usual log line.
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (110, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (30, "-high")]
+        self.header = HeaderBar()
+        self.banner = Banner()
+        self.table = table or ResourceTable(id="table")
+        self.log_pane = LogPane()
+        self.detail: DetailPane | None = None
+        self.action_bar = ActionBar()
+        self.footer = FooterBar()
+        self.filter = Prompt("part of a name, a state, an image or a port", self.table, id="filter")
+        self.store = store or Store()
         self.changes = Changes(self, control, self.action_bar)
-        self._backend_name = backend.name
-        self._wanted = Wanted(backend)
+        self.verdicts = VerdictWatch(self, self._show_verdicts)
+        self.backend_name = backend.name
         self.project_hint = title
+        self.verifies = False  # whether there is something to run the smoke tests with
+        self.loads = False  # and the load tests
+        self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
+        self._subscriptions = Subscriptions(backend)
         self._version = 0
         self._settle: Timer | None = None
         self._keys_for: object = None
-        self.verifies = False  # whether there is something to run the smoke tests with
-        self.loads = False  # and the load tests
-        self._verdicts = VerdictWatch(self, self._show_verdicts)
         self._log_jump: LogJump | None = None
-        self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
+        self.controller = controller(self)
+        self.handlers: dict[str, Callable[..., object]] = {
+            "find": self._find,
+            "logs": self.go_to_log,
+            "detail": self.go_to_detail,
+            "zoom": self._zoom,
+            "back": self.go_back,
+            "drop": self.drop,
+            "dark": lambda: self._choose_theme("dark"),
+            "light": lambda: self._choose_theme("light"),
+            "ansi": lambda: self._choose_theme("ansi"),
+            "verify": lambda: self.post_message(self.VerifyAsked()),
+            "load": lambda: self.post_message(self.LoadAsked()),
+            "leave": self.changes.quit,
+            "help": self.show_help,
+            **self.controller.handlers,
+        }
+
+    def compose(self) -> ComposeResult:
+        """Only what the first frame shows; the rest comes after it."""
+        bars = iter(self.controller.bars)
+        yield self.header
+        if bar := next(bars, None):
+            yield bar
+        yield self.banner
+        yield from bars
+        yield self.table
+        with Horizontal(id="lower"):
+            yield self.log_pane
+        yield self.action_bar
+        yield self.footer
+        yield Static("devenv needs at least 40 columns and 10 rows", id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the frame, with what is known already."""
+        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
+        self.tell_table()
+        self.tell_header(time.time())
+        self.before_first_frame()
+
+    async def furnish(self) -> None:
+        """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
+        from devenv.tui.widgets.detail_pane import DetailPane
+
+        self._subscriptions.begin()
+        self.detail = DetailPane()
+        await self.query_one("#lower").mount(self.detail)
+        await self.mount(self.filter, after=self.table)
+        await self.log_pane.furnish()
+        self.set_interval(TICK, self.tick)
+        self.verdicts.look()
+        await self.controller.begin()
+
+    def on_unmount(self) -> None:
+        """End what belongs to this screen."""
+        self.controller.close()
+
+    @property
+    def board(self) -> Showing:
+        """The rows of the table."""
+        return self.controller.board
 
     @property
     def selected(self) -> Resource | None:
@@ -81,19 +254,24 @@ class MainScreen(Panes):
         row = self.table.selected
         return self.store.resource(row.key) if row else None
 
-    def on_mount(self) -> None:
-        """Show the frame, with what is known already."""
-        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
-        self._tell_table()
-        self._tell_header(time.time())
-        self.before_first_frame()
+    @property
+    def detail_visible(self) -> bool:
+        """Whether the details are on screen."""
+        return self.detail is not None and self.detail.display
 
-    async def furnish(self) -> None:
-        """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
-        self._wanted.begin()
-        await super().furnish()
-        self.set_interval(TICK, self._tick)
-        self._verdicts.look()
+    @property
+    def in_cluster(self) -> bool:
+        """Whether there are actions for a cluster here."""
+        return "command" in self.handlers
+
+    @property
+    def preferred_keys(self) -> frozenset[str]:
+        """The ids of the keys that stand first in the last line, where there is not room for all."""
+        if not self.in_cluster:
+            return frozenset()
+        return frozenset(action.name for action in ACTIONS if group_of(action, in_cluster=True) == OF_CLUSTER)
+
+    # What came
 
     def take(self, changes: Sequence[Change]) -> Delta:
         """Apply records and draw what they changed."""
@@ -103,36 +281,251 @@ class MainScreen(Panes):
         self._version = delta.version
         now = time.time()
         if not delta.empty:
-            self._verdicts.take(delta)
+            self.verdicts.take(delta)
             self.board.take(delta, now)
-            self._tell_table()
+            self.tell_table()
             if delta.connections:
-                self.banner.tell(self.store.connection(self._backend_name))
+                self.banner.tell(self.store.connection(self.backend_name))
             if delta.connections or delta.updated or delta.removed:
-                self._tell_header(now)
-            self._tell_detail(delta)
-            self._follow_if_created(delta)
+                self.tell_header(now)
+            self.tell_detail(delta)
+            if self.controller.changes_followed(delta):
+                self._follow()
             self.changes.tell(delta.actions, now)
         if delta.actions or self.action_bar.running is not None:
             self.action_bar.tell(delta.actions, self.store.progress.values(), now)
         self._tell_keys()
+        if not delta.empty:
+            self.controller.took(delta)
         return delta
 
     def _take_logs(self, lines: Sequence[LogLine | LogsDropped]) -> None:
         on_screen = self.log_pane.view.buffer
-        touched = [self.shelf.take(line) for line in lines]
+        touched = [self.controller.shelf.take(line) for line in lines]
         if any(buffer is on_screen for buffer in touched):
             self.log_pane.view.sync()
             if self._log_jump is not None:
                 self._jump(self._log_jump)
 
+    def tick(self) -> None:
+        """Draw what time alone has changed."""
+        now = time.time()
+        self.refresh_rows([row.key for row in self.table.visible_rows])
+        self.tell_header(now)
+        self.verdicts.look()
+        if self.action_bar.running is not None:
+            self.action_bar.tell((), self.store.progress.values(), now)
+
+    def refresh_rows(self, keys: Iterable[str]) -> None:
+        """Build rows again, and draw what changed in them."""
+        self.board.refresh(keys, time.time())
+        self.tell_table()
+        self.tell_detail()
+
+    def tell_table(self) -> None:
+        """Show the board's rows."""
+        self.table.show(self.board.shown, self._placeholder())
+        self._subscribe()
+
+    def _placeholder(self) -> str:
+        if self.board.filter_text and self.store.resources:
+            return f"nothing matches “{self.board.filter_text}”; Esc shows everything"
+        return self.controller.placeholder()
+
+    def tell_header(self, now: float) -> None:
+        """Show the project with its connection, and the controller's bars."""
+        resources = self.controller.counted()
+        project = next((resource.project for resource in resources if resource.project), self.project_hint)
+        self.header.tell(project, self.store.connection(self.backend_name), resources, now)
+        self.controller.tell_bars(now)
+
+    def tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
+        """Show the details of the selected row, after a change only where it is about that."""
+        row = self.table.selected
+        if self.detail is None or not self.detail_visible or row is None:
+            return
+        described = self.controller.describe(row, delta)
+        if described is not None:
+            self.detail.tell(row.title, *described, fresh=fresh)
+
+    def _show_verdicts(self, found: Verdicts, keys: Iterable[str]) -> None:
+        self.board.verdict = found.cell
+        if found.services:
+            self.table.show_verdicts()
+        self.refresh_rows(keys)
+
+    # What is asked of the backend
+
+    def _subscribe(self) -> None:
+        names = self.table.column_names
+        rows = self.table.visible_rows if "cpu" in names or "memory" in names else ()
+        self._subscriptions.stats(key for row in rows if not row.absent for key in self.controller.measured(row))
+        row = self.table.selected
+        exists = row is not None and not row.absent and self.store.resource(row.key) is not None
+        self._subscriptions.detail(row.key if row is not None and exists and self.detail_visible else None)
+
+    def _follow(self) -> None:
+        self._subscriptions.logs(self.controller.followed())
+
+    @on(ResourceTable.Moved)
+    def _moved(self) -> None:
+        row = self.table.selected
+        if row is None:
+            self.log_pane.show("", LogBuffer(), "")
+            return
+        shelf = self.controller.shelf
+        first = not shelf.keys
+        buffer = shelf.select(row.identity, row.key, time.time())
+        self.log_pane.show(row.title, buffer, self.controller.why_no_log(row))
+        if self._settle is not None:
+            self._settle.stop()
+        if first:
+            self._follow()
+        else:
+            self._settle = self.set_timer(SETTLED, self._follow)
+        self._subscribe()
+        self.tell_detail(fresh=True)
+        self._tell_keys()
+
+    @on(ResourceTable.Scrolled)
+    def _look_again(self) -> None:
+        self._subscribe()
+        self.tell_detail()
+
+    def on_detail_pane_appeared(self) -> None:
+        """Look again at what is on screen; named, not imported: the module of the details is loaded late."""
+        self._look_again()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self.board.filter_text = event.value
+        self.tell_table()
+
+    # Actions
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense now."""
+        return self.offers(BY_NAME[str(parameters[0])]) if action == "do" else True
+
+    def offers(self, action: UserAction) -> bool:
+        """Whether the action makes sense now."""
+        match action.name:
+            case name if name not in self.handlers:
+                return False
+            case "find":
+                return self.filter.is_attached and not isinstance(self.focused, Input)
+            case "logs":
+                return self.focused is not self.log_pane.view
+            case "verify":
+                return self.verifies
+            case "load":
+                return self.loads
+            case "drop" if self.action_bar.running is not None or self.action_bar.failed is not None:
+                return True
+        return self.controller.offers(action)
+
+    def action_do(self, name: str) -> None:
+        """Do what the table of actions calls by that name."""
+        self.handlers[name]()
+
+    def _tell_keys(self) -> None:
+        bar = self.action_bar
+        keys_for = (self.controller.offers_depend_on(), bar.running is None, bar.failed is None)
+        if keys_for != self._keys_for:
+            self._keys_for = keys_for
+            self.refresh_bindings()
+
+    def commands(self) -> Iterator[Command]:
+        """Give the palette what makes sense now."""
+        selected = self.selected
+        for action in ACTIONS:
+            run = self.handlers.get(action.name)
+            if run is None or not action.palette:
+                continue
+            if SERVICE not in action.palette:
+                if self.offers(action):
+                    yield action.palette, action.meaning or action.binding(in_cluster=self.in_cluster).tooltip, run
+            elif selected is not None and selected.runtime is Runtime.COMPOSE and selected.service:
+                yield action.palette.format(service=shown(selected.service)), action.meaning, run
+        yield from self.controller.commands()
+
+    def show_help(self) -> None:
+        """Show all keys."""
+        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.widgets.detail_pane import DetailScroll
+
+        own = help_groups(self.handlers, in_cluster=self.in_cluster)
+        rest = (("Logs", LogView), ("Detail", DetailScroll))
+        self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *self.controller.help_on, *rest)))
+
+    def drop(self) -> None:
+        """Cancel the running change, or put the error of one away."""
+        self.changes.drop()
+        self._tell_keys()
+
+    def verified(self) -> None:
+        """Look at once at what a run that has ended says."""
+        self.verdicts.look()
+
+    def _choose_theme(self, choice: str) -> None:
+        from devenv.tui.theme import NAMES
+
+        self.app.theme = NAMES[choice]
+
+    # The panes
+
+    def _find(self) -> None:
+        """Ask for a text: to filter the services by, or in the log to search for."""
+        if self.focused is self.log_pane.view:
+            self.log_pane.prompt.ask()
+        else:
+            self.remove_class("zoom-logs", "zoom-detail")
+            self.filter.ask()
+
+    def go_to_log(self) -> None:
+        """Go to the log."""
+        self.remove_class("detail-open", "zoom-table", "zoom-detail")
+        self.log_pane.view.focus()
+
+    @on(ResourceTable.Opened)
+    def go_to_detail(self) -> None:
+        """Go to the details; where there is no room beside the log, they take its place."""
+        if self.detail is not None:
+            self.add_class("detail-open")
+            self.remove_class("zoom-table", "zoom-logs")
+            self.detail.scroll.focus()
+
+    def _zoom(self) -> None:
+        """Give the whole screen to the pane with the focus, or take it back."""
+        if any(self.has_class(name) for name in ZOOMS):
+            self.remove_class(*ZOOMS)
+        elif self.focused is self.log_pane.view:
+            self.add_class("zoom-logs")
+        elif self.detail is not None and self.focused is self.detail.scroll:
+            self.add_class("zoom-detail")
+        else:
+            self.add_class("zoom-table")
+
+    def go_back(self) -> None:
+        """Take one step back: the search, then zoom and details, then the filter; at last to the table."""
+        if self.focused is self.log_pane.view and self.log_pane.view.search_text:
+            self.log_pane.stop_search()
+            return
+        self.remove_class(*ZOOMS, "detail-open")
+        if self.focused is not self.table:
+            self.table.focus()
+        elif self.filter.value:
+            self.filter.action_clear()
+
+    # A moment in a log
+
     def row_of_service(self, services: Sequence[str]) -> int | None:
         """Return the row of the last of these services that the table shows; the selected one where none is named."""
         names = [row.identity.service for row in self.table.rows]
-        shown_one = next((name for name in reversed(services) if name in names), "" if services else None)
-        if shown_one is None and self.table.selected is not None:
+        last = next((name for name in reversed(services) if name in names), "" if services else None)
+        if last is None and self.table.selected is not None:
             return names.index(self.table.selected.identity.service)
-        return names.index(shown_one) if shown_one else None
+        return names.index(last) if last else None
 
     def show_log(self, services: Sequence[str], at: float) -> bool:
         """Go to the service's log, at that time, as soon as its lines are there; False where the table has no row."""
@@ -142,7 +535,7 @@ class MainScreen(Panes):
         if index is None:
             return False
         self.table.select(index)
-        self.action_logs()
+        self.go_to_log()
         key = self.table.rows[index].key
         self.call_after_refresh(lambda: self._jump(LogJump(self.log_pane.view, key, at)))
         return True
@@ -151,177 +544,3 @@ class MainScreen(Panes):
         row = self.table.selected
         waits = row is not None and row.key == jump.key and jump.look()
         self._log_jump = jump if waits else None
-
-    def _show_verdicts(self, found: Verdicts, keys: Iterable[str]) -> None:
-        self.board.verdict = found.cell
-        if found.services:
-            self.table.show_verdicts()
-        self.refresh_rows(keys)
-
-    def refresh_rows(self, keys: Iterable[str]) -> None:
-        """Build rows again, and draw what changed in them."""
-        self.board.refresh(keys, time.time())
-        self._tell_table()
-        self._tell_detail()
-
-    def _tick(self) -> None:
-        now = time.time()
-        self.refresh_rows([row.key for row in self.table.visible_rows])
-        self._tell_header(now)
-        self._verdicts.look()
-        if self.action_bar.running is not None:
-            self.action_bar.tell((), self.store.progress.values(), now)
-
-    def _tell_table(self) -> None:
-        self.table.show(self.board.shown, self._placeholder())
-        self._watch()
-
-    def _placeholder(self) -> str:
-        if self.board.filter_text and self.store.resources:
-            return f"nothing matches “{self.board.filter_text}”; Esc shows everything"
-        connection = self.store.connection(self._backend_name)
-        if connection is None or connection.state is ConnectionState.CONNECTING:
-            return "connecting…"
-        if connection.state is ConnectionState.LIVE:
-            return "nothing is declared or running here"
-        return "nothing to show until the connection is back"
-
-    def _tell_header(self, now: float) -> None:
-        resources = self.store.resources.values()
-        project = next((resource.project for resource in resources if resource.project), self.project_hint)
-        self.header.tell(project, self.store.connection(self._backend_name), resources, now)
-
-    def _tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
-        row = self.table.selected
-        resource = self.selected
-        if self.detail is None or not self.detail_visible or row is None or resource is None:
-            return
-        if delta is not None and not _touches(delta, row.key):
-            return
-        from devenv.tui.widgets.detail_text import describe, describe_use
-
-        use = describe_use(resource, self.store.sample(row.key), self.board.history(row.key))
-        text = describe(resource, self.store.happenings(row.key), time.time()) + self._verdicts.detail(resource)
-        self.detail.tell(row.title, use, text, fresh=fresh)
-
-    def _tell_keys(self) -> None:
-        resource, bar = self.selected, self.action_bar
-        keys_for = (resource and (resource.service, resource.state), bar.running is None, bar.failed is None)
-        if keys_for != self._keys_for:
-            self._keys_for = keys_for
-            self.refresh_bindings()
-
-    def _watch(self) -> None:
-        names = self.table.column_names
-        measured = "cpu" in names or "memory" in names
-        self._wanted.stats(row.key for row in self.table.visible_rows if measured and not row.absent)
-        row = self.table.selected
-        self._wanted.detail(row.key if row and not row.absent and self.detail_visible else None)
-
-    def _follow(self) -> None:
-        self._wanted.logs(key for key in self.shelf.keys if self._exists(key))
-
-    def _follow_if_created(self, delta: Delta) -> None:
-        if any(resource.key in self.shelf.keys for resource in delta.updated):
-            self._follow()
-
-    def _exists(self, key: str) -> bool:
-        resource = self.store.resource(key)
-        return resource is not None and resource.state not in (State.ABSENT, State.PROVIDED)
-
-    def _waiting(self, row: Row) -> str:
-        return "nothing was created yet, so there is no log" if row.absent else "no output yet"
-
-    @on(ResourceTable.Moved)
-    def _moved(self) -> None:
-        row = self.table.selected
-        if row is None:
-            self.log_pane.show("", LogBuffer(), "")
-            return
-        first = not self.shelf.keys
-        buffer = self.shelf.select(row.identity, row.key, time.time())
-        self.log_pane.show(row.title, buffer, self._waiting(row))
-        if self._settle is not None:
-            self._settle.stop()
-        if first:
-            self._follow()
-        else:
-            self._settle = self.set_timer(SETTLED, self._follow)
-        self._watch()
-        self._tell_detail(fresh=True)
-        self._tell_keys()
-
-    @on(ResourceTable.Scrolled)
-    @on(Panes.Rearranged)
-    def _look_again(self) -> None:
-        self._watch()
-        self._tell_detail()
-
-    @on(Panes.Filtered)
-    def _filter(self, event: Panes.Filtered) -> None:
-        self.board.filter_text = event.text
-        self._tell_table()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what makes sense for the selection now."""
-        if action == "change":
-            resource = self.selected
-            return bool(resource and resource.service and makes_sense(str(parameters[0]), resource))
-        if action in ("verify", "load"):
-            return self.verifies if action == "verify" else self.loads
-        if action == "drop":
-            return self.action_bar.running is not None or self.action_bar.failed is not None
-        return super().check_action(action, parameters)
-
-    def action_change(self, verb: str) -> None:
-        """Change the selected service."""
-        resource = self.selected
-        if resource is not None and resource.service:
-            self.changes.ask(verb, (resource.service,))
-
-    def action_change_all(self, verb: str) -> None:
-        """Change the whole project."""
-        self.changes.ask(verb)
-
-    def action_drop(self) -> None:
-        """Cancel the running change, or put the error of one away."""
-        self.changes.drop()
-        self._tell_keys()
-
-    def verified(self) -> None:
-        """Look at once at what a run that has ended says."""
-        self._verdicts.look()
-
-    def action_verify(self) -> None:
-        """Open the screen of the smoke tests."""
-        self.post_message(self.VerifyAsked())
-
-    def action_load(self) -> None:
-        """Open the screen of the load tests."""
-        self.post_message(self.LoadAsked())
-
-    def action_leave(self) -> None:
-        """Quit."""
-        self.changes.quit()
-
-    def action_help(self) -> None:
-        """Show all keys."""
-        from devenv.tui.screens.help import HelpScreen
-        from devenv.tui.widgets.detail_pane import DetailScroll
-
-        groups = (("Project", MainScreen), ("View", Panes), ("Services", ResourceTable))
-        self.app.push_screen(HelpScreen((*groups, ("Logs", LogView), ("Detail", DetailScroll))))
-
-
-def _touches(delta: Delta, key: str) -> bool:
-    groups: tuple[Sequence[Resource | Sample | Happening], ...] = (delta.updated, delta.samples, delta.happenings)
-    return any(item.key == key for group in groups for item in group)
-
-
-def makes_sense(verb: str, resource: Resource) -> bool:
-    """Whether a change does something to that container."""
-    if verb == "restart":
-        return resource.state not in (State.ABSENT, State.PROVIDED)
-    if verb == "start":
-        return resource.state in (State.EXITED, State.CREATED, State.DEAD)
-    return verb == "up" or resource.state.is_up

@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from heapq import nsmallest
-from typing import TYPE_CHECKING
 
 from devenv.core.model import Resource, Runtime
 from devenv.core.state import Delta
 from devenv.tui.kube import cells
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import TONES
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 SHOWN = 200  # lines below one owner
 
@@ -24,8 +20,8 @@ SHOWN = 200  # lines below one owner
 class OwnersScreen(ClusterView):
     """The tree around one object, from its topmost owner on."""
 
-    def __init__(self, main: JointScreen, resource: Resource) -> None:
-        super().__init__(main, f"OWNERS of {resource.kind} {resource.name}")
+    def __init__(self, cluster: Cluster, resource: Resource) -> None:
+        super().__init__(cluster, f"OWNERS of {resource.kind} {resource.name}")
         self._key = resource.key
         self._service = (resource.namespace, resource.service)
         self._owned: dict[str, dict[str, None]] = {}  # the keys of what each owner has
@@ -34,7 +30,7 @@ class OwnersScreen(ClusterView):
 
     def begin(self) -> None:
         """Learn who owns whom."""
-        for resource in self.main.store.resources.values():
+        for resource in self.cluster.store.resources.values():
             self._place(resource)
 
     def learn(self, delta: Delta) -> None:
@@ -65,7 +61,7 @@ class OwnersScreen(ClusterView):
 
     def parts(self, width: int) -> list[Part]:
         """Return the tree as text."""
-        store = self.main.store
+        store = self.cluster.store
         chosen = store.resource(self._key)
         if chosen is None:
             return [("it is gone\n", "$warning")]
@@ -85,7 +81,7 @@ class OwnersScreen(ClusterView):
         return parts
 
     def _known(self, keys: Iterable[str]) -> Iterator[Resource]:
-        return (resource for key in keys if (resource := self.main.store.resource(key)) is not None)
+        return (resource for key in keys if (resource := self.cluster.store.resource(key)) is not None)
 
     def _below(self, owner: Resource, indent: str) -> Iterator[Part]:
         keys = self._owned.get(owner.key, {})

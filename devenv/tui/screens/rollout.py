@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from devenv.core.model import Resource
 from devenv.core.text import human_age
 from devenv.tui.kube import cells
 from devenv.tui.kube.stages import STAGES, stage_of
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.detail_text import TONES
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 SHOWN = 100  # pods
 NAME = 34
@@ -24,13 +20,13 @@ NAME = 34
 class RolloutScreen(ClusterView):
     """One line a pod, with a bar that grows from stage to stage; counts of the stages above."""
 
-    def __init__(self, main: JointScreen, resource: Resource) -> None:
-        super().__init__(main, f"ROLLOUT of {resource.kind} {resource.name}")
+    def __init__(self, cluster: Cluster, resource: Resource) -> None:
+        super().__init__(cluster, f"ROLLOUT of {resource.kind} {resource.name}")
         self._key = resource.key
 
     def parts(self, width: int) -> list[Part]:
         """Return the state of the rollout and of each pod, by revision, the newest first."""
-        store = self.main.store
+        store = self.cluster.store
         workload = store.resource(self._key)
         if workload is None:
             return [("it is gone\n", "$warning")]
@@ -43,12 +39,12 @@ class RolloutScreen(ClusterView):
         parts.append((f"{shown(' · '.join(told))}\n", "$quiet"))
         if workload.why:
             parts.append((f"{shown(workload.why)}\n", "$warning"))
-        group = self.main.joint.services.group_of_workload(workload)
+        group = self.cluster.board.services.group_of_workload(workload)
         pods = [pod for key in (group.pods.values() if group else ()) if (pod := store.resource(key)) is not None]
         return parts + self._revisions(pods)
 
     def _revisions(self, pods: list[Resource]) -> list[Part]:
-        store, now = self.main.store, time.time()
+        store, now = self.cluster.store, time.time()
         by_owner: dict[str, list[Resource]] = {}
         for pod in pods:
             by_owner.setdefault(pod.owner, []).append(pod)

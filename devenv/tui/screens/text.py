@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
-from devenv.tui.screens.view import ClusterView
+from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.line import Part
-
-if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
 
 
 class TextScreen(ClusterView):
@@ -22,8 +19,8 @@ class TextScreen(ClusterView):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "read", "read again", id="text.read")]
 
-    def __init__(self, main: JointScreen, title: str, resource: Resource) -> None:
-        super().__init__(main, f"{title} {resource.kind} {resource.name}")
+    def __init__(self, cluster: Cluster, title: str, resource: Resource) -> None:
+        super().__init__(cluster, f"{title} {resource.kind} {resource.name}")
         self.resource = resource
         self._parts: list[Part] = [("reading…\n", "$quiet")]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -19,12 +20,44 @@ from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line, Part
 
 if TYPE_CHECKING:
-    from devenv.tui.screens.joint import JointScreen
+    from devenv.core.state import Store
+    from devenv.tui.kube.board import ClusterBoard
+    from devenv.tui.kube.session import Session
 
 AGAIN: Final = 1.0  # seconds between two looks where only ages change
 PAUSE: Final = (
     0.25  # seconds between two looks in a flood of changes: a text is read, it need not be as quick as a table
 )
+
+
+class Cluster(Protocol):
+    """What a view shows something of."""
+
+    listeners: list[Callable[[Delta], None]]  # each is told what changed
+
+    @property
+    def store(self) -> Store:
+        """What is known."""
+        ...
+
+    @property
+    def board(self) -> ClusterBoard:
+        """Services and workloads with their pods, and how autoscalers went."""
+        ...
+
+    @property
+    def session(self) -> Session | None:
+        """The cluster that is shown."""
+        ...
+
+    @property
+    def selected_service(self) -> tuple[str, str]:
+        """Namespace and name of the selected service; ("", "") where none is selected."""
+        ...
+
+    def show_help(self) -> None:
+        """Show all keys."""
+        ...
 
 
 class ViewScroll(VerticalScroll, can_focus=True):
@@ -48,9 +81,9 @@ class ClusterView(Screen[None]):
         Binding("question_mark", "help", "help", key_display="?", show=False, id="view.help"),
     ]
 
-    def __init__(self, main: JointScreen, title: str) -> None:
+    def __init__(self, cluster: Cluster, title: str) -> None:
         super().__init__()
-        self.main = main
+        self.cluster = cluster
         self._heading = title
         self.head = Line(classes="view-title")
         self.scroll = ViewScroll()
@@ -72,14 +105,14 @@ class ClusterView(Screen[None]):
         """Begin to listen."""
         self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self, always="escape"))
         self.begin()
-        self.main.listeners.append(self.heard)
+        self.cluster.listeners.append(self.heard)
         self.set_interval(AGAIN, self.show)
         self.call_after_refresh(self.show)
 
     def on_unmount(self) -> None:
         """Listen no more."""
-        if self.heard in self.main.listeners:
-            self.main.listeners.remove(self.heard)
+        if self.heard in self.cluster.listeners:
+            self.cluster.listeners.remove(self.heard)
 
     def on_resize(self) -> None:
         """Make the text for the new width."""
@@ -126,4 +159,4 @@ class ClusterView(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        self.main.action_help()
+        self.cluster.show_help()

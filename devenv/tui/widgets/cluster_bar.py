@@ -22,6 +22,12 @@ _STYLES = {
 class ClusterBar(Line):
     """Read-only contexts are told by a word and by another colour of the whole line."""
 
+    DEFAULT_CSS = """
+    ClusterBar { background: $bar; }
+    ClusterBar.-read-only { background: $warning 30%; }
+    ClusterBar.-read-only:ansi { background: ansi_yellow; color: ansi_black; }
+    """
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.display = False

@@ -1,4 +1,4 @@
-"""The line that takes orders: what was typed, the rest of the likeliest one, and the others below."""
+"""The line that takes commands: what was typed, the rest of the likeliest one, and the others below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -30,25 +29,27 @@ class _First(Suggester):
         return next(iter(self._candidates(value)), None) if value else None
 
 
-class OrderInput(BurstInput):
-    """The input itself."""
+class CommandInput(BurstInput):
+    """The input itself; `given` is called with what was typed, with "" for nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "give", "go", key_display="⏎", priority=True, id="order.give"),
-        Binding("escape", "close", "close", key_display="esc", priority=True, id="order.close"),
-        Binding("tab", "complete", "complete", key_display="tab", priority=True, id="order.complete"),
+        Binding("enter", "give", "go", key_display="⏎", priority=True, id="command.give"),
+        Binding("escape", "close", "close", key_display="esc", priority=True, id="command.close"),
+        Binding("tab", "complete", "complete", key_display="tab", priority=True, id="command.complete"),
     ]
 
+    given: Callable[[str], None]
+
     def action_give(self) -> None:
-        """Carry the order out, when the letters before the key are in it."""
+        """Give the command, when the letters before the key are in it."""
         self.call_later(self._give)
 
     def _give(self) -> None:
-        self.post_message(CommandLine.Given(self.value))
+        self.given(self.value)
 
     def action_close(self) -> None:
         """Go back without one."""
-        self.post_message(CommandLine.Given(""))
+        self.given("")
 
     def action_complete(self) -> None:
         """Take the suggestion."""
@@ -59,23 +60,22 @@ class OrderInput(BurstInput):
 class CommandLine(Vertical):
     """An input and the candidates for what was begun."""
 
-    class Given(Message):
-        """An order was typed; "" for none."""
+    DEFAULT_CSS = """
+    CommandLine { height: 2; background: $row; padding: 0 1; }
+    CommandLine #command-input { background: $row; }
+    """
 
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
-    def __init__(self, candidates: Candidates, *, id: str | None = None) -> None:
+    def __init__(self, candidates: Candidates, given: Callable[[str], None], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.display = False
         self._candidates = candidates
-        self.input = OrderInput(
+        self.input = CommandInput(
             placeholder="pods, deploy, svc, hpa, any kind · ns NAME · ctx NAME · events · q",
             compact=True,
             suggester=_First(candidates),
-            id="order",
+            id="command-input",
         )
+        self.input.given = given
         self.found = Line()
 
     def compose(self) -> ComposeResult:

@@ -24,7 +24,7 @@ def hints(screen: Screen[None]) -> tuple[list[KeyHint], list[KeyHint]]:
     first: list[KeyHint] = []
     others: list[KeyHint] = []
     seen: set[str] = set()
-    preferred: str = getattr(screen, "PREFERRED_KEYS", "")
+    preferred: frozenset[str] = getattr(screen, "preferred_keys", frozenset())
     for node, binding, enabled, _ in screen.active_bindings.values():
         if binding.show and enabled and binding.action not in seen:
             seen.add(binding.action)
@@ -32,7 +32,7 @@ def hints(screen: Screen[None]) -> tuple[list[KeyHint], list[KeyHint]]:
             if node is screen.focused:
                 own.append(hint)
             else:
-                (first if preferred and (binding.id or "").startswith(preferred) else others).append(hint)
+                (first if binding.id in preferred else others).append(hint)
     return own, first + others
 
 

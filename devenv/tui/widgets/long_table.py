@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
-from textual.message import Message
 
 from devenv.tui.columns import COLUMNS, VERIFIED_COLUMNS, Column, Placed, place
 from devenv.tui.kube.lines import Lines
@@ -27,16 +26,10 @@ class LongTable(ResourceTable):
         Binding("left", "unfold(False)", "close", key_display="←", id="close"),
     ]
 
-    class Unfolded(Message):
-        """Somebody wants to open or close the line under the cursor."""
-
-        def __init__(self, wanted: bool) -> None:
-            super().__init__()
-            self.wanted = wanted
-
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.lines: Lines | None = None
+        self.unfold: Callable[[bool], None] = lambda wanted: None  # called with whether the line is to be opened
         self._structure = -1
         self._drawn: tuple[Row, ...] = ()
         self._top = 0
@@ -129,7 +122,7 @@ class LongTable(ResourceTable):
 
     def action_unfold(self, wanted: bool) -> None:
         """Open or close the line under the cursor."""
-        self.post_message(self.Unfolded(wanted))
+        self.unfold(wanted)
 
     @property
     def cursor(self) -> int:

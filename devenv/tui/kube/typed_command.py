@@ -1,25 +1,16 @@
-"""The command line's language: `:pods`, `:ns NAME`, `:ctx NAME` and so on. Knows no widget."""
+"""What can be typed into the command line: `:pods`, `:ns NAME`, `:ctx NAME` and so on. Knows no widget."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from devenv.tui.action_table import ACTIONS
+
 if TYPE_CHECKING:
     from devenv.backends.kube.kinds import Kind
 
 ALL: Final = "all"  # the namespace argument that means every one
-SCREENS: Final = {
-    "events": "what happened, newest last",
-    "ev": "what happened, newest last",
-    "forwards": "port-forwards with their traffic",
-    "pf": "port-forwards with their traffic",
-    "compose": "back to the services",
-    "ns": "go to a namespace: NAME or all",
-    "ctx": "go to a context: NAME",
-    "help": "all keys",
-    "q": "quit",
-}
 # Short names that the API does not have and that k9s taught people (its internal/config/alias.go).
 ALIASES: Final = {
     "dp": "deployments",
@@ -34,17 +25,17 @@ ALIASES: Final = {
 SHOWN: Final = 12  # candidates
 
 
-class Order(NamedTuple):
+class TypedCommand(NamedTuple):
     """What was typed: a word and, where there is one, its argument."""
 
     word: str
     argument: str = ""
 
 
-def parse(text: str) -> Order:
+def parse(text: str) -> TypedCommand:
     """Read a line; a colon in front and spaces around do not matter."""
     word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
-    return Order(ALIASES.get(word.casefold(), word.casefold()), argument.strip())
+    return TypedCommand(ALIASES.get(word.casefold(), word.casefold()), argument.strip())
 
 
 def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
@@ -54,7 +45,7 @@ def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], cont
     if space:
         known = {"ns": (ALL, *namespaces), "ctx": tuple(contexts)}.get(word.casefold(), ())
         return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:SHOWN]
-    words = dict.fromkeys((*SCREENS, *ALIASES))
+    words = dict.fromkeys((*(word for action in ACTIONS for word in action.words), *ALIASES))
     for kind in kinds:
         words |= dict.fromkeys((*kind.short, kind.plural))
     found = [known for known in words if known.startswith(word.casefold())]

@@ -9,7 +9,7 @@ from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
 from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.tui.app import DevenvApp
-from devenv.tui.kube.orders import candidates, parse
+from devenv.tui.kube.typed_command import candidates, parse
 from tests.terminal.cluster import FakeConnector, cluster_opened, connected, context, pod, workload
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
@@ -110,7 +110,7 @@ async def test_a_broken_kubeconfig_is_told_and_the_project_goes_on() -> None:
         terminal.backend.live(container("web"))
         await terminal.sees("● running")
         terminal.connector.error = DevenvError("The kubeconfig is not YAML", "Look at line 3.")
-        terminal.screen.navigation.begin()
+        terminal.controller.navigation.begin()
         await terminal.sees("The kubeconfig is not YAML → Look at line 3.")
 
 
@@ -119,7 +119,7 @@ async def test_a_current_context_that_changes_is_noticed() -> None:
         terminal.cluster.live(pod("web"))
         await terminal.sees("1 pod")
         terminal.connector.version, terminal.connector.now = 1, "prod"
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.sees("kubectl's current context is now prod; this terminal stays on minikube", "C goes there")
         assert terminal.session.target.context.name == "minikube"
         await terminal.press("x")
@@ -130,9 +130,9 @@ async def test_a_key_goes_where_the_current_context_went_and_only_then() -> None
     async with cluster_opened() as terminal:
         terminal.cluster.live(pod("web"))
         await terminal.sees("1 pod")
-        assert not terminal.screen.check_action("follow", ())
+        assert not terminal.main.check_action("do", ("follow",))
         terminal.connector.version, terminal.connector.now = 1, "prod"
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.sees("kubectl's current context is now prod")
         await terminal.press("C")
         await terminal.sees("⎈ prod/shop")
@@ -143,7 +143,7 @@ async def test_a_current_context_that_comes_back_is_not_told_any_more() -> None:
     async with cluster_opened() as terminal:
         for version, name in ((1, "prod"), (2, "minikube")):
             terminal.connector.version, terminal.connector.now = version, name
-            terminal.screen.navigation.look()
+            terminal.controller.navigation.look()
             await terminal.until(lambda name=name: terminal.shows("current context is now prod") is (name == "prod"))
 
 
@@ -151,11 +151,11 @@ async def test_a_cluster_that_comes_later_is_connected_to_by_itself() -> None:
     async with cluster_opened(connected=False) as terminal:
         terminal.backend.live(container("web"))
         await terminal.sees("● running")
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.settle()
         assert not terminal.shows("⎈")
         terminal.connector.session, terminal.connector.version = terminal.session, 1
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.sees("⎈ minikube/shop")
 
 
@@ -164,14 +164,14 @@ async def test_a_kubeconfig_that_is_being_written_is_no_error_until_the_next_loo
         terminal.connector.version = 1
         terminal.connector.error = DevenvError("The kubeconfig is not YAML", "Look at line 3.")
         asked = terminal.connector.asked
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.until(lambda: terminal.connector.asked == asked + 1)
         await terminal.settle()
         assert not terminal.shows("not YAML")
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.sees("The kubeconfig is not YAML")
         asked = terminal.connector.asked
-        terminal.screen.navigation.look()
+        terminal.controller.navigation.look()
         await terminal.settle()
         assert terminal.connector.asked == asked, "what was told is not read again before it is changed"
 
@@ -195,9 +195,9 @@ async def test_completion_is_shown_and_taken_with_tab() -> None:
         terminal.cluster.live(pod("web"))
         await terminal.press("colon", *"deplo")
         await terminal.sees("deploy", "deployments")
-        await terminal.until(lambda: terminal.screen.command_line.input._suggestion)
+        await terminal.until(lambda: terminal.controller.command_line.input._suggestion)
         await terminal.press("tab")
-        assert terminal.screen.command_line.input.value == "deploy"
+        assert terminal.controller.command_line.input.value == "deploy"
         await terminal.press("escape")
         await terminal.until(lambda: terminal.main.focused is terminal.main.table)
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.core.model import State
-from devenv.tui.screens.cluster_actions import KindActions
+from devenv.tui.kube.cluster_changes import ClusterChanges
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 from tests.terminal.scripted import container
 
@@ -85,7 +85,7 @@ async def test_what_one_side_alone_can_do_is_done_there_without_a_question() -> 
 
 async def test_a_shell_is_opened_on_the_side_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
-    monkeypatch.setattr(KindActions, "_leave", lambda self, session, plan, command: given.append(command))
+    monkeypatch.setattr(ClusterChanges, "_leave", lambda self, session, plan, command: given.append(command))
     async with cluster_opened() as terminal:
         await both(terminal)
         for side, expected in (("c", ["docker", "compose", "exec", "web"]), ("k", ["kubectl", "--namespace", "shop"])):

@@ -1,0 +1,265 @@
+"""What a user can do on the main screen: one table for keys, footer, palette, command line and help.
+
+A row says what an action is called and what it is for; what it does is the handler of that name, which the screen and
+its controller give. To add a key is one row here and one handler there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from textual.binding import Binding
+
+from devenv.core.model import Resource, State
+
+ROLLED: Final = frozenset({"deployment", "statefulset", "daemonset"})
+SCALED: Final = frozenset({"deployment", "statefulset", "replicaset"})
+ANY_KIND: Final = frozenset({"any"})
+IN_VIEW: Final = "View"
+OF_PROJECT: Final = "Project"
+OF_CLUSTER: Final = "Cluster, and the same by kubectl"
+SERVICE: Final = "{service}"  # where the palette's name has that of the selected service
+_EACH: Final = "the selected service"
+_ALL: Final = "all services"
+
+
+@dataclass(frozen=True, slots=True)
+class UserAction:
+    """One action; `name` is that of its handler, and the id of its key.
+
+    Without a `key` it is in the palette or the command line alone. `kinds` are the kinds of a cluster's objects that it
+    is for. `takes_away` says that it is asked about first. `kubectl` is what the action is in a cluster, and what it is
+    called in kubectl; help tells it where there is a cluster.
+    """
+
+    name: str
+    key: str = ""
+    label: str = ""  # in the last line and in help
+    group: str = OF_PROJECT
+    note: str = ""  # in help
+    kubectl: str = ""
+    kinds: frozenset[str] = frozenset()
+    takes_away: bool = False
+    palette: str = ""  # its name there; of an action for a cluster's object: the label, with the object
+    meaning: str = ""  # what the palette says beside it
+    words: tuple[str, ...] = ()  # that the command line offers for it
+    synonyms: tuple[str, ...] = ()  # that the command line understands, too
+    argument: str = ""  # what follows the word: its handler is called with that
+    written: str = ""  # how the key is written, where that is not Textual's name of it
+    shown: bool = True  # in the last line
+    priority: bool = False  # before whatever has the focus
+
+    def binding(self, *, in_cluster: bool = False) -> Binding:
+        """Return its key; `in_cluster` says what to tell of it."""
+        notes = (self.note, "asks" if self.takes_away else "", self.kubectl if in_cluster else "")
+        return Binding(
+            self.key,
+            f"do('{self.name}')",
+            self.label,
+            show=self.shown,
+            key_display=self.written or None,
+            priority=self.priority,
+            tooltip="; ".join(filter(None, notes)),
+            id=self.name,
+        )
+
+
+ACTIONS: Final = (
+    # With priority, so that the keys that follow at once are typed into the prompt and are not taken as commands.
+    UserAction(
+        *("find", "slash", "find", IN_VIEW, "filters the services, searches in the log"), written="/", priority=True
+    ),
+    UserAction(
+        *("logs", "l", "logs", IN_VIEW, "", "of all pods and containers; kubectl logs -f KIND/NAME"),
+        palette="view: logs",
+    ),
+    UserAction("detail", group=IN_VIEW, palette="view: detail"),
+    UserAction(
+        *("zoom", "z", "zoom", IN_VIEW, "the pane with the focus takes the screen, or gives it back"),
+        palette="view: zoom",
+    ),
+    UserAction(
+        *("back", "escape", "back", IN_VIEW, "search, zoom, detail, filter, table"),
+        palette="view: back to the table",
+        shown=False,
+    ),
+    UserAction("drop", "x", "cancel/dismiss", note="the running change, or the error of one"),
+    UserAction(
+        *("restart", "r", "restart"),
+        kubectl="asks which where it runs in both runtimes; kubectl rollout restart KIND/NAME",
+        kinds=ROLLED,
+        palette=f"restart {SERVICE}",
+        meaning=_EACH,
+    ),
+    UserAction(
+        *("start", "s", "start"),
+        kubectl="kubectl scale KIND/NAME --replicas=N",
+        kinds=SCALED,
+        palette=f"start {SERVICE}",
+        meaning=_EACH,
+    ),
+    UserAction(
+        *("stop", "S", "stop"),
+        kubectl="to 0 pods; kubectl scale KIND/NAME --replicas=0",
+        kinds=SCALED,
+        palette=f"stop {SERVICE}",
+        meaning=_EACH,
+    ),
+    UserAction("up", "u", "up", note=_EACH, palette=f"up {SERVICE}", meaning=_EACH),
+    UserAction("build", palette=f"build {SERVICE}", meaning=_EACH),
+    UserAction("up_all", "U", "up all", note="the whole project", palette="up project", meaning=_ALL),
+    UserAction("down", "D", "down", note="the whole project", takes_away=True, palette="down project", meaning=_ALL),
+    UserAction("restart_all", palette="restart project", meaning=_ALL),
+    UserAction("stop_all", palette="stop project", meaning=_ALL),
+    UserAction("build_all", palette="build project", meaning=_ALL),
+    UserAction(
+        "down_volumes",
+        takes_away=True,
+        palette="down project and delete its volumes",
+        meaning="all data in them are lost",
+    ),
+    UserAction("dark", group=IN_VIEW, palette="theme: dark"),
+    UserAction("light", group=IN_VIEW, palette="theme: light"),
+    UserAction("ansi", group=IN_VIEW, palette="theme: ansi", meaning="the terminal's sixteen colours"),
+    UserAction(
+        *("verify", "v", "verify"),
+        note="the smoke tests: run them, see how they go",
+        palette="verify: smoke tests",
+        meaning="run them, see how they go",
+    ),
+    UserAction(
+        *("load", "L", "load"),
+        note="load tests: run one, see how it goes",
+        palette="load: load tests",
+        meaning="run one, see how it goes, earlier ones",
+    ),
+    UserAction("leave", "q", "quit", palette="quit", words=("q",), synonyms=("quit", "q!")),
+    UserAction(
+        *("help", "question_mark", "help"),
+        palette="help: all keys",
+        words=("help",),
+        synonyms=("h", "?"),
+        written="?",
+    ),
+    UserAction(
+        *("command", "colon", "command", OF_CLUSTER),
+        kubectl="pods, deploy, svc, any kind · ns NAME|all · ctx NAME · q; kubectl get KIND -n NAME",
+        palette="command",
+        written=":",
+        priority=True,
+    ),
+    UserAction("yaml", "y", "yaml", OF_CLUSTER, kubectl="kubectl get KIND NAME -o yaml", kinds=ANY_KIND),
+    UserAction("describe", "d", "describe", OF_CLUSTER, kubectl="kubectl describe KIND NAME", kinds=ANY_KIND),
+    UserAction(
+        *("owners", "o", "owners", OF_CLUSTER, "the tree of owners"), kubectl="kubectl tree KIND NAME", kinds=ANY_KIND
+    ),
+    UserAction(
+        *("events", "e", "events", OF_CLUSTER),
+        kubectl="kubectl events --watch",
+        palette="events",
+        words=("events", "ev"),
+        synonyms=("event",),
+    ),
+    UserAction(
+        *("hpa", "h", "hpa", OF_CLUSTER, "the autoscaler over time"), kubectl="kubectl get hpa --watch", kinds=ANY_KIND
+    ),
+    UserAction(
+        *("rollout", "R", "rollout", OF_CLUSTER, "pods by stage"),
+        kubectl="kubectl rollout status KIND/NAME",
+        kinds=ROLLED,
+    ),
+    UserAction("scale", "c", "scale", OF_CLUSTER, kubectl="kubectl scale KIND/NAME --replicas=N", kinds=SCALED),
+    UserAction(
+        *("undo", "B", "undo", OF_CLUSTER), kubectl="kubectl rollout undo KIND/NAME", kinds=ROLLED, takes_away=True
+    ),
+    UserAction(
+        *("pause", "P", "pause/resume", OF_CLUSTER),
+        kubectl="kubectl rollout pause|resume deployment/NAME",
+        kinds=frozenset({"deployment"}),
+    ),
+    UserAction(
+        *("shell", "t", "shell", OF_CLUSTER),
+        kubectl="kubectl exec -it POD -- sh",
+        kinds=frozenset({"pod", "daemonset", "job", *SCALED}),
+    ),
+    UserAction(
+        *("debug", "T", "debug", OF_CLUSTER),
+        kubectl="kubectl debug -it POD --image=… -- sh",
+        kinds=frozenset({"pod", "node"}),
+    ),
+    UserAction(
+        *("previous", "p", "previous log", OF_CLUSTER, "of containers that were restarted"),
+        kubectl="kubectl logs POD --previous",
+        kinds=frozenset({"pod"}),
+    ),
+    UserAction(
+        *("forward", "f", "forward", OF_CLUSTER),
+        kubectl="kubectl port-forward KIND/NAME LOCAL:PORT",
+        kinds=frozenset({"pod", "service", *SCALED}),
+    ),
+    UserAction(
+        *("forwards", "F", "forwards", OF_CLUSTER, "the open port-forwards with their traffic"),
+        palette="forwards",
+        words=("forwards", "pf"),
+    ),
+    UserAction("edit", "E", "edit", OF_CLUSTER, kubectl="kubectl edit KIND/NAME", kinds=ANY_KIND),
+    UserAction(
+        *("delete", "ctrl+d", "delete", OF_CLUSTER, "says what goes with it"),
+        kubectl="kubectl delete KIND NAME",
+        kinds=ANY_KIND,
+        takes_away=True,
+        written="^d",
+    ),
+    UserAction(
+        *("evict", "ctrl+e", "evict", OF_CLUSTER, "heeds disruption budgets"),
+        kubectl="the API's pods/NAME/eviction",
+        kinds=frozenset({"pod"}),
+        takes_away=True,
+        written="^e",
+    ),
+    UserAction("cordon", "K", "cordon", OF_CLUSTER, kubectl="kubectl cordon|uncordon NODE", kinds=frozenset({"node"})),
+    UserAction(
+        *("follow", "C", "kubectl's context", OF_CLUSTER, "where somebody changed it"),
+        kubectl="kubectl config current-context",
+        palette="kubectl's context",
+    ),
+    UserAction(
+        *("drain", "X", "drain", OF_CLUSTER),
+        kubectl="kubectl drain NODE --ignore-daemonsets",
+        kinds=frozenset({"node"}),
+        takes_away=True,
+    ),
+    UserAction("services", group=OF_CLUSTER, words=("compose",), synonyms=("services!",)),
+    UserAction("namespace", group=OF_CLUSTER, words=("ns",), synonyms=("namespace",), argument="NAME or all"),
+    UserAction("context", group=OF_CLUSTER, words=("ctx",), synonyms=("context", "contexts"), argument="NAME"),
+)
+BY_NAME: Final = {action.name: action for action in ACTIONS}
+BY_WORD: Final = {word: action for action in ACTIONS for word in (*action.words, *action.synonyms)}
+
+
+def help_groups(known: Container[str], *, in_cluster: bool) -> Iterator[tuple[str, list[Binding]]]:
+    """Return the keys of the actions of these names, each in one group."""
+    for title in (OF_PROJECT, OF_CLUSTER, IN_VIEW):
+        keys = [
+            action.binding(in_cluster=in_cluster)
+            for action in ACTIONS
+            if action.key and action.name in known and group_of(action, in_cluster=in_cluster) == title
+        ]
+        if keys:
+            yield title, keys
+
+
+def group_of(action: UserAction, *, in_cluster: bool) -> str:
+    """Return where help lists it: where there is a cluster, whatever kubectl has too is there."""
+    return OF_CLUSTER if in_cluster and action.kubectl else action.group
+
+
+def makes_sense(verb: str, resource: Resource) -> bool:
+    """Whether a change does something to that container of Compose."""
+    if verb == "restart":
+        return resource.state not in (State.ABSENT, State.PROVIDED)
+    if verb == "start":
+        return resource.state in (State.EXITED, State.CREATED, State.DEAD)
+    return verb == "up" or resource.state.is_up

@@ -1,0 +1,530 @@
+"""The main screen's controller where there may be a cluster beside the Compose project."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from textual.widget import Widget
+from textual.widgets import Input
+
+from devenv.backends.joined import KUBERNETES, JoinedBackend
+from devenv.backends.protocol import Backend
+from devenv.control.joined import JoinedControl
+from devenv.control.protocol import Control
+from devenv.core.model import ConnectionState, Resource, Runtime
+from devenv.core.state import Delta, Store
+from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
+from devenv.tui.compose_controller import ComposeController
+from devenv.tui.kube.board import ClusterBoard
+from devenv.tui.kube.cluster_changes import ClusterChanges
+from devenv.tui.kube.differences import Differences, read_differences
+from devenv.tui.kube.groups import Group, GroupKey
+from devenv.tui.kube.merged_shelf import MergedShelf
+from devenv.tui.kube.navigation import Choice, Navigation
+from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
+from devenv.tui.kube.scaling import autoscaler
+from devenv.tui.kube.session import Connector, Session
+from devenv.tui.kube.typed_command import candidates, parse
+from devenv.tui.kube.views import VIEWS, view_of
+from devenv.tui.rows import Row
+from devenv.tui.screens.main import Handlers, MainScreen
+from devenv.tui.shown import shown
+from devenv.tui.widgets.banner import Banner
+from devenv.tui.widgets.cluster_bar import ClusterBar
+from devenv.tui.widgets.command_line import CommandLine
+from devenv.tui.widgets.line import Part
+from devenv.tui.widgets.long_table import LongTable
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.access import Target
+    from devenv.tui.palette import Command
+
+LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together
+NO_LOG: Final = frozenset({"service", "ingress", "node", "configmap", "secret", "horizontalpodautoscaler"})
+TYPED_IN_PALETTE: Final = (
+    *("pods", "deploy", "svc", "nodes", "hpa", "ingresses"),
+    *("pvc", "cm", "events", "ns", "ctx", "compose"),
+)
+
+
+class ClusterController:
+    """`devenv.tui.screens.main.Controller` of services of both runtimes; what it watches is what is on screen."""
+
+    help_on: ClassVar[Sequence[tuple[str, type[Widget]]]] = (("Lines", LongTable),)
+
+    def __init__(
+        self, screen: MainScreen, table: LongTable, backend: JoinedBackend, control: JoinedControl, connector: Connector
+    ) -> None:
+        self._screen = screen
+        self._table = table
+        self._backend = backend
+        self._control = control
+        self._compose = ComposeController(screen)
+        self.board = ClusterBoard(screen.store, "")
+        self.shelf = MergedShelf(self.board.services.workload_of)
+        self.navigation = Navigation(screen, connector, self)
+        self.changes = ClusterChanges(screen, self.board, lambda: self.session)
+        self.listeners: list[Callable[[Delta], None]] = []  # of views that are open above this screen
+        self.cluster_bar = ClusterBar(id="cluster-bar")
+        self.cluster_banner = Banner(id="cluster-banner")
+        self.bars = (self.cluster_bar, self.cluster_banner)
+        self.command_line = CommandLine(self._candidates, self._typed, id="command-line")
+        self._differences: dict[GroupKey, tuple[object, Differences]] = {}
+        self._runtime = COMPOSE  # where the last change of a service of both runtimes was done
+        table.unfold = self._unfold
+        self.handlers: Handlers = {
+            **self._compose.handlers,
+            **{verb: partial(self._change, verb) for verb in DONE_TO},
+            **{name: partial(self._open_view, name) for name in VIEWS},
+            **{name: partial(self._on_selected, act) for name, act in self.changes.handlers.items()},
+            "events": self._open_events,
+            "forwards": self._open_forwards,
+            "command": self._ask_command,
+            "follow": self.navigation.follow,
+            "services": self.navigation.to_services,
+            "namespace": self.navigation.to_namespace,
+            "context": self.navigation.to_context,
+            "back": self._go_back,
+            "drop": self._drop,
+        }
+
+    async def begin(self) -> None:
+        """Bring the command line, then look for the cluster."""
+        await self._screen.mount(self.command_line, after=self._table)
+        self.navigation.begin()
+
+    def close(self) -> None:
+        """Close the port-forwards: the program ends."""
+        self.changes.close()
+
+    @property
+    def session(self) -> Session | None:
+        """The cluster that is shown."""
+        return self.navigation.session
+
+    @property
+    def store(self) -> Store:
+        """What is known."""
+        return self._screen.store
+
+    def show_help(self) -> None:
+        """Show all keys."""
+        self._screen.show_help()
+
+    # What is selected
+
+    @property
+    def selected_group(self) -> Group | None:
+        """The service that the line under the cursor belongs to; None in the table of one kind."""
+        return self.board.services.group_at(self._table.cursor) if self.board.kind is None else None
+
+    @property
+    def selected_cluster(self) -> Resource | None:
+        """The cluster's resource that is meant by the line under the cursor: of a joint line, its workload."""
+        resource = self._screen.selected
+        if resource is not None:
+            return resource if resource.runtime is Runtime.KUBERNETES else None
+        group = self.selected_group
+        if group is None or not self._on_group_line(group):
+            return None
+        key = next(iter(group.workloads.values()), next(iter(group.pods.values()), ""))
+        return self.store.resource(key)
+
+    @property
+    def selected_service(self) -> tuple[str, str]:
+        """Namespace and name of the selected service of the cluster; ("", "") where none is selected."""
+        resource = self.selected_cluster
+        return (resource.namespace, resource.service or resource.name) if resource is not None else ("", "")
+
+    def cluster_place(self) -> tuple[Target, bool] | None:
+        """Return the cluster and namespace that are shown, and whether the selection is there alone."""
+        if self.session is None:
+            return None
+        return self.session.target, self._screen.selected is not None and self.selected_cluster is not None
+
+    def choices(self, verb: str) -> list[RuntimeChoice]:
+        """Return where a change of the line under the cursor can be meant; none where it makes no sense there."""
+        resource = self._screen.selected
+        group = self.selected_group
+        if resource is not None:
+            return choices(verb, *(((resource,), ()) if resource.runtime is Runtime.COMPOSE else ((), (resource,))))
+        if group is None or not self._on_group_line(group):
+            return []
+        keys = group.workloads.values() or islice(group.pods.values(), 1)
+        cluster = self._known(keys) if self.session is not None else ()
+        return choices(verb, self._known(group.compose.values()), cluster)
+
+    def _known(self, keys: Iterable[str]) -> list[Resource]:
+        return [known for key in keys if (known := self.store.resource(key)) is not None]
+
+    def _on_group_line(self, group: Group) -> bool:
+        row = self._table.selected
+        return row is not None and row.key.startswith("group:") and group.has_line
+
+    # Which actions make sense, and what they do
+
+    def offers(self, action: UserAction) -> bool:
+        """Whether an action makes sense for the selection now."""
+        selected = self.selected_cluster
+        match action.name:
+            case "command":
+                return self.command_line.is_attached and not isinstance(self._screen.focused, Input)
+            case "events" | "forwards":
+                return self.session is not None
+            case "follow" | "drop":
+                return bool(self.navigation.elsewhere)
+            case "shell":
+                return self.session is not None and bool(self.choices("shell"))
+            case name if name in DONE_TO and selected is not None:
+                return bool(self.choices(name))
+            case name if name in DONE_TO or not action.kinds:
+                return self._compose.offers(action)
+        if self.session is None or selected is None:
+            return False
+        if action.name == "hpa":
+            return autoscaler(selected, self.store, self.board.scaling) is not None
+        return action.kinds is ANY_KIND or selected.kind in action.kinds
+
+    def offers_depend_on(self) -> object:
+        """Return what `offers` looks at."""
+        cluster = self.selected_cluster
+        offered = [len(self.choices(verb)) for verb in DONE_TO] if cluster is not None else []
+        return cluster and (cluster.key, cluster.kind), self._compose.offers_depend_on(), offered
+
+    def commands(self) -> Iterator[Command]:
+        """Give what can be done to the selection, with the same in kubectl, then what can be typed."""
+        selected = self.selected_cluster
+        if selected is not None:
+            whose = f"{shown(selected.kind)} {shown(selected.name)}"
+            for action in ACTIONS:
+                if action.kubectl and (action.kinds or action.name == "logs") and self._screen.offers(action):
+                    tooltip = action.binding(in_cluster=True).tooltip
+                    yield f"{action.label} {whose}", tooltip, self._screen.handlers[action.name]
+        for text in TYPED_IN_PALETTE:
+            yield f":{text}", "", partial(self.obey, text)
+
+    def _on_selected(self, act: Callable[[Resource], object]) -> None:
+        resource = self.selected_cluster
+        if resource is not None and self.session is not None:
+            act(resource)
+
+    def _change(self, verb: str) -> None:
+        """Change the selected service, in the runtime of its line; of a line of both, in the one that is chosen."""
+        known = {choice.name: choice for choice in self.choices(verb)}
+        if len(known) < 2:
+            for choice in known.values():
+                self.changes.change_in(choice, verb)
+            return
+
+        def take(name: str) -> None:
+            self._runtime = runtime_of(name)
+            self.changes.change_in(known[name], verb)
+
+        what = f"{next(iter(known.values())).resource.service} to {DONE_TO[verb]}"
+        offered = [(name, name, choice.words) for name, choice in known.items()]
+        self.choose(what, offered, preferred(known.values(), self._runtime), take)
+
+    def choose(self, what: str, choices: Sequence[Choice], here: str, take: Callable[[str], None]) -> None:
+        """Let the user choose one of several names."""
+        from devenv.tui.screens.picker import PickerScreen
+
+        self._screen.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
+
+    def _open_view(self, name: str) -> None:
+        self._on_selected(lambda resource: self._screen.app.push_screen(view_of(name, self, resource)))
+
+    def _open_events(self) -> None:
+        from devenv.tui.screens.events import EventsScreen
+
+        self._screen.app.push_screen(EventsScreen(self))
+
+    def _open_forwards(self) -> None:
+        from devenv.tui.screens.forwards import ForwardsScreen
+
+        self._screen.app.push_screen(ForwardsScreen(self, self.changes.forwards, self.changes.close_forward))
+
+    def _drop(self) -> None:
+        """Cancel the running change, or put away the error of one, or the note about the context."""
+        bar = self._screen.action_bar
+        if self.navigation.elsewhere and bar.running is None and bar.failed is None:
+            self.navigation.stay()
+        else:
+            self._screen.drop()
+
+    def _go_back(self) -> None:
+        """Take one step back: what is open, the filter, then from the kind to the services."""
+        plain = self._screen.focused is self._table and not self._screen.filter.value
+        self._screen.go_back()
+        if plain and self.board.kind is not None:
+            self.navigation.to_services()
+
+    def _unfold(self, is_open: bool) -> None:
+        """Open or close the line under the cursor."""
+        if self.board.kind is not None:
+            return
+        services, table = self.board.services, self._table
+        group = services.group_at(table.cursor)
+        if group is None:
+            return
+        if not is_open or group.key in services.opened:
+            index = services.index_of_group(group)
+            if index is not None:
+                table.select(index)
+            services.toggle(table.cursor, False)
+        else:
+            services.toggle(table.cursor, True)
+        self._screen.tell_table()
+
+    # The command line
+
+    def _ask_command(self) -> None:
+        self.navigation.learn()
+        self.command_line.ask()
+
+    def _candidates(self, text: str) -> tuple[str, ...]:
+        return candidates(text, self.navigation.kinds, self.navigation.namespaces, self.navigation.contexts)
+
+    def _typed(self, text: str) -> None:
+        self.command_line.close()
+        self._screen.set_focus(self._table)
+        if text.strip():
+            self.obey(text)
+
+    def obey(self, text: str) -> None:
+        """Do what was typed: an action's word, or a kind that is shown."""
+        command = parse(text)
+        action = BY_WORD.get(command.word)
+        if action is None:
+            self.navigation.to_kind(command.word, command.argument)
+        elif action.argument:
+            self._screen.handlers[action.name](command.argument)
+        else:
+            self._screen.handlers[action.name]()
+
+    def tell_commands(self) -> None:
+        """Show what can be typed: kinds, namespaces or contexts became known."""
+        self.command_line.tell()
+
+    # Which place is shown
+
+    def attach(self, session: Session) -> None:
+        """Show a cluster where none was shown before."""
+        self.board.move(session.target.namespace)
+        self._control.put(session.control)
+        self._backend.add(KUBERNETES, session.backend)
+        self.tell_bars(time.time())
+        self._screen.tell_table()
+        self._screen.refresh_bindings()
+
+    def settle_in(self, session: Session) -> None:
+        """Show another place of the cluster, or another cluster."""
+        self.board.move(session.target.namespace)
+        self._differences.clear()
+        self._control.put(session.control)
+        self.show_kind(self.board.kind.kind if self.board.kind is not None else "")
+        self.tell_context()
+
+    def show_kind(self, kind: str) -> None:
+        """Put the objects of one kind into the table; "" goes back to the services."""
+        self.board.show_kind(kind, all_namespaces=self.navigation.all_namespaces)
+        self._screen.tell_table()
+        self._screen.tell_header(time.time())
+        self._screen.refresh_bindings()
+
+    def tell_context(self) -> None:
+        """Show what is wrong with the connection to the cluster, else that kubectl's current context is another one."""
+        self._tell_connection()
+        self._screen.refresh_bindings()
+
+    def _tell_connection(self) -> None:
+        session, elsewhere = self.session, self.navigation.elsewhere
+        if session is None:
+            return
+        note = ("", "")
+        if elsewhere:
+            stays = (
+                f"kubectl's current context is now {elsewhere}; this terminal stays on {session.target.context.name}"
+            )
+            note = (stays, "C goes there, x puts this line away")
+        self.cluster_banner.tell(self.store.connection(session.backend.name), note)
+
+    # What the screen shows
+
+    def counted(self) -> Collection[Resource]:
+        """Return what the header counts: Compose's, as the cluster's are counted in its own bar."""
+        return list(self.board.compose.values())
+
+    def tell_bars(self, now: float) -> None:
+        """Show which cluster it is, and how its pods are."""
+        session = self.session
+        if session is None:
+            return
+        namespace = "all namespaces" if self.navigation.all_namespaces else session.target.namespace
+        connection = self.store.connection(session.backend.name)
+        kind = self.board.kind.kind if self.board.kind is not None else ""
+        context = session.target.context.name
+        self.cluster_bar.tell(context, namespace, connection, self.board.counts, session.may_change, kind, now)
+
+    def took(self, delta: Delta) -> None:
+        """Show the cluster's connection, and tell the views above."""
+        if delta.connections and self.session is not None:
+            self._tell_connection()
+            self.tell_bars(time.time())
+        for listener in tuple(self.listeners):
+            listener(delta)
+
+    def placeholder(self) -> str:
+        """Return what an empty table says."""
+        kind, session = self.board.kind, self.session
+        if session is None:
+            return self._compose.placeholder()
+        connection = self.store.connection(session.backend.name)
+        if kind is None:
+            if connection is None or connection.state is ConnectionState.CONNECTING:
+                return f"connecting to {session.target.context.name}…"
+            live = connection.state is ConnectionState.LIVE
+            return self._compose.placeholder() if live else "nothing to show until the cluster answers"
+        if connection is None or connection.state is not ConnectionState.LIVE:
+            return "reading…"
+        return f"there is no {kind.kind} here; Esc goes back to the services"
+
+    def why_no_log(self, row: Row) -> str:
+        """Return what an empty log says."""
+        resource = self.store.resource(row.key)
+        if resource is not None and resource.runtime is Runtime.KUBERNETES and resource.kind in NO_LOG:
+            return f"a {resource.kind} writes no log"
+        return self._compose.why_no_log(row)
+
+    def measured(self, row: Row) -> Iterable[str]:
+        """Return whose samples a row shows: of a service, those of all that it is made of."""
+        group = self._group_of(row)
+        if group is None:
+            return (row.key,)
+        return *group.compose.values(), *(group.workloads.values() or islice(group.pods.values(), LOGS_MERGED))
+
+    def _group_of(self, row: Row) -> Group | None:
+        """Return the group that the row stands for as a whole."""
+        if self.board.kind is not None:
+            resource = self.store.resource(row.key)
+            return self.board.services.group_of_workload(resource) if resource is not None else None
+        index = self.board.services.find(row.identity)
+        group = self.board.services.group_at(index) if index is not None else None
+        if group is None or not group.has_line:
+            return None
+        return group if row.key.startswith("group:") or row.key in group.workloads.values() else None
+
+    def followed(self) -> Iterable[str]:
+        """Return those that exist, after the merged buffers have learnt what their services are made of now."""
+        for key in self.shelf.rows:
+            group = self.board.services.group_for(key) if key.startswith("group:") else None
+            if group is not None:
+                ours = dict.fromkeys(group.compose.values(), "compose")
+                theirs = group.workloads.values() or islice(group.pods.values(), LOGS_MERGED)
+                filled = self.shelf.feed(key, ours | dict.fromkeys(theirs, "k8s"))
+                view = self._screen.log_pane.view
+                if filled is view.buffer:
+                    view.show(filled, view.placeholder)
+        return [key for key in self.shelf.keys if self._was_created(key)]
+
+    def _was_created(self, key: str) -> bool:
+        return self._compose.was_created(key.partition("/")[0] if key.startswith(KUBERNETES) else key)
+
+    def changes_followed(self, delta: Delta) -> bool:
+        """Whether something that is followed came or changed, or a service may be made of something else now."""
+        followed = set(self.shelf.keys)
+        news = any(resource.key in followed for resource in delta.updated)
+        joint = any(key.startswith("group:") for key in self.shelf.rows)
+        return news or (joint and bool(delta.updated or delta.removed))
+
+    # The details
+
+    def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
+        """Return its use and the text about it."""
+        resource = self.store.resource(row.key)
+        if resource is not None and resource.runtime is Runtime.COMPOSE:
+            return self._compose.describe(row, delta)
+        if delta is not None and not _concerns(delta, row):
+            return None
+        group = self._group_of(row)
+        if resource is None:
+            return self._describe_joint(group) if group is not None else None
+        from devenv.tui.kube import detail
+
+        sample = self.store.sample(row.key)
+        owner = self.store.resource(resource.owner) if resource.owner else None
+        text = detail.describe(resource, owner, self.store.happenings(row.key), sample, time.time())
+        return detail.use(sample, self.board.history(row.key)), text + self._verdict_of(resource)
+
+    def _describe_joint(self, group: Group) -> tuple[list[Part], list[Part]]:
+        from devenv.tui.kube import detail
+
+        compose, cluster = self._known(group.compose.values()), self._known(group.workloads.values())
+        text = detail.describe_joint(group.key.service, compose, cluster, self._differences_of(group))
+        # All replicas have the same verdict; the one that says more also says why it is stale.
+        said = sorted((self._screen.verdicts.detail(known) for known in compose), key=len)
+        text += said[-1] if said else []
+        for workload in cluster:
+            text += self._verdict_of(workload)
+        return detail.use_of_all(self.store.sample(known.key) for known in (*compose, *cluster)), text
+
+    def _verdict_of(self, resource: Resource) -> list[Part]:
+        group = self.board.services.group_of_workload(resource)
+        if group is None or resource.kind not in ROLLED:
+            return []
+        return self._screen.verdicts.detail(resource, self.board.services.running(group))
+
+    def _differences_of(self, group: Group) -> Differences:
+        """Return those between the two runtimes; they are read in a thread, and kept until one side changes."""
+        session = self.session
+        workload = self.store.resource(next(iter(group.workloads.values()), ""))
+        if session is None or workload is None:
+            return "not known: only pods were found in the cluster"
+        state = (workload.key, workload.image, workload.facts, tuple(group.compose.values()))
+        known = self._differences.get(group.key)
+        if known is not None and known[0] == state:
+            return known[1]
+        reading = "reading both sides…"
+        self._differences[group.key] = (state, reading)
+
+        def show(read: Differences) -> None:
+            self._differences[group.key] = (state, read)
+            self._screen.tell_detail()
+
+        def work() -> None:
+            self._screen.app.call_from_thread(show, read_differences(session, group.key.service, workload))
+
+        self._screen.run_worker(work, thread=True, group="differences", exit_on_error=False)
+        return reading
+
+
+def _concerns(delta: Delta, row: Row) -> bool:
+    if row.key.startswith("group:"):
+        return bool(delta.updated or delta.removed or delta.samples)
+    groups = (delta.updated, delta.samples, delta.happenings)
+    return any(item.key == row.key for group in groups for item in group)
+
+
+def cluster_screen(
+    backend: Backend,
+    control: Control,
+    title: str,
+    connector: Connector,
+    *,
+    store: Store | None = None,
+    wake: Callable[[], None] | None = None,
+) -> tuple[MainScreen, Backend, Control]:
+    """Return the screen with the joined backend and control; nothing of the cluster is read before it is painted.
+
+    It shows what is in the `store` already. `wake` is given where both were started already, with that function.
+    """
+    readers, changers = JoinedBackend(backend, wake=wake), JoinedControl(control, wake=wake)
+    table = LongTable(id="table")
+
+    def controller(screen: MainScreen) -> ClusterController:
+        return ClusterController(screen, table, readers, changers, connector)
+
+    return MainScreen(readers, changers, title, controller, table=table, store=store), readers, changers
