@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from devenv.tui.action_table import BY_NAME, OF_CLUSTER, help_groups
+from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, help_groups
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(r"^\| `(?P<key>[^`]+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([^`]+)` \| ([^|]*) \|", re.MULTILINE)
 
 
 def section(title: str) -> str:
@@ -19,7 +19,9 @@ def section(title: str) -> str:
 def test_the_table_of_keys_is_that_of_the_screen() -> None:
     keys = dict(help_groups(BY_NAME, in_cluster=True))[OF_CLUSTER]
     bound = {binding.key_display or binding.key for binding in keys}
-    assert set(ROW.findall(section("Keys, and the same by kubectl"))) == bound
+    rows = dict(ROW.findall(section("Keys, and the same by kubectl")))
+    assert set(rows) == bound
+    assert all("asks" in rows[action.written or action.key] for action in ACTIONS if action.takes_away and action.kinds)
 
 
 def test_every_link_in_the_page_leads_somewhere() -> None:

@@ -20,7 +20,7 @@ from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
 from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, SERVICE, UserAction, group_of, help_groups
+from devenv.tui.action_table import ACTIONS, BY_NAME, IN_VIEW, OF_CLUSTER, SERVICE, UserAction, group_of, help_groups
 from devenv.tui.board import Showing
 from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
@@ -436,9 +436,10 @@ class MainScreen(Screen[None]):
             self.refresh_bindings()
 
     def commands(self) -> Iterator[Command]:
-        """Give the palette what makes sense now."""
+        """Give the palette what makes sense now: for the selection, for the project, for the view."""
         selected = self.selected
-        for action in ACTIONS:
+        yield from self.controller.commands()
+        for action in sorted(ACTIONS, key=lambda action: (SERVICE not in action.palette, action.group == IN_VIEW)):
             run = self.handlers.get(action.name)
             if run is None or not action.palette:
                 continue
@@ -447,7 +448,6 @@ class MainScreen(Screen[None]):
                     yield action.palette, action.meaning or action.binding(in_cluster=self.in_cluster).tooltip, run
             elif selected is not None and selected.runtime is Runtime.COMPOSE and selected.service:
                 yield action.palette.format(service=shown(selected.service)), action.meaning, run
-        yield from self.controller.commands()
 
     def show_help(self) -> None:
         """Show all keys."""
@@ -462,10 +462,6 @@ class MainScreen(Screen[None]):
         """Cancel the running change, or put the error of one away."""
         self.changes.drop()
         self._tell_keys()
-
-    def verified(self) -> None:
-        """Look at once at what a run that has ended says."""
-        self.verdicts.look()
 
     def _choose_theme(self, choice: str) -> None:
         from devenv.tui.theme import NAMES

@@ -96,7 +96,7 @@ class Verifying:
             self._live = None
             if self._timer is not None:
                 self._timer.pause()
-            self.main.verified()
+            self.main.verdicts.look()  # the run has something to say about the services
             if self._leaving:
                 self.main.app.exit(0)
                 return
