@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import cast
 
 from devenv import __version__
+from devenv.cli.build_options import add_build_options
 from devenv.cli.check_options import add_check_commands
 from devenv.cli.deploy_options import add_deploy_command
 from devenv.cli.kube_options import add_kube_commands
@@ -66,9 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("-t", "--timeout", type=int, metavar="S", help="seconds until a container is killed")
     _command(commands, "start", "start existing containers", services=True)
 
-    build = _command(commands, "build", "build the images of services", services=True)
-    build.add_argument("--no-cache", action="store_true", help="do not use the build cache")
-    build.add_argument("--pull", action="store_true", help="look for newer base images")
+    add_build_options(_command(commands, "build", "build the images of services that changed", services=True))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
     starting = watch.add_mutually_exclusive_group()

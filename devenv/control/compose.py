@@ -6,10 +6,11 @@ import os
 import queue
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from devenv.backends.compose.failures import not_installed
@@ -28,20 +29,25 @@ class ComposeRun:
     """
 
     def __init__(
-        self, options: ComposeOptions, arguments: tuple[str, ...], environ: Mapping[str, str] | None = None
+        self,
+        options: ComposeOptions,
+        arguments: tuple[str, ...],
+        environ: Mapping[str, str] | None = None,
+        document: bytes = b"",
     ) -> None:
-        """Start it; raises ToolMissing where docker is not installed."""
+        """Start it; `document` is what it reads where its file is "-". Raises ToolMissing where docker is missing."""
         command = options.command("--progress", "json", *arguments)
         try:
-            self._process = subprocess.Popen(
-                command,
-                cwd=options.directory,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                process_group=0,
-            )
+            with _file_of(document) as stdin:
+                self._process = subprocess.Popen(
+                    command,
+                    cwd=options.directory,
+                    env=environ,
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    process_group=0,
+                )
         except OSError as error:
             raise not_installed(error) from error
         self._records: queue.Queue[ComposeRecord | None] = queue.Queue(maxsize=10_000)
@@ -114,3 +120,15 @@ class ComposeRun:
                 for record in parse_line(line):
                     self._records.put(record)
         self._records.put(None)
+
+
+@contextmanager
+def _file_of(document: bytes) -> Iterator[IO[bytes] | int]:
+    """Give what Compose reads as its standard input: a file, as a pipe would have to be fed meanwhile."""
+    if not document:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(document)
+        file.seek(0)
+        yield file

@@ -139,6 +139,11 @@ def _missing(message: str, project: Project | None) -> DevenvError | None:
             "The project uses models, and docker has no model command",
             "Install Docker Model Runner: https://docs.docker.com/ai/model-runner/",
         )
+    if "requires buildx" in message or "'buildx' is not a docker command" in message:
+        return ToolMissing(
+            f"Images are built with BuildKit, for which docker needs its buildx plugin: {short(message)}",
+            "Install it: https://github.com/docker/buildx#installing",
+        )
     if match := _NO_CONTAINER.search(message):
         kind, name = match[1] or match[3], match[2] or match[4]
         return DevenvError(f"Nothing to start: {kind} {sanitize(name)} has no container", "Create it: devenv up")

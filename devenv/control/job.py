@@ -38,7 +38,7 @@ class _Heard:
 
 
 class Job:
-    """A verb of Compose on one project, to be run once."""
+    """A verb of Compose on one project, to be run once; `document` is the project where the options' file is "-"."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Job:
         flags: tuple[str, ...] = (),
         targets: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
+        document: bytes = b"",
     ) -> None:
         self._options = options.for_project(project)
         self._project = project
@@ -55,6 +56,7 @@ class Job:
         self._flags = flags
         self._targets = targets
         self._environ = environ
+        self._document = document
         self._run: ComposeRun | None = None
         self._lock = threading.Lock()
         self._wanted = True
@@ -69,7 +71,7 @@ class Job:
         with self._lock:
             if not self._wanted:
                 raise Interrupted(f"{self._verb} was canceled before it began")
-            run = self._run = ComposeRun(self._options, arguments, self._environ)
+            run = self._run = ComposeRun(self._options, arguments, self._environ, self._document)
         pulse = self._heartbeat(report, run)
         try:
             with pulse or nullcontext():

@@ -124,6 +124,17 @@ def test_a_provider_that_fails_is_no_container(said: str, kind: type[DevenvError
     assert told in error.message
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["compose build requires buildx 0.17.0 or later", "docker: 'buildx' is not a docker command."],
+)
+def test_building_without_buildx_is_a_missing_tool(said: str) -> None:
+    error = translate(said, PROJECT)
+    assert isinstance(error, ToolMissing)
+    assert "buildx" in error.message
+    assert "github.com/docker/buildx" in error.hint
+
+
 def test_models_without_their_plugin_are_a_missing_tool() -> None:
     assert isinstance(translate("'models' support requires Docker Model plugin", PROJECT), ToolMissing)
 

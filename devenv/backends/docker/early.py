@@ -8,19 +8,15 @@ the event stream is open. Where it cannot be had (another kind of endpoint, any 
 from __future__ import annotations
 
 import json
-import socket
 import threading
 from collections.abc import Callable
-from typing import Final
 from urllib.parse import quote
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.plain import ask
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project, Resource
-
-ANSWER_WITHIN: Final = 2.0  # seconds; later than that, the SDK's list is as early
-LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer
 
 
 def list_early(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | None:
@@ -28,29 +24,12 @@ def list_early(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | None:
     if endpoint.scheme != "unix":
         return None
     filters = quote(json.dumps({"label": [f"{parse.LABEL_PROJECT}={project}"]}))
-    request = f"GET /containers/json?all=1&filters={filters} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n"
     try:
-        entries = json.loads(_ask(endpoint.host.removeprefix("unix://"), request.encode()))
+        entries = json.loads(ask(endpoint.host.removeprefix("unix://"), f"/containers/json?all=1&filters={filters}"))
         listed = tuple(parse.from_list(entry) for entry in entries)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None  # whatever it is, the SDK meets it in a moment and says it in full
     return tuple(resource for resource in listed if resource.container_id)
-
-
-def _ask(path: str, request: bytes) -> bytes:
-    with socket.socket(socket.AF_UNIX) as engine:
-        engine.settimeout(ANSWER_WITHIN)
-        engine.connect(path)
-        engine.sendall(request)
-        answer = bytearray()
-        while data := engine.recv(65536):
-            answer += data
-            if len(answer) > LARGEST:
-                raise ValueError("too large")
-    head, separator, body = bytes(answer).partition(b"\r\n\r\n")
-    if not separator or b" 200 " not in head.split(b"\r\n")[0] + b" " or b"chunked" in head.lower():
-        raise ValueError("not the answer that was asked for")
-    return body
 
 
 class EarlyList:

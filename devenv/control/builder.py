@@ -1,0 +1,223 @@
+"""Building what a plan says: each service as soon as the images that its own is made from are there.
+
+Compose builds, from a project that holds the build sections alone and is given on its standard input: the label with
+the content key is in it, and nothing is written beside the user's files.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.docker.images import EngineImage
+from devenv.backends.programs import output_of
+from devenv.builds.graph import CONTEXT
+from devenv.builds.key import KeyReader, Reading
+from devenv.builds.plan import BuildPlan, Step, image_of, labels_for
+from devenv.builds.record import write_record
+from devenv.control.job import Job, Report
+from devenv.control.stream import Remark
+from devenv.core.errors import DevenvError, Interrupted
+from devenv.core.model import Progress, Project
+
+ROUNDS: Final = 3  # how often what is edited while it is built is built again
+CHANGING: Final = "changed-while-it-was-built"  # in place of a key: it is no key of anything
+_KEPT: Final = ("build", "image", "platform")
+_DRIVER_WITHIN: Final = 10.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One service that was built, in how many seconds. `changing`: its files were edited meanwhile, again and again."""
+
+    service: str
+    seconds: float
+    changing: bool = False
+
+
+class Builder:
+    """Carries a plan out, once. `flags` go to every `docker compose build`."""
+
+    def __init__(
+        self,
+        options: ComposeOptions,
+        project: Project,
+        document: Mapping[str, Any],
+        plan: BuildPlan,
+        reader: KeyReader,
+        images: Callable[[], dict[str, EngineImage]],
+        flags: tuple[str, ...] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._options = replace(
+            options, files=("-",), profiles=(), project_name=project.name, project_directory=project.directory
+        )
+        self._project = project
+        self._document = document
+        self._definitions = reader.definitions
+        self._store = reader.store
+        self._plan = plan
+        self._images = images
+        self._flags = flags
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._jobs: list[Job] = []
+        self._wanted = True
+        self._seconds: dict[str, float] = {}  # of each service, from the start of Compose to its last step
+        self._driver: bool | None = None
+        self.warning = ""  # why what was built could not be written down
+
+    def run(self, report: Report) -> tuple[Built, ...]:
+        """Build; `report` is called from several threads. Returns what was built, in the order of the plan.
+
+        A failure lets what already runs end and raises the first one's error; what was built stays and counts.
+        """
+        todo = {step.service: step for step in self._plan.to_build}
+        labels = {step.service: step.key for step in self._plan.steps}
+        built: dict[str, Built] = {}
+        for attempt in range(1, ROUNDS + 1):
+            is_last = attempt == ROUNDS  # it builds without a key, which nobody could vouch for
+            self._build(todo, labels | dict.fromkeys(todo, CHANGING) if is_last else labels, report)
+            built |= {name: Built(name, self._seconds.get(name, 0.0), is_last) for name in todo}
+            if is_last:
+                break
+            fresh = self._read_again()
+            moved = {name for name in labels if fresh[name].key != labels[name]}
+            self._write(step for name, step in todo.items() if name not in moved)
+            if not moved:
+                break
+            labels = {name: reading.key for name, reading in fresh.items()}
+            again = [step for step in self._plan.steps if step.service in moved]
+            todo = {step.service: replace(step, reading=fresh[step.service]) for step in again}
+        return tuple(built[step.service] for step in self._plan.steps if step.service in built)
+
+    def interrupt(self) -> None:
+        """End it as ctrl-c would, from any thread; `run` then raises Interrupted."""
+        with self._lock:
+            self._wanted = False
+            jobs = tuple(self._jobs)
+        for job in jobs:
+            job.interrupt()
+
+    def _build(self, todo: Mapping[str, Step], labels: Mapping[str, str], report: Report) -> None:
+        """Build these services along the graph."""
+        waiting = {name: set(self._plan.graph.bases(name)) & todo.keys() for name in todo}
+        needed = {base for bases in waiting.values() for base in bases}
+        ended: queue.SimpleQueue[tuple[tuple[str, ...], BaseException | None]] = queue.SimpleQueue()
+        running = 0
+        failure: BaseException | None = None
+        while waiting or running:
+            ready = sorted(name for name, bases in waiting.items() if not bases) if failure is None else []
+            for group in _groups(ready, needed):
+                for name in group:
+                    del waiting[name]
+                running += 1
+                document = self._document_for(group, labels)
+                thread = threading.Thread(
+                    target=self._build_group, args=(group, document, report, ended), name="devenv-build", daemon=True
+                )
+                thread.start()
+            if not running:
+                break
+            group, error = ended.get()
+            running -= 1
+            failure = failure or error
+            for bases in waiting.values():
+                bases.difference_update(group)
+        if failure is not None:
+            raise failure
+
+    def _build_group(
+        self,
+        services: tuple[str, ...],
+        document: bytes,
+        report: Report,
+        ended: queue.SimpleQueue[tuple[tuple[str, ...], BaseException | None]],
+    ) -> None:
+        began = time.monotonic()
+
+        def told(record: Progress | Remark) -> None:
+            if isinstance(record, Progress) and record.parent_id in services:
+                self._seconds[record.parent_id] = time.monotonic() - began
+            report(record)
+
+        job = Job(self._options, self._project, "build", self._flags, services, self._environ, document)
+        try:
+            with self._lock:
+                if not self._wanted:
+                    raise Interrupted("build was canceled before it began")
+                self._jobs.append(job)
+            job.run(told)
+        except BaseException as error:  # noqa: BLE001  # carried to the thread that waits, and raised there
+            ended.put((services, error))
+        else:
+            ended.put((services, None))
+
+    def _document_for(self, services: Collection[str], labels: Mapping[str, str]) -> bytes:
+        """Return a project with the build sections of these services alone."""
+        graph = self._plan.graph
+        has_bases = any(edge.service in services and edge.kind == CONTEXT for edge in graph.edges)
+        named = has_bases and self._is_engines_builder()
+        held = services if named else graph.with_bases(services)
+        found = {}
+        for name in held:
+            body = self._document["services"][name]
+            build = dict(body["build"])
+            build["labels"] = {**(build.get("labels") or {}), **labels_for(name, labels[name])}
+            if named:  # the image that is there, instead of building it along
+                build["additional_contexts"] = {
+                    context: self._image_of(value) for context, value in build.get("additional_contexts", {}).items()
+                }
+            found[name] = {key: body[key] for key in _KEPT if key in body} | {"build": build}
+        project = {"name": self._project.name, "services": found}
+        if "secrets" in self._document:
+            project["secrets"] = self._document["secrets"]
+        return json.dumps(project).encode()
+
+    def _image_of(self, context: str) -> str:
+        service = context.removeprefix("service:")
+        return f"docker-image://{self._definitions[service].images[0]}" if service != context else context
+
+    def _is_engines_builder(self) -> bool:
+        """Whether BuildKit is the engine's own, which sees the engine's images; a builder in a container does not."""
+        if self._driver is None:
+            try:
+                told = output_of(("docker", "buildx", "inspect"), self._environ, timeout=_DRIVER_WITHIN)
+            except DevenvError:
+                told = ""  # the build itself says what is wrong
+            lines = (line.partition(":") for line in told.splitlines())
+            self._driver = any(key == "Driver" and value.strip() == "docker" for key, _, value in lines)
+        return self._driver
+
+    def _read_again(self) -> dict[str, Reading]:
+        """Read the keys once more, with the images as they were: what differs was edited while it was built."""
+        reader = KeyReader(self._definitions, self._plan.images, self._store)
+        keys: dict[str, str] = {}
+        found = {}
+        for step in self._plan.steps:
+            found[step.service] = reader.read(step.service, self._plan.graph, keys)
+            keys[step.service] = found[step.service].key
+        return found
+
+    def _write(self, steps: Iterable[Step]) -> None:
+        reader = KeyReader(self._definitions, self._images(), self._store)
+        now = time.time()
+        try:
+            for step in steps:
+                bases = {base: image_of(base, reader) for base in self._plan.graph.bases(step.service)}
+                seconds = self._seconds.get(step.service, 0.0)
+                write_record(self._store, step.service, step.reading, at=now, seconds=seconds, bases=bases)
+        except OSError as error:
+            self.warning = f"{error.filename or self._store.folder}: {error.strerror}"
+
+
+def _groups(ready: list[str], needed: Collection[str]) -> list[tuple[str, ...]]:
+    """Cut what is ready into calls of Compose: who is waited for gets one of its own, the rest is built in one."""
+    rest = tuple(name for name in ready if name not in needed)
+    return [*((name,) for name in ready if name in needed), *([rest] if rest else [])]

@@ -1,0 +1,254 @@
+"""`devenv build` on a real engine: nothing is built twice, and everything says why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import PROJECTS, Program, program
+
+from devenv.backends.docker.endpoint import Endpoint
+from devenv.builds.plan import LABEL
+
+pytestmark = pytest.mark.engine
+ALL = ("base", "web", "tool", "worker")
+
+
+@pytest.fixture
+def monorepo(engine: Endpoint, base_image: str, tmp_path: Path) -> Iterator[Program]:
+    """A copy of the project that a test may edit."""
+    folder = tmp_path / "monorepo"
+    shutil.copytree(PROJECTS / "monorepo", folder)
+    with program(str(folder), tmp_path / "state", base_image, TOKEN="secret-of-the-test") as made:
+        yield made
+
+
+def build(project: Program, *arguments: str, code: int = 0, **variables: str) -> dict[str, Any]:
+    """Run `devenv build --json` and return its object."""
+    done = project.run("build", "--json", *arguments, **variables)
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def actions(report: dict[str, Any]) -> dict[str, str]:
+    return {step["service"]: step["action"] for step in report["steps"]}
+
+
+def why(report: dict[str, Any], service: str) -> list[str]:
+    (found,) = [step["why"] for step in report["steps"] if step["service"] == service]
+    return list(found)
+
+
+def image(project: Program, service: str) -> tuple[str, str]:
+    """Return the id of a service's image, and the key on it."""
+    form = f'{{{{.Id}}}} {{{{index .Config.Labels "{LABEL}"}}}}'
+    command = ["docker", "image", "inspect", "--format", form, f"{project.name}-{service}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found, _, key = done.stdout.strip().partition(" ")
+    return found, key
+
+
+def images(project: Program) -> dict[str, tuple[str, str]]:
+    return {service: image(project, service) for service in ALL}
+
+
+def content(project: Program, service: str, path: str) -> str:
+    command = ["docker", "run", "--rm", "--network=none", f"{project.name}-{service}", "cat", path]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_nothing_is_built_twice_and_a_change_builds_what_is_made_from_it(monorepo: Program) -> None:
+    planned = build(monorepo, "--dry-run")
+    assert actions(planned) == dict.fromkeys(ALL, "build")
+    assert "there is no image" in why(planned, "base")[0]
+    assert not monorepo.state.exists(), "a dry run asks for no change"
+    built = build(monorepo)
+    assert actions(built) == dict.fromkeys(ALL, "built")
+    first = images(monorepo)
+    assert {step["service"]: step["key"] for step in built["steps"]} == {name: key for name, (_, key) in first.items()}
+    again = build(monorepo)
+    assert actions(again) == dict.fromkeys(ALL, "up to date")
+    assert again["seconds_saved"] > 0
+    assert images(monorepo) == first
+
+    (monorepo.folder / "inline" / "tool.txt").write_text("edited\n")
+    assert actions(build(monorepo)) == {
+        "base": "up to date",
+        "web": "up to date",
+        "worker": "up to date",
+        "tool": "built",
+    }
+    assert content(monorepo, "tool", "/tool/tool.txt") == "edited\n"
+    (monorepo.folder / "shared" / "lib.txt").write_text("edited\n")
+    assert actions(build(monorepo)) == {"base": "up to date", "web": "built", "worker": "built", "tool": "built"}
+    (monorepo.folder / "base" / "version").write_text("2\n")
+    assert actions(build(monorepo)) == dict.fromkeys(ALL, "built")
+    for service in ALL:
+        assert content(monorepo, service, "/version") == "2\n", "each was made from the base that was built before it"
+    (monorepo.folder / "app" / "debug.log").write_text("ignored\n")
+    assert actions(build(monorepo)) == dict.fromkeys(ALL, "up to date")
+    audited = [(record["event"], record.get("result")) for record in monorepo.audit()]
+    assert audited == [("allowed", None), ("finished", "done")] * 4, "what had nothing to do changed nothing"
+
+
+def test_an_image_that_went_away_or_that_compose_built_is_built_again(monorepo: Program) -> None:
+    build(monorepo)
+    monorepo.compose("build", "worker")
+    assert why(build(monorepo, "--dry-run"), "worker") == ["its image was not built by devenv"]
+    assert [name for name, action in actions(build(monorepo)).items() if action == "built"] == ["worker"]
+    subprocess.run(["docker", "rmi", f"{monorepo.name}-tool"], capture_output=True, check=True)
+    assert "there is no image" in why(build(monorepo, "tool"), "tool")[0]
+    assert actions(build(monorepo)) == dict.fromkeys(ALL, "up to date")
+    forced = build(monorepo, "worker", "--no-cache")
+    assert actions(forced) == {"base": "up to date", "worker": "built"}
+    assert why(forced, "worker") == ["asked for with --no-cache"]
+
+
+def test_why_names_what_changed_with_both_hashes(monorepo: Program) -> None:
+    build(monorepo)
+    _, key = image(monorepo, "web")
+    assert (
+        monorepo.run("build", "--why", "web").stdout
+        == f"web is up to date: {monorepo.name}-web:latest has the key {key}\n"
+    )
+    (monorepo.folder / "app" / "web.txt").write_text("edited\n")
+    (monorepo.folder / "app" / ".dockerignore").write_text("*.log\n*.tmp\n")
+    told = monorepo.run("build", "--why", "web").stdout
+    assert f"  key {key} -> " in told
+    rows = [line.split() for line in told.splitlines()]
+    (edited,) = [row for row in rows if row[:2] == ["file", "web.txt"]]
+    assert len(edited) == 4
+    assert edited[2] != edited[3]
+    assert ["ignore", "rule", "*.tmp", "-", "set"] in rows
+    assert "service web changed" in monorepo.run("build", "--why", "tool").stdout
+    assert "tool has to be built" in monorepo.run("build", "--why", "tool", TOKEN="another").stdout
+    assert build(monorepo, "base", TOKEN="another")["steps"][0]["action"] == "up to date"
+
+
+def test_the_graph_in_three_forms(monorepo: Program) -> None:
+    text = monorepo.run("build", "--graph", "text").stdout
+    assert f"web\n  made from base (as {monorepo.name}-base)\n" in text
+    assert "tool\n  made from web (its context web)\n" in text
+    assert "worker\n  made from base" in text
+    assert "  runs with web\n" in text
+    assert f"{monorepo.folder / 'shared'}: in web, worker" in text
+    mermaid = monorepo.run("build", "--graph", "mermaid").stdout
+    assert mermaid.startswith('flowchart BT\n  s0["base"]\n')
+    assert "-->|image|" in mermaid
+    data = json.loads(monorepo.run("build", "--graph", "json", DOCKER_HOST="unix:///nowhere").stdout)
+    assert data["services"] == sorted(ALL)
+    assert {(edge["service"], edge["needs"], edge["kind"]) for edge in data["edges"]} == {
+        ("web", "base", "image"),
+        ("worker", "base", "image"),
+        ("tool", "web", "context"),
+        ("worker", "web", "depends_on"),
+    }
+    assert data["shared_folders"] == {str(monorepo.folder / name): ["web", "worker"] for name in ("app", "shared")}
+
+
+def git(project: Program, *arguments: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=project.folder, capture_output=True, check=True)
+
+
+def test_only_what_a_change_in_git_touches(monorepo: Program) -> None:
+    told = monorepo.run("build", "--affected")
+    assert (told.returncode, "Git repository" in told.stderr) == (2, True)
+    git(monorepo, "init", "--initial-branch=main")
+    git(monorepo, "add", ".")
+    git(monorepo, "commit", "--message=first")
+    git(monorepo, "switch", "--create", "topic")
+    assert actions(build(monorepo, "--affected", "--dry-run")) == {}
+    (monorepo.folder / "app" / "ignored.log").write_text("x")
+    (monorepo.folder / "inline" / "new file.txt").write_text("x")
+    report = build(monorepo, "--affected", "--dry-run")
+    assert set(actions(report)) == {"tool", "web", "base"}, "with all that it is made from"
+    git(monorepo, "add", ".")
+    git(monorepo, "commit", "--message=second")
+    dockerfile = monorepo.folder / "app" / "Dockerfile"
+    dockerfile.write_text("# edited\n" + dockerfile.read_text())
+    git(monorepo, "commit", "--all", "--message=third")
+    assert set(actions(build(monorepo, "--since", "HEAD~1", "--dry-run"))) == {"web", "worker", "tool", "base"}
+    told = monorepo.run("build", "--affected", "--dry-run", "worker")
+    assert f"worker: {dockerfile} changed since" in told.stderr
+    assert "tool" not in told.stdout.partition("SERVICE")[2]
+    for revision in ("nowhere", "--output=/tmp/x"):
+        told = monorepo.run("build", f"--since={revision}")
+        assert (told.returncode, "Git has no revision" in told.stderr) == (2, True)
+
+
+def test_what_is_edited_while_it_is_built_is_built_again_under_its_own_key(monorepo: Program) -> None:
+    folder = monorepo.folder / "inline"
+    compose = monorepo.folder / "compose.yaml"
+    compose.write_text(compose.read_text().replace("COPY . /tool", "COPY . /tool\n        RUN sleep 3"))
+    build(monorepo, "web")
+    process = monorepo.start("build", "tool")
+    assert process.stderr is not None
+    assert any("RUN sleep 3" in line for line in process.stderr)
+    (folder / "tool.txt").write_text("edited meanwhile\n")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert content(monorepo, "tool", "/tool/tool.txt") == "edited meanwhile\n"
+    assert set(actions(build(monorepo)).values()) == {"up to date", "built"}
+    assert actions(build(monorepo, "tool"))["tool"] == "up to date"
+
+
+def test_bad_input_is_told_with_its_exit_code(monorepo: Program) -> None:
+    compose = (monorepo.folder / "compose.yaml").read_text()
+
+    def failed(code: int, *arguments: str, text: str = compose, **variables: str) -> str:
+        (monorepo.folder / "compose.yaml").write_text(text)
+        done = monorepo.run("build", *arguments, **variables)
+        assert done.returncode == code, done.stderr
+        assert "hint:" in done.stderr
+        return done.stderr
+
+    assert "Did you mean worker?" in failed(2, "worke")
+    assert "Did you mean worker?" in failed(2, "--why", "worke")
+    assert "engine" in failed(3, "--dry-run", DOCKER_HOST="unix:///nowhere")
+    assert "not there" in failed(5, text=compose.replace("context: base", "context: bass"))
+    circle = compose.replace("context: base", "context: base\n      additional_contexts: {x: 'service:tool'}")
+    assert "base -> " in failed(5, "--graph", "text", text=circle)
+    assert "read-only" in failed(10, "--read-only", text=compose)
+    assert monorepo.run("build", "--dry-run", "--read-only").returncode == 0
+    summary = monorepo.folder / "base" / "version" / "summary.json"
+    assert "cannot be written" in failed(1, "base", "--summarize", str(summary))
+    assert actions(build(monorepo, "base")) == {"base": "up to date"}, "the build itself was done"
+
+
+def test_a_failure_leaves_what_was_built_before_it(monorepo: Program) -> None:
+    dockerfile = monorepo.folder / "app" / "Dockerfile"
+    whole = dockerfile.read_text()
+    dockerfile.write_text(whole.replace("COPY worker.txt /app/", "RUN echo it breaks; exit 3"))
+    done = monorepo.run("build")
+    assert done.returncode == 1
+    assert "image of service worker could not be built" in done.stderr
+    assert "it breaks" in done.stderr
+    assert monorepo.audit()[-1]["result"] == "failed"
+    dockerfile.write_text(whole)
+    assert actions(build(monorepo))["base"] == "up to date"
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_stops_nothing(monorepo: Program) -> None:
+    (monorepo.folder / ".devenv").write_text("a file where the folder should be")
+    done = monorepo.run("build", "base")
+    assert done.returncode == 0
+    assert "cannot be kept" in done.stderr
+    assert actions(build(monorepo, "base")) == {"base": "up to date"}
+
+
+def test_a_run_can_be_kept_and_says_what_it_was_made_from(monorepo: Program) -> None:
+    file = monorepo.folder.parent / "run.json"
+    assert monorepo.run("build", "base", "--summarize", str(file)).returncode == 0
+    kept = json.loads(file.read_text())
+    (step,) = kept["steps"]
+    assert step["action"] == "built"
+    assert step["inputs"]["facts"]["base image"].keys() == {monorepo.image}
+    later = build(monorepo, "base")["steps"][0]
+    assert (later["key"], later["inputs"]) == (step["key"], step["inputs"])
