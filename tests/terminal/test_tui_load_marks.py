@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from devenv.tui.kube.merged_shelf import MergedShelf
-from devenv.tui.load_targets import LoadTarget, load_targets
 from devenv.tui.log_shelf import MARKS_KEPT, LogShelf
 from devenv.tui.rows import Identity
+from devenv.tui.screens.load_form import LoadTarget, load_targets
 from devenv.tui.widgets.log_buffer import LogBuffer
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.scripted import container, log
@@ -82,6 +82,6 @@ async def test_a_load_test_can_go_where_the_selection_is() -> None:
         terminal.cluster.live(pod("web"))
         targets = [LoadTarget("compose"), LoadTarget("kubernetes", "minikube", "shop")]
         await terminal.go("web")
-        assert load_targets(terminal.main) == (targets, 1)
+        assert load_targets(terminal.main.controller.cluster_place()) == (targets, 1)
         await terminal.go("api")
-        assert load_targets(terminal.main) == (targets, 0)
+        assert load_targets(terminal.main.controller.cluster_place()) == (targets, 0)

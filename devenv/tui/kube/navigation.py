@@ -152,9 +152,12 @@ class Navigation:
         session = self.session
         if session is None:
             return
-        from devenv.tui.kube.watched import SERVICES
+        from devenv.backends.kube import kinds as known
 
-        kinds = (*SERVICES, *([self._kind] if self._kind is not None else ()))
+        workloads = (known.DEPLOYMENTS, known.REPLICA_SETS, known.STATEFUL_SETS, known.DAEMON_SETS, known.JOBS)
+        kinds = [known.PODS, *workloads, known.HPAS, known.SERVICES, known.EVENTS]
+        if self._kind is not None:
+            kinds.append(self._kind)
         session.backend.watch_kinds(
             tuple(dict.fromkeys(kinds)), None if self.all_namespaces else session.target.namespace
         )

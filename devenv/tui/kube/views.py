@@ -15,17 +15,17 @@ def view_of(name: str, cluster: Cluster, resource: Resource) -> ClusterView:
     """Return the view of that name; raises KeyError for another one."""
     match name:
         case "yaml":
-            from devenv.tui.screens.yaml import YamlScreen
+            from devenv.tui.screens.text import TextScreen, read_yaml
 
-            return YamlScreen(cluster, resource)
+            return TextScreen(cluster, "YAML of", resource, read_yaml)
         case "describe":
-            from devenv.tui.screens.describe import DescribeScreen
+            from devenv.tui.screens.text import TextScreen, read_description
 
-            return DescribeScreen(cluster, resource)
+            return TextScreen(cluster, "DESCRIBE", resource, read_description, with_events=True)
         case "previous":
-            from devenv.tui.screens.previous import PreviousScreen
+            from devenv.tui.screens.text import TextScreen, read_previous_log
 
-            return PreviousScreen(cluster, resource)
+            return TextScreen(cluster, "PREVIOUS LOG of", resource, read_previous_log)
         case "owners":
             from devenv.tui.screens.owners import OwnersScreen
 

@@ -26,15 +26,13 @@ from devenv.load.live.runner import VERB, LoadRunner
 from devenv.load.live.state import LoadState
 from devenv.tui.load_charts import chart_parts
 from devenv.tui.load_rows import end_of, mark_text, number_parts, table_parts, title_parts
-from devenv.tui.load_targets import load_targets
-from devenv.tui.screens.load_form import LoadFormScreen
+from devenv.tui.screens.load_form import LoadFormScreen, load_targets
 from devenv.tui.screens.load_leave import DETACH, STOP, LoadLeaveScreen
 from devenv.tui.screens.load_text import LoadTextScreen
 from devenv.tui.screens.view import ViewScroll
 from devenv.tui.shown import shown
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line, Part
-from devenv.tui.widgets.load_bar import LoadBar
 from devenv.tui.widgets.load_list import LoadList
 
 if TYPE_CHECKING:
@@ -150,7 +148,7 @@ class Loading:
 
     def ask(self) -> None:
         """Ask what the next run shall be, and start it."""
-        targets, chosen = load_targets(self.main)
+        targets, chosen = load_targets(self.main.controller.cluster_place())
         if self.following is not None:  # as the last one
             chosen = next((at for at, item in enumerate(targets) if item.name == self.wish.target), chosen)
         form = LoadFormScreen(self.wish, targets, chosen, self.runner.load.thresholds)
@@ -264,6 +262,21 @@ class Loading:
             self._leaving = True
             if self.state is not None and not self.state.stopping:
                 self.stop()
+
+
+class LoadBar(Line):
+    """How the run stands, on the main screen, until it was looked at: one line; a click opens the screen."""
+
+    DEFAULT_CSS = "LoadBar { background: $bar; padding: 0 1; }"
+
+    def tell(self, state: LoadState) -> None:
+        """Show how it stands."""
+        parts = [*title_parts(state), ("  ", ""), *number_parts(state)]
+        self.say(("L ", "bold $primary"), *parts)
+
+    def on_click(self) -> None:
+        """Do what the key does."""
+        self.app.simulate_key("L")
 
 
 class LoadScreen(Screen[None]):

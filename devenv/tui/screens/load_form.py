@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import ClassVar, Final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,10 +19,12 @@ from textual.widgets import Input, Static
 from devenv.load.live.process import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
 from devenv.tui.load_rows import minutes
-from devenv.tui.load_targets import LoadTarget
 from devenv.tui.shown import shown
 from devenv.tui.widgets.choice import Choice
 from devenv.tui.widgets.prompt import BurstInput
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.access import Target
 
 MOST_USERS: Final = 100_000
 _TIME: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -43,6 +45,36 @@ def seconds_of(text: str) -> int | None:
         return None
     hours, rest, last = (int(part or 0) for part in found.groups())
     return hours * 3600 + rest * 60 + last or None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTarget:
+    """A target, as `--target` names it."""
+
+    name: str
+    context: str = ""
+    namespace: str = ""
+
+    @property
+    def words(self) -> str:
+        """How it is called in a form."""
+        return f"{self.name} {self.context}/{self.namespace}" if self.context else self.name
+
+    def of(self, wish: LoadWish) -> LoadWish:
+        """Return the wish for this target."""
+        return replace(wish, target=self.name, context=self.context, namespace=self.namespace)
+
+
+def load_targets(place: tuple[Target, bool] | None) -> tuple[list[LoadTarget], int]:
+    """Return where a load test can go, and which of them the selection means.
+
+    `place` is the cluster that is shown, and whether the selection is there alone: of a service of both runtimes, the
+    nearer one is meant.
+    """
+    if place is None:
+        return [LoadTarget("compose")], 0
+    target, is_meant = place
+    return [LoadTarget("compose"), LoadTarget("kubernetes", target.context.name, target.namespace)], int(is_meant)
 
 
 class LoadFormScreen(ModalScreen[LoadWish | None]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from typing import Final
 
-from devenv.core.model import Resource
+from devenv.core.model import Happening, Resource, State
 from devenv.core.text import human_age
 from devenv.tui.kube import cells
-from devenv.tui.kube.stages import STAGES, stage_of
 from devenv.tui.screens.view import Cluster, ClusterView
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.detail_text import TONES
@@ -15,6 +16,8 @@ from devenv.tui.widgets.line import Part
 
 SHOWN = 100  # pods
 NAME = 34
+STAGES: Final = ("created", "scheduled", "pulled", "started", "ready")
+_BY_EVENT: Final = {"Scheduled": 1, "Pulled": 2, "Created": 2, "Started": 3}  # the scheduler's and the kubelet's words
 
 
 class RolloutScreen(ClusterView):
@@ -90,3 +93,15 @@ def _pod(pod: Resource, stage: int, now: float) -> list[Part]:
 def _revision(owner: Resource | None) -> float:
     text = dict(owner.facts).get("revision", "") if owner is not None else ""
     return float(text) if text.isdigit() else 0.0
+
+
+def stage_of(pod: Resource, happenings: Iterable[Happening]) -> int:
+    """Return the index of the furthest stage that the pod has reached."""
+    if pod.state is State.RUNNING and pod.ready is not None and pod.ready[0] >= pod.ready[1]:
+        return 4
+    reached = max((_BY_EVENT.get(happening.action, 0) for happening in happenings), default=0)
+    if pod.state in (State.RUNNING, State.RESTARTING, State.EXITED):
+        return 3
+    if dict(pod.facts).get("node"):
+        reached = max(reached, 1)
+    return min(reached, 3)

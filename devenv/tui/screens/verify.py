@@ -24,7 +24,6 @@ from devenv.tui.widgets.detail_pane import DetailScroll
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line
 from devenv.tui.widgets.result_list import ResultList
-from devenv.tui.widgets.verify_bar import VerifyBar
 from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
 from devenv.verify.run_state import RunState, TestState
 
@@ -158,6 +157,24 @@ class Verifying:
             return
         self._leaving = True
         self.cancel()
+
+
+class VerifyBar(Line):
+    """How the run stands, on the main screen, until it was looked at: one line; a click opens the screen."""
+
+    DEFAULT_CSS = "VerifyBar { background: $bar; padding: 0 1; }"
+
+    def tell(self, state: RunState, now: float) -> None:
+        """Show how it stands and what it does."""
+        parts = summary_parts(state, now)
+        step = step_parts(state)
+        if step:
+            parts += [("  ", ""), *((text, "$quiet") for text, _ in step)]
+        self.say(*parts, ("  v", "bold $primary"), (" shows it", "$quiet"))
+
+    def on_click(self) -> None:
+        """Do what the key does."""
+        self.app.simulate_key("v")
 
 
 class VerifyScreen(Screen[None]):
