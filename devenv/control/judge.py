@@ -8,7 +8,8 @@ The rules, and why:
 - Ended with 0 under restart policy `no` or `on-failure`: completed, whatever Compose's own --wait says of it.
 - Whose end another service waits for (service_completed_successfully): it has to end, to run is not enough.
 - Of a provider: there is no container; it is ready when Compose says that the provider has done its part.
-- Ended with an error and nobody restarts it: failed.
+- Ended with an error and nobody restarts it: failed. Ended by SIGKILL (code 137): the engine's word that memory ran
+  out may come after that of the end, or from a busy kernel later still, so it is given OOM_NEWS seconds.
 - Stopped or only created in the first reading, with the same StartedAt ever since: this start has not reached it, so
   its exit, its error and its OOM kill are an earlier run's. Times of the engine are compared with each other alone,
   since its clock may differ from ours.
@@ -31,6 +32,8 @@ from devenv.core.model import Dependency, Happening, Health, Progress, Project, 
 
 SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
 RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)
+OOM_NEWS = 1.0  # seconds
+KILLED = 128 + 9  # the exit code of what SIGKILL ended
 CRASH_EXITS = 3
 PATIENT_EXITS = 10  # 51 s of the engine's restart delays
 _KEPT = ("Running", "Starting", "Started", "Waiting", "Healthy", "Exited", "Error")  # Compose's words
@@ -50,6 +53,7 @@ class _Track:
     not_begun: bool = False  # it was not up when we began, and was not started since: what it shows is an earlier run's
     stopping: bool = False  # somebody asked it to stop: Compose replacing it, or a person
     oom: bool = False
+    ended: float | None = None  # when its last run did, as far as seen
 
 
 class Judge:
@@ -78,7 +82,7 @@ class Judge:
         """Take one engine event."""
         track = self._tracks.setdefault(happening.key, _Track(run_began=now))
         if happening.action in ("start", "restart"):
-            track.run_began, track.stopping = now, False
+            track.run_began, track.stopping, track.ended = now, False, None
         elif happening.action in ("kill", "stop"):
             track.stopping = True
         elif happening.action == "oom":
@@ -105,6 +109,8 @@ class Judge:
                 if track.started_at is not None:
                     track.run_began = now
                 track.started_at = resource.started_at
+            if resource.state is State.EXITED and track.ended is None:
+                track.ended = now
         self._seen = True
 
     def compose_did(self, step: Progress) -> None:
@@ -139,7 +145,9 @@ class Judge:
 
     def next_change(self, now: float) -> float:
         """Return in how many seconds a verdict may change without any event: a settled period ends."""
-        ends = [track.run_began + period - now for track in self._tracks.values() for period in (SETTLE, RECOVERED)]
+        tracks = self._tracks.values()
+        ends = [track.run_began + period - now for track in tracks for period in (SETTLE, RECOVERED)]
+        ends += [track.ended + OOM_NEWS - now for track in tracks if track.ended is not None]
         return min((end for end in ends if end > 0), default=RECOVERED)
 
     def blocked_by(self, service: str, verdicts: Iterable[ServiceVerdict]) -> str:
@@ -224,7 +232,7 @@ class Judge:
         if state is State.PAUSED:
             return Outcome.FAILED, "is paused; continue it with docker compose unpause"
         if state is State.EXITED:
-            return self._exited(service, resource, track)
+            return self._exited(service, resource, track, now)
         if state is State.DEAD:
             return Outcome.FAILED, "is dead: the engine could not remove it"
         if resource.error and self._compose_ended:
@@ -242,7 +250,7 @@ class Judge:
             return Outcome.READY, "running"
         return Outcome.WAITING, "running, must stay so for a moment"
 
-    def _exited(self, service: Service, resource: Resource, track: _Track) -> tuple[Outcome, str]:
+    def _exited(self, service: Service, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
         restarts_always = service.restart in ("always", "unless-stopped")
         if track.stopping and not self._compose_ended:
             return Outcome.WAITING, "is being replaced"
@@ -250,6 +258,9 @@ class Judge:
             return Outcome.COMPLETED, "ended with 0"
         if track.stopping or restarts_always:
             return Outcome.FAILED, f"was stopped from outside (exit code {resource.exit_code})"
+        known = track.oom or resource.oom_killed or track.ended is None or now - track.ended >= OOM_NEWS
+        if resource.exit_code == KILLED and not known:
+            return Outcome.WAITING, "was killed; why is not known yet"
         tries = f", {len(track.exits)} times" if len(track.exits) > 1 else ""
         return Outcome.FAILED, f"exited with code {resource.exit_code}{tries}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from devenv.control.judge import CRASH_EXITS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
+from devenv.control.judge import CRASH_EXITS, OOM_NEWS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
 from devenv.control.verdict import Outcome, ServiceVerdict
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
@@ -398,6 +398,21 @@ def test_out_of_memory_is_said_even_when_the_engine_forgot() -> None:
     scene.happen("docker/a1", "oom")
     scene.crash("a", 137, State.EXITED)
     assert "OOM" in scene.verdict("a").reason
+
+
+def test_who_was_killed_is_judged_once_the_engine_had_the_time_to_tell_of_memory() -> None:
+    scene = Scene(Service("a"))
+    scene.start("a")
+    scene.crash("a", 137, State.EXITED)
+    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert 0 < scene.judge.next_change(scene.now) <= OOM_NEWS
+    late = Scene(Service("a"))
+    late.start("a")
+    late.crash("a", 137, State.EXITED)
+    late.happen("docker/a1", "oom")
+    assert (late.verdict("a").outcome, "OOM" in late.verdict("a").reason) == (Outcome.FAILED, True)
+    verdict = scene.verdict("a", after=OOM_NEWS)
+    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "exited with code 137")
 
 
 def test_a_container_of_compose_run_is_not_the_service() -> None:
