@@ -20,7 +20,7 @@ from devenv.core.model import Change
 from devenv.tui import theme as themes
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.theme import ThemeChoice
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from devenv.load.live.runner import MakeRunner
     from devenv.load.live.runs import KnownRun
     from devenv.tui.kube.session import Connector
-    from devenv.tui.screens.load import Loading
-    from devenv.tui.screens.verify import Verifying
+    from devenv.tui.runs.load import Loading
+    from devenv.tui.runs.verify import Verifying
     from devenv.verify.live import Launch
 
     FindCluster = Callable[[], Connector | None]
@@ -82,7 +82,7 @@ class DevenvApp(App[int]):
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "widgets/resource_table.tcss",
         "widgets/log_view.tcss",
-        "screens/main.tcss",
+        "main_screen.tcss",
     ]
     COMMANDS: ClassVar = {_palette}
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -238,7 +238,7 @@ class DevenvApp(App[int]):
         if self._launch is None:
             return
         if self._verifying is None:
-            from devenv.tui.screens.verify import Verifying
+            from devenv.tui.runs.verify import Verifying
 
             self._verifying = Verifying(self.main, self._launch, self._verify_at_once or ())
             if self._verify_at_once is not None:
@@ -248,7 +248,7 @@ class DevenvApp(App[int]):
     def loading(self) -> Loading | None:
         """Return what runs load tests; None, and the reason is told, where nothing can."""
         if self._loading is None and self._make_runner is not None:
-            from devenv.tui.screens.load import Loading
+            from devenv.tui.runs.load import Loading
 
             try:
                 self._loading = Loading(self, lambda: self.main, self._make_runner())

@@ -14,8 +14,8 @@ from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
 from devenv.tui.board import Board
 from devenv.tui.log_shelf import LogShelf
+from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
-from devenv.tui.screens.main import Handlers, MainScreen
 from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OF_SERVICE = ("restart", "start", "stop", "up", "build")
 
 
 class ComposeController:
-    """`devenv.tui.screens.main.Controller` of one project."""
+    """`devenv.tui.main_screen.Controller` of one project."""
 
     bars: Sequence[Widget] = ()
     help_on: Sequence[tuple[str, type[Widget]]] = ()

@@ -14,8 +14,8 @@ from devenv.core.load_settings import LoadSettings
 from devenv.load.live.following import Following
 from devenv.load.live.process import LoadWish
 from devenv.load.live.runner import LoadRunner
-from devenv.tui.load_charts import chart_parts
-from devenv.tui.load_rows import number_parts, table_parts, title_parts
+from devenv.tui.runs.load_charts import chart_parts
+from devenv.tui.runs.load_rows import number_parts, table_parts, title_parts
 from tests.load.conftest import Target
 from tests.load.playing import ROOT, wait_for
 

@@ -17,7 +17,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.controller import ClusterController
-from devenv.tui.widgets.long_table import LongTable
+from devenv.tui.kube.long_table import LongTable
 from tests.terminal.driving import Driver
 from tests.terminal.forwarded import Forwarded
 from tests.terminal.scripted import Buffer, ScriptedBackend, ScriptedControl

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 
 from devenv.core.model import Resource
 from devenv.tui.app import DevenvApp
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.widgets.line_table import LineTable
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl
 

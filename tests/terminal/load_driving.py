@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
-from devenv.tui.screens.load import LoadScreen
-from devenv.tui.screens.load_form import LoadFormScreen
+from devenv.tui.runs.load import LoadScreen
+from devenv.tui.runs.load_form import LoadFormScreen
 from tests.terminal.driving import Driver
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from devenv.core.model import Happening, Resource
 from devenv.core.state import Store
-from devenv.tui.screens.view import PAUSE, ClusterView
+from devenv.tui.kube.view import PAUSE, ClusterView
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, replica_set, workload
 
 PODS = 7_000

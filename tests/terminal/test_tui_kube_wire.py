@@ -183,7 +183,7 @@ async def test_another_namespace_and_a_kind_that_was_not_watched(
 
 def test_without_a_kubeconfig_nothing_of_a_cluster_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys, devenv.tui.app, devenv.tui.screens.main\n"
+        "import sys, devenv.tui.app, devenv.tui.main_screen\n"
         "from argparse import Namespace\n"
         "from devenv.cli import tui\n"
         "from devenv.core.settings import Config\n"

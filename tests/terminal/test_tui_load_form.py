@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from devenv.tui.screens.load import LoadRunsScreen, LoadScreen
-from devenv.tui.screens.load_form import LoadFormScreen, seconds_of
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
+from devenv.tui.runs.load import LoadRunsScreen, LoadScreen
+from devenv.tui.runs.load_form import LoadFormScreen, seconds_of
 from tests.load.playing import Played
 from tests.terminal.conftest import Opening
 from tests.terminal.load_driving import ask, begin, on
@@ -141,7 +141,7 @@ async def test_without_load_tests_there_is_no_key(opened: Opening) -> None:
 
 
 def test_the_program_starts_without_any_of_it() -> None:
-    late = "('devenv.load', 'devenv.tui.load', 'devenv.tui.screens.load', 'devenv.tui.widgets.load', 'locust')"
+    late = "('devenv.load', 'devenv.tui.runs', 'locust')"
     program = f"import sys, devenv.tui.app, devenv.cli.tui; print([m for m in sys.modules if m.startswith({late})])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip().replace("'devenv.core.load_settings'", "") == "[]"

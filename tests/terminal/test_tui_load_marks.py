@@ -5,7 +5,7 @@ from __future__ import annotations
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.log_shelf import MARKS_KEPT, LogShelf
 from devenv.tui.rows import Identity
-from devenv.tui.screens.load_form import LoadTarget, load_targets
+from devenv.tui.runs.load_form import LoadTarget, load_targets
 from devenv.tui.widgets.log_buffer import LogBuffer
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.scripted import container, log

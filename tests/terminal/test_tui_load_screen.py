@@ -7,9 +7,9 @@ import time
 from textual.widgets import Input
 
 from devenv.load.live.runs import known_runs
-from devenv.tui.screens.load import LoadScreen
-from devenv.tui.screens.load_form import LoadFormScreen
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
+from devenv.tui.runs.load import LoadScreen
+from devenv.tui.runs.load_form import LoadFormScreen
 from tests.load.playing import Played
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver

@@ -94,7 +94,7 @@ def test_what_is_typed_in_one_go_after_a_slash_is_no_command() -> None:
 FAULTY = """
 import sys
 from devenv.cli import main
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
 
 def broken(self, changes):
     raise ValueError("[/foo] nobody foresaw this")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from devenv.core.model import Happening
-from devenv.tui.screens.evidence import EvidenceScreen
-from devenv.tui.screens.main import MainScreen
-from devenv.tui.screens.verify import VerifyScreen
+from devenv.tui.main_screen import MainScreen
+from devenv.tui.runs.evidence import EvidenceScreen
+from devenv.tui.runs.verify import VerifyScreen
 from devenv.verify.live import LiveRun, RunWish, launcher
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
@@ -286,7 +286,7 @@ async def test_it_fits_every_terminal(opened: Opening, runs: Runs, size: tuple[i
 
 
 def test_the_program_starts_without_any_of_it() -> None:
-    late = "('devenv.verify.', 'sqlite3', 'devenv.tui.verdicts', 'devenv.tui.screens.verify')"
+    late = "('devenv.verify.', 'sqlite3', 'devenv.tui.verdicts', 'devenv.tui.runs')"
     program = f"import sys, devenv.tui.app, devenv.cli.tui; print([m for m in sys.modules if m.startswith({late})])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -29,7 +29,7 @@ from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.runs import known_runs
 from devenv.load.reports.data import make_report, save_outcome
-from devenv.tui.load_rows import title_parts
+from devenv.tui.runs.load_rows import title_parts
 from devenv.tui.verdict_watch import About
 from devenv.tui.verdicts import Verdicts
 from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark

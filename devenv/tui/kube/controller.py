@@ -20,24 +20,24 @@ from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.board import ClusterBoard
+from devenv.tui.kube.cluster_bar import ClusterBar
 from devenv.tui.kube.cluster_changes import ClusterChanges
+from devenv.tui.kube.command_line import CommandLine
 from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.groups import Group, GroupKey
+from devenv.tui.kube.long_table import LongTable
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.navigation import Choice, Navigation
+from devenv.tui.kube.object_views import VIEWS, view_of
 from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
 from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import Connector, Session
 from devenv.tui.kube.typed_command import candidates, parse
-from devenv.tui.kube.views import VIEWS, view_of
+from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
-from devenv.tui.screens.main import Handlers, MainScreen
 from devenv.tui.shown import shown
 from devenv.tui.widgets.banner import Banner
-from devenv.tui.widgets.cluster_bar import ClusterBar
-from devenv.tui.widgets.command_line import CommandLine
 from devenv.tui.widgets.line import Part
-from devenv.tui.widgets.long_table import LongTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.access import Target
@@ -52,7 +52,7 @@ TYPED_IN_PALETTE: Final = (
 
 
 class ClusterController:
-    """`devenv.tui.screens.main.Controller` of services of both runtimes; what it watches is what is on screen."""
+    """`devenv.tui.main_screen.Controller` of services of both runtimes; what it watches is what is on screen."""
 
     help_on: ClassVar[Sequence[tuple[str, type[Widget]]]] = (("Lines", LongTable),)
 
@@ -230,7 +230,7 @@ class ClusterController:
 
     def choose(self, what: str, choices: Sequence[Choice], here: str, take: Callable[[str], None]) -> None:
         """Let the user choose one of several names."""
-        from devenv.tui.screens.picker import PickerScreen
+        from devenv.tui.dialogs.picker import PickerScreen
 
         self._screen.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
 
@@ -238,12 +238,12 @@ class ClusterController:
         self._on_selected(lambda resource: self._screen.app.push_screen(view_of(name, self, resource)))
 
     def _open_events(self) -> None:
-        from devenv.tui.screens.events import EventsScreen
+        from devenv.tui.kube.events import EventsScreen
 
         self._screen.app.push_screen(EventsScreen(self))
 
     def _open_forwards(self) -> None:
-        from devenv.tui.screens.forwards import ForwardsScreen
+        from devenv.tui.kube.forwards import ForwardsScreen
 
         self._screen.app.push_screen(ForwardsScreen(self, self.changes.forwards, self.changes.close_forward))
 

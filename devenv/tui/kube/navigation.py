@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from devenv.core.errors import DevenvError
 from devenv.tui.kube.session import Connector, Session
 from devenv.tui.kube.typed_command import ALL
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
 
 if TYPE_CHECKING:
     from devenv.backends.kube.access import Target

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from devenv.load.live.course import Course
 from devenv.load.live.state import LoadState
-from devenv.tui.kube.chart import chart
-from devenv.tui.load_rows import minutes
+from devenv.tui.chart import chart
+from devenv.tui.runs.load_rows import minutes
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.line import Part
 

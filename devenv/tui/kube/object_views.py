@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from devenv.core.model import Resource
-    from devenv.tui.screens.view import Cluster, ClusterView
+    from devenv.tui.kube.view import Cluster, ClusterView
 
 VIEWS: Final = ("yaml", "describe", "previous", "owners", "rollout", "hpa")
 
@@ -15,27 +15,27 @@ def view_of(name: str, cluster: Cluster, resource: Resource) -> ClusterView:
     """Return the view of that name; raises KeyError for another one."""
     match name:
         case "yaml":
-            from devenv.tui.screens.text import TextScreen, read_yaml
+            from devenv.tui.kube.text import TextScreen, read_yaml
 
             return TextScreen(cluster, "YAML of", resource, read_yaml)
         case "describe":
-            from devenv.tui.screens.text import TextScreen, read_description
+            from devenv.tui.kube.text import TextScreen, read_description
 
             return TextScreen(cluster, "DESCRIBE", resource, read_description, with_events=True)
         case "previous":
-            from devenv.tui.screens.text import TextScreen, read_previous_log
+            from devenv.tui.kube.text import TextScreen, read_previous_log
 
             return TextScreen(cluster, "PREVIOUS LOG of", resource, read_previous_log)
         case "owners":
-            from devenv.tui.screens.owners import OwnersScreen
+            from devenv.tui.kube.owners import OwnersScreen
 
             return OwnersScreen(cluster, resource)
         case "rollout":
-            from devenv.tui.screens.rollout import RolloutScreen
+            from devenv.tui.kube.rollout import RolloutScreen
 
             return RolloutScreen(cluster, resource)
         case "hpa":
-            from devenv.tui.screens.hpa import HpaScreen
+            from devenv.tui.kube.hpa import HpaScreen
 
             return HpaScreen(cluster, resource)
     raise KeyError(name)

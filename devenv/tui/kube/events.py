@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
 from devenv.core.text import mask_secrets
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import BARS, clock
 from devenv.tui.widgets.line import Part

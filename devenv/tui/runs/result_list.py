@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
-from devenv.tui.result_rows import HEAD, ResultRow
+from devenv.tui.runs.result_rows import HEAD, ResultRow
 from devenv.tui.shown import fit
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 

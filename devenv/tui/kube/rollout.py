@@ -9,7 +9,7 @@ from typing import Final
 from devenv.core.model import Happening, Resource, State
 from devenv.core.text import human_age
 from devenv.tui.kube import cells
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.detail_text import TONES
 from devenv.tui.widgets.line import Part

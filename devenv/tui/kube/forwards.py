@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from devenv.core.text import human_age, human_bytes
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import fit, shown
 from devenv.tui.widgets.line import Part
 

@@ -451,7 +451,7 @@ class MainScreen(Screen[None]):
 
     def show_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.dialogs.help import HelpScreen
         from devenv.tui.widgets.detail_pane import DetailScroll
 
         own = help_groups(self.handlers, in_cluster=self.in_cluster)

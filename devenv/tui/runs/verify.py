@@ -17,18 +17,18 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
-from devenv.tui.result_rows import detail_parts, result_rows, step_parts, summary_parts
-from devenv.tui.screens.confirm import ConfirmScreen
+from devenv.tui.dialogs.confirm import ConfirmScreen
+from devenv.tui.runs.result_list import ResultList
+from devenv.tui.runs.result_rows import detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.detail_pane import DetailScroll
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line
-from devenv.tui.widgets.result_list import ResultList
 from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
 from devenv.verify.run_state import RunState, TestState
 
 if TYPE_CHECKING:
-    from devenv.tui.screens.main import MainScreen
+    from devenv.tui.main_screen import MainScreen
 
 LOOK: Final = 0.2  # seconds between two looks at what the run told; only while one goes on
 NOTHING = "Nothing was verified here yet: a tests everything on an isolated copy, u tests what is up."
@@ -301,7 +301,7 @@ class VerifyScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.dialogs.help import HelpScreen
 
         groups = (("Smoke tests", VerifyScreen), ("Results", ResultList), ("Detail", DetailScroll))
         self.app.push_screen(HelpScreen(groups))
@@ -337,7 +337,7 @@ class VerifyScreen(Screen[None]):
             return
 
         def show() -> None:
-            from devenv.tui.screens.evidence import EvidenceScreen
+            from devenv.tui.runs.evidence import EvidenceScreen
 
             self.app.push_screen(EvidenceScreen(backend, service, at or test.at))
 

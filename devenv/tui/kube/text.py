@@ -11,7 +11,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import mask_secrets
 from devenv.tui.kube.session import Session
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.line import Part
 

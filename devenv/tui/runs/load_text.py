@@ -11,10 +11,9 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from devenv.tui.screens.view import ViewScroll
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.footer import FooterBar
-from devenv.tui.widgets.line import Line
+from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 
 MOST: Final = 200_000  # bytes that are shown, the newest
 
@@ -22,7 +21,6 @@ MOST: Final = 200_000  # bytes that are shown, the newest
 class LoadTextScreen(Screen[None]):
     """Shows the file as it is now."""
 
-    CSS_PATH = "view.tcss"
     AUTO_FOCUS = "ViewScroll"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "back", key_display="esc", id="load_text.back"),
@@ -32,7 +30,7 @@ class LoadTextScreen(Screen[None]):
         super().__init__()
         self._path = path
         self._at_end = at_end
-        self.head = Line(classes="view-title")
+        self.head = ViewTitle()
         self.head.say((f" {shown(title)} ", "bold"), (shown(str(path)), "$quiet"))
         self.scroll = ViewScroll()
         self.footer = FooterBar()
@@ -41,7 +39,7 @@ class LoadTextScreen(Screen[None]):
         """Put the title above the text."""
         yield self.head
         with self.scroll:
-            yield Static(Content("\n".join(self._lines())), markup=False, id="view-body")
+            yield Static(Content("\n".join(self._lines())), markup=False)
         yield self.footer
 
     def on_mount(self) -> None:

@@ -24,20 +24,20 @@ from devenv.load.live.following import Following
 from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
 from devenv.load.live.runner import VERB, LoadRunner
 from devenv.load.live.state import LoadState
-from devenv.tui.load_charts import chart_parts
-from devenv.tui.load_rows import end_of, mark_text, number_parts, table_parts, title_parts
-from devenv.tui.screens.load_form import LoadFormScreen, load_targets
-from devenv.tui.screens.load_leave import DETACH, STOP, LoadLeaveScreen
-from devenv.tui.screens.load_text import LoadTextScreen
-from devenv.tui.screens.view import ViewScroll
+from devenv.tui.runs.load_charts import chart_parts
+from devenv.tui.runs.load_form import LoadFormScreen, load_targets
+from devenv.tui.runs.load_leave import DETACH, STOP, LoadLeaveScreen
+from devenv.tui.runs.load_list import LoadList
+from devenv.tui.runs.load_rows import end_of, mark_text, number_parts, table_parts, title_parts
+from devenv.tui.runs.load_text import LoadTextScreen
 from devenv.tui.shown import shown
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Line, Part
-from devenv.tui.widgets.load_list import LoadList
+from devenv.tui.widgets.view_scroll import ViewScroll
 
 if TYPE_CHECKING:
     from devenv.load.live.runs import KnownRun
-    from devenv.tui.screens.main import MainScreen
+    from devenv.tui.main_screen import MainScreen
 
 LOOK: Final = 1.0  # seconds between two looks at what the run wrote; it writes once a second
 SETTLED: Final = 1.0  # seconds after which no earlier log line is expected any more
@@ -406,7 +406,7 @@ class LoadScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.dialogs.help import HelpScreen
 
         self.app.push_screen(HelpScreen((("Load test", LoadScreen), ("Tables and charts", ViewScroll))))
 
@@ -500,6 +500,6 @@ class LoadRunsScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.screens.help import HelpScreen
+        from devenv.tui.dialogs.help import HelpScreen
 
         self.app.push_screen(HelpScreen((("Load tests", LoadRunsScreen), ("List", LoadList))))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from devenv.core.model import Resource, Scaling, ScalingMetric
 from devenv.core.text import human_age
-from devenv.tui.kube.chart import chart
+from devenv.tui.chart import chart
 from devenv.tui.kube.scaling import autoscaler
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import clock
 from devenv.tui.widgets.line import Part

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from devenv.core.model import Resource, Runtime
 from devenv.core.state import Delta
 from devenv.tui.kube import cells
-from devenv.tui.screens.view import Cluster, ClusterView
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown
 from devenv.tui.widgets.detail_text import TONES
 from devenv.tui.widgets.line import Part

@@ -11,7 +11,7 @@ from devenv.core.model import Change
 from devenv.core.state import Delta
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed
-from devenv.tui.screens.main import MainScreen
+from devenv.tui.main_screen import MainScreen
 from devenv.verify.replay import ReadOnlyControl, ReplayBackend
 
 

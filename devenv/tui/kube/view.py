@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
@@ -17,7 +16,8 @@ from textual.widgets import Static
 from devenv.core.state import Delta
 from devenv.tui.shown import shown
 from devenv.tui.widgets.footer import FooterBar
-from devenv.tui.widgets.line import Line, Part
+from devenv.tui.widgets.line import Part
+from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 
 if TYPE_CHECKING:
     from devenv.core.state import Store
@@ -60,21 +60,13 @@ class Cluster(Protocol):
         ...
 
 
-class ViewScroll(VerticalScroll, can_focus=True):
-    """The scrolling part, with the keys of the table."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "down", show=False, id="view.down"),
-        Binding("k", "scroll_up", "up", show=False, id="view.up"),
-        Binding("g", "scroll_home", "first", show=False, id="view.first"),
-        Binding("G", "scroll_end", "last", show=False, id="view.last"),
-    ]
-
-
 class ClusterView(Screen[None]):
     """A text about something in the store, made again when something changed."""
 
-    CSS_PATH = "view.tcss"
+    DEFAULT_CSS = """
+    ClusterView { background: $background; color: $foreground; layout: vertical; }
+    ClusterView FooterBar { background: $bar; }
+    """
     AUTO_FOCUS = "ViewScroll"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "back", key_display="esc", id="view.back"),
@@ -85,9 +77,9 @@ class ClusterView(Screen[None]):
         super().__init__()
         self.cluster = cluster
         self._heading = title
-        self.head = Line(classes="view-title")
+        self.head = ViewTitle()
         self.scroll = ViewScroll()
-        self.body = Static(markup=False, id="view-body")
+        self.body = Static(markup=False)
         self.footer = FooterBar()
         self._told: tuple[Part, ...] = ()
         self._looked = 0.0

@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from devenv.load.live.process import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
-from devenv.tui.load_rows import minutes
+from devenv.tui.runs.load_rows import minutes
 from devenv.tui.shown import shown
 from devenv.tui.widgets.choice import Choice
 from devenv.tui.widgets.prompt import BurstInput
