@@ -22,6 +22,7 @@ LEFT_OUT = (
     "usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/share/info/*", "usr/share/lintian/*",
     "usr/share/bash-completion", "usr/share/bug", "usr/lib/*/gconv", "var/cache/debconf/*-old", "var/log/*",
     "etc/resolv.conf", "etc/hostname", "etc/machine-id",
+    "etc/apt/sources.list.d/*",  # without apt of no use, and a mirror's address may have a password in it
 )  # fmt: skip
 
 

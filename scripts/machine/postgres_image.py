@@ -41,6 +41,8 @@ _HOOKS = (
     'chmod 0755 "$1/usr/local/bin/postgres-entrypoint"',
 )
 _CHANGES = (
+    # PATH too: not every runtime of a cluster has a default for an image that sets other variables.
+    "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "ENV LANG=C.UTF-8 PGDATA=/var/lib/postgresql/data",
     "USER 999:999",
     "VOLUME /var/lib/postgresql/data",
