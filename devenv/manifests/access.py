@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from devenv.core.quantity import quantity as quantity
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Item = TypeVar("_Item")
 
 
 def get(value: object, *path: str | int) -> Any:
@@ -22,14 +25,14 @@ def get(value: object, *path: str | int) -> Any:
 
 def mapping(value: object, *path: str | int) -> dict[str, Any]:
     """Return the mapping at the path, an empty one where there is none."""
-    found = get(value, *path)
-    return {key: item for key, item in found.items() if isinstance(key, str)} if isinstance(found, dict) else {}
+    inner = get(value, *path)
+    return {key: item for key, item in inner.items() if isinstance(key, str)} if isinstance(inner, dict) else {}
 
 
 def sequence(value: object, *path: str | int) -> list[Any]:
     """Return the list at the path, an empty one where there is none."""
-    found = get(value, *path)
-    return found if isinstance(found, list) else []
+    inner = get(value, *path)
+    return inner if isinstance(inner, list) else []
 
 
 def mappings(value: object, *path: str | int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -41,14 +44,22 @@ def mappings(value: object, *path: str | int) -> Iterator[tuple[int, dict[str, A
 
 def text(value: object, *path: str | int) -> str:
     """Return the string at the path, an empty one where there is none."""
-    found = get(value, *path)
-    return found if isinstance(found, str) else ""
+    inner = get(value, *path)
+    return inner if isinstance(inner, str) else ""
 
 
 def whole(value: object, *path: str | int) -> int | None:
     """Return the whole number at the path, None where there is none."""
-    found = get(value, *path)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    inner = get(value, *path)
+    return inner if isinstance(inner, int) and not isinstance(inner, bool) else None
+
+
+def grouped(pairs: Iterable[tuple[_Key, _Item]]) -> dict[_Key, list[_Item]]:
+    """Return the items by their key, in the order in which they came."""
+    groups: dict[_Key, list[_Item]] = {}
+    for key, item in pairs:
+        groups.setdefault(key, []).append(item)
+    return groups
 
 
 def labels_match(selector: object, labels: Mapping[str, Any]) -> bool:

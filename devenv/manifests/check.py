@@ -92,35 +92,35 @@ def _report(target: Target, loaded: Loaded, outside: Outside, used: set[Allowanc
     tree, rendered, rendering, declared = loaded
     report = TargetReport(sanitize(target.name), rendering.environment, declared, len(rendered.manifests), ())
     if rendered.problems:
-        notes: tuple[str, ...] = ("nothing was rendered, so no other rule was applied",)
+        unrendered = ("nothing was rendered, so no other rule was applied",)
         findings = _source_findings(target, tree, rendered, outside)
         limits = tuple(
             f"{sanitize(shown(item.place.file, outside.root))}: {sanitize(mask_secrets(item.message))}"
             for item in rendered.problems
             if item.limit
         )
-        return replace(report, findings=findings, notes=notes, unchecked=tuple(dict.fromkeys(limits)))
+        return replace(report, findings=findings, notes=unrendered, unchecked=tuple(dict.fromkeys(limits)))
     judgement = judge(rendering, outside.root)
     used |= judgement.used_allowances
     error = outside.compose_error if target.declared else ""
-    told = map(sanitize, (*unvalidated(rendering), *unreleased(rendering)))
+    notes = tuple(map(sanitize, (*unvalidated(rendering), *unreleased(rendering))))
     return replace(
         report,
         findings=judgement.findings,
         excused=judgement.excused,
-        notes=(*told, *rendered.notes, *(() if declared else (_UNDECLARED,))),
+        notes=(*notes, *rendered.notes, *(() if declared else (_UNDECLARED,))),
         unchecked=(f"not compared with Compose: {sanitize(error)}",) if error else (),
     )
 
 
 def _source_findings(target: Target, tree: Tree, rendered: Rendered, outside: Outside) -> tuple[Finding, ...]:
     rules, root = all_rules(), Place(tree.root.file)
-    found = (
+    findings = (
         tell(rules[item.rule], target.name, root, item.place, mask_secrets(item.message), (), outside.root)
         for item in rendered.problems
         if not item.limit
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(findings))
 
 
 def _unused(outside: Outside, used: set[Allowance], target: str) -> list[Finding]:

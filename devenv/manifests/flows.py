@@ -33,11 +33,9 @@ class Flows:
 
     @cached_property
     def _selecting(self) -> dict[int, list[Manifest]]:
-        found: dict[int, list[Manifest]] = {}
-        for policy in self.policies:
-            for workload in self.selected(policy):
-                found.setdefault(id(workload.manifest), []).append(policy)
-        return found
+        return access.grouped(
+            (id(workload.manifest), policy) for policy in self.policies for workload in self.selected(policy)
+        )
 
     def selected(self, policy: Manifest) -> list[Workload]:
         """Return the workloads that a policy holds for."""
@@ -106,13 +104,13 @@ def rule_ports(item: Any, server: Workload) -> list[Port]:
     named = access.sequence(item, "ports")
     if not named:
         return [Port(number) for number in sorted(server.port_numbers())]
-    found = []
+    ports = []
     for _, entry in access.mappings(item, "ports"):
         port = entry.get("port")
         number = server.port_names().get(port) if isinstance(port, str) else port
         if isinstance(number, int):
-            found.append(Port(number, access.text(entry, "protocol") or "TCP"))
-    return found
+            ports.append(Port(number, access.text(entry, "protocol") or "TCP"))
+    return ports
 
 
 def _port_matches(item: Any, port: Port, server: Workload | None) -> bool:

@@ -54,12 +54,12 @@ class Provenance:
     @cached_property
     def _objects(self) -> dict[str, list[tuple[Source, Any, yaml.Node]]]:
         """Objects of resource files by kind; a List's items count as objects of their own."""
-        found: dict[str, list[tuple[Source, Any, yaml.Node]]] = {}
-        for source in self._tree.sources:
-            if source.reference.field in _OBJECT_FIELDS:
-                for data, node in _flat(source.document):
-                    found.setdefault(access.text(data, "kind"), []).append((source, data, node))
-        return found
+        sources = (source for source in self._tree.sources if source.reference.field in _OBJECT_FIELDS)
+        return access.grouped(
+            (access.text(data, "kind"), (source, data, node))
+            for source in sources
+            for data, node in _flat(source.document)
+        )
 
     def _origin(self, manifest: Manifest) -> tuple[Path, yaml.Node] | None:
         best: tuple[int, Path, yaml.Node] | None = None

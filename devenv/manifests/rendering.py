@@ -114,19 +114,19 @@ class Workload:
     def references(self, kind: str) -> Iterator[Reference]:
         """Yield each place where its pods name a ConfigMap or a Secret."""
         whole, one, volume, field_name = _REFERENCES[kind]
-        found: list[tuple[ObjectPath, Any, str]] = []
+        places: list[tuple[ObjectPath, Any, str]] = []
         for container in self.containers():
             for index, item in access.mappings(container.data, "envFrom"):
-                found.append(((*container.path, "envFrom", index, whole), item.get(whole), "name"))
+                places.append(((*container.path, "envFrom", index, whole), item.get(whole), "name"))
             for index, item in access.mappings(container.data, "env"):
                 path = (*container.path, "env", index, "valueFrom", one)
-                found.append((path, access.get(item, "valueFrom", one), "name"))
+                places.append((path, access.get(item, "valueFrom", one), "name"))
         for index, item in access.mappings(self.pod, "volumes"):
             base = (*self.pod_path, "volumes", index)
-            found.append(((*base, volume), item.get(volume), field_name))
+            places.append(((*base, volume), item.get(volume), field_name))
             for place, source in access.mappings(item, "projected", "sources"):
-                found.append(((*base, "projected", "sources", place, volume), source.get(volume), "name"))
-        for path, data, named in found:
+                places.append(((*base, "projected", "sources", place, volume), source.get(volume), "name"))
+        for path, data, named in places:
             if data and isinstance(data, dict):
                 items = tuple(access.text(item, "key") for _, item in access.mappings(data, "items"))
                 key, optional = access.text(data, "key"), data.get("optional") is True
@@ -145,12 +145,8 @@ class Workload:
 
     def port_numbers(self) -> set[int]:
         """Return the container ports."""
-        found = (
-            access.whole(port, "containerPort")
-            for container in self.containers()
-            for _, port in access.mappings(container.data, "ports")
-        )
-        return {port for port in found if port is not None}
+        ports = (port for container in self.containers() for _, port in access.mappings(container.data, "ports"))
+        return {number for port in ports if (number := access.whole(port, "containerPort")) is not None}
 
     def port_number(self, port: object) -> int | None:
         """Resolve a port given by name; None: no container has that name. A number need not be declared."""
@@ -227,7 +223,7 @@ class Rendering:
 
         `kind` is the kind that is referred to, empty for pods of any kind.
         """
-        known = bool(self.workloads) if not kind else any(kind == found for _, found in self._by_kind)
+        known = bool(self.workloads) if not kind else any(kind == present for _, present in self._by_kind)
         if self.part or not known:
             return self.part or f"this folder has no {kind or 'pods'} at all"
         if self._makers:
@@ -336,12 +332,11 @@ class Rendering:
 
     @cached_property
     def _autoscalers(self) -> dict[tuple[str, str], list[Manifest]]:
-        found: dict[tuple[str, str], list[Manifest]] = {}
-        for scaler in self.of("autoscaling", "HorizontalPodAutoscaler"):
-            target = access.mapping(scaler.data, "spec", "scaleTargetRef")
-            key = (access.text(target, "kind"), access.text(target, "name"))
-            found.setdefault(key, []).append(scaler)
-        return found
+        scalers = self.of("autoscaling", "HorizontalPodAutoscaler")
+        targets = ((access.mapping(scaler.data, "spec", "scaleTargetRef"), scaler) for scaler in scalers)
+        return access.grouped(
+            ((access.text(target, "kind"), access.text(target, "name")), scaler) for target, scaler in targets
+        )
 
     def autoscaler(self, workload: Workload) -> Manifest | None:
         """Return the HPA that scales the workload, None where there is none."""
@@ -360,10 +355,7 @@ class Rendering:
 
     @cached_property
     def _by_kind(self) -> dict[tuple[str, str], list[Manifest]]:
-        found: dict[tuple[str, str], list[Manifest]] = {}
-        for manifest in self.manifests:
-            found.setdefault((manifest.group, manifest.kind), []).append(manifest)
-        return found
+        return access.grouped(((manifest.group, manifest.kind), manifest) for manifest in self.manifests)
 
     def _candidates(self, wanted: Mapping[str, Any]) -> list[Workload]:
         """Narrow by one label, so that selecting stays linear where many services meet many workloads."""
@@ -372,11 +364,8 @@ class Rendering:
 
     @cached_property
     def _by_label(self) -> dict[tuple[str, str], list[Workload]]:
-        found: dict[tuple[str, str], list[Workload]] = {}
-        for workload in self.workloads:
-            for key, value in workload.labels.items():
-                found.setdefault((key, str(value)), []).append(workload)
-        return found
+        labels = ((label, workload) for workload in self.workloads for label in workload.labels.items())
+        return access.grouped(((key, str(value)), workload) for (key, value), workload in labels)
 
 
 def same_namespace(one: str, other: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from devenv.manifests import access, schemas
 from devenv.manifests.access import mapping, mappings
-from devenv.manifests.model import ObjectPath, Place, Problem
+from devenv.manifests.model import Place, Problem
 from devenv.manifests.registry import error, warning
 from devenv.manifests.rendering import Rendering, Workload, same_namespace
 from devenv.manifests.tree import line_of
@@ -99,13 +99,13 @@ def common_labels(rendering: Rendering) -> Iterator[Problem]:
 
 def _violations(rendering: Rendering, *, unknown: bool) -> Iterator[Problem]:
     for manifest in rendering.manifests:
-        found: dict[tuple[ObjectPath, str], list[str]] = {}
-        for version in rendering.versions:
-            for violation in schemas.errors_of(manifest, version):
-                sops = violation.unknown and violation.path == ("sops",)  # whoever applies it decrypts it first
-                if violation.unknown is unknown and not sops:
-                    found.setdefault((violation.path, violation.message), []).append(version)
-        for (path, message), versions in found.items():
+        violations = access.grouped(
+            ((violation.path, violation.message), version)
+            for version in rendering.versions
+            for violation in schemas.errors_of(manifest, version)
+            if violation.unknown is unknown and violation.path != ("sops",)  # whoever applies it decrypts it first
+        )
+        for (path, message), versions in violations.items():
             where = "" if len(versions) == len(rendering.versions) else f" (Kubernetes {', '.join(versions)})"
             part = rendering.part if message.endswith("is missing") else ""
             yield manifest.problem(f"{message}{where}", *path, inconclusive=part)
@@ -172,8 +172,8 @@ def object_name(rendering: Rendering) -> Iterator[Problem]:
 
 
 def _selecting(rendering: Rendering) -> list[tuple[Workload, dict[str, object]]]:
-    found = rendering.workloads_of("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-    return [(workload, mapping(workload.manifest.data, "spec", "selector")) for workload in found]
+    workloads = rendering.workloads_of("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+    return [(workload, mapping(workload.manifest.data, "spec", "selector")) for workload in workloads]
 
 
 @error(

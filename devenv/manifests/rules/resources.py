@@ -267,8 +267,8 @@ def _covered(rendering: Rendering, budget: Manifest) -> list[Workload]:
 
 
 def _replicated(rendering: Rendering) -> list[Workload]:
-    found = rendering.workloads_of("Deployment", "StatefulSet")
-    return [workload for workload in found if rendering.least_replicas(workload) > 1]
+    scalable = rendering.workloads_of("Deployment", "StatefulSet")
+    return [workload for workload in scalable if rendering.least_replicas(workload) > 1]
 
 
 @warning(
