@@ -92,9 +92,10 @@ class Context:
             if self._reads_labels:
                 error.hint = f"{error.hint} What runs can be controlled without the files: -p NAME.".lstrip()
             raise error
-        from devenv.backends.docker.labels import read_labels
+        from devenv.backends.docker.labels import project_of
+        from devenv.backends.docker.snapshot import read_containers
 
-        project = read_labels(self._name, self.environ)
+        project = project_of(self._name, read_containers(self._name, self.environ))
         if not (project.services or self._was_typed):
             raise error
         return replace(project, problem=error.message)

@@ -8,12 +8,12 @@ from argparse import Namespace
 from devenv.cli.change import make_guard, run_job
 from devenv.cli.console import tell, warn
 from devenv.cli.context import Context
-from devenv.cli.grouping import Beyond, beyond
+from devenv.cli.grouping import beyond
 from devenv.cli.reading import declared_services, read_project
 from devenv.control.job import Job
 from devenv.control.losses import volumes_at_risk
 from devenv.core.errors import DevenvError
-from devenv.core.model import Project
+from devenv.core.model import Beyond, Project
 
 
 def run(arguments: Namespace) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from devenv.core.model import Health, Project, Resource, Service, State
+from devenv.core.model import Beyond, Health, Project, Resource, Service, State
 from devenv.core.why import why
 
 
@@ -97,14 +97,6 @@ class Grouped:
 
     services: tuple[ServiceGroup, ...]
     orphans: tuple[Resource, ...]
-
-
-class Beyond(StrEnum):
-    """Why a container of the project belongs to no active service, as the table and `down` say it."""
-
-    ONE_OFF = "one-off"  # made by `docker compose run`
-    INACTIVE = "inactive profile"  # its service is declared, but only in profiles that are not active
-    ORPHAN = "orphan"  # the files declare no such service
 
 
 def beyond(container: Resource, declared: Collection[str]) -> Beyond:

@@ -51,7 +51,7 @@ class Display:
             return
         if record.parent_id.startswith("Image ") or record.id.startswith(("network:", "volume:")):
             return  # a layer, or the file's name of a network: the image's and the network's own step tell it
-        if record.status == "error" and record.id.startswith(("service:", "Image ", "Network ")):
+        if record.status == "error" and record.id.startswith(("service:", "Image ", "Network ", "Volume ")):
             record = replace(record, text="Failed", details="")  # Compose says why once more when it ends
         now = time.monotonic()
         row = self._rows.get(record.id)

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import replace
 
-from devenv.cli.grouping import Beyond, Grouped, ServiceGroup, beyond
+from devenv.cli.grouping import Grouped, ServiceGroup, beyond
 from devenv.cli.table import format_table
-from devenv.core.model import Health, Port, Resource, State
+from devenv.core.model import Beyond, Health, Port, Resource, State
 from devenv.core.text import human_age
 from devenv.core.why import why
 

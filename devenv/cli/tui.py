@@ -44,7 +44,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         from devenv.backends.docker.backend import DockerBackend
 
         scope = ProjectScope(context.options, pending, instead=context.by_labels)
-        backend = DockerBackend(scope, context.environ)
+        backend = DockerBackend(scope, context.environ, scope.inactive)
         backend.prefetch()
         from devenv.control.actions import ComposeControl
         from devenv.control.guard import Guard

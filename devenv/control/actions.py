@@ -18,6 +18,7 @@ from devenv.core.model import Action, Change, Project
 if TYPE_CHECKING:
     from devenv.control.job import Job
 
+_NEED_FILES = ("up", "build")
 _FLAGS = {"up": ("--detach",)}
 
 
@@ -57,6 +58,9 @@ class ComposeControl:
         if sharers:
             offer = f"Yes restarts {', '.join(sharers)} too."
             plan = replace(plan, targets=(*targets, *sharers), sentences=(*plan.sentences, offer))
+        if project is not None and project.by_labels and verb in _NEED_FILES and plan.allowed:
+            hint = "What is there can be stopped, started and taken down without them."
+            return replace(plan, allowed=False, reason=f"It needs the project's files: {project.problem}", hint=hint)
         if project is None and plan.allowed:
             return replace(plan, allowed=False, reason="The project is not resolved yet", hint="Try in a moment.")
         return plan

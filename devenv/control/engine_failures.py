@@ -63,13 +63,15 @@ _SETTINGS: tuple[tuple[str, str, str], ...] = (
 )
 _MOUNT = re.compile(
     r"invalid mount|bind source path does not exist|invalid volume spec|error mounting|trying to mount"
-    r"|mount local volume|error while mounting|volume plugin|error while creating mount source|Duplicate mount point",
+    r"|mount local volume|error while mounting|volume plugin|error while creating mount source|Duplicate mount point"
+    r"|mounts denied|not shared from the host",
     re.IGNORECASE,
 )
 _MOUNTED = re.compile(
     r'error mounting "(?P<source>[^"]+)" to rootfs at "(?P<target>[^"]+)".*not a directory', re.DOTALL
 )
 _NO_SOURCE = re.compile(r"bind source path does not exist: (\S+)")
+_VOLUME = re.compile(r"create (\S+): (error .*volume plugin.*)")
 _NETWORK_NAME = re.compile(r"failed to create network (\S+?): ")
 _NETWORK: tuple[tuple[str, str], ...] = (
     (r"pool overlaps", "Another network has these addresses (docker network ls): choose another subnet for it."),
@@ -81,14 +83,13 @@ _START = re.compile(r"oci runtime|failed to create task|failed to create shim|ex
 _START_HINTS: tuple[tuple[str, str], ...] = (
     (r"exec format error", "It is for another processor, or a script without its #! line."),
     (r"permission denied", "Make the program executable in the image (chmod +x), or run it through a shell."),
-    (r"no space left", "See what takes the room: docker system df"),
 )
 
 
 def refused(message: str, around: Around) -> DevenvError | None:
     """Recognize what the engine refused; None: it is something else."""
     tries: tuple[Callable[[str, Around], DevenvError | None], ...]
-    tries = (_name_taken, _port_taken, _address, _mount, _network, _setting, _start)
+    tries = (_name_taken, _disk, _port_taken, _address, _mount, _network, _setting, _start)
     return next((error for attempt in tries if (error := attempt(message, around)) is not None), None)
 
 
@@ -188,8 +189,24 @@ def _mount(message: str, around: Around) -> DevenvError | None:
     if match := _NO_SOURCE.search(message):
         told = f"{around.who} could not be created: {sanitize(match[1])}, which it mounts, does not exist"
         return DevenvError(told, "Make it, or correct the service's volumes, secrets or configs, then: devenv up")
+    if match := _VOLUME.search(message):
+        said = f"The volume {sanitize(match[1])} could not be created: {short(match[2])}"
+        return DevenvError(said, "Correct `driver` or `driver_opts` of the volume, or install its plugin.")
     hint = "Correct the service's volumes, then: devenv up"
-    return DevenvError(f"{around.who} could not be created: {short(message)}", hint)
+    if re.search(r"mounts denied|not shared from the host", message, re.IGNORECASE):
+        hint = "Share the folder with the engine's virtual machine: Docker Desktop, Settings, Resources, File sharing."
+    return DevenvError(f"{around.who} could not be {_done(message)}: {short(message)}", hint)
+
+
+def _done(message: str) -> str:
+    return "started" if _START.search(message) or "error while mounting volume" in message else "created"
+
+
+def _disk(message: str, around: Around) -> DevenvError | None:
+    if "no space left on device" not in message:
+        return None
+    told = f"{around.who} could not be {_done(message)}, since the engine's disk is full: {short(message)}"
+    return DevenvError(told, "See what takes the room: docker system df")
 
 
 def _network(message: str, around: Around) -> DevenvError | None:
@@ -206,7 +223,7 @@ def _setting(message: str, around: Around) -> DevenvError | None:
     for pattern, key, more in _SETTINGS:
         if re.search(pattern, message, re.IGNORECASE):
             hint = f"Correct {key} of the service in the Compose file{f': {more}' if more else ''}."
-            return DevenvError(f"{around.who} could not be created: {short(message)}", hint)
+            return DevenvError(f"{around.who} could not be {_done(message)}: {short(message)}", hint)
     return None
 
 

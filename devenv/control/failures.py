@@ -144,6 +144,9 @@ def _missing(message: str, project: Project | None) -> DevenvError | None:
             f"Images are built with BuildKit, for which docker needs its buildx plugin: {short(message)}",
             "Install it: https://github.com/docker/buildx#installing",
         )
+    if message.strip() == "no service selected":
+        hint = "Services with a profile need --profile NAME or COMPOSE_PROFILES; all of them: devenv --profile '*' up"
+        return DevenvError("No service of the project is active", hint)
     if match := _NO_CONTAINER.search(message):
         kind, name = match[1] or match[3], match[2] or match[4]
         return DevenvError(f"Nothing to start: {kind} {sanitize(name)} has no container", "Create it: devenv up")

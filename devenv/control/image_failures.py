@@ -10,6 +10,7 @@ from devenv.control.build import Step
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project
 from devenv.core.text import sanitize
+from devenv.core.why import without_callers
 
 _HUB = "docker.io"
 # What a registry, or the way to it, answers: {registry} and {image} are filled in. The first that matches counts.
@@ -193,6 +194,6 @@ def _texts(match: re.Match[str]) -> Mapping[str, str]:
 
 
 def short(message: str) -> str:
-    """Return an engine's sentence on one line, without what says that it is the engine's."""
-    text = " ".join(sanitize(message.removeprefix("Error response from daemon: "), newlines=True).split())
+    """Return an engine's sentence on one line, as much of it as tells something."""
+    text = without_callers(message)
     return text if len(text) <= 600 else f"{text[:600]}…"

@@ -48,6 +48,14 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class Beyond(StrEnum):
+    """Why a container of a Compose project belongs to no active service of it."""
+
+    ONE_OFF = "one-off"  # made by `docker compose run`
+    INACTIVE = "inactive profile"  # its service is declared, but only in profiles that are not active
+    ORPHAN = "orphan"  # the files declare no such service
+
+
 class Port(Struct, frozen=True):
     """A port of a resource and, where it is published, the host's side of it."""
 
@@ -102,6 +110,7 @@ class Resource(Struct, frozen=True):
     tty: bool = False
     number: int = 1  # replica number within the service
     container_id: str = ""  # the runtime's full id; "" while nothing exists
+    beyond: Beyond | None = None  # INACTIVE or ORPHAN: it has no service among those of the project
     pid: int | None = None  # on the host (or in the engine's virtual machine), while running
     # Only in Kubernetes; what a kind has beyond these stands in `facts`.
     context: str = ""

@@ -11,7 +11,8 @@ from devenv.core.text import mask_secrets, sanitize
 # What the engine writes before the part that tells something: who called whom.
 _CALLERS = re.compile(
     r"^(?:failed to create (?:task for container|shim task)|oci runtime create failed|runc create failed"
-    r"|unable to start container process|error during container init|Error response from daemon): ",
+    r"|unable to start container process|error during container init|failed to set up container networking"
+    r"|Error response from daemon): ",
     re.IGNORECASE,
 )
 LONGEST = 300  # characters of a program's or the engine's words
@@ -39,6 +40,14 @@ def why(resource: Resource) -> str:
             return resource.why
 
 
+def without_callers(text: str) -> str:
+    """Return an engine's sentence on one line, from where it begins to tell something."""
+    line = " ".join(sanitize(text, newlines=True).split())
+    while match := _CALLERS.match(line):
+        line = line[match.end() :]
+    return line
+
+
 def _exit(resource: Resource) -> str:
     code = resource.exit_code
     if resource.oom_killed:
@@ -64,7 +73,5 @@ def _health(resource: Resource) -> str:
 
 
 def _line(text: str) -> str:
-    line = " ".join(mask_secrets(sanitize(text, newlines=True)).split())
-    while match := _CALLERS.match(line):
-        line = line[match.end() :]
+    line = without_callers(mask_secrets(text))
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"

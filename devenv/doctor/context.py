@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from devenv.backends.docker.about import EngineFacts, read_engine
-from devenv.backends.docker.labels import read_containers
+from devenv.backends.docker.snapshot import read_containers
 from devenv.core.model import Project, Resource
 
 

@@ -63,7 +63,7 @@ def arrange(resources: Iterable[Resource]) -> list[tuple[Identity, Resource]]:
         if owners.get(identity) is not resource:
             identity = identity._replace(name=resource.name or resource.key)
         placed.append((identity, resource))
-    placed.sort(key=lambda item: _place(item[0]))
+    placed.sort(key=lambda item: (item[1].beyond is not None, *_place(item[0])))
     return placed
 
 
@@ -83,8 +83,10 @@ def _weight(resource: Resource) -> tuple[bool, float]:
 
 def title(identity: Identity, resource: Resource, replicas: Mapping[tuple[str, str], int]) -> str:
     """Return the name in the first column: the service, with the replica's number where there are several."""
+    if resource.beyond is not None and not resource.one_off:
+        return f"{resource.service or resource.name} ({resource.beyond})"
     if not _regular(resource):
-        return resource.name or resource.key
+        return f"{resource.name or resource.key}{' (one-off)' if resource.one_off else ''}"
     if identity.name:
         return f"{resource.service} ({resource.name})"
     several = replicas.get((resource.project, resource.service), 1) > 1 or resource.number > 1

@@ -352,3 +352,23 @@ def test_a_context_that_does_not_exist_is_told_once(make: Make) -> None:
     assert done.returncode == 1
     assert done.stdout.count("devenv-test-nowhere") == 1, done.stdout
     assert done.stdout.count("failed ") == 1
+
+
+def test_down_names_what_stays_and_status_groups_it_alike(make: Make) -> None:
+    made = make(f"services: {{web: {{{SLEEPING}}}, debug: {{{SLEEPING}, profiles: [debug]}}, old: {{{SLEEPING}}}}}")
+    every = ("--profile", "*")
+    assert made.run(*every, "up").returncode == 0
+    made.compose("run", "--detach", "--name", f"{made.name}-once", "web", "sleep", "1000")
+    (made.folder / "compose.yaml").write_text(
+        f"services: {{web: {{{SLEEPING}}}, debug: {{{SLEEPING}, profiles: [debug]}}}}"
+    )
+    shown = made.run("status").stdout
+    for words in ("debug (inactive profile)", "--profile debug", "old (orphan)", f"{made.name}-once (one-off)"):
+        assert words in shown
+    done = made.run("down")
+    assert done.returncode == 1
+    for words in ("debug-1 (inactive profile)", "old-1 (orphan)", "once (one-off)"):
+        assert f"{made.name}-{words}" in done.stderr
+    assert "devenv --profile '*' down --remove-orphans" in done.stderr
+    assert made.run(*every, "down", "--remove-orphans").returncode == 0
+    assert made.compose("ps", "-aq") == ""

@@ -55,3 +55,24 @@ def test_up_crash_and_down(tmp_path: Path, base_image: str) -> None:
             assert terminal.exit_code == 0
         verbs = [(record.get("verb"), record.get("result")) for record in made.audit() if record.get("result")]
         assert verbs == [("up", "done"), ("down", "done")]
+
+
+def test_a_named_project_is_shown_and_controlled_without_its_file(tmp_path: Path, base_image: str) -> None:
+    with program("troubled", tmp_path, base_image) as made:
+        assert made.run("up", "fine").returncode == 0
+        (tmp_path / "nowhere").mkdir()
+        environ = {key: value for key, value in made.environ.items() if key != "COMPOSE_PROJECT_NAME"}
+        command = [sys.executable, "-m", "devenv", "-p", made.name]
+        with RealTerminal(command, tmp_path / "nowhere", size=(120, 40), environ=environ) as terminal:
+            terminal.until(lambda: "● live" in terminal.text() and "● running" in row(terminal, "fine"))
+            terminal.until(lambda: "No Compose file found" in terminal.text())
+            terminal.send("S")
+            terminal.until(lambda: "✓ stop fine: done in" in terminal.text(), limit=60)
+            terminal.send("u")
+            terminal.until(lambda: "It needs the project's files" in terminal.text())
+            terminal.send("s")
+            terminal.until(lambda: "✓ start fine: done in" in terminal.text(), limit=60)
+            terminal.until(lambda: "● running" in row(terminal, "fine"))
+            terminal.send("q")
+            terminal.until(lambda: terminal.ended)
+            assert terminal.exit_code == 0

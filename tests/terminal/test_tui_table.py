@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from devenv.core.model import Gone, Happening, Health, Sample, Seen, State
+from devenv.core.model import Beyond, Gone, Happening, Health, Sample, Seen, State
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import absent, connection, container, shop
 
@@ -109,7 +109,7 @@ async def test_two_containers_of_one_place_are_two_rows(opened: Opening) -> None
 async def test_one_off_containers_have_their_own_name(opened: Opening) -> None:
     async with opened() as terminal:
         await terminal.live(container("web"), container("web", name="shop-web-run-1", key="docker/run", one_off=True))
-        assert [row.title for row in terminal.main.table.rows] == ["web", "shop-web-run-1"]
+        assert [row.title for row in terminal.main.table.rows] == ["web", "shop-web-run-1 (one-off)"]
         await terminal.sees("1 running")
 
 
@@ -177,3 +177,24 @@ async def test_an_absent_service_is_not_watched(opened: Opening) -> None:
         await terminal.until(lambda: terminal.backend.logs == {"docker/docs-1"})
         assert terminal.backend.detail == "docker/docs-1"
         terminal.backend.emit(connection())
+
+
+async def test_what_belongs_to_no_active_service_comes_last_and_says_why(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(
+            container("debug", beyond=Beyond.INACTIVE),
+            container("old", beyond=Beyond.ORPHAN),
+            container("web"),
+            container("zoo", name="shop-zoo-run-1", key="docker/run", one_off=True),
+        )
+        titles = [row.title for row in terminal.main.table.rows]
+        assert titles == ["web", "shop-zoo-run-1 (one-off)", "debug (inactive profile)", "old (orphan)"]
+
+
+async def test_what_should_be_known_of_a_live_project_is_told(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("web"))
+        terminal.backend.emit(connection(message="project shop was started from /clone", hint="use -p NAME"))
+        await terminal.sees("▲ project shop was started from /clone", "→ use -p NAME")
+        terminal.backend.emit(connection())
+        await terminal.until(lambda: not terminal.main.banner.display)

@@ -44,6 +44,8 @@ PROJECT = Project(
             "docker volume create novol-x",
         ),
         ("no such service: wbe", UsageError, "no service 'wbe'", "Did you mean web?"),
+        ("no service selected", DevenvError, "No service of the project is active", "--profile NAME"),
+        ('no container found for project "shop": not found', DevenvError, "project shop has no container", "devenv up"),
         ('service "web" has no container to start', DevenvError, "Nothing to start", "devenv up"),
         (
             "dependency failed to start: container shop-db-1 is unhealthy",
@@ -101,7 +103,7 @@ def test_translation(said: str, kind: type[DevenvError], told: str, hint: str) -
             'invalid mount config for type "bind": bind source path does not exist: /x',
             "Service web could not be created",
         ),
-        ("OCI runtime create failed: no such program", "Service web could not be started: OCI"),
+        ("OCI runtime create failed: no such program", "Service web could not be started: no such program"),
         ("No such image: localhost/nosuch:img", "The image localhost/nosuch:img of service web cannot be had"),
         ("something nobody knows", "Service web: something nobody knows"),
     ],
@@ -287,6 +289,13 @@ def test_a_container_name_that_is_taken_says_who_has_it(
         ("range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available", "could not be created", "cpus"),
         ('could not select device driver "nvidia" with capabilities: [[gpu]]', "nvidia", "container toolkit"),
         ("unable to find user nobody9: no matching entries in passwd file", "nobody9", "Correct user"),
+        (
+            'create shop_data: error looking up volume plugin none: plugin "none" not found',
+            "The volume shop_data could not be created: error looking up volume plugin none",
+            "`driver`",
+        ),
+        ("mkdir /var/lib/docker/x: no space left on device", "the engine's disk is full", "docker system df"),
+        ("mounts denied: the path /p is not shared from the host", "/p is not shared", "File sharing"),
         ("No such container: gone", "No such container: gone", "volumes_from"),
         (
             'failed to create task for container: exec: "/run.sh": permission denied: unknown',

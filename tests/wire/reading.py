@@ -28,8 +28,17 @@ LIMIT = 30.0  # seconds; a deadline for busy machines, not a budget
 class Reader:
     """Drains a DockerBackend into a store, as the program does, and keeps what a store does not."""
 
-    def __init__(self, environ: Mapping[str, str], project: str = "fake", services: tuple[str, ...] = ()) -> None:
-        self.project = Project(project, "/", (), tuple(Service(name) for name in services))
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        project: str = "fake",
+        services: tuple[str, ...] = (),
+        inactive: tuple[str, ...] = (),
+        files: tuple[str, ...] = (),
+    ) -> None:
+        self.project = Project(project, "/", files, tuple(Service(name) for name in services))
+        self._inactive = inactive
+        self.asked_for_inactive = 0
         self.scope_error: DevenvError | None = None
         self.scopes = 0
         self.store = Store()
@@ -37,7 +46,7 @@ class Reader:
         self.lines: list[LogLine] = []
         self.wakes = 0
         self._woken = threading.Event()
-        self.backend = DockerBackend(self._scope, environ)
+        self.backend = DockerBackend(self._scope, environ, self._find_inactive)
         self._running = False
 
     def start(self) -> Reader:
@@ -127,6 +136,10 @@ class Reader:
         if self.scope_error is not None:
             raise self.scope_error
         return self.project
+
+    def _find_inactive(self) -> tuple[str, ...]:
+        self.asked_for_inactive += 1
+        return self._inactive
 
     def _wake(self) -> None:
         self.wakes += 1

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from devenv.backends.docker.labels import LABEL_FOLDER
 from devenv.core.errors import ProjectError
-from devenv.core.model import Health, Port, State
+from devenv.core.model import Beyond, Health, Port, State
 from tests.wire.fake_engine import CUT, FakeEngine
 from tests.wire.reading import Reader
 
@@ -247,3 +248,32 @@ def test_the_end_of_the_stream_is_noticed_and_nothing_is_lost(engine: FakeEngine
         assert reader.actions() == ["kill", "die"], "each event once, in order"
         engine.begin(api)
         reader.until(lambda: reader.has("api", state=State.RUNNING))
+
+
+def test_containers_of_no_active_service_say_where_they_come_from(engine: FakeEngine) -> None:
+    reader = Reader(engine.environ, services=("web",), inactive=("debug",))
+    try:
+        engine.add("web-1", service="web")
+        engine.add("run-1", service="web", one_off=True)
+        engine.add("debug-1", service="debug")
+        reader.start().live(3)
+        reader.until(lambda: reader.has("debug-1", beyond=Beyond.INACTIVE, restarts=0))
+        assert reader.has("web-1", beyond=None)
+        assert reader.has("run-1", beyond=None, one_off=True)
+        engine.add("old-1", service="old", announce=True)
+        reader.until(lambda: reader.has("old-1", beyond=Beyond.ORPHAN, restarts=0))
+        assert reader.asked_for_inactive == 1
+    finally:
+        reader.stop()
+
+
+def test_a_project_that_was_started_elsewhere_is_told_while_all_is_well(engine: FakeEngine) -> None:
+    reader = Reader(engine.environ, services=("web",), files=("/compose.yaml",))
+    try:
+        engine.add("web-1", service="web", labels={LABEL_FOLDER: "/another/clone"})
+        told = reader.start().live(1).connection()
+        assert told is not None
+        assert told.message == "project fake was started from /another/clone"
+        assert "-p NAME" in told.hint
+    finally:
+        reader.stop()

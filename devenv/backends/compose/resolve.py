@@ -175,3 +175,12 @@ class ProjectScope:
                 raise
             self.latest = self._instead(error)
         return self.latest
+
+    def inactive(self) -> frozenset[str]:
+        """Return the services that only inactive profiles have; none where that cannot be resolved."""
+        try:
+            every = resolve(replace(self._options, profiles=("*",)), (), self._environ)
+        except DevenvError:  # a variable that only such a service needs is no reason to fail
+            return frozenset()
+        active = self.latest.services if self.latest is not None else ()
+        return frozenset(service.name for service in every.services) - {service.name for service in active}

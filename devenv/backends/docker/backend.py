@@ -26,10 +26,16 @@ STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
 class DockerBackend:
     """Reads one Compose project from the engine that the docker CLI would use."""
 
-    def __init__(self, scope: Callable[[], Project], environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        scope: Callable[[], Project],
+        environ: Mapping[str, str] = os.environ,
+        inactive: Callable[[], Collection[str]] = frozenset[str],
+    ) -> None:
+        """`inactive` tells the services that only profiles which are not active have."""
         self._environ = environ
         self._buffer = Buffer()
-        self._book = Book(self._buffer.put)
+        self._book = Book(self._buffer.put, inactive)
         self._inspector = Inspector(self._book, self._endpoint)
         self._logs = LogReaders(self._endpoint, self._buffer)
         self._sampler = Sampler(self._book, self._endpoint, self._buffer)

@@ -8,14 +8,14 @@ away, because another one is already asked for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.events import EngineEvent, happening_of
-from devenv.core.model import Gone, Health, Project, Resource, Runtime, Seen, Snapshot, State
+from devenv.core.model import Beyond, Gone, Health, Project, Resource, Runtime, Seen, Snapshot, State
 
 BACKEND: Final = "docker"
 # What an event does not tell, and an inspection must: pid, ports and times after a start, restart count after a die.
@@ -51,8 +51,11 @@ def absent_services(project: Project, resources: Iterable[Resource]) -> tuple[Re
 class Book:
     """The containers of one project as they are now; every change is handed to `emit`, in order, under one lock."""
 
-    def __init__(self, emit: Callable[..., None]) -> None:
+    def __init__(self, emit: Callable[..., None], inactive: Callable[[], Collection[str]] = frozenset[str]) -> None:
+        """Begin empty; `inactive` tells the services of profiles that are not active, and is asked when it matters."""
         self._emit = emit
+        self._find_inactive = inactive
+        self._inactive: Collection[str] | None = None
         self._lock = threading.RLock()
         self._project: Project | None = None
         self._containers: dict[str, Resource] = {}
@@ -88,8 +91,8 @@ class Book:
     def load(self, project: Project, listed: Iterable[Resource]) -> None:
         """Replace everything by a listing; what a list cannot tell is kept where the state is still the same."""
         with self._lock:
-            self._project = project
-            self._containers = {new.key: self._with_known(new) for new in listed if new.container_id}
+            self._project, self._inactive = project, None
+            self._containers = {new.key: self._placed(self._with_known(new)) for new in listed if new.container_id}
             self._absent = {r.key: r for r in absent_services(project, self._containers.values())}
             self._forget_missing()
             self._emit(Snapshot(BACKEND, (*self._containers.values(), *self._absent.values())))
@@ -141,7 +144,16 @@ class Book:
                 self._renew_absent()
             self._forget_missing()
 
+    def _placed(self, resource: Resource) -> Resource:
+        """Say of a container that has no service in the project where it comes from."""
+        if self._project is None or any(service.name == resource.service for service in self._project.services):
+            return resource if resource.beyond is None else replace(resource, beyond=None)
+        if self._inactive is None:
+            self._inactive = self._find_inactive()
+        return replace(resource, beyond=Beyond.INACTIVE if resource.service in self._inactive else Beyond.ORPHAN)
+
     def _set(self, resource: Resource) -> None:
+        resource = self._placed(resource)
         old = self._containers.get(resource.key)
         if old == resource:
             return

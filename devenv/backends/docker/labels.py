@@ -5,33 +5,15 @@ The labels are those of docker/compose, pkg/api/labels.go; its own `-p NAME stop
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from devenv.backends.docker.client import connect
-from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.backends.docker.watcher import list_project
 from devenv.core.model import Dependency, Health, Project, Resource, Service
 
 LABEL_FOLDER: Final = "com.docker.compose.project.working_dir"
 LABEL_FILES: Final = "com.docker.compose.project.config_files"
 LABEL_DEPENDS_ON: Final = "com.docker.compose.depends_on"
-
-
-def read_labels(name: str, environ: Mapping[str, str]) -> Project:
-    """Read a project from its containers; raises EngineUnreachable, EngineForbidden."""
-    return project_of(name, read_containers(name, environ))
-
-
-def read_containers(name: str, environ: Mapping[str, str]) -> tuple[Resource, ...]:
-    """List the containers of that name's project; raises EngineUnreachable, EngineForbidden."""
-    endpoint = resolve_endpoint(environ)
-    client = connect(endpoint)
-    try:
-        return list_project(client, endpoint, name)
-    finally:
-        client.close()
 
 
 def project_of(name: str, containers: Iterable[Resource]) -> Project:

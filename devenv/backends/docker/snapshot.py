@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from devenv.backends.docker import parse
 from devenv.backends.docker.book import absent_services
 from devenv.backends.docker.client import connect, engine_errors
-from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import Lines, event_params, happening_of, parse_event
 from devenv.backends.docker.raw import RawStream
 from devenv.backends.docker.watcher import list_project
@@ -41,6 +42,16 @@ def read_resources(project: Project, endpoint: Endpoint, client: APIClient | Non
     read = (_inspect(client, endpoint, resource) for resource in listed)
     containers = tuple(resource for resource in read if resource is not None)
     return (*containers, *absent_services(project, containers))
+
+
+def read_containers(name: str, environ: Mapping[str, str]) -> tuple[Resource, ...]:
+    """List the containers of the project of that name; raises EngineUnreachable, EngineForbidden."""
+    endpoint = resolve_endpoint(environ)
+    client = connect(endpoint)
+    try:
+        return list_project(client, endpoint, name)
+    finally:
+        client.close()
 
 
 def _inspect(client: APIClient, endpoint: Endpoint, listed: Resource) -> Resource | None:

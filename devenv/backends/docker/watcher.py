@@ -129,9 +129,23 @@ class Watcher:
         self._last_live = time.time()
         self.heard_at = time.monotonic()
         stream.succeeded()
-        self._tell(ConnectionState.LIVE)
+        self._tell(ConnectionState.LIVE, *self._remark())
         self.live.set()
         self._tell_live()
+
+    def _remark(self) -> tuple[str, str]:
+        """Return what a user should know of the project though all is well, and what to do."""
+        if self.project is None:
+            return "", ""
+        if self.project.by_labels:
+            hint = "What is there is read from the labels of its containers; to create any, Compose needs the files."
+            return self.project.problem, hint
+        from devenv.backends.docker.labels import started_elsewhere  # deferred: not before the first paint
+
+        other = started_elsewhere(self.project, self._book.containers())
+        if other:
+            return other, "Changes here change the same containers. Another name keeps them apart: -p NAME"
+        return self.project.problem, ""
 
     def _read(self, events: RawStream) -> None:
         lines = Lines()

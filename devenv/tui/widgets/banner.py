@@ -30,7 +30,7 @@ class Banner(Static):
     def tell(self, connection: Connection | None, note: tuple[str, str] = ("", "")) -> None:
         """Show what that connection says; where all is well the note with its hint, or nothing."""
         told: tuple[ConnectionState, str, str] | None = None
-        if connection is not None and connection.state is not ConnectionState.LIVE:
+        if connection is not None and (connection.state is not ConnectionState.LIVE or connection.message):
             told = (connection.state, connection.message, connection.hint)
         elif note[0]:
             told = (ConnectionState.LIVE, *note)
