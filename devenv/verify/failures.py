@@ -98,4 +98,5 @@ def _entries(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _is_library(path: str) -> bool:
-    return any(Path(path).is_relative_to(folder) for folder in _LIBRARIES)
+    # "<frozen importlib>", "<string>": made by a program.
+    return path.startswith("<") or any(Path(path).is_relative_to(folder) for folder in _LIBRARIES)

@@ -19,8 +19,8 @@ from devenv.verify.plugin import short_options as pytest_addoption  # noqa: F401
 '''
 _HEAD: Final = '''"""What has to work whenever this project is up: `devenv verify`, or `pytest {folder}`.
 
-The tests run on an isolated copy of the project, which is removed afterwards. `pytest {folder} --fixtures` tells what a
-test can ask for.
+The tests run on an isolated copy of the project, which is removed afterwards. What a test can ask for is told by
+`pytest {folder} --fixtures`, with an example for each behaviour in devenv's docs/VERIFY.md.
 """
 
 import pytest
@@ -51,7 +51,8 @@ def test_all_comes_back_after_a_restart(isolated_stack, measure):
             address.wait_served(60)
 '''
 _SETTINGS: Final = """# What devenv knows about this project; `devenv` works from any folder below this one.
-{compose}# The smoke tests: `devenv verify`. What else may stand here is told in devenv/core/verify_settings.py.
+
+{compose}# The smoke tests: `devenv verify`. What else may stand here is told in devenv's docs/VERIFY.md.
 [verify]
 {tests}budgets = {{restart = 120}}  # seconds; `devenv history` shows what it took
 """

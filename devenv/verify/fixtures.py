@@ -20,7 +20,7 @@ from devenv.verify.session import INCONCLUSIVE, Session
 from devenv.verify.stack import Stack
 from devenv.verify.targets import suffix_of
 from devenv.verify.verdict import Measurement, Verdict, judge
-from devenv.verify.waiting import EVERY, VerificationFailed, wait_until
+from devenv.verify.waiting import EVERY, Never, VerificationFailed, wait_until
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 T = TypeVar("T")
@@ -258,7 +258,7 @@ def own_engine(verify_session: Session, stack: Stack, measure: Measure) -> Itera
     try:
         try:
             engine.start()
-        except VerificationFailed as error:
+        except (VerificationFailed, Never) as error:
             measure.inconclusive("engine_recovery", f"no second engine starts here: {error}")
         made = environments.isolated(environ=engine.environ)
         try:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from devenv.core.errors import DevenvError
 from devenv.verify.docker import docker
-from devenv.verify.waiting import wait_until
+from devenv.verify.waiting import Never, wait_until
 
 START_WITHIN = 60.0  # seconds
 STOP_WITHIN = 60.0  # containers get their grace periods within it
@@ -55,7 +55,7 @@ class OwnEngine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers; raises VerificationFailed with its last words."""
+        """Start it and wait until it answers; raises VerificationFailed, or Never with its last words."""
         self.folder.mkdir(parents=True, exist_ok=True)
         options = {
             "host": f"unix://{self.folder}/s",
@@ -139,7 +139,7 @@ class OwnEngine:
         process = self._process
         if process is None or process.poll() is not None:
             log = (self.folder / "log").read_text("utf-8", "replace")
-            raise DevenvError(f"dockerd ended: {log.strip()[-600:]}")
+            raise Never(f"dockerd ended: {log.strip()[-600:]}")
         return bool(docker("version", "--format", "{{.Server.Version}}", environ=self.environ))
 
 
