@@ -32,9 +32,11 @@ def finish(
     install: str = "Install it anew.",
     slow: str = BY_HAND,
     stdin: bytes | None = None,
+    merged: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run it and return how it ended, whatever its exit code; `timeout` is in seconds. `stdin` is what it reads.
 
+    With `merged`, its complaints are in its output, in the order in which all was written.
     `what` is its name in errors (default: the command). Raises ToolMissing with the hint `install` where it cannot be
     started, and DevenvError with the hint `slow` where it does not end in time.
     """
@@ -45,7 +47,8 @@ def finish(
             cwd=folder,
             env=environ,
             input=stdin or b"",
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             timeout=timeout,
             check=False,
         )

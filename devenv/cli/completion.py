@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -41,15 +40,15 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
 
     Both answer `__complete`: a line each, with a description behind a tab, then ":" and what the shell should do.
     """
+    from devenv.backends.programs import finish
     from devenv.control.kube.kubectl import find_kubectl
     from devenv.control.minikube import find_minikube
     from devenv.core.errors import DevenvError
 
     try:
         path = find_kubectl(environ) if program == "kubectl" else find_minikube(environ)
-        line = [path, "__complete", *words]
-        done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False)
-    except (DevenvError, OSError, subprocess.TimeoutExpired):
+        done = finish([path, "__complete", *words], timeout=_TIMEOUT)
+    except DevenvError:
         return []
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     return [line.partition("\t")[0] for line in lines if line and not line.startswith((":", "_activeHelp_"))]
@@ -58,6 +57,7 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
 def service_names(namespace: argparse.Namespace) -> list[str]:
     """Return the project's services as Compose lists them; silently none where that fails."""
     from devenv.backends.compose.find import ComposeOptions, find_project
+    from devenv.backends.programs import finish
     from devenv.cli.options import merge_options, read_settings
     from devenv.core.errors import DevenvError
     from devenv.core.settings import current_folder
@@ -74,14 +74,7 @@ def service_names(namespace: argparse.Namespace) -> list[str]:
             project_directory=given.project_directory or "",
         )
         found = find_project(current_folder(given.files), options, environ, config)
-        done = subprocess.run(
-            found.command("config", "--services"),
-            cwd=found.directory,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (DevenvError, OSError, subprocess.TimeoutExpired):
+        done = finish(found.command("config", "--services"), timeout=_TIMEOUT, folder=found.directory)
+    except DevenvError:
         return []  # a message here would end up in the middle of what the user types
     return done.stdout.decode("utf-8", "replace").split() if done.returncode == 0 else []

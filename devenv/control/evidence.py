@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
 
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError
 from devenv.core.model import Health, Resource, State
 from devenv.core.text import mask_secrets, sanitize
 
@@ -26,18 +27,9 @@ def last_words(directory: str, environ: Mapping[str, str] | None = None) -> Call
             return _tidy([f"last health check: exit code {check.exit_code}", *lines[-LINES:]])
         command = ["docker", "logs", "--tail", str(LINES), resource.container_id]
         try:
-            done = subprocess.run(
-                command,
-                cwd=directory,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,  # in the order in which it was written
-                timeout=20,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return (f"(its log cannot be read: {error})",)
+            done = finish(command, environ, timeout=20, folder=directory, merged=True)
+        except DevenvError as error:
+            return (f"(its log cannot be read: {error.message})",)
         return _tidy(sanitize(done.stdout, newlines=True).splitlines()) or ("(it printed nothing)",)
 
     return read

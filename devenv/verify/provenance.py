@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -52,9 +54,7 @@ def commit_of(folder: Path) -> Commit:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = finish(["git", "-C", str(folder), *arguments], timeout=20)
+    except DevenvError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None

@@ -104,7 +104,12 @@ def test_a_plugin_that_fails_says_why_without_its_secrets(
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"command": "no-such-plugin", "installHint": "brew install it"}, BadKubeconfig, "is not installed"),
+        (
+            {"command": "no-such-plugin", "installHint": "brew install it"},
+            BadKubeconfig,
+            "plugin no-such-plugin is not",
+        ),
+        ({"command": "/etc/passwd"}, BadKubeconfig, "plugin /etc/passwd could not be started: Permission denied"),
         ({"interactiveMode": "Always"}, Unauthorized, "wants a terminal of its own"),
         ({"command": "/bin/true"}, Unauthorized, "printed no ExecCredential"),
         (

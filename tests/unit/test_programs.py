@@ -28,6 +28,13 @@ def test_it_runs_where_it_is_asked_to(tmp_path: Path) -> None:
     )
 
 
+def test_its_complaints_are_where_they_were_written_if_all_is_to_be_one() -> None:
+    text = "import sys; print('one', flush=True); print('two', file=sys.stderr, flush=True); print('three')"
+    done = finish(script(text), timeout=30, merged=True)
+    assert done.stdout.split() == [b"one", b"two", b"three"]
+    assert finish(script(text), timeout=30).stderr.split() == [b"two"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -6,13 +6,14 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
+from devenv.backends.programs import finish
+from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import mask_secrets, sanitize
 
 PLUGIN_TIMEOUT: Final = 60.0  # seconds; cloud plugins need some for their own network calls
@@ -41,21 +42,18 @@ def run_plugin(settings: Mapping[str, Any], cluster: Mapping[str, Any], environ:
         raise Unauthorized(f"The credential plugin {shown} wants a terminal of its own", hint)
     arguments = [str(word) for word in settings.get("args") or ()]
     try:
-        done = subprocess.run(
+        done = finish(
             [command, *arguments],
-            env=_environment(settings, cluster, environ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
+            _environment(settings, cluster, environ),
             timeout=PLUGIN_TIMEOUT,
-            check=False,
+            what=shown,
+            install=sanitize(str(settings.get("installHint") or "")) or "Install it, or use another context.",
+            slow="",
         )
-    except FileNotFoundError:
-        hint = sanitize(str(settings.get("installHint") or "")) or "Install it, or use another context."
-        raise BadKubeconfig(f"The credential plugin {shown} is not installed", hint) from None
-    except subprocess.TimeoutExpired:
-        raise Unauthorized(f"The credential plugin {shown} did not answer within {PLUGIN_TIMEOUT:.0f} s") from None
-    except OSError as error:
-        raise BadKubeconfig(f"The credential plugin {shown} cannot be run: {error}") from error
+    except ToolMissing as error:
+        raise BadKubeconfig(f"The credential plugin {error.message}", error.hint) from error
+    except DevenvError as error:
+        raise Unauthorized(f"The credential plugin {error.message}") from error
     if done.returncode:
         words = mask_secrets(sanitize(done.stderr.strip().splitlines()[-1])) if done.stderr.strip() else "no word why"
         raise Unauthorized(f"The credential plugin {shown} failed with {done.returncode}: {words}", "Sign in again.")
