@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from devenv.core.model import Beyond, Health, Project, Resource, Service, State
 from devenv.core.why import why
@@ -32,8 +33,7 @@ class Summary(StrEnum):
 _STOP_CODES = (130, 137, 143)  # 128 + SIGINT, SIGKILL, SIGTERM
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceGroup:
+class ServiceGroup(Struct, frozen=True):
     """A declared service and what exists of it; `one_offs` were made by `docker compose run`."""
 
     service: Service
@@ -91,8 +91,7 @@ class ServiceGroup:
         return sum(container.health is Health.HEALTHY for container in self.containers)
 
 
-@dataclass(frozen=True, slots=True)
-class Grouped:
+class Grouped(Struct, frozen=True):
     """All services of the project in Compose's order, and the orphans: containers of no service of it."""
 
     services: tuple[ServiceGroup, ...]
