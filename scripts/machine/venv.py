@@ -17,7 +17,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from devenv.core.errors import ToolMissing
+from devenv.core.errors import ToolMissing, UsageError
 from scripts.machine import apt
 from scripts.machine.process import ROOT, ask, must, run_script, say
 from scripts.machine.system import can_install
@@ -47,13 +47,17 @@ def wanted_stamp(root: Path) -> dict[str, str]:
 def ensure_venv(root: Path) -> None:
     """Bring the environment to what the lock and pyproject.toml say; a second process waits for the first.
 
-    Raises ToolMissing where this Python cannot make environments, DevenvError when an install fails.
+    Raises ToolMissing where this Python cannot make environments, DevenvError when an install fails, and UsageError
+    where .venv is a link to the environment of another checkout, which must not be emptied.
     """
     wanted = wanted_stamp(root)
     file = root / ".venv" / STAMP
     with (root / "requirements.lock").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         stamp = _read_stamp(file)
+        if file.parent.is_symlink() and stamp.get("root", wanted["root"]) != wanted["root"]:
+            hint = "remove the link: the next run makes an environment here"
+            raise UsageError(f"{file.parent} is a link to the environment of {stamp['root']}", hint)
         if stamp.get("root") != wanted["root"] or not _is_usable(file.parent / "bin" / "python"):
             _make(file.parent)
             stamp = {}

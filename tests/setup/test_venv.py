@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from _machine import Programs
 
-from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.errors import DevenvError, ToolMissing, UsageError
 from scripts.machine.venv import STAMP, ensure_venv, wanted_stamp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +140,19 @@ def test_an_environment_that_was_moved_is_made_again(project: Project) -> None:
     (project.folder / STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     project.ensure()
     assert project.makings() == 2
+
+
+def test_a_link_to_another_checkouts_environment_is_refused_and_leaves_that_one_whole(project: Project) -> None:
+    project.ensure()
+    copy = project.root.with_name("copy")
+    copy.mkdir()
+    for name in ("pyproject.toml", "requirements.lock"):
+        shutil.copy(project.root / name, copy / name)
+    (copy / ".venv").symlink_to(project.folder)
+    with pytest.raises(UsageError, match=re.escape(f"environment of {project.root}")):
+        ensure_venv(copy)
+    assert project.stamp() == wanted_stamp(project.root)
+    assert project.makings() == 1
 
 
 def test_one_whose_base_python_is_gone_is_made_again(project: Project) -> None:
