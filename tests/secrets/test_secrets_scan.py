@@ -159,6 +159,7 @@ def test_a_secret_in_yaml_is_found_and_not_shown(text: str) -> None:
     "text",
     [
         "kind: Secret\nstringData: {password: change-me}\n",
+        "kind: Secret\nstringData: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n",
         f"kind: Secret\ndata: {{password: {base64.b64encode(b'<password>').decode()}}}\n",
         "kind: ExternalSecret\nspec: {data: [{secretKey: password, remoteRef: {key: shop/database}}]}\n",
         f"kind: SealedSecret\nspec: {{encryptedData: {{password: {RANDOM * 4}}}}}\n",

@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator
 
 from devenv.manifests.access import get, mapping, mappings, text
-from devenv.manifests.credentials import decoded, is_placeholder, is_public, is_reference, judge, masked, shape_of
+from devenv.manifests.credentials import (
+    committed_values,
+    decoded,
+    is_placeholder,
+    is_reference,
+    judge,
+    masked,
+    shape_of,
+)
 from devenv.manifests.kustomization import generators
 from devenv.manifests.model import Environment, Place, Problem
 from devenv.manifests.registry import SERVED, error, warning
@@ -183,13 +191,9 @@ def secret_committed(rendering: Rendering) -> Iterator[Problem]:
     for secret in rendering.of("", "Secret"):
         owner = rendering.provenance.generated(secret)
         if owner is None:
-            for field in ("data", "stringData"):
-                for key, value in mapping(secret.data, field).items():
-                    plain = decoded(value) if field == "data" else str(value)
-                    harmless = is_placeholder(plain) or is_reference(plain) or is_public(plain)
-                    if not harmless and not is_reference(str(value)):
-                        message = f"the value of {key} is in the repository"
-                        yield secret.problem(message, field, key, inconclusive=_unless(key, plain))
+            for field, key, _, plain in committed_values(secret.data):
+                message = f"the value of {key} is in the repository"
+                yield secret.problem(message, field, key, inconclusive=_unless(key, plain))
             continue
         for generator in generators(owner.data):
             ours = secret.name.startswith(f"{owner.prefix}{generator.name}{owner.suffix}")
