@@ -21,7 +21,7 @@ from devenv.manifests.check import Outside, load
 from devenv.manifests.schemas import known_versions
 from devenv.manifests.targets import choose_targets
 from devenv.secrets.model import Need, SecretsReport
-from devenv.secrets.needs import RenderedSecrets, needed_secrets
+from devenv.secrets.needs import needed_secrets
 from devenv.secrets.search import search
 
 SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do not count
@@ -87,7 +87,7 @@ def _list(arguments: Namespace, config: Config) -> int:
         if rendered.problems:
             problem = rendered.problems[0]
             raise DevenvError(f"{target.name} cannot be rendered: {problem.message}", "Try: devenv manifests check")
-        needs += needed_secrets(rendering, (RenderedSecrets(rendering),))
+        needs += needed_secrets(rendering)
     if arguments.json:
         sys.stdout.write(json.dumps({"schema": SCHEMA, "secrets": [asdict(need) for need in needs]}, indent=2) + "\n")
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator
 
 from devenv.manifests import access
 from devenv.manifests.model import Manifest
@@ -18,53 +17,34 @@ _MAKERS: dict[tuple[str, str], tuple[str, ...]] = {
 }
 
 
-class SecretSource(Protocol):
-    """Something that may know a Secret: the rendering here, a cluster later."""
-
-    def provides(self, namespace: str, name: str) -> str:
-        """Say what provides the Secret, empty where it is not known."""
-        ...
-
-
-class RenderedSecrets:
-    """The Secrets that a rendering brings, or orders from an operator."""
-
-    def __init__(self, rendering: Rendering) -> None:
-        self._rendering = rendering
-
-    def provides(self, namespace: str, name: str) -> str:
-        """Say what provides the Secret, empty where the rendering does not."""
-        found = self._rendering.find("", "Secret", namespace, name)
-        if found is not None:
-            return "secretGenerator" if self._rendering.provenance.generated(found) else "a Secret in the manifests"
-        for (group, kind), path in _MAKERS.items():
-            for maker in self._rendering.of(group, kind):
-                made = access.text(maker.data, *path) or maker.name
-                if made == name and same_namespace(maker.namespace, namespace):
-                    return maker.title
-        return ""
-
-
-def needed_secrets(rendering: Rendering, sources: Sequence[SecretSource]) -> list[Need]:
+def needed_secrets(rendering: Rendering) -> list[Need]:
     """Return the Secrets that the rendering's objects name, each once, with everything that uses it."""
-    found: dict[tuple[str, str], list[tuple[str, str, bool]]] = {}
-    for namespace, name, key, used_by, optional in _references(rendering):
-        found.setdefault((namespace, name), []).append((key, used_by, optional))
-    needs = []
-    for (namespace, name), uses in sorted(found.items()):
-        provided = next((text for source in sources if (text := source.provides(namespace, name))), "")
-        needs.append(
-            Need(
-                overlay=rendering.name,
-                namespace=namespace,
-                secret=name,
-                keys=tuple(sorted({key for key, _, _ in uses if key})),
-                used_by=tuple(dict.fromkeys(used_by for _, used_by, _ in uses)),
-                optional=all(optional for _, _, optional in uses),
-                provided_by=provided,
-            )
+    uses = access.grouped(((use[0], use[1]), use[2:]) for use in _references(rendering))
+    return [
+        Need(
+            overlay=rendering.name,
+            namespace=namespace,
+            secret=name,
+            keys=tuple(sorted({key for key, _, _ in of_secret if key})),
+            used_by=tuple(dict.fromkeys(used_by for _, used_by, _ in of_secret)),
+            optional=all(optional for _, _, optional in of_secret),
+            provided_by=_provider(rendering, namespace, name),
         )
-    return needs
+        for (namespace, name), of_secret in sorted(uses.items())
+    ]
+
+
+def _provider(rendering: Rendering, namespace: str, name: str) -> str:
+    """Say what in the rendering brings the Secret, or orders it from an operator; empty where nothing does."""
+    secret = rendering.find("", "Secret", namespace, name)
+    if secret is not None:
+        return "secretGenerator" if rendering.provenance.generated(secret) else "a Secret in the manifests"
+    for (group, kind), path in _MAKERS.items():
+        for maker in rendering.of(group, kind):
+            made = access.text(maker.data, *path) or maker.name
+            if made == name and same_namespace(maker.namespace, namespace):
+                return maker.title
+    return ""
 
 
 def _references(rendering: Rendering) -> Iterator[tuple[str, str, str, str, bool]]:

@@ -1,1 +1,1 @@
-"""The rules, one module a subject. Importing a module registers its rules."""
+"""The rules, one module a theme. Importing a module registers its rules."""
