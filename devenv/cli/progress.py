@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO
+
+from msgspec.structs import replace
 
 from devenv.cli.console import colors_wanted, paint
 from devenv.control.stream import Remark, service_of_step

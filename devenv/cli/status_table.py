@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond
 from devenv.cli.table import format_table

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.docker.labels import LABEL_DEPENDS_ON, LABEL_FILES, LABEL_FOLDER, project_of, started_elsewhere

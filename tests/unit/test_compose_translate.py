@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from collections import deque
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.control.build import Step
 from devenv.control.failures import FailedStep, translate, unknown_service

@@ -268,6 +268,8 @@ def test_containers_of_another_folder_or_other_files_are_told(folder: str, files
 
 
 def test_an_env_file_that_is_missing_is_a_warning() -> None:
-    found = project.check(context(here=replace(shop(), problem="the env_file x does not exist")))
+    found = project.check(
+        context(here=Project("shop", "/shop", (), (Service("web"),), problem="the env_file x does not exist"))
+    )
     assert found.level is Level.WARNING
     assert "env_file x" in found.message
