@@ -19,7 +19,7 @@ from devenv.builds.key import KeyReader
 from devenv.builds.plan import BuildPlan, make_plan
 from devenv.builds.store import Store
 from devenv.cli.build_text import graph_text, plan_json, plan_lines, summary_lines, why_lines
-from devenv.cli.console import tell, warn
+from devenv.cli.console import still_waiting, tell, warn
 from devenv.cli.context import Context
 from devenv.control.guard import Guard
 from devenv.control.protocol import Plan
@@ -155,7 +155,8 @@ class _Listing:
 
     def result(self) -> dict[str, EngineImage]:
         """Wait for the answer; errors as `list_images`."""
-        self._thread.join()
+        with still_waiting("the Docker Engine"):
+            self._thread.join()
         if self._error is not None:
             raise self._error
         return self._images

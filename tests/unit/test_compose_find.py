@@ -68,12 +68,32 @@ def test_compose_file_of_the_environment_is_left_to_compose(tmp_path: Path) -> N
     found = find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml:b.yaml"})
     assert found.files == ()
     assert found.directory == str(tmp_path)
+    assert found.found == ()
+    files = tuple(str(tmp_path / name) for name in ("a.yaml", "b.yaml"))
+    for file in files:
+        Path(file).touch()
+    assert find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml:b.yaml"}).found == files
+    assert (
+        find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml;b.yaml", "COMPOSE_PATH_SEPARATOR": ";"}).found == files
+    )
 
 
 def test_compose_file_in_a_parents_env_file_starts_compose_there(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / ".env").write_text("A=1\nexport COMPOSE_FILE=one.yaml:two.yaml\n")
-    assert find_project(tmp_path / "sub", NOTHING, {}).directory == str(tmp_path)
+    (tmp_path / "compose.yaml").touch()
+    found = find_project(tmp_path / "sub", NOTHING, {})
+    assert (found.directory, found.found) == (str(tmp_path), ()), "one.yaml and two.yaml, not compose.yaml"
+
+
+def test_an_env_file_that_was_chosen_may_name_other_files(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").touch()
+    (tmp_path / "dev.env").write_text("COMPOSE_FILE=one.yaml\n")
+    (tmp_path / "plain.env").write_text("A=1\n")
+    assert find_project(tmp_path, ComposeOptions(env_files=("dev.env",)), {}).found == ()
+    assert find_project(tmp_path, ComposeOptions(env_files=("plain.env",)), {}).found == (
+        str(tmp_path / "compose.yaml"),
+    )
 
 
 def test_an_env_file_without_compose_file_is_no_project(tmp_path: Path) -> None:

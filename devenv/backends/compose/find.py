@@ -6,6 +6,7 @@ devenv.toml, and a COMPOSE_FILE in the `.env` of a parent folder, which Compose 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,7 +82,9 @@ def find_project(
     if options.files:
         ours = any(Path(file) in _resolved(config.compose.files) for file in _resolved(options.files))
         return _with_settings(options, config.compose, environ) if ours else options
-    if options.project_directory or environ.get("COMPOSE_FILE"):
+    if environ.get("COMPOSE_FILE"):
+        return replace(options, found=_files_of(environ, start))
+    if options.project_directory:
         return options
     if config_is_chosen and config.compose.files:
         return _with_settings(options, config.compose, environ)
@@ -92,6 +95,8 @@ def find_project(
         found = _default_files(folder)
         env_chooses = _env_names_files(folder / ".env")
         if found or env_chooses:
+            if env_chooses or any(_env_names_files(Path(file)) for file in options.env_files):
+                found = ()  # other files, which Compose alone knows
             options = replace(options, directory=str(folder if env_chooses else start), found=found)
             return _with_settings(options, config.compose, environ) if is_root else options
     raise NoComposeFile(
@@ -155,6 +160,13 @@ def _default_files(folder: Path) -> tuple[str, ...]:
         return ()
     override = next((folder / name for name in OVERRIDE_NAMES if (folder / name).is_file()), None)
     return (str(first),) if override is None else (str(first), str(override))
+
+
+def _files_of(environ: Mapping[str, str], start: Path) -> tuple[str, ...]:
+    """Return the files that COMPOSE_FILE names; none where one of them is no file of this machine."""
+    names = environ["COMPOSE_FILE"].split(environ.get("COMPOSE_PATH_SEPARATOR") or os.pathsep)
+    files = [start / name for name in names if name]
+    return tuple(map(str, files)) if all(file.is_file() for file in files) else ()
 
 
 def _env_names_files(path: Path) -> bool:
