@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +23,7 @@ _COMMIT: Final = re.compile(r"#[0-9a-f]{40}(?::|\Z)")
 _HUB: Final = re.compile(r"\A(?:(?:index\.)?docker\.io/)?(?:library/)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """How one service's image is built. Paths are absolute; `images` are the names it gets, the service's own first."""
 
     service: str

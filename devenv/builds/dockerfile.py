@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 _DIRECTIVE: Final = re.compile(r"#\s*(\w+)\s*=\s*(.*?)\s*\Z")
@@ -23,11 +22,11 @@ _VARIABLE: Final = re.compile(
 _HEREDOC_IN: Final = ("RUN", "COPY", "ADD")
 
 
-@dataclass(slots=True)
 class _Stage:
-    name: str
-    base: str
-    needs: list[str] = field(default_factory=list)  # stages, named contexts or images that it copies from
+    def __init__(self, name: str, base: str) -> None:
+        self.name = name
+        self.base = base
+        self.needs: list[str] = []  # stages, named contexts or images that it copies from
 
 
 def image_references(text: str, args: Mapping[str, str], target: str = "") -> tuple[str, ...]:

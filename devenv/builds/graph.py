@@ -8,10 +8,11 @@ run, and changes no image.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Final
+
+import msgspec
 
 from devenv.core.errors import ProjectError
 from devenv.core.text import sanitize
@@ -22,8 +23,7 @@ DEPENDS_ON: Final = "depends_on"
 _BY: Final = {CONTEXT: "additional_contexts", IMAGE: "FROM or COPY --from", DEPENDS_ON: "depends_on"}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True, order=True):
     """`service` needs `needs`; by which `kind` of fact, and under which name the Dockerfile or Compose has it."""
 
     service: str
@@ -32,8 +32,7 @@ class Edge:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(msgspec.Struct, frozen=True):
     """Services and edges, both sorted."""
 
     services: tuple[str, ...]

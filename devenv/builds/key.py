@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +47,7 @@ class Inputs(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """The inputs of one service as they are now.
 
     `rules` are the patterns of each context's ignore file. `doubts` say what could not be read, so that nobody but
@@ -63,16 +61,16 @@ class Reading:
     doubts: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
 class KeyReader:
-    """Reads the keys of one project's services; each folder and each Dockerfile once."""
+    """Reads the keys of one project's services; each folder and each Dockerfile once. `images` are the engine's."""
 
-    definitions: Mapping[str, Definition]
-    images: Mapping[str, EngineImage]
-    store: Store
-    _hashes: dict[Path, FileHashes] = field(default_factory=dict)
-    _trees: dict[tuple[Path, tuple[str, ...]], Tree] = field(default_factory=dict)
-    _dockerfiles: dict[str, bytes | None] = field(default_factory=dict)
+    def __init__(self, definitions: Mapping[str, Definition], images: Mapping[str, EngineImage], store: Store) -> None:
+        self.definitions = definitions
+        self.images = images
+        self.store = store
+        self._hashes: dict[Path, FileHashes] = {}
+        self._trees: dict[tuple[Path, tuple[str, ...]], Tree] = {}
+        self._dockerfiles: dict[str, bytes | None] = {}
 
     def graph(self, services: Mapping[str, tuple[str, ...]]) -> Graph:
         """Return the graph; `services` are all of the project that are built, with what they depend on."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from devenv.backends.docker.images import EngineImage
 from devenv.builds.graph import Graph
@@ -16,8 +17,7 @@ LABEL: Final = "devenv.build.key"
 LABEL_SERVICE: Final = "devenv.build.service"  # whose key it is: labels are inherited from base images
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One service of a plan. `why` is empty where nothing has to be done; `changes` are since the image was built.
 
     `record` is of the image that is there, None where it was built elsewhere or is not kept any more.
@@ -42,8 +42,7 @@ class Step:
         return self.reading.key
 
 
-@dataclass(frozen=True, slots=True)
-class BuildPlan:
+class BuildPlan(msgspec.Struct, frozen=True):
     """The steps of the chosen services and their bases, each after its bases."""
 
     graph: Graph

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -36,8 +35,7 @@ class Record(msgspec.Struct, frozen=True):
     rules: dict[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One thing that an image is made from and that changed: its kind, its name, and its hash or value before and now.
 
     "" is before or now for what was or is not there.

@@ -64,9 +64,12 @@ class Context:
         """Start Compose on the whole project and return at once."""
         return Pending(self.options, None, None, self._unusable) if self._unusable else begin_resolve(self.options)
 
-    def project(self) -> Project:
-        """Resolve the whole project, with the active profiles; Compose's warnings go to stderr."""
-        pending = self.begin_resolve()
+    def project(self, pending: Pending | None = None) -> Project:
+        """Resolve the whole project, with the active profiles; Compose's warnings go to stderr.
+
+        `pending` is a resolution of it that is under way.
+        """
+        pending = pending or self.begin_resolve()
         try:
             with still_waiting("Compose to resolve the project", no_color=self.no_color):
                 project, self.document = pending.result(), pending.document
@@ -100,13 +103,13 @@ class Context:
             raise error
         return replace(project, problem=error.message)
 
-    def project_with(self, services: tuple[str, ...]) -> Project:
+    def project_with(self, services: tuple[str, ...], pending: Pending | None = None) -> Project:
         """Resolve the project and check that it has these services, of which some may be of an inactive profile.
 
         Naming such a service activates it, as with Compose; the returned project then holds the named services and
-        their dependencies only. Raises UsageError for unknown ones, with the nearest names.
+        their dependencies only. `pending` as for `project`. Raises UsageError for unknown ones, with the nearest names.
         """
-        project = self.project()
+        project = self.project(pending)
         names = tuple(service.name for service in project.services)
         if not set(services) - set(names):
             return project

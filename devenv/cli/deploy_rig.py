@@ -16,13 +16,13 @@ from devenv.cli.console import tell, warn
 from devenv.cli.deploy_text import Progress
 from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
+from devenv.control.build_job import BuildJob
 from devenv.control.deploy.loading import loader_for
 from devenv.control.deploy.prepare import Rendition, prepare
 from devenv.control.deploy.records import Outcome, Prover
 from devenv.control.deploy.shipping import Dock
 from devenv.control.deploy.wish import Rig, Wish
 from devenv.control.guard import Guard, Ticket
-from devenv.control.job import Job
 from devenv.control.kube.place import place_now
 from devenv.control.kube.stuck import Patience
 from devenv.core.errors import DevenvError, UsageError
@@ -118,7 +118,7 @@ class DeployCall:
         if self._options is None or self.project is None:
             return
         display = Display(no_color=self._arguments.no_color)
-        job = Job(self._options, self.project, "build", (), services, self._environ)
+        job = BuildJob(self._options, self.project, services, self._environ, self.root)
         try:
             job.run(display.show)
         finally:

@@ -51,7 +51,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         from devenv.tui.app import run as run_app
 
         guard = Guard.of(context.config, "tui")
-        control = ComposeControl(context.options, lambda: scope.latest, guard)
+        control = ComposeControl(context.options, lambda: scope.latest, guard, root=context.config.root)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
         cluster = _connector(context, guard)

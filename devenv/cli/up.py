@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from devenv.cli.change import guarded, make_guard, run_job
 from devenv.cli.context import Context
@@ -16,6 +18,11 @@ from devenv.core.errors import UsageError
 from devenv.core.model import Project
 from devenv.core.text import human_duration
 
+if TYPE_CHECKING:
+    from devenv.control.build_job import BuildJob
+
+_PULLING = ("always", "refresh", "daily", "weekly", "every_")  # policies of the Compose specification, and their starts
+
 
 def run(arguments: Namespace) -> int:
     """Start; with --wait, raises ServiceFailed or WaitTimeout after the table of verdicts was printed."""
@@ -26,7 +33,8 @@ def run(arguments: Namespace) -> int:
     project = context.project_with(targets)
     guard = make_guard(context)
     plan = guard.plan("up", targets, project=project)
-    job = Job(context.options, project, "up", _options(arguments), targets)
+    before = builds_before(context, project, context.document, targets) if arguments.build else None
+    job = Job(context.options, project, "up", compose_flags(arguments, before), targets, before=before)
     if not arguments.wait:
         run_job(context, guard, plan, project, job)
         return 0
@@ -58,10 +66,26 @@ def print_verdict(verdict: UpVerdict) -> None:
     sys.stdout.flush()
 
 
-def _options(arguments: Namespace) -> tuple[str, ...]:
+def builds_before(context: Context, project: Project, document: bytes, targets: tuple[str, ...]) -> BuildJob | None:
+    """Return what builds the images before, as `devenv build` does; None where that is left to Compose.
+
+    With --no-build, Compose would pull the image of a service whose policy is to pull always.
+    """
+    services = json.loads(document).get("services") or {}
+    builds = tuple(service.name for service in scope_of(project, targets).services if service.builds)
+    policies = (str((services.get(name) or {}).get("pull_policy", "")) for name in builds)
+    if not builds or any(policy.startswith(_PULLING) for policy in policies):
+        return None
+    from devenv.control.build_job import BuildJob
+
+    return BuildJob(context.options, project, builds, context.environ, context.config.root, document)
+
+
+def compose_flags(arguments: Namespace, before: BuildJob | None) -> tuple[str, ...]:
+    """Return the flags for Compose; `before` has built what --build asks for."""
     flags = (
-        ("--build", arguments.build),
-        ("--no-build", arguments.no_build),
+        ("--build", arguments.build and before is None),
+        ("--no-build", arguments.no_build or before is not None),
         ("--remove-orphans", arguments.remove_orphans),
     )
     return ("--detach", *(flag for flag, wanted in flags if wanted))

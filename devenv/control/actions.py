@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from devenv.core.errors import Refused
 from devenv.core.model import Action, Change, Project
 
 if TYPE_CHECKING:
+    from devenv.control.build_job import BuildJob
     from devenv.control.job import Job
 
 _NEED_FILES = ("up", "build")
@@ -31,7 +33,9 @@ class ComposeControl:
         project: Callable[[], Project | None],
         guard: Guard,
         environ: Mapping[str, str] | None = None,
+        root: Path | None = None,
     ) -> None:
+        self._root = root
         self._options = options
         self._project = project
         self._guard = guard
@@ -77,12 +81,17 @@ class ComposeControl:
             error = Refused("The project is not resolved yet", "Try in a moment.")
             self._guard.finish(ticket, error)
             raise error
-        from devenv.control.job import Job  # deferred: nothing is changed before the first paint
+        return self._runner.begin(ticket, _ComposeWork(self._job(plan, project)))
+
+    def _job(self, plan: Plan, project: Project) -> Job | BuildJob:
+        if plan.verb == "build":
+            from devenv.control.build_job import BuildJob  # deferred: nothing is changed before the first paint
+
+            return BuildJob(self._options, project, plan.targets, self._environ, self._root)
+        from devenv.control.job import Job  # deferred, as above
 
         flags = ("--volumes",) if plan.volumes else _FLAGS.get(plan.verb, ())
-        return self._runner.begin(
-            ticket, _ComposeWork(Job(self._options, project, plan.verb, flags, plan.targets, self._environ))
-        )
+        return Job(self._options, project, plan.verb, flags, plan.targets, self._environ)
 
     def cancel(self, action_id: int) -> None:
         """Interrupt the action if it still runs."""
@@ -90,7 +99,7 @@ class ComposeControl:
 
 
 class _ComposeWork:
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job | BuildJob) -> None:
         self._job = job
 
     def run(self, report: Report) -> str:

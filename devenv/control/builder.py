@@ -14,6 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import msgspec
+
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.images import EngineImage
 from devenv.backends.programs import output_of
@@ -94,7 +96,7 @@ class Builder:
                 break
             labels = {name: reading.key for name, reading in fresh.items()}
             again = [step for step in self._plan.steps if step.service in moved]
-            todo = {step.service: replace(step, reading=fresh[step.service]) for step in again}
+            todo = {step.service: msgspec.structs.replace(step, reading=fresh[step.service]) for step in again}
         return tuple(built[step.service] for step in self._plan.steps if step.service in built)
 
     def interrupt(self) -> None:
@@ -145,6 +147,7 @@ class Builder:
         def told(record: Progress | Remark) -> None:
             if isinstance(record, Progress) and record.parent_id in services:
                 self._seconds[record.parent_id] = time.monotonic() - began
+                record = _named(record)
             report(record)
 
         job = Job(self._options, self._project, "build", self._flags, services, self._environ, document)
@@ -163,7 +166,8 @@ class Builder:
         """Return a project with the build sections of these services alone."""
         graph = self._plan.graph
         has_bases = any(edge.service in services and edge.kind == CONTEXT for edge in graph.edges)
-        named = has_bases and self._is_engines_builder()
+        # With --pull, a name is looked for in its registry.
+        named = has_bases and "--pull" not in self._flags and self._is_engines_builder()
         held = services if named else graph.with_bases(services)
         found = {}
         for name in held:
@@ -215,6 +219,13 @@ class Builder:
                 write_record(self._store, step.service, step.reading, at=now, seconds=seconds, bases=bases)
         except OSError as error:
             self.warning = f"{error.filename or self._store.folder}: {error.strerror}"
+
+
+def _named(record: Progress) -> Progress:
+    """Put the service into a step's name, as BuildKit does where it builds several: other calls have equal steps."""
+    if record.id.startswith("Step [") and not record.id.startswith(f"Step [{record.parent_id} "):
+        return replace(record, id=record.id.replace("Step [", f"Step [{record.parent_id} ", 1))
+    return record
 
 
 def _groups(ready: list[str], needed: Collection[str]) -> list[tuple[str, ...]]:

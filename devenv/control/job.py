@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
@@ -37,6 +38,18 @@ class _Heard:
     starting: dict[str, None] = field(default_factory=dict)  # ids of steps that began to start and did not end
 
 
+class Before(Protocol):
+    """What has to be done before a verb of Compose; it is part of the job."""
+
+    def run(self, report: Report) -> None:
+        """Do it in this thread; raises DevenvError."""
+        ...
+
+    def interrupt(self) -> None:
+        """End it as ctrl-c would, from any thread."""
+        ...
+
+
 class Job:
     """A verb of Compose on one project, to be run once; `document` is the project where the options' file is "-"."""
 
@@ -49,6 +62,7 @@ class Job:
         targets: tuple[str, ...] = (),
         environ: Mapping[str, str] | None = None,
         document: bytes = b"",
+        before: Before | None = None,
     ) -> None:
         self._options = options.for_project(project)
         self._project = project
@@ -57,6 +71,7 @@ class Job:
         self._targets = targets
         self._environ = environ
         self._document = document
+        self._before = before
         self._run: ComposeRun | None = None
         self._lock = threading.Lock()
         self._wanted = True
@@ -67,6 +82,8 @@ class Job:
 
         Raises Interrupted, or what `failures.translate` made of Compose's error.
         """
+        if self._before is not None:
+            self._before.run(report)
         arguments = (self._verb, *self._flags, *self._targets)
         with self._lock:
             if not self._wanted:
@@ -103,6 +120,8 @@ class Job:
         with self._lock:
             self._wanted = False
             run = self._run
+        if self._before is not None:
+            self._before.interrupt()
         if run is not None:
             run.interrupt()
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from program import PROJECTS, Program, program
 
@@ -252,3 +254,35 @@ def test_a_run_can_be_kept_and_says_what_it_was_made_from(monorepo: Program) -> 
     assert step["inputs"]["facts"]["base image"].keys() == {monorepo.image}
     later = build(monorepo, "base")["steps"][0]
     assert (later["key"], later["inputs"]) == (step["key"], step["inputs"])
+
+
+def test_up_with_build_builds_as_build_does(monorepo: Program) -> None:
+    done = monorepo.run("up", "--build", "tool")
+    assert done.returncode == 0, done.stderr
+    first = image(monorepo, "tool")
+    assert len(first[1]) == 64
+    assert actions(build(monorepo, "tool")) == dict.fromkeys(("base", "web", "tool"), "up to date")
+    again = monorepo.run("up", "--build", "tool")
+    assert again.returncode == 0, again.stderr
+    assert "Step [" not in again.stderr
+    assert image(monorepo, "tool") == first
+    (monorepo.folder / "inline" / "tool.txt").write_text("edited\n")
+    assert monorepo.run("up", "--build", "tool").returncode == 0
+    assert content(monorepo, "tool", "/tool/tool.txt") == "edited\n"
+
+
+def test_being_interrupted_ends_every_build_and_leaves_what_was_done(monorepo: Program) -> None:
+    dockerfile = monorepo.folder / "app" / "Dockerfile"
+    dockerfile.write_text(dockerfile.read_text().replace("COPY web", "RUN sleep 30\nCOPY web"))
+    process = monorepo.start("build")
+    assert process.stderr is not None
+    assert any("RUN sleep 30" in line for line in process.stderr), "the build must have begun"
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "stopping build" in stderr
+    assert monorepo.audit()[-1]["result"] == "interrupted"
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert actions(build(monorepo, "--dry-run"))["base"] == "up to date"

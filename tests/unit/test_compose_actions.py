@@ -90,10 +90,10 @@ def test_a_failure_is_told_with_hint_and_code(tmp_path: Path) -> None:
 
 def test_only_one_change_at_a_time_and_it_can_be_canceled(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, f"{STEP}; exec sleep 60")
-    action = terminal.control.request(terminal.control.plan("build"))
+    action = terminal.control.request(terminal.control.plan("up"))
     names = {thread.name for thread in threading.enumerate()}
-    assert f"devenv-action-{action.id}-build" in names
-    with pytest.raises(Refused, match="build is still running"):
+    assert f"devenv-action-{action.id}-up" in names
+    with pytest.raises(Refused, match="up is still running"):
         terminal.control.request(terminal.control.plan("restart"))
     terminal.control.cancel(action.id + 1)
     terminal.until(lambda: any(isinstance(record, Progress) for record in terminal.records))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
@@ -15,14 +16,13 @@ from devenv.core.errors import EngineUnreachable
 _PATH: Final = "/images/json"
 
 
-@dataclass(frozen=True, slots=True)
-class EngineImage:
+class EngineImage(msgspec.Struct, frozen=True):
     """One image. `names` are its tags, `digests` what registries call its content ("repository@sha256:...")."""
 
     id: str
     names: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
 def list_images(endpoint: Endpoint) -> dict[str, EngineImage]:
