@@ -11,10 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.images import EngineImage
