@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from devenv.builds.ignore import IgnoreMatcher, read_patterns
 from devenv.core.errors import ProjectError
 from devenv.core.text import sanitize
-from devenv.watch.ignore import IgnoreMatcher, dockerignore
 from devenv.watch.paths import is_below
 
 # docker/compose, pkg/watch/ephemeral.go: files that JetBrains' editors, Emacs, vim, Kate and Go write for a moment.
@@ -168,7 +168,7 @@ def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tup
         build = body.get("build") or {}
         # A context may be an address, whose files nobody changes here.
         context = os.path.realpath(build["context"]) if str(build.get("context", "")).startswith("/") else ""
-        ignored = dockerignore(Path(context), build.get("dockerfile") or "Dockerfile") if context else IgnoreMatcher(())
+        ignored = dockerignore(Path(context), build.get("dockerfile") or "Dockerfile") if context else IgnoreMatcher()
         rules = []
         for entry in entries:
             rule = _rule(name, entry)
@@ -184,6 +184,17 @@ def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tup
     if not found:
         raise ProjectError("; ".join(remarks), "Remove the mount, or the rule: both do the same.")
     return tuple(found), remarks
+
+
+def dockerignore(context: Path, dockerfile: str) -> IgnoreMatcher:
+    """Return what a build ignores: by `<Dockerfile>.dockerignore` where it is there, else by the context's own file."""
+    for file in (context / f"{dockerfile}.dockerignore", context / ".dockerignore"):
+        if file.is_file():
+            try:
+                return IgnoreMatcher(read_patterns(file.read_bytes()))
+            except OSError as error:
+                raise ProjectError(f"{file} cannot be read: {error.strerror}", "A build needs it too.") from error
+    return IgnoreMatcher()
 
 
 def _rule(service: str, entry: Mapping[str, Any]) -> Rule:
