@@ -7,9 +7,13 @@ import os
 import posixpath
 import stat
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import IO, NamedTuple
 
 from devenv.backends.docker.containers import CommandFailed, Containers, Inside
 from devenv.core.errors import DevenvError
@@ -18,6 +22,7 @@ from devenv.watch.observe import Kind, PathEvent
 from devenv.watch.rules import Rule, ServiceRules
 
 ARGUMENTS = 100_000  # bytes of paths for one `rm`: Linux takes 128 KiB at least (ARG_MAX, and MAX_ARG_STRLEN a path)
+IN_MEMORY = 32 * 2**20  # bytes of files: an archive of more is a temporary file
 _ROOT = "0:0"
 
 
@@ -83,67 +88,109 @@ def initial(rules: ServiceRules) -> Changes:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What the files hold at one moment. `gone`: of those to be copied, what is here no more."""
+class Entry(NamedTuple):
+    """One path to be written: where to, from where, and what it is now."""
 
-    entries: tuple[tuple[str, os.stat_result, bytes, str], ...]  # target, status, bytes, link target
-    gone: tuple[str, ...]
-    unreadable: tuple[str, ...]
+    target: str
+    path: str
+    status: os.stat_result
+    link: str  # what a symbolic link leads to
+
+
+class Content:
+    """What is to be written, looked at once for all replicas: a context that holds their archives.
+
+    `gone` are targets of files that are here no more, `unreadable` says what nobody here may read. Sockets, pipes and
+    devices are left out.
+    """
+
+    def __init__(self, copies: Mapping[str, str]) -> None:
+        self.entries: list[Entry] = []
+        self.gone: list[str] = []
+        self.unreadable: list[str] = []
+        self._archives: dict[tuple[str, str, int, int], IO[bytes]] = {}
+        for target, path in sorted(copies.items()):
+            try:
+                status = os.lstat(path)
+                link = str(Path(path).readlink()) if stat.S_ISLNK(status.st_mode) else ""
+            except OSError:
+                self.gone.append(target)
+                continue
+            if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
+                self.unreadable.append(f"{sanitize(path)} cannot be read")
+            elif stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or link:
+                self.entries.append(Entry(target, path, status, link))
+
+    def __enter__(self) -> Content:
+        """Return it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the archives."""
+        for file in self._archives.values():
+            file.close()
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(len(data) for _, _, data, _ in self.entries)
+        return sum(entry.status.st_size for entry in self.entries if stat.S_ISREG(entry.status.st_mode))
 
-    def archive(self, folder: str, uid: int, gid: int) -> bytes:
-        """Return a tar archive to be unpacked in `folder`; every entry belongs to this user."""
-        file = io.BytesIO()
-        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for target, status, data, link in self.entries:
-                entry = tarfile.TarInfo(posixpath.relpath(target, folder))
-                entry.mode = stat.S_IMODE(status.st_mode)
-                entry.mtime = status.st_mtime_ns / 1e9  # a PAX header takes fractions
-                entry.uid, entry.gid = uid, gid
-                if stat.S_ISLNK(status.st_mode):
-                    entry.type, entry.linkname = tarfile.SYMTYPE, link
-                elif stat.S_ISDIR(status.st_mode):
-                    entry.type = tarfile.DIRTYPE
-                entry.size = len(data)
-                archive.addfile(entry, io.BytesIO(data))
-        return file.getvalue()
+    def archives(self, inside: Inside) -> Iterator[tuple[str, IO[bytes]]]:
+        """Yield what a container needs: a folder and a tar archive to unpack there, all owned by its user.
+
+        Its root file system takes one archive; each mount gets its own, since the engine refuses "/" of a read-only
+        container also where a mount below could be written.
+        """
+        places = {entry.target: inside.mount_over(entry.target)[0] for entry in self.entries}
+        for place in sorted(set(places.values())):
+            key = (inside.id if place else "", place, inside.uid, inside.gid)
+            if key not in self._archives:
+                own = [entry for entry in self.entries if places[entry.target] == place]
+                self._archives[key] = _archive(own, place or "/", inside.uid, inside.gid)
+            self._archives[key].seek(0)
+            yield place or "/", self._archives[key]
 
 
-def read(copies: Mapping[str, str]) -> Content:
-    """Read the files once for all replicas; sockets, pipes and devices are left out."""
-    entries, gone, unreadable = [], [], []
-    for target, path in sorted(copies.items()):
-        try:
-            status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode):
-                entries.append((target, status, b"", str(Path(path).readlink())))
-            elif stat.S_ISDIR(status.st_mode):
-                entries.append((target, status, b"", ""))
-            elif stat.S_ISREG(status.st_mode):
-                with open(path, "rb") as file:  # noqa: PTH123  # the same with a Path costs a third more, times 20,000
-                    entries.append((target, status, file.read(), ""))
-        except (FileNotFoundError, NotADirectoryError):
-            gone.append(target)
-        except OSError as error:
-            unreadable.append(f"{sanitize(path)}: {error.strerror}")
-    return Content(tuple(entries), tuple(gone), tuple(unreadable))
+def _archive(entries: Sequence[Entry], folder: str, uid: int, gid: int) -> IO[bytes]:
+    is_large = sum(entry.status.st_size for entry in entries) > IN_MEMORY
+    made: IO[bytes] = TemporaryFile() if is_large else io.BytesIO()  # noqa: SIM115  # Content closes it
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in entries:
+            info = tarfile.TarInfo(posixpath.relpath(entry.target, folder))
+            info.mode = stat.S_IMODE(entry.status.st_mode)
+            # A PAX header takes fractions, and a reloader needs them: two saves in one second are two changes.
+            seconds, rest = divmod(entry.status.st_mtime_ns, 10**9)
+            info.mtime, info.pax_headers = seconds, {"mtime": f"{seconds}.{rest:09d}"}
+            info.uid, info.gid = uid, gid
+            if entry.link:
+                info.type, info.linkname = tarfile.SYMTYPE, entry.link
+                archive.addfile(info)
+            elif stat.S_ISDIR(entry.status.st_mode):
+                info.type = tarfile.DIRTYPE
+                archive.addfile(info)
+            else:
+                with suppress(FileNotFoundError), Path(entry.path).open("rb") as file:  # gone: an event says so too
+                    info.size = os.fstat(file.fileno()).st_size
+                    archive.addfile(info, _Padded(file))
+    return made
+
+
+class _Padded(io.RawIOBase):
+    """A file that gives as many bytes as it is asked for: one that shrinks meanwhile has an event of its own."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size).ljust(max(0, size), b"\0")
 
 
 def write(containers: Containers, inside: Inside, content: Content) -> None:
-    """Put the files into a container. Its root file system is written by one archive; each mount gets its own."""
-    by_folder: dict[str, list[tuple[str, os.stat_result, bytes, str]]] = {}
-    for entry in content.entries:
-        # The engine refuses "/" of a read-only container, also where a mount below could be written.
-        place, _ = inside.mount_over(entry[0])
-        by_folder.setdefault(place or "/", []).append(entry)
-    for folder, entries in by_folder.items():
-        part = Content(tuple(entries), (), ())
-        containers.put(inside.id, folder, part.archive(folder, inside.uid, inside.gid))
+    """Put the files into a container."""
+    for folder, archive in content.archives(inside):
+        containers.put(inside.id, folder, archive)
 
 
 def delete(containers: Containers, inside: Inside, targets: Iterable[str], user: str = "") -> str:

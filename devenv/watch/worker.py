@@ -21,7 +21,7 @@ from devenv.watch.batches import Batch, Batches
 from devenv.watch.observe import Kind, PathEvent
 from devenv.watch.report import Counts, Report, named
 from devenv.watch.rules import Action, Hook, ServiceRules
-from devenv.watch.sync import Changes, changes_of, delete, initial, obstacles, read, write
+from devenv.watch.sync import Changes, Content, changes_of, delete, initial, obstacles, write
 
 if TYPE_CHECKING:
     from devenv.watch.proof import Proof
@@ -179,33 +179,32 @@ class Worker:
 
     def _sync(self, changes: Changes, insides: tuple[Inside, ...]) -> Counts:
         """Write to each container; one that is gone meanwhile is left out, other failures are told together."""
-        content = read(changes.copies)
-        deletions = (*changes.deletions, *content.gone)
+        with Content(changes.copies) as content:
+            deletions = (*changes.deletions, *content.gone)
+            self._guarded("sync", lambda: self._write(content, deletions, insides))
+            names = tuple(map(sanitize, changes.names))[:NAMED]
+            return Counts(len(content.entries), len(deletions), content.size, len(insides), names)
+
+    def _write(self, content: Content, deletions: tuple[str, ...], insides: tuple[Inside, ...]) -> None:
         problems = list(content.unreadable)
-
-        def carry_out() -> None:
-            for inside in insides:
-                try:
-                    if content.entries:
-                        write(self._containers, inside, content)
-                    if deletions:
-                        user = self._removers.get(inside.id, "")
-                        self._removers[inside.id] = delete(self._containers, inside, deletions, user)
-                except EngineUnreachable:
-                    raise
-                except DevenvError as error:
-                    states = {item.container_id: item.state for item in self._containers.of_service(self.service)}
-                    if inside.id not in states:
-                        self._known.pop(inside.id, None)
-                    elif states[inside.id] is State.RUNNING:
-                        problems.append(f"{inside.name}: {error.message}")
-                    else:
-                        self._owing.add(inside.id)  # files can be put into one that ended, commands cannot be run
-            if problems:
-                raise DevenvError("; ".join(problems))
-
-        self._guarded("sync", carry_out)
-        return Counts(len(content.entries), len(deletions), content.size, len(insides), tuple(changes.names)[:NAMED])
+        for inside in insides:
+            try:
+                write(self._containers, inside, content)
+                if deletions:
+                    user = self._removers.get(inside.id, "")
+                    self._removers[inside.id] = delete(self._containers, inside, deletions, user)
+            except EngineUnreachable:
+                raise
+            except DevenvError as error:
+                states = {item.container_id: item.state for item in self._containers.of_service(self.service)}
+                if inside.id not in states:
+                    self._known.pop(inside.id, None)
+                elif states[inside.id] is State.RUNNING:
+                    problems.append(f"{inside.name}: {error.message}")
+                else:
+                    self._owing.add(inside.id)  # files can be put into one that ended, commands cannot be run
+        if problems:
+            raise DevenvError("; ".join(problems))
 
     def _execute(self, hook: Hook) -> None:
         def carry_out() -> None:

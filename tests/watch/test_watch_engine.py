@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.engine.program import Program
@@ -56,6 +57,26 @@ def test_a_file_that_is_replaced_by_a_rename(stack: Program, watch: Watching, sr
     assert inside(stack, "/srv/src/swap.txt.tmp") is None
     told = watch.after(save)
     assert (told["files"], told["deleted"]) == (1, 0)
+
+
+def test_names_that_are_no_plain_words_and_times_to_the_fraction(stack: Program, watch: Watching, src: Path) -> None:
+    names = ["-rf", "with 'quotes\" and $HOME", "two\nlines", "ünï", "*", "x" * 250]
+
+    def write() -> None:
+        for name in names:
+            (src / name).write_text(name)
+
+    watch.after(write)
+    settled(watch)
+    for name in names:
+        assert inside(stack, f"/srv/src/{name}") == name
+    times = listed(stack, "/srv/src", "%T@ %P")
+    exact = f"{(src / '-rf').stat().st_mtime_ns / 1e9:.6f}"
+    assert any(line.startswith(exact[:-1]) and line.endswith(" -rf") for line in times), times
+    watch.after(lambda: [(src / name).unlink() for name in names])
+    settled(watch)
+    assert [inside(stack, f"/srv/src/{name}") for name in names] == [None] * len(names)
+    assert inside(stack, "/srv/src/page.py") is not None
 
 
 def test_a_deletion_and_a_rename_in_the_folder(stack: Program, watch: Watching, src: Path) -> None:
@@ -283,10 +304,19 @@ def test_a_second_watch_says_who_is_first(stack: Program, watch: Watching) -> No
     assert f"is being watched already by process {watch.process.pid}" in second.stderr
 
 
-def test_no_container_runs_and_watch_before_up(stack: Program, watch: Watching, src: Path) -> None:
+def test_a_rebuild_is_interrupted_with_the_watch(stack: Program, watch: Watching) -> None:
+    watch.after(lambda: (stack.folder / "app" / "version").write_text("slow\n"), "rebuilding")
+    children = psutil.Process(watch.process.pid).children(recursive=True)
+    began = time.monotonic()
     assert watch.end(signal.SIGINT) == 130
+    assert time.monotonic() - began < 20
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     assert watch.process.stderr is not None
     assert watch.process.stderr.read() == ""
+    (stack.folder / "app" / "version").write_text("3\n")
+
+
+def test_no_container_runs_and_watch_before_up(stack: Program, watch: Watching, src: Path) -> None:
     stack.compose("down")
     done = stack.run("watch", "web")
     assert done.returncode == 7

@@ -63,6 +63,7 @@ DOCKERFILE = """ARG BASE
 FROM ${BASE}
 COPY --chown=10001:10001 src /srv/src
 COPY serve.py version settings.ini /srv/
+RUN if grep -q slow /srv/version; then sleep 120; fi
 RUN mkdir /srv/foreign && chown 4242:4242 /srv/foreign && chmod 755 /srv/foreign && chown 10001 /srv
 USER 10001:10001
 ENV PYTHONDONTWRITEBYTECODE=1

@@ -7,7 +7,7 @@ import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
@@ -98,7 +98,7 @@ class Containers:
         uid, gid = self._ids(resource.container_id, user)
         return Inside(resource.container_id, resource.name, user, uid, gid, host.get("ReadonlyRootfs") is True, mounts)
 
-    def put(self, container_id: str, folder: str, archive: bytes) -> None:
+    def put(self, container_id: str, folder: str, archive: IO[bytes]) -> None:
         """Unpack a tar archive in a folder that is there."""
         with engine_errors(self._endpoint):
             self._client.put_archive(container_id, folder, archive)
