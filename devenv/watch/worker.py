@@ -66,6 +66,7 @@ class Worker:
         self._owing: set[str] = set()  # containers in which nothing could be removed because they did not run
         self._touched: dict[str, PathEvent] = {}  # all that was synced: a new container of the service needs it too
         self._retry: dict[str, PathEvent] = {}
+        self._engine_was_away = False
         self._job: Job | None = None
         self._job_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"devenv-watch-{self.service}", daemon=True)
@@ -128,17 +129,20 @@ class Worker:
         if self._proof is not None:
             self._proof.remember()
         while (batch := self.batches.take()) is not None:
-            paths = {**self._retry, **batch.paths} if batch.paths else {}
+            # What failed because the engine was away is done when it is back, other failures with the next save.
+            paths = {**self._retry, **batch.paths} if batch.paths or self._engine_was_away else {}
             try:
                 if paths:
                     self._work(paths, batch)
                     self._retry = {}
                 else:
                     self.attach()
+                self._engine_was_away = False
             except Interrupted:
                 return
             except DevenvError as error:
                 self._retry = {path: _seen_before(event) for path, event in (paths or self._retry).items()}
+                self._engine_was_away = isinstance(error, EngineUnreachable)
                 self._containers.close()  # its connection may be the reason
                 self._tell("failed", text=error.message, hint=f"{error.hint} The next save tries again.".strip())
 

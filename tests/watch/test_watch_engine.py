@@ -7,12 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from devenv.backends.docker.endpoint import resolve_endpoint
 from tests.engine.program import Program
+from tests.watch.relay import relay
 from tests.watch.watching import Watching, inside, listed, watching
 
 pytestmark = pytest.mark.engine
@@ -314,6 +317,25 @@ def test_a_rebuild_is_interrupted_with_the_watch(stack: Program, watch: Watching
     assert watch.process.stderr is not None
     assert watch.process.stderr.read() == ""
     (stack.folder / "app" / "version").write_text("3\n")
+
+
+def test_the_engine_goes_away_and_comes_back(stack: Program, tmp_path: Path) -> None:
+    file = stack.folder / "twin" / "t.txt"
+    with relay(tmp_path, resolve_endpoint().host.removeprefix("unix://")) as engine:
+        through = replace(stack, variables={**stack.variables, "DOCKER_HOST": f"unix://{engine.path}"})
+        with watching(through, "twin") as watch:
+            watch.after(lambda: file.write_text("before"), service="twin")
+            since = len(watch.told)
+            engine.stop()
+            failed = watch.after(lambda: file.write_text("without an engine"), "failed", "twin")
+            assert "no Docker Engine answers" in failed["text"]
+            watch.until(lambda item: item["event"] == "failed" and "service" not in item, since)
+            engine.start()
+            watch.event("synced", "twin", since)
+            assert inside(stack, "/srv/twin/t.txt", "twin", 2) == "without an engine"
+            watch.after(lambda: file.write_text("after"), service="twin")
+            assert inside(stack, "/srv/twin/t.txt", "twin") == "after"
+            assert watch.end() == 130
 
 
 def test_no_container_runs_and_watch_before_up(stack: Program, watch: Watching, src: Path) -> None:
