@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from devenv.load.live.runner import MakeRunner
     from devenv.load.live.runs import KnownRun
     from devenv.tui.kube.session import Connector
-    from devenv.tui.runs.load import Loading
-    from devenv.tui.runs.verify import Verifying
+    from devenv.tui.runs.load import LoadRuns
+    from devenv.tui.runs.verify import VerifyRuns
     from devenv.verify.live import Launch
 
     FindCluster = Callable[[], Connector | None]
@@ -106,12 +106,12 @@ class DevenvApp(App[int]):
         super().__init__()
         self._make_runner = load
         self._load_at_once = load_at_once
-        self._loading: Loading | None = None
+        self._load_runs: LoadRuns | None = None
         self._find_cluster = find_cluster if cluster is None else None
         self._looking: Timer | None = None
         self._launch = verify
         self._verify_at_once = verify_at_once
-        self._verifying: Verifying | None = None
+        self._verify_runs: VerifyRuns | None = None
         self.animation_level = "none"
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
@@ -237,31 +237,31 @@ class DevenvApp(App[int]):
         """Show the smoke tests; start them where the command line asked for it."""
         if self._launch is None:
             return
-        if self._verifying is None:
-            from devenv.tui.runs.verify import Verifying
+        if self._verify_runs is None:
+            from devenv.tui.runs.verify import VerifyRuns
 
-            self._verifying = Verifying(self.main, self._launch, self._verify_at_once or ())
+            self._verify_runs = VerifyRuns(self.main, self._launch, self._verify_at_once or ())
             if self._verify_at_once is not None:
-                self._verifying.start()
-        self.push_screen(self._verifying.screen())
+                self._verify_runs.start()
+        self.push_screen(self._verify_runs.screen())
 
-    def loading(self) -> Loading | None:
+    def load_runs(self) -> LoadRuns | None:
         """Return what runs load tests; None, and the reason is told, where nothing can."""
-        if self._loading is None and self._make_runner is not None:
-            from devenv.tui.runs.load import Loading
+        if self._load_runs is None and self._make_runner is not None:
+            from devenv.tui.runs.load import LoadRuns
 
             try:
-                self._loading = Loading(self, lambda: self.main, self._make_runner())
+                self._load_runs = LoadRuns(self, lambda: self.main, self._make_runner())
             except DevenvError as error:
                 self.main.changes.impossible("load test", error)
-        return self._loading
+        return self._load_runs
 
     @on(MainScreen.LoadAsked)
     def open_load(self) -> None:
         """Show the load test that goes on or was the last, or all of them."""
-        loading = self.loading()
-        if loading is not None:
-            loading.show()
+        runs = self.load_runs()
+        if runs is not None:
+            runs.show()
 
     def _look_for_load(self) -> None:
         """Find, in a thread, a load test of this project that a terminal before this one left running."""
@@ -272,9 +272,9 @@ class DevenvApp(App[int]):
             self.call_from_thread(self._attach_load, run)
 
     def _attach_load(self, run: KnownRun) -> None:
-        loading = self.loading()
-        if loading is not None and not loading.goes_on:
-            loading.attach(run)
+        runs = self.load_runs()
+        if runs is not None and not runs.goes_on:
+            runs.attach(run)
 
     def _fatal_error(self) -> None:
         """Leave, as Textual does after an exception that nobody handled; who started the app tells it."""

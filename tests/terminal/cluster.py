@@ -73,7 +73,7 @@ class ClusterBackend(Buffer):
 
 @dataclass
 class FakeSession:
-    """`devenv.tui.kube.session.Session`; `objects` are what `read` finds, `planned` what was asked for."""
+    """`devenv.tui.kube.session.ClusterSession`; `objects` are what `read` finds, `planned` what was asked for."""
 
     target: Target
     allowed: bool = True

@@ -15,7 +15,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Port, Resource
 from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.runtime_choice import RuntimeChoice
-from devenv.tui.kube.session import Forwarding, Session
+from devenv.tui.kube.session import ClusterSession, Forwarding
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.shown import shown
 
@@ -26,7 +26,7 @@ _SHELL: Final = "command -v bash >/dev/null && exec bash || exec sh"
 class ClusterChanges:
     """Asks what has to be asked first; tells why where something is not possible."""
 
-    def __init__(self, screen: MainScreen, board: ClusterBoard, session: Callable[[], Session | None]) -> None:
+    def __init__(self, screen: MainScreen, board: ClusterBoard, session: Callable[[], ClusterSession | None]) -> None:
         """`session` returns the cluster that is shown."""
         self._screen = screen
         self._board = board
@@ -140,7 +140,7 @@ class ClusterChanges:
 
         self._screen.run_worker(work, thread=True, group="plan")
 
-    def _leave(self, session: Session, plan: Plan, command: list[str]) -> None:
+    def _leave(self, session: ClusterSession, plan: Plan, command: list[str]) -> None:
         if not plan.allowed:
             self._screen.changes.offer(plan)
             return

@@ -31,7 +31,7 @@ from devenv.tui.kube.navigation import Choice, Navigation
 from devenv.tui.kube.object_views import VIEWS, view_of
 from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
 from devenv.tui.kube.scaling import autoscaler
-from devenv.tui.kube.session import Connector, Session
+from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.kube.typed_command import candidates, parse
 from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
@@ -102,7 +102,7 @@ class ClusterController:
         self.changes.close()
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> ClusterSession | None:
         """The cluster that is shown."""
         return self.navigation.session
 
@@ -311,7 +311,7 @@ class ClusterController:
 
     # Which place is shown
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: ClusterSession) -> None:
         """Show a cluster where none was shown before."""
         self.board.move(session.target.namespace)
         self._control.put(session.control)
@@ -320,7 +320,7 @@ class ClusterController:
         self._screen.tell_table()
         self._screen.refresh_bindings()
 
-    def settle_in(self, session: Session) -> None:
+    def settle_in(self, session: ClusterSession) -> None:
         """Show another place of the cluster, or another cluster."""
         self.board.move(session.target.namespace)
         self._differences.clear()

@@ -12,7 +12,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import MASK, mask_secrets
 from devenv.manifests import access
-from devenv.tui.kube.session import Session
+from devenv.tui.kube.session import ClusterSession
 
 
 class Difference(NamedTuple):
@@ -142,7 +142,7 @@ def _text(item: Any, name: str) -> str:
     return str(access.get(item, name) or "")
 
 
-def read_differences(session: Session, service: str, workload: Resource) -> Differences:
+def read_differences(session: ClusterSession, service: str, workload: Resource) -> Differences:
     """Read both sides of a service, which blocks; a sentence says why that was not possible."""
     try:
         declared = session.compose_service(service)

@@ -30,7 +30,7 @@ TAIL: Final = 2_000  # lines of a previous log
 
 
 class LiveSession:
-    """`devenv.tui.kube.session.Session` with a cluster; not connected before something is asked."""
+    """`devenv.tui.kube.session.ClusterSession` with a cluster; not connected before something is asked."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from devenv.core.errors import DevenvError
-from devenv.tui.kube.session import Connector, Session
+from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.kube.typed_command import ALL
 from devenv.tui.main_screen import MainScreen
 
@@ -22,11 +22,11 @@ Choice = tuple[str, str, str]  # the answer, how it is written, and what is said
 class Places(Protocol):
     """What shows the places."""
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: ClusterSession) -> None:
         """Show a cluster where none was shown before."""
         ...
 
-    def settle_in(self, session: Session) -> None:
+    def settle_in(self, session: ClusterSession) -> None:
         """Show another place of the cluster, or another cluster."""
         ...
 
@@ -54,7 +54,7 @@ class Navigation:
         self._screen = screen
         self._connector = connector
         self._view = view
-        self.session: Session | None = None  # once there is one, it stays for as long as the program runs
+        self.session: ClusterSession | None = None  # once there is one, it stays for as long as the program runs
         self.all_namespaces = False
         self.kinds: tuple[Kind, ...] = ()
         self.namespaces: tuple[str, ...] = ()
@@ -100,11 +100,11 @@ class Navigation:
         if session is not None:
             self._later(self._attach, session)
 
-    def _attach(self, session: Session) -> None:
+    def _attach(self, session: ClusterSession) -> None:
         if self.session is None:  # meanwhile a command may have opened one
             self._open(session)
 
-    def _open(self, session: Session) -> None:
+    def _open(self, session: ClusterSession) -> None:
         self.session = session
         self._view.attach(session)
         self.watch()
@@ -173,7 +173,7 @@ class Navigation:
             self._learned = True
             self._thread("learn", lambda: self._ask(session))
 
-    def _ask(self, session: Session | None) -> None:
+    def _ask(self, session: ClusterSession | None) -> None:
         try:
             contexts = tuple(context.name for context in self._connector.contexts().all)
             kinds = session.kinds() if session is not None else self.kinds
@@ -207,7 +207,7 @@ class Navigation:
             return
         self._show(kind, namespace)
 
-    def _find(self, session: Session, word: str, namespace: str) -> None:
+    def _find(self, session: ClusterSession, word: str, namespace: str) -> None:
         from devenv.backends.kube.kinds import find_kind
 
         try:
@@ -247,11 +247,11 @@ class Navigation:
             session.move(replace(session.target, namespace=name))
             self._settle_in(session)
 
-    def _settle_in(self, session: Session) -> None:
+    def _settle_in(self, session: ClusterSession) -> None:
         self._view.settle_in(session)
         self.watch()
 
-    def _choose_namespace(self, session: Session) -> None:
+    def _choose_namespace(self, session: ClusterSession) -> None:
         try:
             names = session.namespaces()
         except DevenvError as error:

@@ -39,7 +39,7 @@ class Forwarding(Protocol):
         ...
 
 
-class Session(Protocol):
+class ClusterSession(Protocol):
     """One cluster and namespace at a time. What blocks says so: it is called in a thread."""
 
     @property
@@ -114,7 +114,7 @@ class Session(Protocol):
 class Connector(Protocol):
     """Makes a session; called after the first paint."""
 
-    def connect(self) -> Session | None:
+    def connect(self) -> ClusterSession | None:
         """Return the cluster to show, None where none is to be shown unasked; blocks, raises DevenvError."""
         ...
 
@@ -130,7 +130,7 @@ class Connector(Protocol):
         """Return the place that a context names; reads files, raises BadKubeconfig."""
         ...
 
-    def open(self, context: str) -> Session:
+    def open(self, context: str) -> ClusterSession:
         """Return a session of that context; blocks, raises DevenvError."""
         ...
 

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import mask_secrets
-from devenv.tui.kube.session import Session
+from devenv.tui.kube.session import ClusterSession
 from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.line import Part
 
-Read = Callable[[Session, Resource], list[Part]]  # blocks, raises DevenvError
+Read = Callable[[ClusterSession, Resource], list[Part]]  # blocks, raises DevenvError
 
 
 class TextScreen(ClusterView):
@@ -62,21 +62,21 @@ class TextScreen(ClusterView):
         return self._parts + events(self.cluster.store.happenings(self._resource.key))
 
 
-def read_yaml(session: Session, resource: Resource) -> list[Part]:
+def read_yaml(session: ClusterSession, resource: Resource) -> list[Part]:
     """Return what the API server has, without what only it and other clients write for themselves; secrets masked."""
     from devenv.tui.kube.objects import yaml_parts
 
     return yaml_parts(session.read(resource))
 
 
-def read_description(session: Session, resource: Resource) -> list[Part]:
+def read_description(session: ClusterSession, resource: Resource) -> list[Part]:
     """Return what `kubectl describe` says without the events; values of secrets are masked."""
     from devenv.tui.kube.objects import describe_parts
 
     return describe_parts(session.read(resource))
 
 
-def read_previous_log(session: Session, pod: Resource) -> list[Part]:
+def read_previous_log(session: ClusterSession, pod: Resource) -> list[Part]:
     """Return what the containers of a pod wrote in their run before the present one."""
     lines = shown_lines(mask_secrets(session.previous_log(pod)))
     return [(f"{line}\n", "bold" if line.startswith("── ") else "$foreground") for line in lines]

@@ -22,7 +22,7 @@ from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 if TYPE_CHECKING:
     from devenv.core.state import Store
     from devenv.tui.kube.board import ClusterBoard
-    from devenv.tui.kube.session import Session
+    from devenv.tui.kube.session import ClusterSession
 
 AGAIN: Final = 1.0  # seconds between two looks where only ages change
 PAUSE: Final = (
@@ -46,7 +46,7 @@ class Cluster(Protocol):
         ...
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> ClusterSession | None:
         """The cluster that is shown."""
         ...
 

@@ -45,7 +45,7 @@ NOTHING: Final = "No load test was run here yet: n starts one."
 PAGE, MARKDOWN = "report.html", "report.md"
 
 
-class Loading:
+class LoadRuns:
     """Starts, follows and stops load tests, one at a time; tells the screen, the main screen's line and the logs."""
 
     def __init__(self, app: App[int], main: Callable[[], MainScreen], runner: LoadRunner) -> None:
@@ -296,10 +296,10 @@ class LoadScreen(Screen[None]):
         Binding("question_mark", "help", "help", key_display="?", id="load.help"),
     ]
 
-    def __init__(self, loading: Loading, following: Following) -> None:
+    def __init__(self, runs: LoadRuns, following: Following) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (114, "-wide")]
-        self.loader = loading
+        self.load_runs = runs
         self.following = following
         self.title_line = Line(id="load-title")
         self.numbers = Line(id="load-numbers")
@@ -328,7 +328,7 @@ class LoadScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Show what happened meanwhile."""
-        self.loader.seen()
+        self.load_runs.seen()
         self.tell()
 
     def on_resize(self) -> None:
@@ -365,32 +365,32 @@ class LoadScreen(Screen[None]):
         """Offer only what makes sense now."""
         state = self.following.state
         if action == "stop":
-            return not state.over and not state.killed and self.following is self.loader.following
+            return not state.over and not state.killed and self.following is self.load_runs.following
         if action in ("open_page", "read_report"):
             return state.over and bool(state.run)
         if action == "new":
-            return not self.loader.goes_on
+            return not self.load_runs.goes_on
         if action == "read_output":
             return (self.following.live.folder / OUTPUT).is_file()
         return True
 
     def action_back(self) -> None:
         """Go back; the run goes on."""
-        self.loader.seen()
+        self.load_runs.seen()
         self.app.pop_screen()
 
     def action_stop(self) -> None:
         """Stop the run; once more kills it."""
-        self.loader.stop()
+        self.load_runs.stop()
         self.refresh_bindings()
 
     def action_new(self) -> None:
         """Ask what the next run shall be."""
-        self.loader.ask()
+        self.load_runs.ask()
 
     def action_earlier(self) -> None:
         """List the earlier runs."""
-        self.loader.list_runs()
+        self.load_runs.list_runs()
 
     def action_open_page(self) -> None:
         """Open the HTML report."""
@@ -419,7 +419,7 @@ class LoadScreen(Screen[None]):
 
                 write_reports(folder)
         except DevenvError as error:
-            self.app.call_from_thread(self.loader.main.changes.impossible, "the report", error)
+            self.app.call_from_thread(self.load_runs.main.changes.impossible, "the report", error)
             return False
         return True
 
@@ -453,9 +453,9 @@ class LoadRunsScreen(Screen[None]):
         Binding("question_mark", "help", "help", key_display="?", id="load_runs.help"),
     ]
 
-    def __init__(self, loading: Loading) -> None:
+    def __init__(self, runs: LoadRuns) -> None:
         super().__init__()
-        self.loader = loading
+        self.load_runs = runs
         self.head = Line(id="load-runs-title")
         self.runs = LoadList()
         self.footer = FooterBar()
@@ -477,7 +477,7 @@ class LoadRunsScreen(Screen[None]):
         self.run_worker(self._read, thread=True, exclusive=True)
 
     def _read(self) -> None:
-        found = self.loader.runner.known()
+        found = self.load_runs.runner.known()
         self.app.call_from_thread(self._take, found)
 
     def _take(self, found: list[KnownRun]) -> None:
@@ -486,17 +486,17 @@ class LoadRunsScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer a new one while none goes on."""
-        return action != "new" or not self.loader.goes_on
+        return action != "new" or not self.load_runs.goes_on
 
     @on(LoadList.Opened)
     def _open(self) -> None:
         run = self.runs.selected
         if run is not None:
-            self.loader.open(run)
+            self.load_runs.open(run)
 
     def action_new(self) -> None:
         """Ask what it shall be."""
-        self.loader.ask()
+        self.load_runs.ask()
 
     def action_help(self) -> None:
         """Show all keys."""

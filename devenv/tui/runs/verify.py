@@ -34,7 +34,7 @@ LOOK: Final = 0.2  # seconds between two looks at what the run told; only while 
 NOTHING = "Nothing was verified here yet: a tests everything on an isolated copy, u tests what is up."
 
 
-class Verifying:
+class VerifyRuns:
     """Starts, follows and cancels runs, one at a time; tells this screen and the line on the main screen."""
 
     def __init__(self, main: MainScreen, launch: Launch, options: tuple[str, ...] = ()) -> None:
@@ -192,9 +192,9 @@ class VerifyScreen(Screen[None]):
         Binding("question_mark", "help", "help", key_display="?", id="verify.help"),
     ]
 
-    def __init__(self, verifying: Verifying) -> None:
+    def __init__(self, runs: VerifyRuns) -> None:
         super().__init__()
-        self.verifying = verifying
+        self.runs = runs
         self.title_line = Line(id="verify-title")
         self.step = Line(id="verify-step")
         self.results = ResultList(id="verify-results")
@@ -223,9 +223,9 @@ class VerifyScreen(Screen[None]):
         self._tell_now()
 
     def _tell_now(self) -> None:
-        self.verifying.seen()
-        if self.verifying.state is not None:
-            self.tell(self.verifying.state, time.time())
+        self.runs.seen()
+        if self.runs.state is not None:
+            self.tell(self.runs.state, time.time())
         else:
             self.title_line.say((" verify ", "bold reverse"))
             self.results.show((), NOTHING)
@@ -250,7 +250,7 @@ class VerifyScreen(Screen[None]):
         self.refresh_bindings()
 
     def _tell_detail(self) -> None:
-        state = self.verifying.state
+        state = self.runs.state
         if state is None:
             return
         parts = tuple(detail_parts(self._selected(), state))
@@ -259,28 +259,28 @@ class VerifyScreen(Screen[None]):
             self.body.update(Content.assemble(*parts))
 
     def _selected(self) -> TestState | None:
-        row, state = self.results.selected, self.verifying.state
+        row, state = self.results.selected, self.runs.state
         return state.tests.get(row.test) if row is not None and state is not None else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
-        state = self.verifying.state
+        state = self.runs.state
         if action == "cancel":
-            return self.verifying.goes_on and state is not None and not state.cancelled
+            return self.runs.goes_on and state is not None and not state.cancelled
         if action in ("start", "start_running"):
-            return not self.verifying.goes_on
+            return not self.runs.goes_on
         if action == "start_failed":
-            return not self.verifying.goes_on and state is not None and bool(state.failed)
+            return not self.runs.goes_on and state is not None and bool(state.failed)
         return True
 
     def action_back(self) -> None:
         """Go to the main screen; the run goes on."""
-        self.verifying.seen()
+        self.runs.seen()
         self.app.pop_screen()
 
     def action_cancel(self) -> None:
         """End the run."""
-        self.verifying.cancel()
+        self.runs.cancel()
 
     def action_start(self) -> None:
         """Test everything."""
@@ -296,7 +296,7 @@ class VerifyScreen(Screen[None]):
 
     def _start(self, *, running: bool = False, failed_only: bool = False) -> None:
         self.results.touched = False
-        self.verifying.start(running=running, failed_only=failed_only)
+        self.runs.start(running=running, failed_only=failed_only)
         self.refresh_bindings()
 
     def action_help(self) -> None:
@@ -308,7 +308,7 @@ class VerifyScreen(Screen[None]):
 
     @on(ResultList.Opened)
     def _open_log(self) -> None:
-        test, state = self._selected(), self.verifying.state
+        test, state = self._selected(), self.runs.state
         if test is None or state is None:
             return
         if state.running_stack:
@@ -318,7 +318,7 @@ class VerifyScreen(Screen[None]):
 
     def _open_live(self, test: TestState) -> None:
         """Go to the log on the main screen: the run tested what is shown there."""
-        main = self.verifying.main
+        main = self.runs.main
         if main.row_of_service(test.services) is None:
             self._refuse(f"{', '.join(test.services) or 'its service'} is not in the table")
             return
