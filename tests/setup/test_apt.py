@@ -16,7 +16,7 @@ SOURCES_ONE_LINE = """\
 # comment
 deb-src http://mirror.test/debian bookworm main
 deb http://mirror.test/debian-security bookworm-security main
-  deb [signed-by=/usr/share/keyrings/debian.gpg,/k/b.gpg arch=amd64,arm64] http://mirror.test/debian bookworm main # c
+  deb [signed-by=/k/a.gpg,/k/b.gpg trusted=yes arch=amd64] http://mirror.test/debian bookworm main # kept
 """
 SOURCES_WITH_KEY = """\
 Types: deb
@@ -75,19 +75,19 @@ def test_the_machines_release_is_debians_newest_at_normal_priority(
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "entry", "keys"),
+    ("text", "name", "entry", "trust"),
     [
         (None, "debian.sources", 2, "/usr/share/keyrings/debian.gpg"),
-        (SOURCES_ONE_LINE, "sources.list", 4, "/usr/share/keyrings/debian.gpg /k/b.gpg"),
+        (SOURCES_ONE_LINE, "sources.list", 4, "/k/a.gpg /k/b.gpg\nTrusted: yes"),
     ],
 )
 def test_testing_comes_from_the_releases_own_entry_in_both_formats(
-    apt: Apt, text: str | None, name: str, entry: int, keys: str
+    apt: Apt, text: str | None, name: str, entry: int, trust: str
 ) -> None:
     listed = (VENDOR, SECURITY, replace(MAIN, entry=entry))
     apt.knows(*listed, name=name, **({"sources": text} if text else {}))
     assert source_for_testing(archives()) == (
-        f"Types: deb\nURIs: http://mirror.test/debian/\nSuites: testing\nComponents: main\nSigned-By: {keys}\n"
+        f"Types: deb\nURIs: http://mirror.test/debian/\nSuites: testing\nComponents: main\nSigned-By: {trust}\n"
     )
 
 
