@@ -74,6 +74,7 @@ ENV_FILE = "env file /p/missing.env not found: stat /p/missing.env: no such file
             "-p NAME",
         ),
         ("project name must not be empty", ProjectError, "The project has no name", "-p NAME"),
+        ("stat /p/no.env: no such file or directory", ProjectError, "the file /p/no.env, named by", "Make it"),
         (
             "open /p/base.yaml: no such file or directory",
             ProjectError,

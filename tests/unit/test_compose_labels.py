@@ -46,6 +46,7 @@ def test_compose_is_called_by_the_name_alone_where_the_files_cannot_be_read() ->
         ({}, ""),
         ({LABEL_FOLDER: "{here}", LABEL_FILES: "{here}/compose.yaml"}, ""),
         ({LABEL_FOLDER: "{here}/../here", LABEL_FILES: "{here}/link.yaml"}, ""),
+        ({LABEL_FOLDER: "{here}", LABEL_FILES: "-"}, ""),
         ({LABEL_FOLDER: "/there"}, "project p was started from /there"),
         (
             {LABEL_FOLDER: "{here}", LABEL_FILES: "{here}/compose.yaml,{here}/dev.yaml"},

@@ -22,7 +22,7 @@ _MISSING = re.compile(r"required variable (\S+) is missing a value(?:: (.*))?")
 _ENV_FILE = re.compile(r"(env|label) file (.+?) not found: stat ")
 _WRONG_FILE = re.compile(r"failed to read (/.+?): (?:(?:open|read) .+?: )?(.*)", re.DOTALL)
 _NAME = re.compile(r'invalid project name "([^"]*)"|project name must not be empty')
-_NAMED_FILE = re.compile(r"open (.+): (no such file or directory|permission denied)\s*")
+_NAMED_FILE = re.compile(r"(?:open|stat) (.+): (no such file or directory|permission denied)\s*")
 _WARNING = re.compile(r'level=warning msg="((?:[^"\\]|\\.)*)"')
 _LOG_LINE = re.compile(r'^time="[^"]*" level=\w+ msg=.*$', re.MULTILINE)
 

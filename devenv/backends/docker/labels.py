@@ -46,7 +46,7 @@ def started_elsewhere(project: Project, resources: Iterable[Resource]) -> str:
         if folder and Path(folder).resolve() != here:
             return f"project {project.name} was started from {folder}"
         others = _listed(labels.get(LABEL_FILES, ""))
-        if others and _resolved(others) != files:
+        if others and "-" not in others and _resolved(others) != files:  # "-": Compose read it from a pipe
             return f"project {project.name} was started with other files: {', '.join(others)}"
     return ""
 
