@@ -96,5 +96,5 @@ def _clean(arguments: Namespace) -> int:
 
 def _lines(finding: Finding, colored: bool) -> str:
     level = paint(f"{finding.level.value:<8}", _COLORS[finding.level], colored)
-    fix = f"{'':<22}fix: {finding.fix}\n" if finding.fix else ""
-    return f"{level} {finding.check:<12} {finding.message}\n{fix}"
+    fix = f"{'':<23}fix: {finding.fix}\n" if finding.fix else ""
+    return f"{level} {finding.check:<13} {finding.message}\n{fix}"

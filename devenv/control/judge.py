@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from devenv.control.stream import service_of_step
 from devenv.control.verdict import Outcome, ServiceVerdict
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Service, State
+from devenv.core.why import without_callers
 
 SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
 RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)
@@ -123,7 +124,7 @@ class Judge:
         elif step.id in self._services and self._services[step.id].provider:
             self._provided[step.id] = step
         elif step.status == "error" and (service := service_of_step(step.id)):
-            self._refused[service] = step.text.removeprefix("Error response from daemon: ")
+            self._refused[service] = without_callers(step.text)
 
     def compose_ended(self, *, succeeded: bool) -> None:
         """Compose has done its part: from now on the containers show what this start made of them."""
@@ -214,7 +215,9 @@ class Judge:
 
     def _not_begun(self, service: Service, resource: Resource) -> ServiceVerdict:
         if resource.error and self._compose_ended and resource.name in self._starting:
-            return ServiceVerdict(service.name, Outcome.FAILED, f"could not be started: {resource.error}")
+            return ServiceVerdict(
+                service.name, Outcome.FAILED, f"could not be started: {without_callers(resource.error)}"
+            )
         was = "stopped" if resource.state is State.EXITED else "created"
         if self._compose_succeeded:
             return ServiceVerdict(service.name, Outcome.FAILED, f"is {was}: Compose ended without starting it")
@@ -236,7 +239,7 @@ class Judge:
         if state is State.DEAD:
             return Outcome.FAILED, "is dead: the engine could not remove it"
         if resource.error and self._compose_ended:
-            return Outcome.FAILED, f"could not be started: {resource.error}"
+            return Outcome.FAILED, f"could not be started: {without_callers(resource.error)}"
         return Outcome.WAITING, "created, not started yet" if state is State.CREATED else state.value
 
     def _running(self, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:

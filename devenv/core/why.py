@@ -12,7 +12,7 @@ from devenv.core.text import mask_secrets, sanitize
 _CALLERS = re.compile(
     r"^(?:failed to create (?:task for container|shim task)|oci runtime create failed|runc create failed"
     r"|unable to start container process|error during container init|failed to set up container networking"
-    r"|Error response from daemon): ",
+    r"|driver failed programming external connectivity on endpoint \S+ \([0-9a-f]+\)|Error response from daemon): ",
     re.IGNORECASE,
 )
 LONGEST = 300  # characters of a program's or the engine's words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from devenv.backends.programs import CommandFailed
 from devenv.core.errors import DevenvError, EngineUnreachable, ProjectError, ToolMissing
 from devenv.doctor import clock, configs, disk, engine, memory, origin, ports, project, tools
 from devenv.doctor.context import Context
@@ -25,9 +26,11 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("kubeconfig", configs.check_kubernetes),
     ("origin", origin.check),
 )
+_PLUGINS = {"compose": ("docker-cli",), "buildx": ("docker-cli",)}  # what does not work where docker does not
 # Which check an error belongs to, whichever meets it: the first of them that failed tells it.
 _OWNERS: tuple[tuple[type[DevenvError], tuple[str, ...]], ...] = (
     (ToolMissing, ("docker-cli", "compose")),
+    (CommandFailed, ("docker-cli",)),
     (EngineUnreachable, ("engine",)),
     (ProjectError, ("project",)),
 )
@@ -57,7 +60,10 @@ def run_checks(context: Context, checks: Sequence[tuple[str, Check]] = CHECKS) -
     def cause(finding: Finding) -> str:
         owners = (names for kind, names in _OWNERS if isinstance(errors.get(finding.check), kind))
         same = (name for name, message in failed.items() if message == finding.message)
-        return next((name for name in (*next(owners, ()), *same) if name in failed), finding.check)
+        return next(
+            (name for name in (*_PLUGINS.get(finding.check, ()), *next(owners, ()), *same) if name in failed),
+            finding.check,
+        )
 
     return tuple(
         finding

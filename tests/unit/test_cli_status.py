@@ -161,6 +161,14 @@ def test_replicas_and_long_names_stay_apart_on_a_narrow_terminal(width: int) -> 
             {"error": 'failed to create task for container: OCI runtime create failed: exec: "/x": no such file\n'},
             'could not be started: exec: "/x": no such file',
         ),
+        (
+            State.CREATED,
+            {
+                "error": "failed to set up container networking: driver failed programming external connectivity on "
+                "endpoint p-web-1 (5ad14c33688e1d71): Bind for 0.0.0.0:80 failed: port is already allocated"
+            },
+            "could not be started: Bind for 0.0.0.0:80 failed: port is already allocated",
+        ),
         (State.RESTARTING, {"exit_code": 1}, "exited with code 1, is started again"),
         (State.RESTARTING, {"exit_code": 0}, "ended with 0, is started again"),
         (State.PAUSED, {}, "paused: docker compose unpause"),

@@ -230,6 +230,16 @@ def test_what_another_check_tells_is_told_by_that_one_alone() -> None:
     assert found["project"] == 'context "x" not found', "without the check that owns it, the first tells it"
 
 
+def test_a_docker_that_does_not_work_is_told_without_its_plugins(tmp_path: Path) -> None:
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\necho broken: $* >&2\nexit 1\n")
+    program.chmod(0o755)
+    checks = tuple(entry for entry in CHECKS if entry[0] in ("docker-cli", "compose", "buildx"))
+    findings = run_checks(Context(shop, {"PATH": str(tmp_path)}, lambda _: FACTS), checks)
+    assert findings[0].message.startswith("docker does not work: broken")
+    assert [finding.message for finding in findings[1:]] == ["not checked: see docker-cli"] * 2
+
+
 def test_a_project_that_is_wrong_is_told_beside_an_engine_that_is_away() -> None:
     def no_engine(environ: object) -> EngineFacts:
         raise EngineUnreachable("nobody answers", "start it")
