@@ -39,7 +39,7 @@ def carry_out(context: Context, arguments: Namespace, pending: Pending, began: f
         lines = plan_lines(plan, call.builds.reader)
         _print(_dump(plan_json(plan, call.project)) if arguments.json else "\n".join(lines))
         return 0
-    guard = Guard(read_only=context.config.read_only, source="cli")
+    guard = Guard.of(context.config)
     change = guard.plan("build", call.targets, project=call.project)
     if not change.allowed:
         guard.begin(change, call.project, context.options.directory)  # raises Refused, and writes it down

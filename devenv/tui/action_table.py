@@ -7,9 +7,9 @@ its controller give. To add a key is one row here and one handler there.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from textual.binding import Binding
 
 from devenv.core.model import Resource, State
@@ -25,8 +25,7 @@ _EACH: Final = "the selected service"
 _ALL: Final = "all services"
 
 
-@dataclass(frozen=True, slots=True)
-class UserAction:
+class UserAction(Struct, frozen=True):
     """One action; `name` is that of its handler, and the id of its key.
 
     Without a `key` it is in the palette or the command line alone. `kinds` are the kinds of a cluster's objects that it

