@@ -61,15 +61,19 @@ def read_record(store: Store, key: str) -> Record | None:
 def write_record(
     store: Store, service: str, reading: Reading, *, at: float, seconds: float, bases: Mapping[str, str]
 ) -> None:
-    """Keep what a build was made from, and forget the oldest ones; raises OSError."""
+    """Keep what a build was made from; raises OSError."""
     for tree in reading.trees.values():
         file = store.file(_TREES, tree.digest)
         if not file.exists():
             store.write(file, msgspec.json.encode(tree.entries))
     record = Record(SCHEMA, service, at, seconds, dict(bases), reading.inputs, dict(reading.rules))
     store.write(store.file(_RECORDS, reading.key), msgspec.json.encode(record))
+
+
+def forget_oldest(store: Store) -> None:
+    """Remove the records and trees beyond the newest ones; raises OSError."""
     for kind in (_RECORDS, _TREES):
-        store.newest(kind, MOST)
+        store.keep_newest(kind, MOST)
 
 
 def changes_since(record: Record, reading: Reading, store: Store) -> tuple[Change, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
 from devenv.core.stored import changed_at, find
 
 FOLDER: Final = ".devenv"
+ABANDONED: Final = 3600.0  # seconds: no file here takes so long to write
 
 
 class Store:
@@ -36,9 +38,10 @@ class Store:
             draft.unlink(missing_ok=True)
             raise
 
-    def newest(self, kind: str, most: int) -> list[Path]:
-        """Return the files of a kind, the newest first, and remove those beyond `most`; raises OSError."""
-        found = sorted(find(self.folder / kind, "*.json"), key=changed_at, reverse=True)
-        for file in found[most:]:
+    def keep_newest(self, kind: str, most: int) -> None:
+        """Remove the oldest files of a kind beyond `most`, and drafts whose writer was killed; raises OSError."""
+        folder = self.folder / kind
+        found = sorted(find(folder, "*.json"), key=changed_at, reverse=True)
+        drafts = [draft for draft in find(folder, "*.json.*") if changed_at(draft) < time.time() - ABANDONED]
+        for file in (*found[most:], *drafts):
             file.unlink(missing_ok=True)
-        return found[:most]

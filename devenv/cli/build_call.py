@@ -19,10 +19,12 @@ from devenv.control.guard import Guard
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Project
-from devenv.core.text import sanitize
+from devenv.core.text import human_duration, sanitize
 
 if TYPE_CHECKING:
     from devenv.control.builder import Built
+
+LONG = 5.0  # seconds of reading after which a person wonders
 
 
 def carry_out(context: Context, arguments: Namespace, pending: Pending, began: float) -> int:
@@ -76,11 +78,16 @@ class BuildCall:
         """Compare with the engine's images."""
         assert self._listing is not None  # only the graph does without the engine
         images = self._listing.result()
+        began = time.monotonic()
         chosen = set(services or self.targets or self.builds.graph.services)
         if self._arguments.affected or self._arguments.since:
             chosen &= self._affected()
         plan = self.builds.plan(sorted(chosen), self._flags, images)
         self._warn(self.builds.warning)
+        if (took := time.monotonic() - began) > LONG:
+            files = sum(len(tree.entries) for step in plan.steps for tree in step.reading.trees.values())
+            text = f"Reading {files} paths of the contexts took {human_duration(took)}: .dockerignore leaves out others"
+            tell(text, no_color=self._context.no_color)
         return plan
 
     def build(self, plan: BuildPlan, guard: Guard, change: Plan) -> tuple[Built, ...]:

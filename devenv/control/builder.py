@@ -23,7 +23,7 @@ from devenv.backends.programs import output_of
 from devenv.builds.graph import CONTEXT
 from devenv.builds.key import KeyReader, Reading
 from devenv.builds.plan import BuildPlan, Step, image_of, labels_for
-from devenv.builds.record import write_record
+from devenv.builds.record import forget_oldest, write_record
 from devenv.control.job import Job, Report
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted
@@ -218,6 +218,7 @@ class Builder:
                 bases = {base: image_of(base, reader) for base in self._plan.graph.bases(step.service)}
                 seconds = self._seconds.get(step.service, 0.0)
                 write_record(self._store, step.service, step.reading, at=now, seconds=seconds, bases=bases)
+            forget_oldest(self._store)
         except OSError as error:
             self.warning = f"{error.filename or self._store.folder}: {error.strerror}"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -277,3 +279,35 @@ def test_devenvs_own_folder_is_no_part_of_a_context(tmp_path: Path) -> None:
     assert paths(first) == ["main.py"]
     assert store.own.exists()
     assert tree_of(tmp_path, store=store) == first
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from devenv.builds.context import read_tree
+from devenv.builds.hashes import FileHashes
+from devenv.builds.ignore import IgnoreMatcher
+from devenv.builds.store import Store
+from devenv.core.stored import read_json
+
+folder, store = Path(sys.argv[1]), Store(Path(sys.argv[1]).parent)
+for _ in range(60):
+    hashes = FileHashes(folder, store)
+    tree = read_tree(folder, IgnoreMatcher(), hashes)
+    hashes.save()
+    (kept,) = (store.folder / "files").glob("*.json")
+    assert len(read_json(kept, dict)["files"]) == 50
+print(tree.digest)
+"""
+
+
+def test_processes_that_keep_hashes_at_the_same_time_do_each_other_no_harm(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    for number in range(50):
+        (folder / f"{number}.py").write_text(str(number))
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = [process.communicate(timeout=60) for process in started]
+    assert [out.strip() for out, _ in outputs] == [tree_of(folder).digest] * 3, outputs
+    assert not list((Store(tmp_path).folder / "files").glob("*.json.*")), "drafts are gone"

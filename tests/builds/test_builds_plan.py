@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sandbox import Sandbox
 
 from devenv.builds.graph import Edge, shared_folders
 from devenv.builds.plan import labels_for
-from devenv.builds.record import MOST, Change, read_record, write_record
+from devenv.builds.record import MOST, Change, forget_oldest, read_record, write_record
 from devenv.core.errors import ProjectError
 
 
@@ -206,6 +207,11 @@ def test_the_oldest_records_are_forgotten(sandbox: Sandbox, monkeypatch: pytest.
         sandbox.write("web/main.py", str(number))
         reading = sandbox.read("web")
         write_record(sandbox.store, "web", reading, at=1.0, seconds=1.0, bases={})
+        os.utime(sandbox.store.file("records", reading.key), (number, number))
+    draft = sandbox.store.file("records", reading.key).with_suffix(".json.1")
+    draft.write_text("cut off")
+    os.utime(draft, (1, 1))
+    forget_oldest(sandbox.store)
     for kind in ("records", "trees"):
         assert len(list((sandbox.store.folder / kind).iterdir())) == 3
     assert read_record(sandbox.store, reading.key) is not None
