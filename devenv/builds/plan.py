@@ -10,7 +10,7 @@ import msgspec
 from devenv.backends.docker.images import EngineImage
 from devenv.builds.graph import Graph
 from devenv.builds.key import KeyReader, Reading
-from devenv.builds.record import Change, Record, changes_since, read_record
+from devenv.builds.record import Change, Record, changes_since, later_key, read_record
 from devenv.core.text import sanitize
 
 LABEL: Final = "devenv.build.key"
@@ -97,7 +97,8 @@ def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[s
     names = reader.definitions[service].images
     images = {name: reader.images.get(name) for name in names}
     missing = [name for name, image in images.items() if image is None]
-    built_key = _key_on(images[names[0]], service)
+    keys = {name: _keys_of(image, service, reader) for name, image in images.items()}
+    built_key = keys[names[0]][0]
     record = read_record(reader.store, built_key) if built_key else None
     changes: tuple[Change, ...] = ()
     why = [forced] if forced else []
@@ -107,7 +108,7 @@ def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[s
         why.append(f"there is no image {', '.join(sanitize(name) for name in missing)}")
     elif not built_key:
         why.append("its image was not built by devenv")
-    elif any(_key_on(image, service) != reading.key for image in images.values()):
+    elif any(reading.key not in found for found in keys.values()):
         changes = changes_since(record, reading, reader.store) if record is not None else ()
         why.append(told(changes) if changes else "its image was built from something else")
     elif not bases and record is not None and (anew := _made_anew(record, reader)):
@@ -135,10 +136,13 @@ def labels_for(service: str, key: str) -> dict[str, str]:
     return {LABEL: key, LABEL_SERVICE: service}
 
 
-def _key_on(image: EngineImage | None, service: str) -> str:
+def _keys_of(image: EngineImage | None, service: str, reader: KeyReader) -> tuple[str, ...]:
+    """Return what builds of the service made this image, the latest first; of one from elsewhere an empty key."""
     if image is None or image.labels.get(LABEL_SERVICE) != service:
-        return ""
-    return image.labels.get(LABEL, "")
+        return ("",)
+    label = image.labels.get(LABEL, "")
+    later = later_key(reader.store, image.id)
+    return (later, label) if later else (label,)
 
 
 def told(changes: tuple[Change, ...]) -> str:

@@ -18,6 +18,7 @@ SCHEMA: Final = 1
 MOST: Final = 200  # records and trees kept: some for each service of a large project, an old one is of no use
 _RECORDS: Final = "records"
 _TREES: Final = "trees"
+_LATER: Final = "images"
 NOTHING: Final = ""
 _ORDER: Final = {"file": 0, "Dockerfile": 1, "ignore rule": 2, "ignore file": 3, "argument": 4}
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -70,9 +71,23 @@ def write_record(
     store.write(store.file(_RECORDS, reading.key), msgspec.json.encode(record))
 
 
+def later_key(store: Store, image_id: str) -> str:
+    """Return the key of a later build that made nothing else than this image, "" where there was none."""
+    try:
+        key = read_json(store.file(_LATER, image_id.rpartition(":")[2]), str) or ""
+    except Unreadable:
+        return ""
+    return key if _KEY.fullmatch(key) else ""
+
+
+def write_later_key(store: Store, image_id: str, key: str) -> None:
+    """Keep that an image is what a build with this key makes too, though its label has another; raises OSError."""
+    store.write(store.file(_LATER, image_id.rpartition(":")[2]), msgspec.json.encode(key))
+
+
 def forget_oldest(store: Store) -> None:
     """Remove the records and trees beyond the newest ones; raises OSError."""
-    for kind in (_RECORDS, _TREES):
+    for kind in (_RECORDS, _TREES, _LATER):
         store.keep_newest(kind, MOST)
 
 

@@ -23,8 +23,9 @@ from devenv.backends.programs import output_of
 from devenv.builds.graph import CONTEXT
 from devenv.builds.key import KeyReader, Reading
 from devenv.builds.plan import BuildPlan, Step, image_of, labels_for
-from devenv.builds.record import forget_oldest, write_record
+from devenv.builds.record import forget_oldest, write_later_key, write_record
 from devenv.control.job import Job, Report
+from devenv.control.kept_images import keep_equal
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project
@@ -211,9 +212,19 @@ class Builder:
         return found
 
     def _write(self, steps: Iterable[Step]) -> None:
-        reader = KeyReader(self._definitions, self._images(), self._store)
+        images = self._images()
+        steps = tuple(steps)
+        kept: dict[str, str] = {}  # the keys by the ids of images that are equal to what was built
+        for step in steps:
+            equal = keep_equal(step.images, step.service, self._plan.images, images, self._environ)
+            if equal is not None:
+                kept[equal.id] = step.key
+                images |= dict.fromkeys(step.images, equal)
+        reader = KeyReader(self._definitions, images, self._store)
         now = time.time()
         try:
+            for image_id, key in kept.items():
+                write_later_key(self._store, image_id, key)
             for step in steps:
                 bases = {base: image_of(base, reader) for base in self._plan.graph.bases(step.service)}
                 seconds = self._seconds.get(step.service, 0.0)

@@ -10,7 +10,7 @@ from sandbox import Sandbox
 
 from devenv.builds.graph import Edge, shared_folders
 from devenv.builds.plan import labels_for
-from devenv.builds.record import MOST, Change, forget_oldest, read_record, write_record
+from devenv.builds.record import MOST, Change, forget_oldest, later_key, read_record, write_later_key, write_record
 from devenv.core.errors import ProjectError
 
 
@@ -231,3 +231,18 @@ def test_a_service_whose_files_cannot_be_read_is_left_to_buildkit(
 
     monkeypatch.setattr(Path, "readlink", refuse)
     assert "secret cannot be read" in sandbox.plan().step("web").why
+
+
+def test_an_image_that_a_later_build_made_again_is_up_to_date_under_both_keys(sandbox: Sandbox) -> None:
+    sandbox.build()
+    image = sandbox.images["shop-web:latest"]
+    sandbox.write("web/README")
+    write_later_key(sandbox.store, image.id, sandbox.key("web"))
+    assert sandbox.build() == []
+    (sandbox.folder / "web" / "README").unlink()
+    assert sandbox.build() == []
+    (kept,) = (sandbox.store.folder / "images").iterdir()
+    for content in (b"", b"[]", b'"../x"', b"\xff"):
+        kept.write_bytes(content)
+        assert later_key(sandbox.store, image.id) == ""
+        assert sandbox.build() == []

@@ -18,6 +18,7 @@ from devenv.backends.docker.endpoint import Endpoint
 from devenv.builds.plan import LABEL
 
 pytestmark = pytest.mark.engine
+PROJECT = "com.docker.compose.project"
 ALL = ("base", "web", "tool", "worker")
 
 
@@ -286,3 +287,23 @@ def test_being_interrupted_ends_every_build_and_leaves_what_was_done(monorepo: P
     assert monorepo.audit()[-1]["result"] == "interrupted"
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert actions(build(monorepo, "--dry-run"))["base"] == "up to date"
+
+
+def test_an_edit_that_is_not_in_the_image_leaves_the_image_as_it_was(monorepo: Program) -> None:
+    build(monorepo)
+    first = images(monorepo)
+    dockerfile = monorepo.folder / "base" / "Dockerfile"
+    dockerfile.write_text(f"# a comment\n{dockerfile.read_text()}")
+    (monorepo.folder / "app" / "README.md").write_text("no COPY takes it\n")
+    assert set(actions(build(monorepo)).values()) == {"built"}
+    assert images(monorepo) == first, "containers need not be replaced"
+    assert actions(build(monorepo)) == dict.fromkeys(ALL, "up to date")
+    dangling = ["docker", "images", "-q", "--filter", "dangling=true", "--filter", f"label={PROJECT}={monorepo.name}"]
+    assert subprocess.run(dangling, capture_output=True, text=True, check=True).stdout == ""
+    (monorepo.folder / "app" / "README.md").unlink()
+    assert why(build(monorepo, "--dry-run"), "web")[0] == "file README.md is gone", "compared with the latest build"
+    (monorepo.folder / "app" / "web.txt").write_text("edited\n")
+    build(monorepo)
+    after = images(monorepo)
+    assert after["web"] != first["web"]
+    assert (after["base"], after["worker"]) == (first["base"], first["worker"])
