@@ -88,11 +88,9 @@ class Session:
         """Begin. Raises ServiceFailed where no container runs, EngineUnreachable, and DevenvError at a limit."""
         self._events.__enter__()
         try:
-            # Observed first: what is saved while containers are looked at is not missed.
+            # Observed first: what is saved while containers are looked at waits for its batch.
             self._observer.start()
-            for worker in self._workers:
-                worker.attach()
-            if not self._options.wait and not any(worker.has_container for worker in self._workers):
+            if not self._options.wait and not any(worker.has_container() for worker in self._workers):
                 names = " ".join(worker.service for worker in self._workers)
                 raise ServiceFailed(
                     f"No container of the project runs that could be watched: {names}",
@@ -101,17 +99,14 @@ class Session:
         except BaseException:
             self.close()
             raise
-        for worker in self._workers:
-            worker.start()
-        self._listener.start()
         rules = sum(len(item.rules) for item in self._services)
         seconds = time.monotonic() - self._began
         names = ", ".join(worker.service for worker in self._workers)
         text = f"in {seconds:.2f} s: {names}, {rules} rule{'' if rules == 1 else 's'}, by {self._observer.how}"
         self._reports.put(Report("ready", text=text, at=time.time()))
         for worker in self._workers:
-            if not worker.has_container:
-                self._reports.put(Report("held", worker.service, "waits for a container", at=time.time()))
+            worker.start()
+        self._listener.start()
         return self
 
     def __exit__(

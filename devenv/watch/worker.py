@@ -67,12 +67,15 @@ class Worker:
         self._touched: dict[str, PathEvent] = {}  # all that was synced: a new container of the service needs it too
         self._retry: dict[str, PathEvent] = {}
         self._engine_was_away = False
+        self._is_new = True  # its containers were not looked at yet
+        self._remembers = proof is None
         self._job: Job | None = None
         self._job_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"devenv-watch-{self.service}", daemon=True)
 
     def start(self) -> None:
-        """Begin to work on batches."""
+        """Begin: look at the containers, then work on batches."""
+        self.batches.poke()
         self._thread.start()
 
     def stop(self, patience: float) -> None:
@@ -88,20 +91,22 @@ class Worker:
             if self._proof is not None:
                 self._proof.close()
 
-    def attach(self) -> None:
+    def has_container(self) -> bool:
+        """Ask whether there is one to write to; to be called before `start`."""
+        return bool(self._containers.of_service(self.service))
+
+    def _attach(self) -> None:
         """Look which containers there are, and bring new ones up to date."""
         found = self._containers.of_service(self.service)
+        if not found and self._is_new:
+            self._tell("held", text="waits for a container")
+        self._is_new = False
         for gone in set(self._known) - {item.container_id for item in found}:
             del self._known[gone]
         for item in found:
             owes = item.container_id in self._owing and item.state is State.RUNNING
             if item.container_id not in self._known or owes:
                 self._adopt(item)
-
-    @property
-    def has_container(self) -> bool:
-        """Whether there is one to write to, as far as it was looked at."""
-        return bool(self._known)
 
     def _adopt(self, resource: Resource) -> None:
         inside = self._containers.look_inside(resource)
@@ -126,8 +131,6 @@ class Worker:
             self._report(error)
 
     def _take_batches(self) -> None:
-        if self._proof is not None:
-            self._proof.remember()
         while (batch := self.batches.take()) is not None:
             # What failed because the engine was away is done when it is back, other failures with the next save.
             paths = {**self._retry, **batch.paths} if batch.paths or self._engine_was_away else {}
@@ -136,7 +139,8 @@ class Worker:
                     self._work(paths, batch)
                     self._retry = {}
                 else:
-                    self.attach()
+                    self._attach()
+                    self._remember()
                 self._engine_was_away = False
             except Interrupted:
                 return
@@ -157,11 +161,12 @@ class Worker:
             self._compose("up", _REBUILD)
             steps["rebuilt"] = time.time() - batch.saved
         if Action.REBUILD in actions or not self._known:
-            self.attach()
+            self._attach()
         self._touched |= {path: _seen_before(event) for path, event in paths.items()}
         if not self._known:
             self._tell("held", text=f"{_named(changes)}: there is no container yet, the next one gets it")
             return
+        self._remember()
         counts = self._sync(changes, tuple(self._known.values())) if changes else Counts()
         if changes:
             steps["synced"] = time.time() - batch.saved
@@ -180,6 +185,12 @@ class Worker:
                 self._tell("served", text=outcome.text, steps={**steps, "served": outcome.at - batch.saved})
             elif outcome.event:
                 self._tell(outcome.event, text=outcome.text)
+
+    def _remember(self) -> None:
+        """Take what is served before the first save: with that the proof compares."""
+        if self._proof is not None and not self._remembers:
+            self._remembers = True
+            self._proof.remember()
 
     def _sync(self, changes: Changes, insides: tuple[Inside, ...]) -> Counts:
         """Write to each container; one that is gone meanwhile is left out, other failures are told together."""

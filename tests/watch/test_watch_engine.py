@@ -28,7 +28,9 @@ def paths(told: dict[str, object]) -> list[str]:
 
 
 def test_it_says_before_the_first_save_what_cannot_be_written(watch: Watching) -> None:
+    settled(watch)
     warnings = [item["text"] for item in watch.told if item["event"] == "warning"]
+    assert len(watch.told) == 1 + len(warnings), "nothing was saved yet"
     found = {
         "/srv/sealed cannot be written: the root file system is read-only": 1,
         "/scratch/in cannot be written: /scratch is a tmpfs": 1,
