@@ -35,7 +35,7 @@ def test_images_are_found_by_each_of_their_names() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (200, b'{}', EngineUnreachable),
+        (200, b"{}", EngineUnreachable),
         (500, b'{"message": "no"}', DevenvError),
         (200, b"<", DevenvError),
     ],
