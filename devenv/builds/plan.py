@@ -66,7 +66,7 @@ class BuildPlan(msgspec.Struct, frozen=True):
 
     def step(self, service: str) -> Step:
         """Return the step of a service; raises KeyError."""
-        return next(step for step in self.steps if step.service == service)
+        return {step.service: step for step in self.steps}[service]
 
 
 def make_plan(

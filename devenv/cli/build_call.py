@@ -75,12 +75,12 @@ class BuildCall:
         self._flags = tuple(flag for flag in FORCING if getattr(arguments, flag.strip("-").replace("-", "_")))
 
     def plan(self, services: tuple[str, ...] = ()) -> BuildPlan:
-        """Compare with the engine's images."""
+        """Compare these services, else those that were asked for, with the engine's images."""
         assert self._listing is not None  # only the graph does without the engine
         images = self._listing.result()
         began = time.monotonic()
         chosen = set(services or self.targets or self.builds.graph.services)
-        if self._arguments.affected or self._arguments.since:
+        if not services and (self._arguments.affected or self._arguments.since):
             chosen &= self._affected()
         plan = self.builds.plan(sorted(chosen), self._flags, images)
         self._warn(self.builds.warning)

@@ -168,6 +168,7 @@ def test_only_what_a_change_in_git_touches(monorepo: Program) -> None:
     git(monorepo, "commit", "--message=first")
     git(monorepo, "switch", "--create", "topic")
     assert actions(build(monorepo, "--affected", "--dry-run")) == {}
+    assert "tool has to be built" in monorepo.run("build", "--affected", "--why", "tool").stdout
     (monorepo.folder / "app" / "ignored.log").write_text("x")
     (monorepo.folder / "inline" / "new file.txt").write_text("x")
     report = build(monorepo, "--affected", "--dry-run")
