@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from devenv.backends.compose import Pending
 from devenv.builds.plan import BuildPlan
 from devenv.cli.build_text import graph_text, plan_json, plan_lines, summary_lines, why_lines
-from devenv.cli.console import tell, warn
+from devenv.cli.console import still_waiting, tell, warn
 from devenv.cli.context import Context
 from devenv.control.build_job import FORCING, ImageListing, ProjectBuilds
 from devenv.control.guard import Guard
@@ -77,7 +77,8 @@ class BuildCall:
     def plan(self, services: tuple[str, ...] = ()) -> BuildPlan:
         """Compare these services, else those that were asked for, with the engine's images."""
         assert self._listing is not None  # only the graph does without the engine
-        images = self._listing.result()
+        with still_waiting("the Docker Engine", no_color=self._context.no_color):
+            images = self._listing.result()
         began = time.monotonic()
         chosen = set(services or self.targets or self.builds.graph.services)
         if not services and (self._arguments.affected or self._arguments.since):

@@ -127,7 +127,7 @@ def test_logs_are_the_containers_words_alone_on_stdout(shop: Program) -> None:
 @pytest.mark.usefixtures("shop_up")
 def test_the_table_shows_every_service_once_a_container(shop: Program) -> None:
     lines = shop.run("--profile", "tools", "status").stdout.splitlines()
-    assert lines[0].split() == ["SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE"]
+    assert lines[0].split() == ["SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE", "WHY"]
     assert sum(line.startswith("web ") for line in lines) == 3
     assert any(line.split() == ["tools", "absent"] for line in lines)
 
