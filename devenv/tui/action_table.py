@@ -66,13 +66,15 @@ class UserAction(Struct, frozen=True):
 
 
 ACTIONS: Final = (
-    # With priority, so that the keys that follow at once are typed into the prompt and are not taken as commands.
+    # With priority, so that the keys that follow at once go where the focus went: the widget with the focus takes its
+    # keys in a queue of its own, which one with priority overtakes.
     UserAction(
         *("find", "slash", "find", IN_VIEW, "filters the services, searches in the log"), written="/", priority=True
     ),
     UserAction(
         *("logs", "l", "logs", IN_VIEW, "", "of all pods and containers; kubectl logs -f KIND/NAME"),
         palette="view: logs",
+        priority=True,
     ),
     UserAction("detail", group=IN_VIEW, palette="view: detail"),
     UserAction(

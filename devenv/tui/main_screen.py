@@ -415,7 +415,7 @@ class MainScreen(Screen[None]):
             case "find":
                 return self.filter.is_attached and not isinstance(self.focused, Input)
             case "logs":
-                return self.focused is not self.log_pane.view
+                return self.focused is not self.log_pane.view and not isinstance(self.focused, Input)
             case "verify":
                 return self.verifies
             case "load":
@@ -479,9 +479,9 @@ class MainScreen(Screen[None]):
             self.filter.ask()
 
     def go_to_log(self) -> None:
-        """Go to the log."""
+        """Go to the log, at once: the next key may be typed already. `Widget.focus` would wait for its turn."""
         self.remove_class("detail-open", "zoom-table", "zoom-detail")
-        self.log_pane.view.focus()
+        self.set_focus(self.log_pane.view)
 
     @on(ResourceTable.Opened)
     def go_to_detail(self) -> None:
@@ -489,7 +489,7 @@ class MainScreen(Screen[None]):
         if self.detail is not None:
             self.add_class("detail-open")
             self.remove_class("zoom-table", "zoom-logs")
-            self.detail.scroll.focus()
+            self.set_focus(self.detail.scroll)
 
     def _zoom(self) -> None:
         """Give the whole screen to the pane with the focus, or take it back."""
@@ -509,7 +509,7 @@ class MainScreen(Screen[None]):
             return
         self.remove_class(*ZOOMS, "detail-open")
         if self.focused is not self.table:
-            self.table.focus()
+            self.set_focus(self.table)
         elif self.filter.value:
             self.filter.action_clear()
 

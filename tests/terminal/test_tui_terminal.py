@@ -104,6 +104,18 @@ sys.exit(main([]))
 """
 
 
+@pytest.mark.parametrize("keys", ["l/needle", "\x1b[Bl/needle", "jkl/needle"])
+def test_keys_typed_ahead_act_as_if_typed_slowly(keys: str) -> None:
+    """`l` goes to the log, so that a slash typed with it searches there and filters no service."""
+    with RealTerminal([*PLAY, "idle"], ROOT) as terminal:
+        terminal.until(lambda: "service-4" in terminal.text() and "/ find" in terminal.text())
+        terminal.send(keys)
+        terminal.until(lambda: "needle" in terminal.text())
+        terminal.read_quiet(0.5)
+        assert "service-4" in terminal.text(), terminal.text()
+        assert "nothing matches" not in terminal.text(), terminal.text()
+
+
 def test_a_fault_in_the_terminal_is_a_sentence_after_it_and_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services: {web: {image: nothing}}")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(tmp_path / "state")}
