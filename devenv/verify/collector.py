@@ -66,7 +66,7 @@ class Leftovers:
             if target != COMPOSE:
                 from devenv.verify.kube import leftovers as on_clusters
 
-                self._found += on_clusters.of_dead_runs(self._session.settings.kubernetes)[0]
+                self._found += on_clusters.of_dead_runs(self._session.settings().kubernetes)[0]
 
 
 class Collector:

@@ -237,7 +237,7 @@ def measure(request: pytest.FixtureRequest, verify_session: Session, target: str
     test where it cannot be measured. A name of your own is fine: `measure("import", 3.1, unit="s", budget=5)`, or the
     budget in devenv.toml: [verify] budgets. `devenv history` shows values over the runs.
     """
-    budgets = verify_session.settings.verify.budgets
+    budgets = verify_session.settings().verify.budgets
     return Measure(verify_session, budgets, request.node.nodeid, suffix_of(request.node, target))
 
 

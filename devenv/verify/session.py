@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -112,7 +112,7 @@ class Session:
     def _made(self, chosen: ComposeOptions | None) -> Environments:
         option = self.config.option
         overrides = tuple(str(Path(item).absolute()) for item in option.devenv_compose_override)
-        source = locate(self.project_folder, self.settings, os.environ, overrides, chosen)
+        source = locate(self.project_folder, self.settings(), os.environ, overrides, chosen)
         return Environments(source, self.run, keep=option.devenv_keep, scale=self.scale, numbers=self._numbers)
 
     def _all(self) -> list[Environments]:
@@ -127,13 +127,13 @@ class Session:
 
             option = self.config.option
             images, overlay = read_flags(option.devenv_image), option.devenv_overlay
-            source = locate_kube(self.project_folder, self.settings, os.environ, images, overlay)
+            source = locate_kube(self.project_folder, self.settings(), os.environ, images, overlay)
             self._kube = KubeEnvironments(source, self.run, keep=option.devenv_keep, scale=self.scale)
         return self._kube
 
-    @cached_property
+    @cache  # noqa: B019  # there is one session in a process
     def settings(self) -> Config:
-        """The project's settings; raises UsageError."""
+        """Return the project's settings, read once; raises UsageError."""
         return load_config(self.project_folder, os.environ)
 
     def begin(self) -> None:
