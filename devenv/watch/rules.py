@@ -7,14 +7,16 @@ are those of https://github.com/compose-spec/compose-spec/blob/main/develop.md; 
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from devenv.builds.ignore import IgnoreMatcher, read_patterns
 from devenv.core.errors import ProjectError
@@ -22,13 +24,11 @@ from devenv.core.text import sanitize
 from devenv.watch.paths import is_below
 
 # docker/compose, pkg/watch/ephemeral.go: files that JetBrains' editors, Emacs, vim, Kate and Go write for a moment.
-EPHEMERAL = IgnoreMatcher(
-    (
-        *("**/*___jb_old___", "**/*___jb_tmp___", "**/.idea", "**/.#*", "**/#*#"),
-        *("**/4913", "**/*~", "**/.*.swp", "**/.*.swx", "**/.*.swo", "**/.*.swn", "**/.*.kate-swp"),
-        *("**/*-go-tmp-umask", "**/.git"),
-    )
+EPHEMERAL = (
+    *("*___jb_old___", "*___jb_tmp___", ".idea", ".#*", "#*#", "4913", "*~", ".*.swp", ".*.swx", ".*.swo", ".*.swn"),
+    *(".*.kate-swp", "*-go-tmp-umask", ".git"),
 )
+_EPHEMERAL = re.compile("|".join(map(fnmatch.translate, EPHEMERAL)))
 HOW = (
     "Write into the service:\n    develop:\n      watch:\n        - {action: sync, path: ./src, target: /app/src}\n"
     "The actions are sync, rebuild, restart, sync+restart and sync+exec (docs/WATCH.md)."
@@ -86,6 +86,15 @@ class Rule:
         return self.target if place in (".", None) else posixpath.join(self.target, str(place))
 
 
+class _Look(NamedTuple):
+    """Whether a path is ignored, and what its children need: the bits that `IgnoreMatcher.match` gives and takes."""
+
+    is_ignored: bool
+    is_ephemeral: bool
+    rule_bits: int
+    build_bits: int
+
+
 class ServiceRules:
     """The rules of one service with what its build ignores."""
 
@@ -94,7 +103,7 @@ class ServiceRules:
         self.rules = tuple(rules)
         self._context = context
         self._ignored = ignored
-        self.ignores = lru_cache(maxsize=8192)(self._ignores)
+        self._folder = lru_cache(maxsize=16_384)(self._look)
 
     def matches(self, rule: Rule, path: str) -> bool:
         """Tell whether a change of this file is one of the rule's."""
@@ -134,22 +143,32 @@ class ServiceRules:
             elif self.matches(rule, entry.path):
                 yield entry.path
 
-    def _ignores(self, rule: Rule, path: str) -> bool:
-        place = rule.place(path)
-        if place is None or place == ".":  # what a rule names itself is meant, whatever the build ignores
-            return False
-        if EPHEMERAL.ignores(place) or rule.ignore.ignores(place):
-            return True
-        in_context = os.path.relpath(path, self._context) if self._context else ".."
-        return not in_context.startswith("..") and self._ignored.ignores(in_context)
+    def ignores(self, rule: Rule, path: str) -> bool:
+        """Tell whether a path of the rule is left out; what a rule names itself never is, whatever is ignored."""
+        return self._look(rule, path).is_ignored
+
+    def _look(self, rule: Rule, path: str) -> _Look:
+        """Match one path with what is known of its folder: patterns are asked once a path, not once a folder above."""
+        in_context = path[len(self._context) + 1 :] if self._context and is_below(path, self._context) else ""
+        if path == rule.path:
+            bits = 0
+            for end in (at for at, char in enumerate(f"{in_context}/") if char == "/" and in_context):
+                _, bits = self._ignored.match(in_context[:end], bits)
+            return _Look(False, False, 0, bits)
+        folder, _, name = path.rpartition("/")
+        above = self._folder(rule, folder)
+        if above.is_ephemeral or _EPHEMERAL.match(name):
+            return _Look(True, True, 0, 0)
+        by_rule, rule_bits = rule.ignore.match(rule.place(path) or "", above.rule_bits)
+        by_build, build_bits = self._ignored.match(in_context, above.build_bits) if in_context else (False, 0)
+        return _Look(by_rule or by_build, False, rule_bits, build_bits)
 
     def _ends_there(self, rule: Rule, folder: str) -> bool:
         """Tell whether no `!` takes back something below a folder that is ignored."""
-        place = rule.place(folder) or "."
-        if EPHEMERAL.ignores(place):
+        if self._folder(rule, folder).is_ephemeral:
             return True
         in_context = os.path.relpath(folder, self._context) if self._context else ""
-        return not (rule.ignore.may_keep_below(place) or self._ignored.may_keep_below(in_context))
+        return not (rule.ignore.may_keep_below(rule.place(folder) or ".") or self._ignored.may_keep_below(in_context))
 
 
 def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tuple[tuple[ServiceRules, ...], list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import posixpath
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from devenv.watch.rules import Rule, ServiceRules
 
 ARGUMENTS = 100_000  # bytes of paths for one `rm`: Linux takes 128 KiB at least (ARG_MAX, and MAX_ARG_STRLEN a path)
 IN_MEMORY = 32 * 2**20  # bytes of files: an archive of more is a temporary file
+MANY = 1000  # files in an archive: of more, which nobody saves by hand, a second header for each is half of the cost
 _ROOT = "0:0"
 
 
@@ -158,11 +158,12 @@ def _archive(entries: Sequence[Entry], folder: str, uid: int, gid: int) -> IO[by
     made: IO[bytes] = TemporaryFile() if is_large else io.BytesIO()  # noqa: SIM115  # Content closes it
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for entry in entries:
-            info = tarfile.TarInfo(posixpath.relpath(entry.target, folder))
+            info = tarfile.TarInfo(entry.target[len(folder) :].lstrip("/"))
             info.mode = stat.S_IMODE(entry.status.st_mode)
-            # A PAX header takes fractions, and a reloader needs them: two saves in one second are two changes.
             seconds, rest = divmod(entry.status.st_mtime_ns, 10**9)
-            info.mtime, info.pax_headers = seconds, {"mtime": f"{seconds}.{rest:09d}"}
+            info.mtime = seconds
+            if len(entries) <= MANY:  # a reloader needs the fraction: two saves in one second are two changes
+                info.pax_headers = {"mtime": f"{seconds}.{rest:09d}"}
             info.uid, info.gid = uid, gid
             if entry.link:
                 info.type, info.linkname = tarfile.SYMTYPE, entry.link
