@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mutation import BACKEND, COMPOSE, FRONTEND, Mutation, of_service, replace, replace_all
+from mutation import COMPOSE, FRONTEND, Mutation, of_service, replace, replace_all
 
 from devenv.backends.docker.endpoint import resolve_endpoint
 
@@ -40,13 +39,6 @@ def engine_socket(folder: Path) -> None:
     mount = f"{{type: bind, source: {urlsplit(resolve_endpoint().host).path}, target: /run/engine, read_only: true}}"
     sources = "      - type: bind\n        source: ./frontend/docfront\n"
     replace(COMPOSE, sources, f"      - {mount}\n{sources}")(folder)
-
-
-def key_in_a_layer(folder: Path) -> None:
-    """The sources are mounted over it: only who reads the image's layers finds it."""
-    line, key = "-" * 5, base64.b64encode(bytes(range(256))).decode()
-    text = f"{line}BEGIN PRIVATE KEY{line}\n{key}\n{line}END PRIVATE KEY{line}\n"
-    (folder / BACKEND / "deploy.pem").write_text(text)
 
 
 def page_missing(folder: Path) -> None:
@@ -312,13 +304,6 @@ MUTATIONS = (
             ),
         ),
         frozenset({"test_hardening.py::test_no_secret_in_image[frontend]"}),
-        quick=True,
-    ),
-    Mutation(
-        "key-in-a-layer",
-        "a private key is among the files of the backend's image",
-        (key_in_a_layer,),
-        frozenset({"test_hardening.py::test_no_secret_in_image[backend]"}),
         quick=True,
     ),
 )
