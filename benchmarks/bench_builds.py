@@ -128,6 +128,9 @@ def project(folder: Path, image: str, name: str) -> Iterator[Callable[[tuple[str
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("COMPOSE_", "DEVENV_"))}
     environ |= {"COMPOSE_PROJECT_NAME": name, "IMAGE_TAG": name, "PYTHON_IMAGE": image, "PYTHONPATH": str(ROOT)}
     environ["XDG_STATE_HOME"] = str(folder / "state")
+    # As where it is installed: modules are compiled once, wherever this checkout may be written.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    environ["PYTHONPYCACHEPREFIX"] = str(folder / "pycache")
 
     def run(command: tuple[str, ...]) -> float:
         began = time.perf_counter()
