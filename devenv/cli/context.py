@@ -30,7 +30,7 @@ class Context:
         self.arguments = arguments
         self.environ = dict(os.environ)
         self.start = current_folder(arguments.files)
-        self.config: Config = read_settings(arguments)
+        self.config: Config = read_settings(arguments, self.start)
         self.no_color: bool | None = arguments.no_color
         self.document = b""  # Compose's canonical JSON of the project that was resolved last
         # As Compose: --project-name without --file needs no file; a name of another origin helps where a file fails.
@@ -41,24 +41,28 @@ class Context:
         self._name = next((name for name in names if name), "") if by_labels and named else ""
         self._unusable: ProjectError | None = None
         try:
-            self.options = find_project(
-                self.start,
-                ComposeOptions(
-                    files=arguments.files,
-                    profiles=arguments.profiles,
-                    env_files=arguments.env_files,
-                    project_name=arguments.project_name or "",
-                    project_directory=arguments.project_directory or "",
-                ),
-                self.environ,
-                self.config,
-                config_is_chosen=bool(arguments.config or self.environ.get("DEVENV_CONFIG")),
-            )
+            self.options = self._find(self.config)
         except ProjectError as error:
             if not self._name:
                 raise
             self._unusable = error
             self.options = ComposeOptions(str(self.start), project_name=self._name)
+
+    def find_again(self) -> ComposeOptions:
+        """Find the project as the files are now, from the folder that devenv was started in; errors as when made."""
+        return self._find(read_settings(self.arguments, self.start))
+
+    def _find(self, config: Config) -> ComposeOptions:
+        arguments = self.arguments
+        options = ComposeOptions(
+            files=arguments.files,
+            profiles=arguments.profiles,
+            env_files=arguments.env_files,
+            project_name=arguments.project_name or "",
+            project_directory=arguments.project_directory or "",
+        )
+        chosen = bool(arguments.config or self.environ.get("DEVENV_CONFIG"))
+        return find_project(self.start, options, self.environ, config, config_is_chosen=chosen)
 
     def begin_resolve(self) -> Pending:
         """Start Compose on the whole project and return at once."""
@@ -101,7 +105,8 @@ class Context:
         project = project_of(self._name, read_containers(self._name, self.environ))
         if not (project.services or self._was_typed):
             raise error
-        return replace(project, problem=error.message)
+        hint = "What is there is read from the labels of its containers; to create any, Compose needs the files."
+        return replace(project, problem=error.message, hint=hint)
 
     def project_with(self, services: tuple[str, ...], pending: Pending | None = None) -> Project:
         """Resolve the project and check that it has these services, of which some may be of an inactive profile.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from devenv.core.settings import Config
 
@@ -55,12 +56,15 @@ def merge_options(namespace: argparse.Namespace) -> argparse.Namespace:
     return namespace
 
 
-def read_settings(arguments: argparse.Namespace) -> Config:
-    """Read the settings that hold in the current folder, with these options; raises UsageError and ProjectError."""
+def read_settings(arguments: argparse.Namespace, start: Path | None = None) -> Config:
+    """Read the settings that hold in the folder, by default the current one, with these options.
+
+    Raises UsageError and ProjectError.
+    """
     from devenv.core.settings import current_folder, load_config  # deferred: `devenv --version` needs none
 
     return load_config(
-        current_folder(arguments.files),
+        start or current_folder(arguments.files),
         os.environ,
         file=arguments.config,
         read_only=arguments.read_only,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devenv.backends.compose import ComposeOptions, NoComposeFile
+from devenv.backends.compose import ComposeOptions, NoComposeFile, ProjectScope
 from devenv.cli.context import Context, project_environment, smoketests_of
 from devenv.cli.options import read_settings
 from devenv.core.errors import ProjectError, UsageError
@@ -38,20 +38,18 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         if load_at_once or (verify_at_once is not None and arguments.target != "kubernetes"):
             raise
         return _run_alone(arguments, error, verify_at_once)
-    pending = context.begin_resolve()
+    scope = ProjectScope(context.options, context.begin_resolve(), instead=context.by_labels, find=context.find_again)
     try:
-        from devenv.backends.compose import ProjectScope
         from devenv.backends.docker.backend import DockerBackend
 
-        scope = ProjectScope(context.options, pending, instead=context.by_labels)
-        backend = DockerBackend(scope, context.environ, scope.inactive)
+        backend = DockerBackend(scope, context.environ, scope.inactive, scope.changed)
         backend.prefetch()
         from devenv.control.actions import ComposeControl
         from devenv.control.guard import Guard
         from devenv.tui.app import run as run_app
 
         guard = Guard.of(context.config, "tui")
-        control = ComposeControl(context.options, lambda: scope.latest, guard, root=context.config.root)
+        control = ComposeControl(lambda: scope.options, lambda: scope.latest, guard, root=context.config.root)
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
         cluster = _connector(context, guard)
@@ -68,7 +66,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             find_cluster=lambda: _connector(context, guard),
         )
     finally:
-        pending.close()
+        scope.close()
 
 
 def _connector(context: Context, guard: Guard) -> Connector | None:

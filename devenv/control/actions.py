@@ -25,11 +25,14 @@ _FLAGS = {"up": ("--detach",)}
 
 
 class ComposeControl:
-    """`devenv.control.protocol.Control` by Docker Compose. `project` returns what is known of it without waiting."""
+    """`devenv.control.protocol.Control` by Docker Compose.
+
+    `options` returns how to call Compose now, `project` what is known of it without waiting.
+    """
 
     def __init__(
         self,
-        options: ComposeOptions,
+        options: Callable[[], ComposeOptions],
         project: Callable[[], Project | None],
         guard: Guard,
         environ: Mapping[str, str] | None = None,
@@ -76,7 +79,7 @@ class ComposeControl:
         if busy is not None:
             hint = "Wait for it, or cancel it."
             raise self._guard.refuse(plan, f"{plan.verb} was not begun: {busy.verb} is still running", hint, project)
-        ticket = self._guard.begin(plan, project, self._options.directory)
+        ticket = self._guard.begin(plan, project, self._options().directory)
         if project is None:
             error = Refused("The project is not resolved yet", "Try in a moment.")
             self._guard.finish(ticket, error)
@@ -87,11 +90,11 @@ class ComposeControl:
         if plan.verb == "build":
             from devenv.control.build_job import BuildJob  # deferred: nothing is changed before the first paint
 
-            return BuildJob(self._options, project, plan.targets, self._environ, self._root)
+            return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
         from devenv.control.job import Job  # deferred, as above
 
         flags = ("--volumes",) if plan.volumes else _FLAGS.get(plan.verb, ())
-        return Job(self._options, project, plan.verb, flags, plan.targets, self._environ)
+        return Job(self._options(), project, plan.verb, flags, plan.targets, self._environ)
 
     def cancel(self, action_id: int) -> None:
         """Interrupt the action if it still runs."""

@@ -306,7 +306,9 @@ class Project(Struct, frozen=True):
     env_files: tuple[str, ...] = ()
     volumes: tuple[str, ...] = field(default=())  # full names on the engine, external ones excluded
     problem: str = ""  # why Compose can create no container of it, or not of every service
-    by_labels: bool = False  # its files could not be read: it is what the labels of its containers tell
+    hint: str = ""  # what to do about the problem, or what it means for what is shown
+    # Its files cannot be read: it is what the labels of its containers tell, or what the files said before.
+    by_labels: bool = False
 
 
 Change = Snapshot | Seen | Gone | Connection | Sample | Scaling | Happening | LogLine | LogsDropped | Action | Progress

@@ -76,3 +76,42 @@ def test_a_named_project_is_shown_and_controlled_without_its_file(tmp_path: Path
             terminal.send("q")
             terminal.until(lambda: terminal.ended)
             assert terminal.exit_code == 0
+
+
+def test_the_project_is_followed_while_its_files_change_go_and_come(tmp_path: Path, base_image: str) -> None:
+    sleeping = 'image: "${DEVENV_TEST_IMAGE:?}", init: true, stop_grace_period: 1s, command: [sleep, "1000"]'
+    folder, moved = tmp_path / "here", tmp_path / "moved"
+    folder.mkdir()
+    file, away = folder / "compose.yaml", folder / "away"
+    file.write_text(f"services:\n  web: {{{sleeping}}}\n  db: {{{sleeping}}}\n")
+    with program(str(folder), tmp_path / "state", base_image) as made:
+        assert made.run("up").returncode == 0
+        command = [sys.executable, "-m", "devenv"]
+        environ = {key: value for key, value in made.environ.items() if key != "COMPOSE_PROJECT_NAME"}
+        file.write_text(f"name: {made.name}\n{file.read_text()}")
+        with RealTerminal(command, folder, size=(120, 40), environ=environ) as terminal:
+            terminal.until(lambda: "● live" in terminal.text() and "● running" in row(terminal, "db"))
+            file.rename(away)
+            terminal.until(lambda: f"The Compose file {file} is gone" in terminal.text())
+            assert "● running" in row(terminal, "db")
+            away.rename(file)
+            file.write_text(file.read_text().replace("  db:", "  other:"))
+            terminal.until(lambda: "○ absent" in row(terminal, "other") and "● running" in row(terminal, "db (orphan)"))
+            assert "is gone" not in terminal.text()
+            terminal.send("/other\r")
+            terminal.until(lambda: "LOGS other" in terminal.text())
+            terminal.send("u")
+            terminal.until(lambda: "● running" in row(terminal, "other"), limit=60)
+            file.write_text(f"{file.read_text()}  [")
+            terminal.until(lambda: "Correct the YAML" in terminal.text())
+            terminal.send("r")
+            terminal.until(lambda: "✓ restart other: done in" in terminal.text(), limit=60)
+            folder.rename(moved)
+            terminal.until(lambda: f"▲ The folder {folder} is gone" in terminal.text())
+            terminal.send("r")
+            terminal.until(lambda: "✗ restart other failed" in terminal.text())
+            terminal.until(lambda: terminal.text().count(f"The folder {folder} is gone") == 2)  # under a toast at first
+            assert "docker could not be started" not in terminal.text()
+            terminal.send("q")
+            terminal.until(lambda: terminal.ended)
+            assert terminal.exit_code == 0

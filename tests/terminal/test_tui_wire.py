@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.docker.backend import DockerBackend
 from devenv.core.errors import ProjectError
@@ -20,11 +21,20 @@ class Scope:
     """Resolves the project, or fails as an invalid file does."""
 
     error: ProjectError | None = None
+    project = Project("fake", "/", (), (Service("db"), Service("web")))
+    has_changed = False
 
     def __call__(self) -> Project:
         if self.error is not None:
             raise self.error
-        return Project("fake", "/", (), (Service("db"), Service("web")))
+        return self.project
+
+    def change(self, **facts: object) -> None:
+        self.project, self.has_changed = replace(self.project, **facts), True
+
+    def changed(self) -> bool:
+        changed, self.has_changed = self.has_changed, False
+        return changed
 
 
 @pytest.fixture
@@ -35,7 +45,7 @@ def engine() -> Iterator[FakeEngine]:
 
 @asynccontextmanager
 async def opened(engine: FakeEngine, scope: Scope) -> AsyncIterator[Driver]:
-    backend, control = DockerBackend(scope, engine.environ), ScriptedControl()
+    backend, control = DockerBackend(scope, engine.environ, changed=scope.changed), ScriptedControl()
     app = DevenvApp(backend, control, title="fake", theme="dark")
     try:
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
@@ -82,3 +92,18 @@ async def test_an_invalid_project_is_told_and_heals(engine: FakeEngine) -> None:
         scope.error = None
         await terminal.until(lambda: "● running" in terminal.row("web"), limit=40)
         await terminal.until(lambda: not terminal.shows("Mend compose.yaml."))
+
+
+async def test_files_that_change_and_go_are_followed_and_told_in_one_banner(engine: FakeEngine) -> None:
+    engine.add("fake-web-1", service="web")
+    engine.add("fake-db-1", service="db")
+    scope = Scope()
+    async with opened(engine, scope) as terminal:
+        await terminal.until(lambda: "● running" in terminal.row("db"))
+        scope.change(problem="The Compose file /[/foo]/compose.yaml is gone", hint="It is read again.", by_labels=True)
+        await terminal.sees("▲ The Compose file /[/foo]/compose.yaml is gone", "→ It is read again.", "● live")
+        assert "● running" in terminal.row("db")
+        scope.change(problem="", hint="", by_labels=False, services=(Service("web"), Service("other")))
+        await terminal.until(lambda: "○ absent" in terminal.row("other") and "● running" in terminal.row("db (orphan)"))
+        assert not terminal.main.banner.display
+        assert len(terminal.app._notifications) == 0, "nobody has to put it away"

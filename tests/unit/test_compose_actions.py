@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from fakedocker import fake_docker
 
@@ -30,9 +31,11 @@ class Terminal:
         self, folder: Path, script: str, project: Project | None = PROJECT, *, read_only: bool = False
     ) -> None:
         self.audit = AuditLog(folder / "audit.jsonl")
+        self.options = ComposeOptions(directory=str(folder))
+        self.project = project
         self.control = ComposeControl(
-            ComposeOptions(directory=str(folder)),
-            lambda: project,
+            lambda: self.options,
+            lambda: self.project,
             Guard(self.audit, read_only=read_only, source="tui"),
             fake_docker(folder, script),
         )
@@ -159,3 +162,30 @@ def test_the_terminal_offers_to_restart_who_shares_a_namespace(tmp_path: Path) -
     terminal.control.request(plan)
     terminal.until(lambda: Phase.DONE in terminal.phases())
     assert (tmp_path / "said").read_text().split()[-3:] == ["restart", "gw", "app"]
+
+
+def test_a_change_uses_the_project_as_it_was_resolved_last(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}')
+    terminal.options = ComposeOptions(str(tmp_path), files=("/new.yaml",))
+    terminal.control.request(terminal.control.plan("up", ("web",)))
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text().startswith("compose --file /new.yaml --progress json up")
+
+
+def test_while_the_file_is_gone_what_exists_is_changed_by_the_name_and_nothing_is_created(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}')
+    terminal.project = msgspec.structs.replace(PROJECT, by_labels=True, problem="The Compose file is gone")
+    refused = terminal.control.plan("up", ("web",))
+    assert (refused.allowed, "The Compose file is gone" in refused.reason) == (False, True)
+    terminal.control.request(terminal.control.plan("restart", ("web",)))
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text() == "compose --project-name p --progress json restart web\n"
+
+
+def test_in_a_folder_that_is_gone_a_change_fails_with_that_reason(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, STEP)
+    terminal.options = ComposeOptions(str(tmp_path / "moved"))
+    terminal.control.request(terminal.control.plan("restart", ("web",)))
+    terminal.until(lambda: Phase.FAILED in terminal.phases())
+    assert terminal.last().detail == f"The folder {tmp_path / 'moved'} is gone"
+    assert "docker" not in terminal.last().hint

@@ -46,7 +46,8 @@ class Reader:
         self.lines: list[LogLine] = []
         self.wakes = 0
         self._woken = threading.Event()
-        self.backend = DockerBackend(self._scope, environ, self._find_inactive)
+        self.backend = DockerBackend(self._scope, environ, self._find_inactive, self._changed)
+        self._has_changed = False
         self._running = False
 
     def start(self) -> Reader:
@@ -54,6 +55,11 @@ class Reader:
         self._running = True
         self.backend.start(self._wake)
         return self
+
+    def change(self, project: Project | None = None, error: DevenvError | None = None) -> None:
+        """Let the project's files say this from now on."""
+        self.project, self.scope_error = project or self.project, error
+        self._has_changed = True
 
     def stop(self) -> None:
         """Stop it, if it runs."""
@@ -136,6 +142,10 @@ class Reader:
         if self.scope_error is not None:
             raise self.scope_error
         return self.project
+
+    def _changed(self) -> bool:
+        changed, self._has_changed = self._has_changed, False
+        return changed
 
     def _find_inactive(self) -> tuple[str, ...]:
         self.asked_for_inactive += 1

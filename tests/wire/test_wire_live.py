@@ -6,10 +6,11 @@ import json
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.docker.labels import LABEL_FOLDER
 from devenv.core.errors import ProjectError
-from devenv.core.model import Beyond, Health, Port, State
+from devenv.core.model import Beyond, Connection, Health, Port, Resource, Service, State
 from tests.wire.fake_engine import CUT, FakeEngine
 from tests.wire.reading import Reader
 
@@ -277,3 +278,89 @@ def test_a_project_that_was_started_elsewhere_is_told_while_all_is_well(engine: 
         assert "-p NAME" in told.hint
     finally:
         reader.stop()
+
+
+def test_a_changed_file_shows_new_services_as_absent_and_removed_ones_as_orphans(engine: FakeEngine) -> None:
+    engine.add("fake-web-1", service="web")
+    engine.add("fake-db-1", service="db")
+    reader = Reader(engine.environ, services=("web", "db", "job", "cache")).start()
+    try:
+        reader.live(4)
+        reader.until(lambda: all(resource.restarts is not None for resource in running(reader)))
+        before = engine.requests.copy()
+        reader.change(replace(reader.project, services=(Service("web"), Service("other"), Service("cache", "new:1"))))
+        reader.until(lambda: reader.has("other", state=State.ABSENT))
+        reader.until(lambda: reader.has("fake-db-1", beyond=Beyond.ORPHAN, state=State.RUNNING))
+        reader.until(lambda: reader.has("cache", state=State.ABSENT, image="new:1") and not reader.has("job"))
+        assert reader.has("fake-web-1", beyond=None)
+        reader.change(replace(reader.project, services=(Service("web"), Service("db"))))
+        reader.until(lambda: reader.has("fake-db-1", beyond=None) and len(reader.store.resources) == 2)
+        assert engine.requests == before, "the containers are the same: the engine is not asked"
+        assert reader.states() == ["connecting", "live"]
+        assert reader.scopes == 3
+    finally:
+        reader.stop()
+
+
+def test_what_is_wrong_with_the_files_is_told_once_beside_the_live_connection(engine: FakeEngine) -> None:
+    engine.add("fake-web-1", service="web")
+    reader = Reader(engine.environ, services=("web",)).start()
+    try:
+        reader.live(1)
+        good = reader.project
+        reader.change(replace(good, problem="The Compose file is gone", hint="Look.", by_labels=True))
+        reader.until(lambda: message(reader) == ("The Compose file is gone", "Look."))
+        reader.change(good)
+        reader.until(lambda: message(reader) == ("", ""))
+        assert reader.states() == ["connecting", "live"]
+        assert len([record for record in reader.records if isinstance(record, Connection)]) == 4
+        assert reader.has("fake-web-1", beyond=None)
+    finally:
+        reader.stop()
+
+
+def test_a_project_of_another_name_is_listed_anew(engine: FakeEngine) -> None:
+    engine.add("fake-web-1", service="web")
+    engine.add("new-web-1", service="web", project="new")
+    reader = Reader(engine.environ, services=("web",)).start()
+    try:
+        reader.live(1)
+        reader.change(replace(reader.project, name="new"))
+        reader.until(lambda: reader.has("new-web-1") and not reader.has("fake-web-1"))
+        reader.live(1)
+    finally:
+        reader.stop()
+
+
+def test_a_project_that_could_not_be_read_is_tried_again_as_soon_as_its_files_change(
+    engine: FakeEngine, reader: Reader
+) -> None:
+    engine.add("fake-web-1", service="web")
+    reader.scope_error = ProjectError("compose.yaml: bad", "Mend it.")
+    reader.start()
+    reader.until(lambda: reader.scopes >= 4)  # the pauses have grown to seconds
+    reader.change()
+    assert reader.until(lambda: reader.state() == "live") < 2.0
+
+
+def test_what_was_resolved_early_is_not_shown_where_the_files_changed_before_the_engine_came(
+    engine: FakeEngine, reader: Reader
+) -> None:
+    engine.stop()
+    reader.backend.prefetch()
+    reader.until(lambda: reader.scopes == 1)
+    reader.start()
+    reader.until(lambda: reader.state() == "failed")
+    reader.change(replace(reader.project, services=(Service("fresh"),)))
+    time.sleep(1.2)  # two looks
+    engine.start()
+    reader.until(lambda: reader.has("fresh", state=State.ABSENT))
+
+
+def running(reader: Reader) -> list[Resource]:
+    return [resource for resource in reader.store.resources.values() if resource.container_id]
+
+
+def message(reader: Reader) -> tuple[str, str]:
+    connection = reader.connection()
+    return (connection.message, connection.hint) if connection is not None else ("", "")

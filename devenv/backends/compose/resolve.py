@@ -6,15 +6,18 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from devenv.backends.compose.document import parse_project
 from devenv.backends.compose.failures import from_config, not_installed, warnings_in
+from devenv.backends.compose.files import ProjectFiles
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.core.model import Project
+from devenv.core.text import sanitize
 
 RESOLVE_TIMEOUT = 60.0  # seconds; Compose needs 0.06, a remote `include` needs its download
 
@@ -148,8 +151,7 @@ def canonical(options: ComposeOptions, environ: Mapping[str, str] | None = None)
 class ProjectScope:
     """A project that can be asked for again: the first call takes the resolution already under way, if any.
 
-    `instead` is asked for the project where it cannot be resolved; it raises the error that it gets where it cannot
-    tell either.
+    Once it was read, it stays as it was read last where its files are gone or invalid, with the reason as its problem.
     """
 
     def __init__(
@@ -158,29 +160,77 @@ class ProjectScope:
         pending: Pending | None = None,
         environ: Mapping[str, str] | None = None,
         instead: Callable[[ProjectError], Project] | None = None,
+        find: Callable[[], ComposeOptions] | None = None,
     ) -> None:
-        self._options = options
+        """`instead` is asked for a project that was never read; it raises what it gets where it cannot tell either.
+
+        `find` looks for the project anew; what it raises counts as a failure to resolve it.
+        """
+        self.options = options
         self._instead = instead
+        self._find = find
         self._pending = pending
+        self._running = pending
         self._environ = environ
+        self._read: Project | None = None
+        self._inactive: frozenset[str] = frozenset()
+        self._files = ProjectFiles()
+        self._lock = threading.Lock()
         self.latest: Project | None = None
 
     def __call__(self) -> Project:
-        """Resolve (again) and return the project; errors as `Pending.result`."""
-        pending, self._pending = self._pending or begin_resolve(self._options, (), self._environ), None
-        try:
-            self.latest = pending.result()
-        except ProjectError as error:
-            if self._instead is None:
-                raise
-            self.latest = self._instead(error)
-        return self.latest
+        """Resolve (again) and return the project; before it was ever read, errors as `Pending.result` and of `find`."""
+        with self._lock:
+            try:
+                self._read = self.latest = self._resolve()
+            except DevenvError as error:
+                self.latest = self._unread(error)
+            return self.latest
+
+    def changed(self) -> bool:
+        """Whether its files changed since it was resolved; each change is told once. To be asked now and then."""
+        return self._files.changed()
+
+    def close(self) -> None:
+        """End Compose if it still runs."""
+        if self._running is not None:
+            self._running.close()
 
     def inactive(self) -> frozenset[str]:
-        """Return the services that only inactive profiles have; none where that cannot be resolved."""
+        """Return the services that only inactive profiles have; those known before where that cannot be resolved."""
         try:
-            every = resolve(replace(self._options, profiles=("*",)), (), self._environ)
+            every = resolve(replace(self.options, profiles=("*",)), (), self._environ)
         except DevenvError:  # a variable that only such a service needs is no reason to fail
-            return frozenset()
+            return self._inactive
         active = self.latest.services if self.latest is not None else ()
-        return frozenset(service.name for service in every.services) - {service.name for service in active}
+        self._inactive = frozenset(service.name for service in every.services) - {service.name for service in active}
+        return self._inactive
+
+    def _resolve(self) -> Project:
+        pending, self._pending = self._pending, None
+        options = self._find() if self._find is not None and pending is None else self.options
+        self._files.watch(options)
+        self._running = pending or begin_resolve(options, (), self._environ)
+        project, before = self._running.result(), self._read
+        is_other = before is not None and before.name != project.name and before.directory != project.directory
+        if before is not None and is_other and (gone := self._gone(before)):
+            raise gone  # what was found is in a folder above
+        self.options = options
+        return project
+
+    def _unread(self, error: DevenvError) -> Project:
+        if self._read is None:
+            if self._instead is None or not isinstance(error, ProjectError):
+                raise error
+            return self._instead(error)
+        error = self._gone(self._read) or error
+        hint = f"{error.hint} Until then the project is shown as it was read before."
+        return replace(self._read, by_labels=True, problem=error.message, hint=hint)
+
+    def _gone(self, project: Project) -> ProjectError | None:
+        folder = self.options.directory
+        missing = [file for file in project.files if not Path(file).exists()]
+        if Path(folder).is_dir() and not missing:
+            return None
+        what = f"Compose file {missing[0]}" if Path(folder).is_dir() else f"folder {folder}"
+        return ProjectError(f"The {sanitize(what)} is gone", "It is read again when it is back.")

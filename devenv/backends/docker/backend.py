@@ -6,6 +6,7 @@ Nothing here imports the docker SDK; the threads do, when they connect.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
@@ -21,6 +22,7 @@ from devenv.backends.streams import Buffer, Stream
 from devenv.core.model import Change, Project
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
+LOOK: Final = 0.5  # seconds between two looks whether the project changed
 
 
 class DockerBackend:
@@ -31,8 +33,12 @@ class DockerBackend:
         scope: Callable[[], Project],
         environ: Mapping[str, str] = os.environ,
         inactive: Callable[[], Collection[str]] = frozenset[str],
+        changed: Callable[[], bool] | None = None,
     ) -> None:
-        """`inactive` tells the services that only profiles which are not active have."""
+        """`inactive` tells the services that only profiles which are not active have.
+
+        `changed` is asked now and then whether `scope` would give another project now; then it is asked for it.
+        """
         self._environ = environ
         self._buffer = Buffer()
         self._book = Book(self._buffer.put, inactive)
@@ -59,6 +65,8 @@ class DockerBackend:
         self._samples = Stream(
             "docker-samples", lambda stream: self._sampler.run(stream, self._watcher.live), lambda error, pause: None
         )
+        self._changed = changed
+        self._files = Stream("compose-files", self._look_at_files, lambda error, pause: None)
 
     @property
     def name(self) -> str:
@@ -110,4 +118,14 @@ class DockerBackend:
         self._logs.hurry()
 
     def _streams(self) -> tuple[Stream, ...]:
-        return (self._events, self._inspections, self._samples)
+        return (self._events, self._inspections, self._samples, *((self._files,) if self._changed else ()))
+
+    def _look_at_files(self, stream: Stream) -> None:
+        never = threading.Event()
+        while self._changed is not None:
+            stream.wait_until(never, LOOK)
+            if self._changed():
+                self._early.forget()
+                if not self._watcher.reread():
+                    self._events.interrupt()
+                    self._events.hurry()

@@ -97,6 +97,14 @@ class Book:
             self._forget_missing()
             self._emit(Snapshot(BACKEND, (*self._containers.values(), *self._absent.values())))
 
+    def declare(self, project: Project) -> None:
+        """Take in that the files declare other services now, of the same containers."""
+        with self._lock:
+            self._project, self._inactive = project, None
+            for resource in self.containers():
+                self._set(resource)
+            self._renew_absent()
+
     def apply(self, event: EngineEvent, *, old: bool = False) -> bool:
         """Take in an event, and tell whether an inspection is needed.
 
@@ -169,7 +177,7 @@ class Book:
         for key in self._absent.keys() - new.keys():
             self._emit(Gone(BACKEND, key))
         for key, resource in new.items():
-            if key not in self._absent:
+            if self._absent.get(key) != resource:
                 self._emit(Seen(BACKEND, resource))
         self._absent = new
 

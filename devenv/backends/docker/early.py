@@ -56,6 +56,12 @@ class EarlyList:
             raise outcome
         return outcome or self._scope()
 
+    def forget(self) -> None:
+        """Let `project` resolve it anew: its files changed since."""
+        if self._thread is not None:
+            self._thread.join()
+        self._outcome = None
+
     def _read(self, load: Callable[[Project, tuple[Resource, ...]], None]) -> None:
         try:
             self._outcome = project = self._scope()

@@ -70,6 +70,7 @@ class Watcher:
         self._label = ""
         self._version = ""
         self._list_again: Callable[[], None]
+        self._telling = threading.Lock()
 
     def run(self, stream: Stream) -> None:
         """Connect, open the event stream, list, and read events until the stream ends or breaks."""
@@ -113,7 +114,26 @@ class Watcher:
         else:
             state = ConnectionState.STALE if self._was_live else ConnectionState.RETRYING
         self._was_live = False
-        self._tell(state, message, hint, retry_in=pause)
+        with self._telling:
+            self._tell(state, message, hint, retry_in=pause)
+
+    def reread(self) -> bool:
+        """Show the project as its files say now; False where that takes a new connection, or none is live."""
+        before = self.project
+        if before is None or not self.live.is_set():
+            return False
+        try:
+            project = self._scope()
+        except DevenvError:
+            return False  # the next run meets it too, and tells it
+        if project.name != before.name:
+            return False
+        self.project = project
+        self._book.declare(project)
+        with self._telling:
+            if self.live.is_set():  # what is wrong with the connection is told last
+                self._tell(ConnectionState.LIVE, *self._remark())
+        return True
 
     def _listing(self, client: APIClient, endpoint: Endpoint, project: Project, clock_ahead: float) -> None:
         def read() -> None:
@@ -137,15 +157,12 @@ class Watcher:
         """Return what a user should know of the project though all is well, and what to do."""
         if self.project is None:
             return "", ""
-        if self.project.by_labels:
-            hint = "What is there is read from the labels of its containers; to create any, Compose needs the files."
-            return self.project.problem, hint
         from devenv.backends.docker.labels import started_elsewhere  # deferred: not before the first paint
 
         other = started_elsewhere(self.project, self._book.containers())
         if other:
             return other, "Changes here change the same containers. Another name keeps them apart: -p NAME"
-        return self.project.problem, ""
+        return self.project.problem, self.project.hint
 
     def _read(self, events: RawStream) -> None:
         lines = Lines()
