@@ -63,6 +63,11 @@ class ComposeRun:
             reader.start()
 
     @property
+    def group(self) -> int:
+        """The process group of Compose and all that it starts."""
+        return self._process.pid
+
+    @property
     def interrupted(self) -> bool:
         """Whether `interrupt` was called."""
         return self._interrupted.is_set()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devenv.control.build import Step
+from devenv.control.credential_helper import setting_of
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project
 from devenv.core.text import sanitize
@@ -16,9 +17,9 @@ _HUB = "docker.io"
 # What a registry, or the way to it, answers: {registry} and {image} are filled in. The first that matches counts.
 _WHY_NOT: tuple[tuple[str, str, str], ...] = (
     (
-        r"error getting credentials|docker-credential-",
-        "docker's credential helper failed",
-        "Install it, or correct credsStore and credHelpers in docker's config.json.",
+        r"(?:error getting credentials.*?)?(?P<helper>docker-credential-[\w.-]+)|error getting credentials",
+        "docker's credential helper {helper} failed",
+        "Install it, or correct {setting}.",
     ),
     (
         r"toomanyrequests|rate limit|429 Too Many",
@@ -140,7 +141,9 @@ def _why_not(message: str, image: str) -> tuple[str, str] | None:
     is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
     facts = {"registry": first if is_host else _HUB if image else "", "image": image}
     for pattern, what, hint in _WHY_NOT:
-        if re.search(pattern, message, re.IGNORECASE):
+        if match := re.search(pattern, message, re.IGNORECASE):
+            helper = match.groupdict().get("helper") or ""
+            facts |= {"helper": helper, "setting": setting_of(helper)}
             told = f"{what.format(**facts)} ({short(message)})"
             return re.sub(r"\s+", " ", told), hint.format(**facts)
     return None

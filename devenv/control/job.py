@@ -14,6 +14,7 @@ from devenv.backends.docker.heartbeat import Heartbeat
 from devenv.control.asking import EngineQuestions
 from devenv.control.build import BuildView
 from devenv.control.compose import ComposeRun
+from devenv.control.credential_helper import HelperWatch
 from devenv.control.engine_failures import service_of_container
 from devenv.control.failures import FailedStep, translate
 from devenv.control.image_failures import is_build_failure
@@ -90,14 +91,17 @@ class Job:
                 raise Interrupted(f"{self._verb} was canceled before it began")
             run = self._run = ComposeRun(self._options, arguments, self._environ, self._document)
         pulse = self._heartbeat(report, run)
+        helper = HelperWatch(run.group, self._environ, lambda text: report(Remark(text)), run.interrupt)
         try:
-            with pulse or nullcontext():
+            with pulse or nullcontext(), helper:
                 heard = self._follow(run, report)
                 code = run.wait()
         finally:
             run.close()  # does something only when our side broke: Compose must not go on unseen
         if pulse is not None and pulse.error is not None:
             raise pulse.error
+        if helper.error is not None:
+            raise helper.error
         if not self._wanted:
             raise Interrupted(f"{self._verb} was interrupted")
         if code == 0:

@@ -169,6 +169,24 @@ def config_problem(environ: Mapping[str, str] = os.environ) -> str:
     return _read_config(_config_dir(environ) / "config.json")[1]
 
 
+def credential_helpers(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the programs that docker's config.json names for passwords, each with the setting and the file."""
+    config = _config_dir(environ) / "config.json"
+    try:
+        content = _json_object(config.read_text(encoding="utf-8"), config)
+    except (OSError, UnicodeDecodeError, UsageError):
+        return {}
+    helpers = content.get("credHelpers")
+    of_registries = helpers.items() if isinstance(helpers, dict) else ()
+    named = [("credsStore", content.get("credsStore"))]
+    named += [(f"credHelpers of {sanitize(str(registry))}", name) for registry, name in of_registries]
+    found: dict[str, str] = {}
+    for setting, name in named:
+        if isinstance(name, str) and name:
+            found.setdefault(f"docker-credential-{sanitize(name)}", f"{setting} in {config}")
+    return found
+
+
 def _read_config(config: Path) -> tuple[str, str]:
     """Return the current context and what is wrong with the file, "" where nothing is."""
     try:
