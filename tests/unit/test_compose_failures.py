@@ -174,6 +174,7 @@ def test_a_missing_env_file_refuses_no_reading(tmp_path: Path) -> None:
     project = begin_resolve(ComposeOptions(directory=str(tmp_path)), environ=environ).result()
     assert project.services[0].env_files == ("/p/missing.env",)
     assert "the env_file /p/missing.env does not exist" in project.problem
+    assert project.hint.startswith("Make it")
     with pytest.raises(ProjectError, match=r"env_file /p/missing\.env does not exist"):
         canonical(ComposeOptions(directory=str(tmp_path)), environ)
 

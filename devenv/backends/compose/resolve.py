@@ -97,7 +97,7 @@ class Pending:
         except DevenvError:
             raise error from None
         self.warnings, self.document = pending.warnings, pending.document
-        return replace(project, problem=error.message)
+        return replace(project, problem=error.message, hint=error.hint)
 
 
 def begin_resolve(
@@ -224,7 +224,7 @@ class ProjectScope:
                 raise error
             return self._instead(error)
         error = self._gone(self._read) or error
-        hint = f"{error.hint} Until then the project is shown as it was read before."
+        hint = f"{error.hint} Until then the project is shown as it was read before.".lstrip()
         return replace(self._read, by_labels=True, problem=error.message, hint=hint)
 
     def _gone(self, project: Project) -> ProjectError | None:
