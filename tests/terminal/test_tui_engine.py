@@ -97,7 +97,7 @@ def test_the_project_is_followed_while_its_files_change_go_and_come(tmp_path: Pa
             away.rename(file)
             file.write_text(file.read_text().replace("  db:", "  other:"))
             terminal.until(lambda: "○ absent" in row(terminal, "other") and "● running" in row(terminal, "db (orphan)"))
-            assert "is gone" not in terminal.text()
+            terminal.until(lambda: "is gone" not in terminal.text())
             terminal.send("/other\r")
             terminal.until(lambda: "LOGS other" in terminal.text())
             terminal.send("u")

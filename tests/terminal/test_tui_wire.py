@@ -105,5 +105,5 @@ async def test_files_that_change_and_go_are_followed_and_told_in_one_banner(engi
         assert "● running" in terminal.row("db")
         scope.change(problem="", hint="", by_labels=False, services=(Service("web"), Service("other")))
         await terminal.until(lambda: "○ absent" in terminal.row("other") and "● running" in terminal.row("db (orphan)"))
-        assert not terminal.main.banner.display
+        await terminal.until(lambda: not terminal.main.banner.display)
         assert len(terminal.app._notifications) == 0, "nobody has to put it away"
