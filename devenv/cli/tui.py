@@ -85,7 +85,8 @@ def _connector(context: Context, guard: Guard) -> Connector | None:
 def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tuple[str, ...] | None = None) -> int:
     """Open it on a cluster alone and return its exit code; `verify_at_once` as for `run`.
 
-    Raises ProjectError where no cluster is chosen and the current context is not on the allow-list; BadKubeconfig.
+    Where none is chosen and the current one is not on the allow-list, the contexts are offered. Raises ProjectError
+    where there is none; BadKubeconfig.
     """
     from devenv.backends.kube.access import find_target
     from devenv.backends.nothing import NoBackend
@@ -97,11 +98,12 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     environ = dict(os.environ)
     config = read_settings(arguments)
     options = ComposeOptions(directory=str(current_folder()))
-    connector = KubeConnector(config.kubernetes, environ, options, Guard.of(config, "tui"))
-    if not connector.wants():
+    connector = KubeConnector(config.kubernetes, environ, options, Guard.of(config, "tui"), alone=True)
+    if connector.wants():
+        find_target(config.kubernetes, environ)  # a context that does not exist is told before the screen opens
+    elif verify_at_once is not None or not connector.contexts().all:
         hint = f"{missing.hint} A cluster without a project is shown with: devenv --context NAME"
         raise ProjectError(missing.message, hint) from missing
-    find_target(config.kubernetes, environ)  # a context that does not exist is told before the screen opens
     color = not arguments.no_color and not os.environ.get("NO_COLOR")
     hint = "Go to the folder of its Compose file, or name the file with -f."
     control = NoControl("There is no Compose project here", hint)

@@ -153,6 +153,7 @@ class FakeConnector:
     version: int = 0
     now: str = "minikube"
     error: DevenvError | None = None
+    alone: bool = False
     asked: int = 0  # how often there was a cluster to connect to
 
     def connect(self) -> FakeSession | None:

@@ -44,9 +44,30 @@ def test_it_opens_on_the_cluster_alone(api: ApiServer, tmp_path: Path, context: 
         assert terminal.exit_code == 0
 
 
-def test_a_current_context_that_is_not_on_the_list_is_not_opened_unasked(api: ApiServer, tmp_path: Path) -> None:
+def test_a_current_context_that_is_not_on_the_list_is_offered_and_not_opened_unasked(
+    api: ApiServer, tmp_path: Path
+) -> None:
     environ = environ_of(tmp_path, api.kubeconfig(tmp_path / "config", "prod"))
     with RealTerminal(DEVENV, tmp_path, environ=environ) as terminal:
+        terminal.until(lambda: "Which context?" in terminal.text() and "READ-ONLY" in terminal.text())
+        assert not api.requests, "nobody asked for it yet"
+        terminal.send("\r")
+        terminal.until(lambda: "⎈ prod/default" in terminal.text() and "▸ web" in terminal.text())
+        terminal.send("q")
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 0
+
+
+def test_choosing_no_context_leaves_a_screen_that_says_how(api: ApiServer, tmp_path: Path) -> None:
+    environ = environ_of(tmp_path, api.kubeconfig(tmp_path / "config", "prod"))
+    with RealTerminal(DEVENV, tmp_path, environ=environ) as terminal:
+        terminal.until(lambda: "Which context?" in terminal.text())
+        terminal.send("\x1b")
+        terminal.until(lambda: "no cluster is shown; :ctx chooses one" in terminal.text())
+
+
+def test_without_a_project_and_any_context_the_project_is_asked_for(tmp_path: Path) -> None:
+    with RealTerminal(DEVENV, tmp_path, environ=environ_of(tmp_path, tmp_path / "none")) as terminal:
         terminal.until(lambda: terminal.ended)
         assert terminal.exit_code == ProjectError.exit_code
         assert "No Compose file found" in terminal.text()

@@ -21,8 +21,15 @@ class KubeConnector:
     """`devenv.tui.kube.session.Connector` of the real world."""
 
     def __init__(
-        self, settings: KubeSettings, environ: Mapping[str, str], options: ComposeOptions, guard: Guard
+        self,
+        settings: KubeSettings,
+        environ: Mapping[str, str],
+        options: ComposeOptions,
+        guard: Guard,
+        *,
+        alone: bool = False,
     ) -> None:
+        self.alone = alone
         self._settings = settings
         self._environ = environ
         self._options = options

@@ -381,7 +381,8 @@ class ClusterController:
         """Return what an empty table says."""
         kind, session = self.board.kind, self.session
         if session is None:
-            return self._compose.placeholder()
+            alone = self.navigation.alone
+            return "no cluster is shown; :ctx chooses one" if alone else self._compose.placeholder()
         connection = self.store.connection(session.backend.name)
         if kind is None:
             if connection is None or connection.state is ConnectionState.CONNECTING:

@@ -53,6 +53,7 @@ class Navigation:
     def __init__(self, screen: MainScreen, connector: Connector, view: Places) -> None:
         self._screen = screen
         self._connector = connector
+        self.alone = connector.alone
         self._view = view
         self.session: ClusterSession | None = None  # once there is one, it stays for as long as the program runs
         self.all_namespaces = False
@@ -99,6 +100,8 @@ class Navigation:
             return
         if session is not None:
             self._later(self._attach, session)
+        elif connector.alone:
+            self._choose_context()
 
     def _attach(self, session: ClusterSession) -> None:
         if self.session is None:  # meanwhile a command may have opened one
@@ -276,7 +279,11 @@ class Navigation:
             return
         may = self._connector.may_change
         choices = [
-            (info.name, info.name, f"{info.flavour or info.server}{'' if may(info.name) else '  READ-ONLY'}")
+            (
+                info.name,
+                info.name,
+                info.problem or f"{info.flavour or info.server}{'' if may(info.name) else '  READ-ONLY'}",
+            )
             for info in known.all
         ]
         session = self.session

@@ -112,7 +112,9 @@ class ClusterSession(Protocol):
 
 
 class Connector(Protocol):
-    """Makes a session; called after the first paint."""
+    """Makes a session; called after the first paint. `alone`: there is no project beside it."""
+
+    alone: bool
 
     def connect(self) -> ClusterSession | None:
         """Return the cluster to show, None where none is to be shown unasked; blocks, raises DevenvError."""
