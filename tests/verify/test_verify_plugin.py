@@ -142,7 +142,7 @@ def test_a_folder_without_a_project_is_an_error_that_says_so(tmp_path: Path) -> 
 WHERE = """
 def test_it(verify_session):
     print("project:", verify_session.project_folder)
-    print("budgets:", dict(verify_session.settings.verify.budgets))
+    print("budgets:", dict(verify_session.settings().verify.budgets))
 """
 
 
