@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -22,17 +23,24 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
+# Folders whose tests share the engine in the first lane; those of the others share it in the second, beside it.
+FIRST_LANE = ("engine", "stack")
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that share the engine or a browser into one lane, first, and each other file into a lane of its own.
+    """Put tests that share the engine or a browser into two lanes, first, and each other file into a lane of its own.
 
     A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
     """
+    order = {"engine": 0, "runs": 1}
     for item in items:
         if item.get_closest_marker("page"):
             # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
             item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=["ERR_NETWORK_CHANGED"]))
         if item.get_closest_marker("xdist_group") is None:
+            file = item.nodeid.partition("::")[0]
+            lane = "engine" if Path(file).parent.name in FIRST_LANE else "runs"
             shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
-            item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "engine")
+            item.add_marker(pytest.mark.xdist_group(lane if shared else file))
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(order)))
