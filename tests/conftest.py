@@ -25,6 +25,8 @@ def pytest_configure() -> None:
 
 # Folders whose tests share the engine in the first lane; those of the others share it in the second, beside it.
 FIRST_LANE = ("engine", "stack")
+# Of the rest the folders with long tests come first, so that no lane waits for the other's last file.
+LONG = ("terminal", "verify", "stack", "load", "wire", "kube")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
@@ -33,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
     """
-    order = {"engine": 0, "runs": 1}
+    order = {"engine": -2, "runs": -1}
     for item in items:
         if item.get_closest_marker("page"):
             # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
@@ -43,4 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             lane = "engine" if Path(file).parent.name in FIRST_LANE else "runs"
             shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
             item.add_marker(pytest.mark.xdist_group(lane if shared else file))
-    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], len(order)))
+
+    def place(item: pytest.Item) -> int:
+        lane = item.get_closest_marker("xdist_group").args[0]
+        folder = Path(item.nodeid.partition("::")[0]).parent.name
+        return order.get(lane, LONG.index(folder) if folder in LONG else len(LONG))
+
+    items.sort(key=place)

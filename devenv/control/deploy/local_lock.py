@@ -34,6 +34,10 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:  # no file, but a pipe
             raise DevenvError(f"{file} cannot be written: {error.strerror}", "Move it away.") from error
-        yield
+        try:
+            yield
+        finally:
+            # Closing would not do: a child that another thread is just starting holds the file until it is replaced.
+            fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
