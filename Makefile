@@ -10,7 +10,7 @@ SCRIPTS := $(ROOT)/scripts
 DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
 # More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
 ARGS ?=
-# Tests run side by side: two lanes share the engine and a browser, then each file is one (tests/conftest.py).
+# Tests run side by side: one lane for what shares the engine or a browser, the other for the rest (tests/conftest.py).
 LANES ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help run test smoke mutations check setup venv lock bench \

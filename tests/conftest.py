@@ -23,32 +23,28 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
-# Folders whose tests share the engine in the first lane; those of the others share it in the second, beside it.
-FIRST_LANE = ("engine", "stack")
-# Of the rest the folders with long tests come first, so that no lane waits for the other's last file.
+# Beside the lane of the engine, folders with long tests come first, so that no lane waits for the other's last file.
 LONG = ("terminal", "verify", "stack", "load", "wire", "kube")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that share the engine or a browser into two lanes, first, and each other file into a lane of its own.
+    """Put tests that share the engine or a browser into one lane, first, and each other file into a lane of its own.
 
     A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
     """
-    order = {"engine": -2, "runs": -1}
     for item in items:
         if item.get_closest_marker("page"):
             # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
             item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=["ERR_NETWORK_CHANGED"]))
         if item.get_closest_marker("xdist_group") is None:
-            file = item.nodeid.partition("::")[0]
-            lane = "engine" if Path(file).parent.name in FIRST_LANE else "runs"
             shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
-            item.add_marker(pytest.mark.xdist_group(lane if shared else file))
+            item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))
 
     def place(item: pytest.Item) -> int:
-        lane = item.get_closest_marker("xdist_group").args[0]
+        if item.get_closest_marker("xdist_group").args[0] == "engine":
+            return -1
         folder = Path(item.nodeid.partition("::")[0]).parent.name
-        return order.get(lane, LONG.index(folder) if folder in LONG else len(LONG))
+        return LONG.index(folder) if folder in LONG else len(LONG)
 
     items.sort(key=place)

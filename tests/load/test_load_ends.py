@@ -22,7 +22,7 @@ from tests.load.running import SMALL, Ended, Runner
 
 pytestmark = pytest.mark.engine
 AT_ONCE = 5  # runs
-SHORT = (*SMALL, "-u", "6", "-t", "3s", "--warm-up", "0")
+SHORT = (*SMALL, "-u", "6", "-t", "5s", "--warm-up", "0")
 KEPT = ("search:p95<5000", "fail_ratio<0.01", "failures<=0", "rps>1", "requests>=10", "mean<5000", "max<10000")
 SLOW = ("search:p95<0.1", "mean<0.1", "max<0.1", "rps>100000", "requests>=100000")
 FAILING = ("fail_ratio<0.01", "failures<=0")
@@ -35,9 +35,11 @@ def thresholds(*texts: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def between(target: Target) -> Iterator[Mapping[str, Proxy]]:
-    """Proxies in front of the stack: two that only watch, one that breaks searches, one that finds nothing."""
+    """Proxies in front of the stack: two that only watch, three that break searches, one that finds nothing."""
     with ExitStack() as stack:
-        faults = {"one": None, "other": None, "broken": every_third_search_fails(), "forgetful": nothing_is_found}
+        # One for each run: of one that they share, a run might never meet the third search.
+        breaking = {name: every_third_search_fails() for name in ("failing", "unserved", "excused")}
+        faults = {"one": None, "other": None, "forgetful": nothing_is_found, **breaking}
         yield {
             name: stack.enter_context(proxy(target.url, fault) if fault else proxy(target.url))
             for name, fault in faults.items()
@@ -49,15 +51,16 @@ def ended(
     target: Target, between: Mapping[str, Proxy], tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, Ended]:
     """All runs, by name."""
-    broken, forgetful = ("--host", between["broken"].url), ("--host", between["forgetful"].url)
+    forgetful = ("--host", between["forgetful"].url)
+    broken = {name: ("--host", between[name].url) for name in ("failing", "unserved", "excused")}
     seeded = (*SMALL, "--model", "open", "--rate", "3", "-u", "4", "-t", "4s", "--seed", "3", "--host")
     runs = {
         "kept": (*SMALL, "-u", "16", "-t", "6s", "--warm-up", "1", "--target", "compose", *thresholds(*KEPT)),
         "slow": (*SHORT, *thresholds(*SLOW)),
-        "failing": (*SHORT, *broken, *thresholds(*FAILING)),
+        "failing": (*SHORT, *broken["failing"], *thresholds(*FAILING)),
         "aborted": (*SMALL, "-u", "4", "-t", "100s", "--warm-up", "1", "--abort-on-threshold", *thresholds("p95<0.1")),
-        "unserved": (*SHORT, *broken),
-        "excused": (*SHORT, *broken, "--exit-code-on-error", "0"),
+        "unserved": (*SHORT, *broken["unserved"]),
+        "excused": (*SHORT, *broken["excused"], "--exit-code-on-error", "0"),
         "unread": (*SHORT, *forgetful, "--visible-within", "0.3", "Checker"),
         "crashed": (*SHORT, "Broken"),
         "one": (*seeded, between["one"].url, "Searcher"),

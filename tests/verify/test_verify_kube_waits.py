@@ -13,6 +13,8 @@ from devenv.verify.kube.ingress import INGRESS_CLASSES
 __all__ = ["api", "project"]  # fixtures: pytest finds them here
 
 HEAD = """
+import time
+
 from devenv.backends.kube.kinds import SERVICES
 from devenv.verify.kube import helpers
 from devenv.verify.waiting import Never
@@ -59,6 +61,7 @@ def test_a_pod_whose_image_is_gone(isolated_stack, wait_for):
     cluster = isolated_stack.engine
     containers = [{"name": "web", "image": "gone:1"}]
     kind = "application/strategic-merge-patch+json"
+    time.sleep(1.1)  # the API tells whole seconds: in the same one nobody knows which pod is the newest
     cluster.patch(cluster.path("web"), {"spec": {"template": {"spec": {"containers": containers}}}}, kind)
     wait_for("the new pod", lambda: not cluster.container("web").ready, 30)
     never(lambda: cluster.wait_health("web", healthy=True, since=0, timeout=100))

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,8 +256,24 @@ def test_a_failure_is_told_and_the_next_save_tries_again(stack: Program, watch: 
     assert inside(stack, "/srv/foreign/g.txt", "foreign") is None
 
 
+def settle(stack: Program) -> None:
+    """Wait until the reloading server has answered for half a second: it begins anew for each save."""
+    url = f"http://127.0.0.1:{stack.compose('port', 'web', '8000').strip().rpartition(':')[2]}/"
+    deadline, good = time.monotonic() + 60, 0
+    while good < 10:
+        assert time.monotonic() < deadline, "the server does not answer"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                good = good + 1 if answer.status == 200 else 0
+        except OSError:
+            good = 0
+        time.sleep(0.05)
+
+
 def test_served_is_told_and_a_syntax_error_and_its_fix_are(stack: Program, watch: Watching, src: Path) -> None:
+    settle(stack)
     served = watch.after(lambda: (src / "page.py").write_text('TEXT = "second"\n'), "served")
+    settle(stack)
     assert list(served["ms"]) == ["noticed", "synced", "served"]
     assert served["ms"]["noticed"] < served["ms"]["synced"] < served["ms"]["served"]
     broken = watch.after(lambda: (src / "page.py").write_text("TEXT = (\n"), "unserved")
