@@ -20,7 +20,8 @@ from devenv.core.errors import DevenvError
 TELL_AFTER: Final = 5.0  # seconds; then again and again
 GIVE_UP_AFTER: Final = 60.0  # seconds
 _LOOK_EVERY: Final = 1.0  # seconds
-_DOCKERS_OWN: Final = ("docker", "docker-compose", "docker-buildx", "com.docker.cli", "ssh", "git")
+_NAMED: Final = "docker-credential-"
+_DOCKERS_OWN: Final = ("docker", "com.docker.", "ssh", "git")  # what their names begin with
 
 
 def setting_of(helper: str, environ: Mapping[str, str] | None = None) -> str:
@@ -33,12 +34,21 @@ class HelperWatch:
     """Looks, from entering to leaving, whether a process group waits for a credential helper.
 
     `tell` gets a sentence where one takes long. Where it does not end, `error` is set and `give_up` called, once.
+    With `runs_programs` the group runs programs of the user's own, as providers are, which may take as long as they
+    like: then only what is called as a helper is one. A helper may be a script that became another program.
     """
 
     def __init__(
-        self, group: int, environ: Mapping[str, str] | None, tell: Callable[[str], None], give_up: Callable[[], None]
+        self,
+        group: int,
+        environ: Mapping[str, str] | None,
+        tell: Callable[[str], None],
+        give_up: Callable[[], None],
+        *,
+        runs_programs: bool = False,
     ) -> None:
         self._group = group
+        self._runs_programs = runs_programs
         self._known = credential_helpers(os.environ if environ is None else environ)
         self._tell = tell
         self._give_up = give_up
@@ -61,7 +71,7 @@ class HelperWatch:
         pid, since, told = 0, 0.0, 0.0
         while not self._over.wait(_LOOK_EVERY):
             now = time.monotonic()
-            found, words = next(iter(_others_of(self._group)), (0, ""))
+            found, words = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
             if found != pid:
                 pid, since, told = found, now, now
             if not pid or now - told < TELL_AFTER:
@@ -77,10 +87,13 @@ class HelperWatch:
             self._tell(f"still waiting for docker's credential helper {name} ({now - since:.0f} s; {end})")
 
 
-def _others_of(group: int) -> Iterator[tuple[int, str]]:
-    """Yield (pid, command line) of what runs in a process group and is no part of docker itself."""
+def _helpers_of(group: int, runs_programs: bool) -> Iterator[tuple[int, str]]:
+    """Yield (pid, command line) of what may be a credential helper in a process group."""
     for pid, member_of, words in _processes():
-        if member_of == group and words and Path(words.split()[0]).name not in _DOCKERS_OWN:
+        if member_of != group or not words.strip():
+            continue
+        other = not Path(words.split()[0]).name.startswith(_DOCKERS_OWN)
+        if _NAMED in words or (other and not runs_programs):
             yield pid, words
 
 

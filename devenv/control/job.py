@@ -91,7 +91,10 @@ class Job:
                 raise Interrupted(f"{self._verb} was canceled before it began")
             run = self._run = ComposeRun(self._options, arguments, self._environ, self._document)
         pulse = self._heartbeat(report, run)
-        helper = HelperWatch(run.group, self._environ, lambda text: report(Remark(text)), run.interrupt)
+        providers = any(service.provider for service in self._project.services)
+        helper = HelperWatch(
+            run.group, self._environ, lambda text: report(Remark(text)), run.interrupt, runs_programs=providers
+        )
         try:
             with pulse or nullcontext(), helper:
                 heard = self._follow(run, report)

@@ -60,6 +60,19 @@ def test_one_that_hangs_is_told_and_given_up(
     assert "credsStore in " in watch.error.hint
 
 
+def test_a_program_of_a_provider_is_no_helper_however_long_it_takes(
+    environ: dict[str, str], group: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credential_helper, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(credential_helper, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(credential_helper, "GIVE_UP_AFTER", 0.1)
+    given_up = threading.Event()
+    told: list[str] = []
+    with HelperWatch(group, environ, told.append, given_up.set, runs_programs=True) as watch:
+        assert not given_up.wait(1.0)
+    assert (told, watch.error) == ([], None)
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_nothing_is_said_of_docker_itself_or_without_a_helper(
     environ: dict[str, str], group: int, named: bool, monkeypatch: pytest.MonkeyPatch
