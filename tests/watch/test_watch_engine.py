@@ -17,7 +17,7 @@ import pytest
 from devenv.backends.docker.endpoint import resolve_endpoint
 from tests.engine.program import Program
 from tests.watch.relay import relay
-from tests.watch.watching import Watching, inside, listed, watching
+from tests.watch.watching import Watching, holders, inside, listed, watching
 
 pytestmark = pytest.mark.engine
 
@@ -338,7 +338,8 @@ def test_a_rebuild_is_interrupted_with_the_watch(stack: Program, watch: Watching
     (stack.folder / "app" / "version").write_text("3\n")
 
 
-def test_the_engine_goes_away_and_comes_back(stack: Program, tmp_path: Path) -> None:
+def test_the_engine_goes_away_and_comes_back(stack: Program, watch: Watching, tmp_path: Path) -> None:
+    watch.end()  # there is one watch of a project at a time
     file = stack.folder / "twin" / "t.txt"
     with relay(tmp_path, resolve_endpoint().host.removeprefix("unix://")) as engine:
         through = replace(stack, variables={**stack.variables, "DOCKER_HOST": f"unix://{engine.path}"})
@@ -358,9 +359,10 @@ def test_the_engine_goes_away_and_comes_back(stack: Program, tmp_path: Path) -> 
 
 
 def test_no_container_runs_and_watch_before_up(stack: Program, watch: Watching, src: Path) -> None:
+    watch.end()
     stack.compose("down")
     done = stack.run("watch", "web")
-    assert done.returncode == 7
+    assert done.returncode == 7, (done.stderr, holders(stack.state))
     assert "No container" in done.stderr
     assert "devenv up web" in done.stderr
     with watching(stack, "--wait", "web") as waiting:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from devenv.core.errors import DevenvError, Refused
+
+PATIENCE = 2.0  # seconds: somebody who ends the first and starts the second at once does not hear that it still runs
 
 
 @contextmanager
@@ -23,12 +26,10 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
     except OSError as error:
         raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two processes apart.") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _taken(handle):
             other = os.read(handle, 40).decode("ascii", "replace").strip()
             by = f" by process {other}" if other.isdecimal() else ""
-            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.") from error
+            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.")
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
@@ -41,3 +42,16 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
