@@ -11,6 +11,7 @@ import httpx
 PATIENCE = 10.0  # seconds after which a change that does not show is told
 _FIRST, _LAST = 0.01, 0.1  # seconds between two questions, growing: a reload takes from a tenth of a second to several
 _TIMEOUT = 2.0  # seconds for one answer
+_RELOAD = 1.0  # seconds that a server may take to answer before the first save
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,16 @@ class Proof:
         self._client.close()
 
     def remember(self) -> None:
-        """Take what is answered now as what was there before the next save; to be called while nothing changes."""
-        first, second = self._ask(), self._ask()
+        """Take what is answered now as what was there before the next save; to be called while nothing changes.
+
+        A server that is just starting or reloading is asked again for a moment: else its old content counted as new.
+        """
+        deadline = time.monotonic() + _RELOAD
+        first = self._ask()
+        while not first.is_good and self._has_address() and time.monotonic() < deadline:
+            time.sleep(_LAST)
+            first = self._ask()
+        second = self._ask()
         self._before = second
         self._changes_by_itself = first.is_good and second.is_good and first.body != second.body
 
@@ -77,6 +86,12 @@ class Proof:
         if not latest.is_good:
             self._before = latest
         return Outcome("")
+
+    def _has_address(self) -> bool:
+        try:
+            return bool(self._url())
+        except LookupError:
+            return False
 
     def _shown(self) -> str:
         try:

@@ -62,6 +62,17 @@ def test_new_content_is_waited_for(server: Server, proof: Proof) -> None:
     assert "answers the same as before within 0.5 s" in unchanged.text
 
 
+def test_a_server_that_reloads_before_the_first_save_is_not_new_when_it_answers_again(server: Server) -> None:
+    server.status = 500
+    timer = threading.Timer(0.2, lambda: setattr(server, "status", 200))
+    timer.start()
+    proof = Proof(lambda: server.url, patience=0.5)
+    proof.remember()
+    timer.join()
+    assert proof.wait(lambda: False).event == "unchanged"
+    proof.close()
+
+
 def test_an_error_is_told_and_its_end_is_new_even_with_the_old_text(server: Server, proof: Proof) -> None:
     server.status = 500
     broken = proof.wait(lambda: False)
