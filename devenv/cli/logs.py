@@ -52,7 +52,13 @@ def run(arguments: Namespace) -> int:
         except OSError as error:
             raise not_installed(error) from error
         complaints = _Complaints(process, context.no_color)
-        pulse = Heartbeat(endpoint, lambda text: warn(text, no_color=context.no_color), lambda: _kill(process))
+        pulse = Heartbeat(
+            endpoint,
+            lambda text: warn(text, no_color=context.no_color),
+            lambda: _kill(process),
+            project=project.name,
+            logs=frozenset(targets or (service.name for service in project.services)),
+        )
         try:
             release()
             with pulse:

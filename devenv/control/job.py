@@ -24,6 +24,7 @@ from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project
 
 _CRASH = ("panic: ", "fatal error: ")  # how a Go program ends on a fault of its own
+_WITHOUT_CONTAINERS = ("build", "pull", "push")  # verbs that do not wait for any
 LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]
 
@@ -137,7 +138,8 @@ class Job:
             endpoint = _endpoint(self._environ)
         except DevenvError:
             return None  # docker itself says what is wrong with its settings
-        return Heartbeat(endpoint, lambda text: report(Remark(text)), run.interrupt)
+        project = "" if self._verb in _WITHOUT_CONTAINERS else self._project.name
+        return Heartbeat(endpoint, lambda text: report(Remark(text)), run.interrupt, project=project)
 
     def _service_of_failure(self, heard: _Heard, questions: EngineQuestions) -> str:
         """Say whose the final error is where no step told it: Compose tells none of a start or a build that failed."""

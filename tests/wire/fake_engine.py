@@ -37,6 +37,7 @@ class FakeEngine:
         self.containers: dict[str, FakeContainer] = {}
         self.requests: Counter[str] = Counter()  # by the last part of the path: "json", "events", "_ping" ...
         self.faults: dict[str, tuple[int, bytes]] = {}  # path (without version) -> status and body
+        self.hanging: set[str] = set()  # paths (without version) that are never answered
         self.stats: dict[str, dict[str, Any]] = {}
         self.history: list[dict[str, Any]] = []
         self.flowing = threading.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socketserver
+import time
 from http.server import BaseHTTPRequestHandler
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,10 @@ class Handler(BaseHTTPRequestHandler):
             segments.pop(0)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         self.engine.requests[segments[-1]] += 1
-        fault = self.engine.faults.get("/" + "/".join(segments))
+        path = "/" + "/".join(segments)
+        while path in self.engine.hanging and not self._left():
+            time.sleep(0.05)
+        fault = self.engine.faults.get(path)
         if fault is not None:
             self._answer(fault[1], fault[0])
             return

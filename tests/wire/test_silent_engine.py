@@ -52,6 +52,28 @@ def test_each_command_says_that_it_waits_and_gives_up(silent: FakeEngine, tmp_pa
     assert "hint:" in done.stderr
 
 
+def test_one_that_answers_pings_and_hangs_on_the_list_of_containers(engine: FakeEngine, tmp_path: Path) -> None:
+    engine.hanging.add("/containers/json")
+    done = run(engine, tmp_path, "logs", "-f")
+    assert done.returncode == 3, done.stderr
+    assert f"still waiting for the list of containers from the Docker Engine at {engine.host} (3 s)" in done.stderr
+    assert f"the Docker Engine at {engine.host} does not give the list of containers: no answer within" in done.stderr
+    assert "hint:" in done.stderr
+
+
+def test_logs_of_a_container_that_holds_its_log_back_are_given_up(engine: FakeEngine, tmp_path: Path) -> None:
+    web = engine.add("fake-web-1", project="fake", service="web")
+    other = engine.add("fake-db-1", project="fake", service="db")
+    engine.hanging |= {f"/containers/{item.id}/logs" for item in (web, other)}
+    done = run(engine, tmp_path, "logs", "-f")
+    assert done.returncode == 3, done.stderr
+    assert f"still waiting for the log of fake-web-1 from the Docker Engine at {engine.host} (3 s)" in done.stderr
+    assert (
+        f"the Docker Engine at {engine.host} does not give the log of fake-web-1: no answer within 30 s" in done.stderr
+    )
+    assert "fake-db-1" not in done.stderr, "nobody asked for its log"
+
+
 def test_an_engine_that_falls_silent_later_is_noticed(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "EVERY", 0.05)
     monkeypatch.setattr(heartbeat, "TELL_EVERY", 0.1)
@@ -67,6 +89,23 @@ def test_an_engine_that_falls_silent_later_is_noticed(engine: FakeEngine, monkey
     assert pulse.error is not None
     assert "no answer within 0 s" in pulse.error.message
     assert told[0].startswith("still waiting for the Docker Engine at unix://")
+
+
+def test_each_log_is_asked_for_once_and_the_list_again_and_again(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "EVERY", 0.05)
+    web, _ = engine.add("fake-web-1", service="web"), engine.add("fake-db-1", service="db")
+    engine.say(web, b"hello\n")
+    told: list[str] = []
+    asked = Heartbeat(
+        resolve_endpoint(engine.environ), told.append, lambda: None, project="fake", logs=frozenset({"web"})
+    )
+    with asked as pulse:
+        while engine.requests["json"] < 5:
+            time.sleep(0.02)
+    assert engine.requests["logs"] == 1
+    assert (told, pulse.error) == ([], None)
 
 
 def test_one_that_is_slow_is_waited_for(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
