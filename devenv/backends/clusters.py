@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from devenv.backends import minikube
-from devenv.backends.kube.access import Contexts
+from devenv.backends.kube.kubeconfig import Contexts
 from devenv.backends.programs import output_of
 from devenv.core.errors import DevenvError
 from devenv.core.text import human_bytes, sanitize

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.compose import ComposeOptions, find_project, resolve
-from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.kubeconfig import find_target
 from devenv.cli.console import tell, warn
 from devenv.cli.deploy_text import Progress
 from devenv.cli.options import read_settings

@@ -9,8 +9,8 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import TypeVar
 
-from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.kubeconfig import find_target
 from devenv.cli.console import tell, warn
 from devenv.cli.options import read_settings
 from devenv.cli.pump import pump

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from devenv.backends.clusters import Cluster, read_clusters
-from devenv.backends.kube.access import contexts
+from devenv.backends.kube.kubeconfig import contexts
 from devenv.cli.console import warn
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
 from devenv.cli.table import format_table

@@ -9,9 +9,9 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from devenv.backends.kube.errors import Gone, Silent
+from devenv.backends.kube.events import Told, parse_event
 from devenv.backends.kube.kinds import EVENTS
-from devenv.backends.kube.once import why_empty
-from devenv.backends.kube.parse.event import Told, parse_event
+from devenv.backends.kube.snapshot import why_empty
 from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall, print_lines
 from devenv.cli.table import format_table

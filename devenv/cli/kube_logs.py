@@ -13,7 +13,7 @@ from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import Invalid, NotFound
 from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
-from devenv.backends.kube.podlog import container_names
+from devenv.backends.kube.logs import container_names
 from devenv.cli.console import tell, warn
 from devenv.cli.kube_call import ClusterCall
 from devenv.control.kube.refs import Ref, parse_ref

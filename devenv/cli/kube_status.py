@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from devenv.backends.kube.access import find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
-from devenv.backends.kube.once import read_kinds, why_empty
+from devenv.backends.kube.kubeconfig import find_target
+from devenv.backends.kube.snapshot import read_kinds, why_empty
 from devenv.cli.table import format_table
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Health, Resource

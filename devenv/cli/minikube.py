@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from devenv.backends.kube.access import contexts, find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS, PVCS
+from devenv.backends.kube.kubeconfig import contexts, find_target
 from devenv.cli.kube_call import ClusterCall
 from devenv.cli.kubectl import carry_out
 from devenv.control.guard import Place

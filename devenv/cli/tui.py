@@ -88,7 +88,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     Where none is chosen and the current one is not on the allow-list, the contexts are offered. Raises ProjectError
     where there is none; BadKubeconfig.
     """
-    from devenv.backends.kube.access import find_target
+    from devenv.backends.kube.kubeconfig import find_target
     from devenv.backends.nothing import NoBackend
     from devenv.control.guard import Guard
     from devenv.control.nothing import NoControl

@@ -19,8 +19,8 @@ def check_docker(context: Context) -> Finding:
 
 def check_kubernetes(context: Context) -> Finding:
     """Tell what is wrong with the kubeconfig; a warning at most, since Compose needs no cluster."""
-    from devenv.backends.kube.access import contexts  # deferred: it reads YAML
     from devenv.backends.kube.errors import BadKubeconfig
+    from devenv.backends.kube.kubeconfig import contexts  # deferred: it reads YAML
 
     try:
         known = contexts(context.environ)

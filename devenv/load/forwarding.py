@@ -15,9 +15,9 @@ from devenv.load.recording.lines import say
 
 def main(arguments: list[str]) -> int:
     """Forward until nobody needs it any more."""
-    from devenv.backends.kube.access import find_target
     from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kinds import SERVICES
+    from devenv.backends.kube.kubeconfig import find_target
     from devenv.control.kube.forward import Forward
     from devenv.core.kube_settings import KubeSettings
 

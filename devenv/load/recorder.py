@@ -103,8 +103,8 @@ def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder
         project = locate(folder, load_config(folder, os.environ)).project
         return Recorder(DockerBackend(lambda: project), lines)
     if target["kind"] == "kubernetes":
-        from devenv.backends.kube.access import find_target
         from devenv.backends.kube.backend import KubeBackend
+        from devenv.backends.kube.kubeconfig import find_target
         from devenv.core.kube_settings import KubeSettings
         from devenv.load.recording.cluster import ClusterFacts
 

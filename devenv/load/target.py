@@ -139,9 +139,9 @@ def _limits(body: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _kubernetes(config: Config, folder: Path, environ: Mapping[str, str], host: str) -> Target:
-    from devenv.backends.kube.access import find_target as find_cluster
     from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kinds import SERVICES
+    from devenv.backends.kube.kubeconfig import find_target as find_cluster
 
     settings = config.load
     cluster = find_cluster(config.kubernetes, environ)

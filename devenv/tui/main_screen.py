@@ -40,7 +40,7 @@ from devenv.tui.widgets.prompt import Prompt
 from devenv.tui.widgets.resource_table import ResourceTable
 
 if TYPE_CHECKING:
-    from devenv.backends.kube.access import Target
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.log_jump import LogJump
     from devenv.tui.palette import Command
     from devenv.tui.verdicts import Verdicts

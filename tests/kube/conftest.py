@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.kube_settings import KubeSettings
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import Deployer

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from devenv.backends.kube.access import Target
+from devenv.backends.kube.kubeconfig import Target
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.watching import LIMIT, watching
 

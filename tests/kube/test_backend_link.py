@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.backends.kube import link as module
+from devenv.backends.kube import connection_state as module
+from devenv.backends.kube.connection_state import Link
 from devenv.backends.kube.errors import Unreachable
-from devenv.backends.kube.link import Link
 from devenv.core.model import Connection, ConnectionState
 from devenv.tui.widgets.header import connection_words
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from devenv.backends.kube.access import Target
 from devenv.backends.kube.kinds import PODS
+from devenv.backends.kube.kubeconfig import Target
 from tests.kube.api_server import ApiServer, pod, running
 from tests.kube.watching import watching
 

@@ -15,11 +15,11 @@ from kubernetes import config, watch
 from kubernetes.stream import portforward
 from urllib3.exceptions import HTTPError
 
-from devenv.backends.kube.access import contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.connection import InFlight
 from devenv.backends.kube.errors import Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
+from devenv.backends.kube.kubeconfig import contexts
 from devenv.control.kube.forward import Forward
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.authority import Authority

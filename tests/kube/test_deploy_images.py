@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.kube.access import ContextInfo
+from devenv.backends.kube.kubeconfig import ContextInfo
 from devenv.control.deploy.images import parse_image, replace_images, services_of, uses_of
 from devenv.control.deploy.loading import ProgramLoader, SharedEngine, loader_for
 from devenv.control.deploy.proving import check_digests

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from devenv.backends.kube.events import parse_event
 from devenv.backends.kube.parse import parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import quantity
-from devenv.backends.kube.parse.event import parse_event
-from devenv.backends.kube.parse.service import endpoints_of
+from devenv.backends.kube.parse.network import endpoints_of
 from devenv.core.model import Health, Port, ScalingMetric, State
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from devenv.backends.kube.parse.template import template_hash
-from devenv.backends.kube.parse.workload import parse_deployment
+from devenv.backends.kube.parse.workload import parse_deployment, template_hash
 from tests.kube.api_server import deployment
 
 Change = Callable[[dict[str, Any]], object]

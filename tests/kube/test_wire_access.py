@@ -11,11 +11,9 @@ from typing import Any
 
 import pytest
 
-from devenv.backends.kube.access import contexts, find_target, kubeconfig_stamp
-from devenv.backends.kube.connection import read_endpoint
+from devenv.backends.kube.connection import proxy_for, read_endpoint
 from devenv.backends.kube.errors import BadKubeconfig
-from devenv.backends.kube.kubeconfig import load_kubeconfig
-from devenv.backends.kube.proxies import proxy_for
+from devenv.backends.kube.kubeconfig import contexts, find_target, kubeconfig_stamp, load_kubeconfig
 from devenv.core.errors import EXIT_NO_CLUSTER, UsageError
 from devenv.core.kube_settings import KubeSettings
 from tests.kube.api_server import ApiServer
@@ -202,7 +200,7 @@ def test_a_server_that_is_no_address_is_told() -> None:
 
 def test_contexts_are_read_without_any_client(api: ApiServer, kubeconfig: Path) -> None:
     code = (
-        "import os, sys; from devenv.backends.kube.access import contexts; "
+        "import os, sys; from devenv.backends.kube.kubeconfig import contexts; "
         "assert contexts(os.environ).current == 'minikube'; "
         "print(sorted({'kubernetes', 'urllib3', 'ssl', 'textual'} & set(sys.modules)))"
     )

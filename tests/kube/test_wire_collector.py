@@ -6,8 +6,7 @@ import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.collecting import collection_paused
+from devenv.backends.kube.client import KubeClient, collection_paused
 from tests.kube.api_server import ApiServer, pod
 from tests.kube.seen import Watched, wait_for
 

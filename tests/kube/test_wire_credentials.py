@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from devenv.backends.kube.access import contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.credentials import CredentialSource
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
+from devenv.backends.kube.kubeconfig import contexts
 from tests.kube.api_server import ApiServer
 
 MakeClient = Callable[..., KubeClient]

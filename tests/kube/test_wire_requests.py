@@ -179,7 +179,7 @@ def test_answers_of_others_than_the_api_server_are_errors_too(api: ApiServer, cl
 def test_the_first_request_imports_the_client_and_nothing_of_its_kinds(api: ApiServer, kubeconfig: Path) -> None:
     code = (
         "import os, sys\n"
-        "from devenv.backends.kube.access import find_target\n"
+        "from devenv.backends.kube.kubeconfig import find_target\n"
         "from devenv.backends.kube.backend import KubeBackend\n"
         "from devenv.core.kube_settings import KubeSettings\n"
         "backend = KubeBackend(find_target(KubeSettings(), os.environ))\n"

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from devenv.backends.kube.access import Target
 from devenv.backends.kube.backend import DEFAULT_KINDS, KubeBackend
 from devenv.backends.kube.kinds import Kind
+from devenv.backends.kube.kubeconfig import Target
 from devenv.core.model import Change, Connection, Happening, LogLine, LogsDropped, Resource, Sample
 from devenv.core.state import Store
 

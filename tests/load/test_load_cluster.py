@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from devenv.backends.kube.access import find_target
 from devenv.backends.kube.backend import KubeBackend
+from devenv.backends.kube.kubeconfig import find_target
 from devenv.core.kube_settings import KubeSettings
 from devenv.load.recorder import Recorder
 from devenv.load.recording.cluster import ClusterFacts

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from devenv.backends.kube.access import ContextInfo, Contexts, Target
 from devenv.backends.kube.kinds import KNOWN, Kind
+from devenv.backends.kube.kubeconfig import ContextInfo, Contexts, Target
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from devenv.backends.kube.access import Contexts
 from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
+from devenv.backends.kube.kubeconfig import Contexts
 from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.tui.app import DevenvApp

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import os
 import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from urllib3.exceptions import HTTPError
 
-from devenv.backends.kube.access import Target, kubeconfig_stamp
-from devenv.backends.kube.collecting import collection_paused
 from devenv.backends.kube.connection import Endpoint, InFlight
 from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import Forbidden, Gone, KubeError, NotFound, TooManyRequests
 from devenv.backends.kube.kinds import NAMESPACES, Kind
-from devenv.backends.kube.reading import ByteStream, WatchStream
-from devenv.backends.kube.session import Session
+from devenv.backends.kube.kubeconfig import Target, kubeconfig_stamp
+from devenv.backends.kube.session import ByteStream, Session, WatchStream
 
 PAGE: Final = 500  # objects a request, as kubectl's chunk size
 TIMEOUT: Final = 30.0
@@ -235,3 +235,26 @@ def _pause(error: KubeError) -> float:
     if isinstance(error, TooManyRequests) and not error.blocked_by_budget and error.retry_after <= _LONGEST_PAUSE:
         return error.retry_after
     return 0.0
+
+
+_lock = threading.Lock()
+_depth = 0
+_was_enabled = False
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Keep the collector from running in any thread meanwhile; blocks of several threads may overlap."""
+    global _depth, _was_enabled
+    with _lock:
+        _depth += 1
+        if _depth == 1:
+            _was_enabled = gc.isenabled()
+            gc.disable()
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0 and _was_enabled:
+                gc.enable()

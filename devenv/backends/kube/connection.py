@@ -1,9 +1,9 @@
 """The one connection to an API server: the official client's ApiClient with raw answers, ended from any thread.
 
 The client builds requests, keeps connections and signs in with what it is given. Here is what it lacks, each beside
-its reason: TLS as kubectl does it, `tls_context`; ending a request that waits, `InFlight`; a proxy's password. Its
-import costs 0.3 s: it happens when the first request is sent, in the thread that sends it.
-tests/kube/test_client_lacks.py shows each lack, so that what a newer client learns can go from here.
+its reason: TLS as kubectl does it, `tls_context`; ending a request that waits, `InFlight`; a proxy's password; proxies
+from the environment as Go reads them. Its import costs 0.3 s: it happens when the first request is sent, in the thread
+that sends it. tests/kube/test_client_lacks.py shows each lack, so that what a newer client learns can go from here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -30,7 +30,6 @@ from devenv import __version__
 from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.kubeconfig import decoded
-from devenv.backends.kube.proxies import proxy_for
 from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ def _open(endpoint: Endpoint, credentials: Credentials) -> ApiClient:
         # Its own would repeat a request that may have changed something, and follow redirects with the credentials.
         retries=False,
         connection_pool_maxsize=_POOL_SIZE,
-        # Its reading of the environment differs from kubectl's, see proxies.py.
+        # Its reading of the environment differs from kubectl's, see `proxy_for`.
         proxy=endpoint.proxy,
         no_proxy="",
         tls_server_name=endpoint.server_name or None,
@@ -282,3 +281,55 @@ def tls_context(endpoint: Endpoint, credentials: Credentials) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise BadKubeconfig(f"The kubeconfig's certificates cannot be used: {error}", "Write them anew.") from error
     return context
+
+
+def proxy_for(server: str, environ: Mapping[str, str]) -> str:
+    """Return the proxy's address for a server's, "" for none; this machine itself is never behind a proxy."""
+    parts = urlsplit(server)
+    name = "HTTPS_PROXY" if parts.scheme == "https" else "HTTP_PROXY"
+    proxy = environ.get(name) or environ.get(name.lower()) or ""
+    host = (parts.hostname or "").lower()
+    port = str(parts.port or (443 if parts.scheme == "https" else 80))
+    if not proxy or _is_local(host):
+        return ""
+    exceptions = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    if any(_matches(host, port, entry.strip().lower()) for entry in exceptions.split(",")):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_local(host: str) -> bool:
+    address = _address(host)
+    return address.is_loopback if address is not None else host == "localhost"
+
+
+def _matches(host: str, port: str, entry: str) -> bool:
+    if not entry:
+        return False
+    if entry == "*":
+        return True
+    address = _address(host)
+    if "/" in entry:
+        try:
+            return address is not None and address in ipaddress.ip_network(entry, strict=False)
+        except ValueError:
+            return False  # Go ignores what it cannot read
+    only_port = ""
+    if entry.startswith("[") and "]" in entry:
+        entry, _, rest = entry[1:].partition("]")
+        only_port = rest.removeprefix(":")
+    elif entry.count(":") == 1:
+        entry, _, only_port = entry.partition(":")
+    if only_port and only_port != port:
+        return False
+    if address is not None:
+        return _address(entry) == address
+    entry = entry.removeprefix("*")
+    return host.endswith(entry) if entry.startswith(".") else host == entry or host.endswith(f".{entry}")
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.collecting import collection_paused
+from devenv.backends.kube.client import KubeClient, collection_paused
 from devenv.backends.kube.connection import InFlight
 from devenv.backends.kube.errors import Gone, Silent, Unreachable
 from devenv.backends.kube.kinds import Kind

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.book import Book
+from devenv.backends.kube.cache import Book, Entry
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.entry import Entry
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound, Unreachable
 from devenv.backends.kube.kinds import NODE_METRICS, POD_METRICS, PODS
 from devenv.backends.kube.parse.common import mapping, mappings, quantity, time_of, word

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from devenv.backends.kube.access import ContextInfo
+from devenv.backends.kube.kubeconfig import ContextInfo
 from devenv.backends.programs import output_of
 from devenv.control.deploy.shipping import Loader
 from devenv.core.text import sanitize

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from devenv.backends.kube.access import Target
+from devenv.backends.kube.kubeconfig import Target
 from devenv.core.errors import DevenvError, Interrupted, ToolMissing
 from devenv.core.signals import held
 from devenv.core.text import sanitize

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
-from devenv.backends.kube.kubeconfig import load_kubeconfig
+from devenv.backends.kube.kubeconfig import Target, find_target, load_kubeconfig
 from devenv.backends.programs import finish
 from devenv.control.guard import Guard, Place
 from devenv.control.kube.impact import Call, Impact

@@ -69,8 +69,8 @@ class LoadRunner:
             return Place("", "", "")
         from msgspec.structs import replace
 
-        from devenv.backends.kube.access import find_target
         from devenv.backends.kube.client import KubeClient
+        from devenv.backends.kube.kubeconfig import find_target
         from devenv.control.kube.place import place_now
 
         settings = self._kubernetes

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from devenv.backends.kube.access import Target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES, PODS
+from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError
 from devenv.load.recording.probe_metrics import parse_probes

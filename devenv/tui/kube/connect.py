@@ -12,7 +12,7 @@ from devenv.core.kube_settings import KubeSettings
 
 if TYPE_CHECKING:
     from devenv.backends.compose import ComposeOptions
-    from devenv.backends.kube.access import Contexts, Target
+    from devenv.backends.kube.kubeconfig import Contexts, Target
     from devenv.control.guard import Guard
     from devenv.tui.kube.live import LiveSession
 
@@ -52,13 +52,13 @@ class KubeConnector:
 
     def target(self, context: str) -> Target:
         """Return the place that a context names."""
-        from devenv.backends.kube.access import find_target
+        from devenv.backends.kube.kubeconfig import find_target
 
         return find_target(replace(self._settings, context=context, namespace=""), self._environ)
 
     def contexts(self) -> Contexts:
         """Return all contexts."""
-        from devenv.backends.kube.access import contexts
+        from devenv.backends.kube.kubeconfig import contexts
 
         return contexts(self._environ)
 
@@ -68,7 +68,7 @@ class KubeConnector:
 
     def stamp(self) -> object:
         """Return what differs after the kubeconfig was changed."""
-        from devenv.backends.kube.access import kubeconfig_stamp
+        from devenv.backends.kube.kubeconfig import kubeconfig_stamp
 
         return kubeconfig_stamp(self._environ)
 
@@ -77,7 +77,7 @@ class KubeConnector:
         return self.contexts().current
 
     def _session(self, settings: KubeSettings) -> LiveSession:
-        from devenv.backends.kube.access import find_target
+        from devenv.backends.kube.kubeconfig import find_target
         from devenv.tui.kube.live import LiveSession
 
         target = find_target(settings, self._environ)

@@ -40,7 +40,7 @@ from devenv.tui.widgets.banner import Banner
 from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
-    from devenv.backends.kube.access import Target
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.palette import Command
 
 LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from devenv.backends.compose import ComposeOptions
-from devenv.backends.kube.access import Target
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
+from devenv.backends.kube.kubeconfig import Target
 from devenv.control.guard import Guard, Place
 from devenv.control.kube import kubectl
 from devenv.control.kube.control import KubeControl

@@ -12,8 +12,8 @@ from devenv.tui.kube.typed_command import ALL
 from devenv.tui.main_screen import MainScreen
 
 if TYPE_CHECKING:
-    from devenv.backends.kube.access import Target
     from devenv.backends.kube.kinds import Kind
+    from devenv.backends.kube.kubeconfig import Target
 
 LOOK: Final = 5.0  # seconds between two looks at whether the kubeconfig was changed
 Choice = tuple[str, str, str]  # the answer, how it is written, and what is said beside it

@@ -10,8 +10,8 @@ from devenv.control.protocol import Control, Plan
 from devenv.core.model import Resource
 
 if TYPE_CHECKING:
-    from devenv.backends.kube.access import Contexts, Target
     from devenv.backends.kube.kinds import Kind
+    from devenv.backends.kube.kubeconfig import Contexts, Target
     from devenv.control.kube.forward_stats import ForwardStats
 
 

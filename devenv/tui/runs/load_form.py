@@ -24,7 +24,7 @@ from devenv.tui.widgets.choice import Choice
 from devenv.tui.widgets.prompt import BurstInput
 
 if TYPE_CHECKING:
-    from devenv.backends.kube.access import Target
+    from devenv.backends.kube.kubeconfig import Target
 
 MOST_USERS: Final = 100_000
 _TIME: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")

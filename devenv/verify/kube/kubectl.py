@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from devenv.backends.kube.access import Target
+from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.programs import text_of
 from devenv.core.errors import ToolMissing
 from devenv.core.text import sanitize

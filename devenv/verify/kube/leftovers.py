@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from devenv.backends.kube.access import Target, contexts
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES, Kind
+from devenv.backends.kube.kubeconfig import Target, contexts
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.stored import Unreadable, read_bytes, state_folder
 from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead

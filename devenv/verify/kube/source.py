@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devenv.backends.kube.access import Target, find_target
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
 from devenv.backends.kube.kinds import NODES
+from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.errors import Refused
 from devenv.core.settings import Config
 from devenv.core.verify_settings import KubeVerifySettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devenv.backends.kube.errors import KubeError
-from devenv.backends.kube.parse.template import template_hash
+from devenv.backends.kube.parse.workload import template_hash
 from devenv.verify.kube.stack import KubeStack
 from devenv.verify.subjects import Subject, digests
 

@@ -9,19 +9,55 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from devenv.backends.kube import words
-from devenv.backends.kube.entry import WORKLOADS, Entry, same_scaling, source_of, target_of, uid_of
-from devenv.backends.kube.kinds import PODS, SERVICES, Kind
-from devenv.backends.kube.parse import parse
+from devenv.backends.kube.kinds import KNOWN, PODS, SERVICES, Kind
+from devenv.backends.kube.parse import Parsed, parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
-from devenv.backends.kube.parse.common import mapping, time_of
-from devenv.backends.kube.parse.service import Endpoints, endpoints_of
-from devenv.core.model import Gone, Resource, Seen, Snapshot
+from devenv.backends.kube.parse.common import joined, mapping, time_of
+from devenv.backends.kube.parse.network import Endpoints, endpoints_of
+from devenv.core.model import Gone, Health, Resource, Scaling, Seen, Snapshot, State
+from devenv.core.text import human_age
+
+WORKLOADS: Final = ("deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob", "replicationcontroller")
+
+
+@dataclass(slots=True)
+class Entry:
+    """An object: as it tells itself, and as it is shown with what others tell about it."""
+
+    kind: Kind
+    parsed: Parsed
+    shown: Resource
+    deadline: float | None = None  # when it should have been gone
+    endpoints: Endpoints | None = None
+    scaling: Scaling | None = None
+
+
+def source_of(backend: str, kind: Kind) -> str:
+    """Return the name of a list as a source of records."""
+    return f"{backend}#{kind.plural if kind in KNOWN else kind.full_name}"
+
+
+def target_of(scaler: Resource) -> tuple[str, str, str]:
+    """Return the name in the book of what an autoscaler scales."""
+    kind, _, name = dict(scaler.facts).get("reference", "").partition("/")
+    return kind.lower(), scaler.namespace, name
+
+
+def same_scaling(new: Scaling, old: Scaling | None) -> bool:
+    """Whether nothing changed but the time at which it was read."""
+    return old is not None and replace(new, at=0.0) == replace(old, at=0.0)
+
+
+def uid_of(key: str) -> str:
+    """Return the object's uid; "" for the few kinds whose objects have none."""
+    return "" if "/" in key else key.removeprefix("kubernetes:")
 
 
 class Book:
@@ -182,7 +218,7 @@ class Book:
         notes = self._notes.get(key)
         told = [notes[slot] for slot in entry.parsed.explained_by if slot in notes] if notes else ()
         if told or entry.deadline is not None:
-            resource = words.explained(resource, told, words.overdue_words(entry.deadline, time.time()))
+            resource = explained(resource, told, overdue_words(entry.deadline, time.time()))
         if resource.kind == "pod":
             owner = self._entries.get(resource.owner)
             if owner is not None and owner.shown.kind == "job" and owner.shown.service != resource.service:
@@ -202,7 +238,7 @@ class Book:
         scaler = self._entries.get(self._scalers.get((resource.kind, resource.namespace, resource.name), ""))
         if not held and scaler is None:
             return resource
-        return words.with_pods(
+        return with_pods(
             resource, [item.values() for item in held], sum(map(len, held)), scaler.shown if scaler else None
         )
 
@@ -213,12 +249,12 @@ class Book:
         ready = frozenset[str]().union(*(item.ready for item in slices.values()))
         unready = frozenset[str]().union(*(item.unready for item in slices.values())) - ready
         pod = self._entries.get(next(iter(ready or unready), ""))
-        return words.with_endpoints(resource, len(ready), len(unready), pod.shown.service if pod is not None else "")
+        return with_endpoints(resource, len(ready), len(unready), pod.shown.service if pod is not None else "")
 
     def _hold(self, key: str, pod: Resource) -> None:
         """Note whether a pod holds its workload back, and say the workload anew where that changed."""
         held = self._held.get(pod.owner, {})
-        if pod.owner and words.holds_back(pod):
+        if pod.owner and holds_back(pod):
             self._held.setdefault(pod.owner, held)[key] = pod
         elif held.pop(key, None) is None:
             return
@@ -270,3 +306,71 @@ class Book:
         elif resource.kind == "horizontalpodautoscaler" and self._scalers.get(target_of(resource)) == key:
             del self._scalers[target_of(resource)]
             self._renew_workload(self._named.get(target_of(resource), ""))
+
+
+_LOOKED_AT = 8  # pods; the words name one, and counting is cheap: a change costs the same with 7,000 of them
+
+_TRIES = 6  # failed readiness probes until one is not starting any more: twice the API's default failureThreshold
+
+
+def holds_back(pod: Resource) -> bool:
+    """Whether its workload waits for this pod; a failed one that was replaced holds nothing back, but in a job."""
+    if pod.state is State.REMOVING:
+        return bool(pod.why)
+    if pod.state is State.EXITED:
+        return bool(pod.exit_code) and dict(pod.facts).get("controlled by", "").startswith("Job/")
+    return pod.health is not Health.HEALTHY
+
+
+def explained(resource: Resource, notes: Iterable[tuple[str, int]], overdue: str = "") -> Resource:
+    """Add to a resource what events (words, and how often) and the clock say about it."""
+    told = list(notes)
+    if not told and not overdue:
+        return resource
+    fresh = [
+        f"{text} ({count} times)" if count > 1 else text for text, count in told if text and text not in resource.why
+    ]
+    health = resource.health
+    if health is Health.STARTING and any(text.startswith("readiness") and count > _TRIES for text, count in told):
+        health = Health.UNHEALTHY  # it runs, has passed its startup probe, and is not on its way to be ready
+    return replace(resource, why=joined((overdue, resource.why, *fresh)), health=health)
+
+
+def overdue_words(deadline: float | None, now: float) -> str:
+    """Say of an object under deletion that it should be gone (`deadline`: its deletionTimestamp)."""
+    if deadline is None or now - deadline < 1:
+        return ""
+    return f"should have been gone {human_age(now - deadline)} ago"
+
+
+def with_pods(workload: Resource, held: Sequence[Iterable[Resource]], count: int, scaler: Resource | None) -> Resource:
+    """Add to a workload the pods that hold it back (`count` of them) and what its autoscaler complains about."""
+    looked_at = list(islice((pod for pods in held for pod in pods), _LOOKED_AT))
+    first = next((pod for pod in looked_at if pod.health is Health.UNHEALTHY), looked_at[0] if looked_at else None)
+    words = [workload.why]
+    health = workload.health
+    if first is not None and workload.kind != "cronjob":
+        verb = "failed" if first.state is State.EXITED else "waits" if count == 1 else "wait"
+        shown = f"{first.name}: {first.why}" if first.why else first.name
+        words.append(f"{count} {'pod' if count == 1 else 'pods'} {verb}: {shown}")
+        if health is Health.STARTING and any(pod.health is Health.UNHEALTHY for pod in looked_at):
+            health = Health.UNHEALTHY
+    facts = workload.facts
+    if scaler is not None:
+        facts = (*facts, ("autoscaler", f"{scaler.name}: {scaler.status}"))
+        if scaler.why and scaler.why != "held at its minimum" and scaler.health is not Health.STARTING:
+            words.append(f"autoscaler {scaler.name}: {scaler.why}")
+    return replace(workload, why=joined(words), health=health, facts=facts)
+
+
+def with_endpoints(service: Resource, ready: int, unready: int, workload: str) -> Resource:
+    """Add to a service how many endpoints it has, and that it leads nowhere."""
+    selector = dict(service.facts).get("selector", "")
+    why, health = service.why, service.health
+    if selector and not ready:
+        nobody = f"no pod matches its selector {selector}"
+        why = joined((why, nobody if not unready else f"none of its {unready} pods is ready"))
+        health = Health.UNHEALTHY
+    elif ready and health is Health.NONE:
+        health = Health.HEALTHY
+    return replace(service, why=why, health=health, ready=(ready, ready + unready), service=workload or service.service)

@@ -1,12 +1,11 @@
-"""One reading of one kind, joined with what explains it: for commands, which show a moment and end."""
+"""Each kind listed once and joined with what explains it: for commands, which show a moment and end."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from devenv.backends.kube.book import Book
+from devenv.backends.kube.cache import Book, source_of
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.entry import source_of
 from devenv.backends.kube.errors import Forbidden, NotFound
 from devenv.backends.kube.events import EventLog
 from devenv.backends.kube.kinds import (
@@ -24,8 +23,8 @@ from devenv.backends.kube.kinds import (
     STATEFUL_SETS,
     Kind,
 )
+from devenv.backends.kube.parse import left_in
 from devenv.backends.kube.parse.common import joined, mapping
-from devenv.backends.kube.parse.generic import left_in
 from devenv.backends.streams import Buffer
 from devenv.core.model import Resource, Snapshot
 from devenv.core.text import sanitize
