@@ -23,8 +23,8 @@ from devenv.control.deploy.records import Outcome, Prover
 from devenv.control.deploy.shipping import Dock
 from devenv.control.deploy.wish import Rig, Wish
 from devenv.control.guard import Guard, Ticket
-from devenv.control.kube.place import place_now
-from devenv.control.kube.stuck import Patience
+from devenv.control.kube.change import place_now
+from devenv.control.kube.wait import Patience
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project

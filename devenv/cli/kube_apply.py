@@ -12,8 +12,8 @@ from typing import Any
 from devenv.cli.console import colors_wanted, paint, tell
 from devenv.cli.kube_call import ClusterCall, plan_data, print_json, print_lines
 from devenv.control.kube.apply import FieldConflicts, ObjectChange, apply, plan_apply
-from devenv.control.kube.place import place_now
-from devenv.control.kube.sources import read_files, read_kustomize
+from devenv.control.kube.change import place_now
+from devenv.control.kube.objects import read_files, read_kustomize
 from devenv.control.runner import Report
 from devenv.core.errors import EXIT_OK, DevenvError, Interrupted, UsageError
 from devenv.core.model import Progress

@@ -5,9 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from devenv.cli.kube_call import ClusterCall, plan_data, print_json, show_plan
-from devenv.control.kube.change import KubeWork, weigh
-from devenv.control.kube.place import place_now
-from devenv.control.kube.refs import parse_refs
+from devenv.control.kube.change import parse_refs, place_now
+from devenv.control.kube.control import KubeWork, weigh
 from devenv.core.errors import EXIT_OK
 
 _OPTIONS = ("revision",)

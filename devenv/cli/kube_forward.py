@@ -9,10 +9,8 @@ from dataclasses import asdict
 
 from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall, print_json
-from devenv.control.kube.forward import Forward
-from devenv.control.kube.forward_stats import ForwardStats
-from devenv.control.kube.impact import counted
-from devenv.control.kube.refs import parse_ref
+from devenv.control.kube.change import counted, parse_ref
+from devenv.control.kube.forward import Forward, ForwardStats
 from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.text import human_bytes
 

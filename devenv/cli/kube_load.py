@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from devenv.cli.kube_call import ClusterCall, show_plan
 from devenv.control.deploy.loading import loader_for
-from devenv.control.kube.place import place_now
+from devenv.control.kube.change import place_now
 from devenv.control.runner import Report
 from devenv.core.errors import EXIT_OK, Interrupted, ToolMissing
 from devenv.core.model import Progress

@@ -16,7 +16,7 @@ from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
 from devenv.backends.kube.logs import container_names
 from devenv.cli.console import tell, warn
 from devenv.cli.kube_call import ClusterCall
-from devenv.control.kube.refs import Ref, parse_ref
+from devenv.control.kube.change import Ref, parse_ref
 from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.model import Connection, ConnectionState, Gone, LogLine, Seen, Snapshot
 from devenv.core.text import sanitize

@@ -8,12 +8,10 @@ from argparse import Namespace
 from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
 from devenv.cli.table import format_table
-from devenv.control.kube.impact import Call
-from devenv.control.kube.refs import parse_refs
-from devenv.control.kube.revisions import check_rolled
-from devenv.control.kube.rollout import history, status_words
+from devenv.control.kube.change import Call, parse_refs
+from devenv.control.kube.rollout import check_rolled, history, status_words
+from devenv.control.kube.rollout_view import progress_of
 from devenv.control.kube.wait import Patience, Waiting, wait_for
-from devenv.control.kube.workload_progress import progress_of
 from devenv.core.errors import EXIT_OK, ServiceFailed, UsageError, WaitTimeout
 
 

@@ -11,7 +11,7 @@ from devenv.backends.kube.kubeconfig import contexts, find_target
 from devenv.cli.kube_call import ClusterCall
 from devenv.cli.kubectl import carry_out
 from devenv.control.guard import Place
-from devenv.control.kube.impact import counted
+from devenv.control.kube.change import counted
 from devenv.control.kube.kubectl import hand_over
 from devenv.control.kube.kubectl_line import Effect, without_yes
 from devenv.control.minikube import MinikubeLine, find_minikube, parse_minikube

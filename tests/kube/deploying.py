@@ -12,7 +12,7 @@ from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import Rendition
 from devenv.control.deploy.records import Check, Outcome, Prover, Status
 from devenv.control.deploy.wish import Rig, Wish
-from devenv.control.kube.stuck import Patience
+from devenv.control.kube.wait import Patience
 from tests.kube.api_server import ApiServer, deployment
 
 QUICK = Patience(timeout=8, pull=0.3, config=0.3, schedule=0.3, quota=0.3)

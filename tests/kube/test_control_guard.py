@@ -13,8 +13,8 @@ import pytest
 from devenv.backends.kube.client import KubeClient
 from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard, Place
+from devenv.control.kube.change import place_now
 from devenv.control.kube.control import KubeControl
-from devenv.control.kube.place import place_now
 from devenv.core.errors import Refused
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Action, Phase, Progress

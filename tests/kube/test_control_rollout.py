@@ -9,10 +9,9 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kinds import PODS
-from devenv.control.kube.impact import Call
-from devenv.control.kube.refs import parse_refs
+from devenv.control.kube.change import Call, parse_refs
+from devenv.control.kube.control import VERBS
 from devenv.control.kube.rollout import history, status_words
-from devenv.control.kube.verbs import VERBS
 from devenv.core.errors import DevenvError, Interrupted, UsageError
 from devenv.core.model import Progress
 from tests.kube.api_server import ApiServer, deployment, pod, subresources

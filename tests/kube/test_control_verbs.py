@@ -9,9 +9,8 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Conflict, NotFound, TooManyRequests
-from devenv.control.kube.impact import Call, Impact
-from devenv.control.kube.refs import parse_ref, parse_refs
-from devenv.control.kube.verbs import VERBS
+from devenv.control.kube.change import Call, Impact, parse_ref, parse_refs
+from devenv.control.kube.control import VERBS
 from devenv.core.errors import Interrupted, UsageError, WaitTimeout
 from tests.kube.api_server import ApiServer, deployment, pod, template
 

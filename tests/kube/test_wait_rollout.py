@@ -12,7 +12,7 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden
-from devenv.control.kube.wait import Outcome, Patience, Waiting, look, wait_for
+from devenv.control.kube.wait import Patience, Waiting, WaitResult, look, wait_for
 from tests.kube.api_server import ApiServer, deployment, template
 
 WEB = (("deployment", "default", "web"),)
@@ -170,7 +170,7 @@ def test_a_server_that_comes_back_is_waited_for(live: ApiServer, client: KubeCli
     live.controllers.behave("web:1", "unready")
     live.put(deployment("web"))
     seen = threading.Event()
-    result: list[Outcome] = []
+    result: list[WaitResult] = []
     patience = Patience(timeout=30)
     thread = threading.Thread(
         target=lambda: result.append(wait_for(client, WEB, patience, report=lambda _: seen.set()))

@@ -8,9 +8,8 @@ import pytest
 
 from devenv.control.kube.pod_stages import stages_of
 from devenv.control.kube.pod_trouble import Healing, creation_trouble, pod_trouble
-from devenv.control.kube.rollout_view import RolloutView, WorkloadState
-from devenv.control.kube.stuck import Patience, StuckClock
-from devenv.control.kube.workload_progress import progress_of
+from devenv.control.kube.rollout_view import RolloutView, WorkloadState, progress_of
+from devenv.control.kube.wait import Patience, StuckClock
 
 NO_SUCH_HOST = 'Head "https://registry.test/v2/web/manifests/2": dial tcp: lookup registry.test: no such host'
 

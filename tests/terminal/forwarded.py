@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devenv.control.kube.forward_stats import ForwardStats
+from devenv.control.kube.forward import ForwardStats
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from devenv.control.kube.verbs import VERBS
+from devenv.control.kube.control import VERBS
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_NAME, OF_CLUSTER, OF_PROJECT, help_groups
 from tests.terminal.cluster import cluster_opened
 from tests.terminal.conftest import Opening

@@ -5,7 +5,7 @@ from __future__ import annotations
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
-from devenv.control.kube.stuck import Stuck
+from devenv.control.kube.wait import Stuck
 from devenv.core.text import mask_secrets, sanitize
 
 LINES = 10

@@ -17,9 +17,8 @@ from devenv.backends.kube.kinds import KNOWN, Kind, discover
 from devenv.control.deploy.revisions import Revision
 from devenv.control.deploy.scope import identity, is_platform, shown
 from devenv.control.kube.apply import FIELD_MANAGER
+from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.delete import delete, survey_delete
-from devenv.control.kube.impact import Call
-from devenv.control.kube.refs import Ref
 
 HOLD_DATA: Final = ("PersistentVolumeClaim",)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from devenv.backends.kube.client import KubeClient
 from devenv.control.kube.pod_stages import PodStages
 from devenv.control.kube.rollout_view import Key
-from devenv.control.kube.wait import Outcome, Patience, Waiting, wait_for
+from devenv.control.kube.wait import Patience, Waiting, WaitResult, wait_for
 
 
 class Rollout:
@@ -25,7 +25,7 @@ class Rollout:
         """Forget an earlier rollout: what follows is a new one."""
         self.last, self.pods = None, ()
 
-    def wait(self, workloads: Collection[Key]) -> Outcome:
+    def wait(self, workloads: Collection[Key]) -> WaitResult:
         """Wait for them; what `wait_for` raises passes."""
 
         def report(waiting: Waiting) -> None:
@@ -33,7 +33,7 @@ class Rollout:
             self._report(waiting)
 
         if not workloads:
-            return Outcome(True, 0.0)
+            return WaitResult(True, 0.0)
         outcome = wait_for(self._client, workloads, self._patience, report=report)
         self.last, self.pods = Waiting(outcome.seconds, outcome.states, outcome.pods), outcome.pods
         return outcome

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from devenv.control.kube.rollout_view import Key
-from devenv.control.kube.workload_progress import WAITED_FOR
+from devenv.control.kube.rollout_view import WAITED_FOR, Key
 from devenv.core.errors import UsageError
 
 _COMPONENT = "app.kubernetes.io/component"

@@ -11,8 +11,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.prepare import Rendition
 from devenv.control.deploy.records import Outcome, Prover
 from devenv.control.deploy.shipping import Dock
-from devenv.control.kube.stuck import Patience
-from devenv.control.kube.wait import Waiting
+from devenv.control.kube.wait import Patience, Waiting
 
 
 @dataclass(frozen=True, slots=True)

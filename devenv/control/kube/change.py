@@ -1,64 +1,199 @@
-"""From a wish to its end: weighed by asking the cluster, passed by the guard, carried out as `Work` of a runner."""
+"""What a change of a cluster is about: the objects (`Ref`), what is asked (`Call`), and what it would hit (`Impact`).
+
+An object is named "deployment/web", or with its namespace "deployment/docsearch/web".
+"""
 
 from __future__ import annotations
 
-import os
+import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.guard import Guard
-from devenv.control.kube.impact import Call, Impact
-from devenv.control.kube.place import place_now
-from devenv.control.kube.refs import Ref, parse_ref
-from devenv.control.kube.verbs import VERBS
-from devenv.control.protocol import Plan
-from devenv.control.runner import Report
-from devenv.core.errors import Refused
+from devenv.backends.kube.errors import NotFound
+from devenv.backends.kube.kinds import KNOWN, Kind, discover, find_kind
+from devenv.control.guard import Place
+from devenv.control.stream import Remark
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.model import Progress
+from devenv.core.text import sanitize
 
-_HINT = "Look at what is there now, and ask for the change again."
+PREFIX = "kubernetes:"  # targets may begin with it, where Compose's are named beside them
 
 
-def plan_for(guard: Guard, client: KubeClient, verb: str, call: Call, impact: Impact) -> Plan:
-    """Return the guard's answer to a change whose impact is known; names the cluster as it is now."""
-    namespace = next((ref.namespace for ref in call.refs if ref.namespace), client.target.namespace)
-    return guard.plan_cluster(
-        verb,
-        tuple(ref.target for ref in call.refs),
-        place_now(client, namespace, ask=True),
-        sentences=impact.sentences,
-        losses=impact.losses,
-        needs_confirmation=impact.confirm,
-        options=(*call.options.items(), *impact.options),
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One object; `namespace` is "" for a kind without."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        """Return "deployment/web"."""
+        return sanitize(f"{self.kind.name.lower()}/{self.name}")
+
+    @property
+    def target(self) -> str:
+        """Return what `parse_ref` reads wherever it is read: "deployment/docsearch/web", "node/minikube"."""
+        middle = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind.name.lower()}/{middle}{self.name}"
+
+    def path(self, sub: str = "") -> str:
+        """Return the object's path, or that of a subresource."""
+        return self.kind.path(self.namespace or None, self.name, sub)
+
+    def read(self, client: KubeClient) -> dict[str, Any]:
+        """Return the whole object; raises NotFound with its name, and other KubeErrors."""
+        try:
+            found: dict[str, Any] = client.get(self.path())
+        except NotFound as error:
+            where = f" in namespace {self.namespace}" if self.namespace else ""
+            raise NotFound(f"There is no {self.text}{where}", error.hint, status=404, reason=error.reason) from error
+        return found
+
+
+def parse_ref(word: str, client: KubeClient) -> Ref:
+    """Read one target; its namespace is the client's where it names none.
+
+    Raises UsageError for another form, NotFound for a kind that the cluster does not serve.
+    """
+    parts = word.removeprefix(PREFIX).split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise UsageError(f"{sanitize(word)!r} does not name an object", "Write KIND/NAME, as in deployment/web.")
+    kind = kind_of(parts[0], client)
+    if not kind.namespaced:
+        return Ref(kind, "", parts[-1])
+    return Ref(kind, parts[1] if len(parts) == 3 else client.target.namespace, parts[-1])
+
+
+def parse_refs(words: Iterable[str], client: KubeClient) -> tuple[Ref, ...]:
+    """Read targets as kubectl takes them: KIND/NAME ..., or KIND NAME ..."""
+    words = tuple(words)
+    if words and "/" not in words[0]:
+        kind = kind_of(words[0], client)
+        if len(words) == 1:
+            raise UsageError(f"Which {kind.name.lower()}?", f"Write {kind.name.lower()}/NAME.")
+        namespace = client.target.namespace if kind.namespaced else ""
+        return tuple(Ref(kind, namespace, name) for name in words[1:])
+    return tuple(parse_ref(word, client) for word in words)
+
+
+def kind_of(word: str, client: KubeClient) -> Kind:
+    """Return the kind of that word; asks the server only for what is not built in."""
+    try:
+        return find_kind(word, KNOWN)
+    except NotFound:
+        return find_kind(word, discover(client))
+
+
+def ref_of(item: Mapping[str, Any], kind: Kind) -> Ref:
+    """Return the name of an object that was read."""
+    metadata = item["metadata"]
+    return Ref(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
+
+
+Report = Callable[[Progress | Remark], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """The blast radius in words. `losses` cannot be had back; `confirm`: a person should see it first.
+
+    `options` are facts that the doing needs, as the uids of the objects that were meant.
+    """
+
+    sentences: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    confirm: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One carrying out of a verb; `stop` is set when it shall end early."""
+
+    client: KubeClient
+    refs: tuple[Ref, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
+    report: Report = lambda record: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def step(self, ref: Ref, text: str, status: str = "done", details: str = "") -> None:
+        """Tell how far one object is."""
+        self.report(Progress(ref.text, text, status, details))
+
+
+Survey = Callable[[Call], Impact]
+Do = Callable[[Call], str]
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return "1 pod", "2 pods"."""
+    return f"{count} {singular if count == 1 else plural or f'{singular}s'}"
+
+
+_OPERATORS = {"In": "in", "NotIn": "notin"}
+
+
+def label_selector(selector: Mapping[str, Any]) -> str:
+    """Return `app=web,tier in (a,b),!old` for matchLabels and matchExpressions, or for a Service's plain mapping."""
+    if not selector.keys() & {"matchLabels", "matchExpressions"}:
+        return ",".join(f"{key}={value}" for key, value in selector.items())
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for rule in selector.get("matchExpressions") or ():
+        key, operator = str(rule.get("key")), str(rule.get("operator"))
+        if operator in _OPERATORS:
+            parts.append(f"{key} {_OPERATORS[operator]} ({','.join(rule.get('values') or ())})")
+        else:
+            parts.append(f"!{key}" if operator == "DoesNotExist" else key)
+    return ",".join(parts)
+
+
+def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector selects these labels; an empty one selects everything, None nothing."""
+    if selector is None:
+        return False
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_fulfils(rule, labels) for rule in selector.get("matchExpressions") or ())
+
+
+def _fulfils(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, wanted = labels.get(str(rule.get("key"))), rule.get("values") or ()
+    answers = {
+        "In": value in wanted,
+        "NotIn": value not in wanted,
+        "Exists": value is not None,
+        "DoesNotExist": value is None,
+    }
+    return answers.get(str(rule.get("operator")), False)
+
+
+def place_now(client: KubeClient, namespace: str = "", *, ask: bool = False) -> Place:
+    """Return where the client's context leads, from the kubeconfig alone; with `ask` the cluster tells its uid too.
+
+    Raises BadKubeconfig, and with `ask` any KubeError.
+    """
+    endpoint = client.endpoint()
+    authority = hashlib.sha256(endpoint.ca_data.encode()).hexdigest()[:12] if endpoint.ca_data else "none"
+    return Place(
+        context=client.target.context.name,
+        namespace=namespace or client.target.namespace,
+        cluster=f"{endpoint.server} (authority {authority})",
+        cluster_uid=client.identity() if ask else "",
     )
 
 
-def weigh(
-    guard: Guard, client: KubeClient, verb: str, refs: tuple[Ref, ...], options: Mapping[str, str] | None = None
-) -> Plan:
-    """Ask the cluster what the verb would hit. Blocks on the network; raises KubeError, UsageError."""
-    call = Call(client, refs, dict(options or {}))
-    return plan_for(guard, client, verb, call, VERBS[verb].survey(call))
+Error = TypeVar("Error", bound=DevenvError)
 
 
-class KubeWork:
-    """`devenv.control.runner.Work` of one plan for a cluster."""
-
-    def __init__(self, client: KubeClient, plan: Plan, environ: Mapping[str, str] | None = None) -> None:
-        self._client = client
-        self._plan = plan
-        self._environ = os.environ if environ is None else environ
-        self._stop = threading.Event()
-
-    def run(self, report: Report) -> str:
-        """Do it. Raises Refused where the cluster is another one than the plan's, Interrupted, and KubeError."""
-        plan = self._plan
-        if plan.cluster_uid and self._client.identity() != plan.cluster_uid:
-            raise Refused(f"The cluster behind the context {plan.context} was made anew since this was planned", _HINT)
-        refs = tuple(parse_ref(target, self._client) for target in plan.targets)
-        call = Call(self._client, refs, dict(plan.options), report, self._stop, self._environ)
-        return VERBS[plan.verb].do(call)
-
-    def interrupt(self) -> None:
-        """Let it end at the next possible moment."""
-        self._stop.set()
+def reworded(error: Error, message: str, hint: str) -> Error:
+    """Return the same error with another message and hint."""
+    error.message, error.hint = message, hint
+    error.args = (message,)
+    return error

@@ -1,24 +1,102 @@
-"""Changes of a cluster for the terminal: several at a time, never two of the same object.
+"""The verbs that change objects of a cluster: weighed by asking the cluster, passed by the guard, carried out.
 
-A target is "deployment/NAMESPACE/web", or "node/minikube" for a kind without a namespace (`Ref.target`); it may have
-"kubernetes:" before it.
+For the terminal several run at a time, never two of the same object. A target is "deployment/NAMESPACE/web", or
+"node/minikube" for a kind without a namespace (`Ref.target`); it may have "kubernetes:" before it.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from devenv.backends.kube.client import KubeClient
 from devenv.control.guard import Guard
-from devenv.control.kube.change import KubeWork, weigh
-from devenv.control.kube.place import place_now
-from devenv.control.kube.refs import parse_ref
-from devenv.control.kube.verbs import VERBS
+from devenv.control.kube import delete, drain, rollout
+from devenv.control.kube.change import Call, Do, Impact, Ref, Survey, parse_ref, place_now
 from devenv.control.protocol import Plan
-from devenv.control.runner import Runner
+from devenv.control.runner import Report, Runner
+from devenv.core.errors import Refused
 from devenv.core.model import Action, Change
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`survey` asks the cluster and changes nothing; `what` is the sentence where nobody asked yet.
+
+    `takes_away`: it is to be confirmed even before it was surveyed.
+    """
+
+    survey: Survey
+    do: Do
+    what: str
+    takes_away: bool = False
+
+
+VERBS: dict[str, Verb] = {
+    "restart": Verb(rollout.survey_restart, rollout.restart, "Replaces the pods of {targets}."),
+    "undo": Verb(rollout.survey_undo, rollout.undo, "Brings back an earlier revision of {targets}.", True),
+    "pause": Verb(rollout.survey_pause, rollout.pause, "Keeps back changes of {targets}."),
+    "resume": Verb(rollout.survey_resume, rollout.resume, "Rolls out what was kept back of {targets}."),
+    "scale": Verb(rollout.survey_scale, rollout.scale, "Changes the number of replicas of {targets}."),
+    "delete": Verb(delete.survey_delete, delete.delete, "Deletes {targets} and all that belongs to it.", True),
+    "evict": Verb(drain.survey_evict, drain.evict, "Evicts {targets} as far as disruption budgets allow.", True),
+    "cordon": Verb(drain.survey_cordon, drain.cordon, "Closes {targets} to new pods."),
+    "uncordon": Verb(drain.survey_uncordon, drain.uncordon, "Opens {targets} to new pods."),
+    "drain": Verb(drain.survey_drain, drain.drain, "Evicts all pods of {targets}.", True),
+}
+
+
+_HINT = "Look at what is there now, and ask for the change again."
+
+
+def plan_for(guard: Guard, client: KubeClient, verb: str, call: Call, impact: Impact) -> Plan:
+    """Return the guard's answer to a change whose impact is known; names the cluster as it is now."""
+    namespace = next((ref.namespace for ref in call.refs if ref.namespace), client.target.namespace)
+    return guard.plan_cluster(
+        verb,
+        tuple(ref.target for ref in call.refs),
+        place_now(client, namespace, ask=True),
+        sentences=impact.sentences,
+        losses=impact.losses,
+        needs_confirmation=impact.confirm,
+        options=(*call.options.items(), *impact.options),
+    )
+
+
+def weigh(
+    guard: Guard, client: KubeClient, verb: str, refs: tuple[Ref, ...], options: Mapping[str, str] | None = None
+) -> Plan:
+    """Ask the cluster what the verb would hit. Blocks on the network; raises KubeError, UsageError."""
+    call = Call(client, refs, dict(options or {}))
+    return plan_for(guard, client, verb, call, VERBS[verb].survey(call))
+
+
+class KubeWork:
+    """`devenv.control.runner.Work` of one plan for a cluster."""
+
+    def __init__(self, client: KubeClient, plan: Plan, environ: Mapping[str, str] | None = None) -> None:
+        self._client = client
+        self._plan = plan
+        self._environ = os.environ if environ is None else environ
+        self._stop = threading.Event()
+
+    def run(self, report: Report) -> str:
+        """Do it. Raises Refused where the cluster is another one than the plan's, Interrupted, and KubeError."""
+        plan = self._plan
+        if plan.cluster_uid and self._client.identity() != plan.cluster_uid:
+            raise Refused(f"The cluster behind the context {plan.context} was made anew since this was planned", _HINT)
+        refs = tuple(parse_ref(target, self._client) for target in plan.targets)
+        call = Call(self._client, refs, dict(plan.options), report, self._stop, self._environ)
+        return VERBS[plan.verb].do(call)
+
+    def interrupt(self) -> None:
+        """Let it end at the next possible moment."""
+        self._stop.set()
+
 
 AT_A_TIME = 4
 

@@ -1,22 +1,191 @@
-"""Delete objects: what goes with them is found out before, and what they wait for is said until they are gone."""
+"""Delete objects: what goes with them is found out before, and what they wait for is said until they are gone.
+
+What a claim's or a volume's data become: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#reclaiming
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from devenv.backends.kube.errors import Conflict, Forbidden, NotFound
-from devenv.backends.kube.kinds import NAMESPACES, PODS, PVCS, PVS, STATEFUL_SETS
-from devenv.control.kube.impact import Call, Impact
-from devenv.control.kube.owned import Owned, contents, find_owned
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound, Unauthorized, Unreachable
+from devenv.backends.kube.kinds import (
+    CONFIG_MAPS,
+    KNOWN,
+    NAMESPACES,
+    PODS,
+    PVCS,
+    PVS,
+    SECRETS,
+    STATEFUL_SETS,
+    Kind,
+    discover,
+)
+from devenv.control.kube.change import Call, Impact, Ref, ref_of, reworded
 from devenv.control.kube.pod_losses import last_ready, losses_with
-from devenv.control.kube.refs import Ref, ref_of
-from devenv.control.kube.rewording import reworded
-from devenv.control.kube.users import users_of
-from devenv.control.kube.volumes import VolumeFate, fate_of_claim, fate_of_volume
 from devenv.core.errors import Interrupted, UsageError, WaitTimeout
 from devenv.core.text import sanitize
+
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+# Records of the system that come and go by themselves; nobody misses them.
+_IGNORED = frozenset({"events", "leases", "controllerrevisions", "endpointslices", "endpoints"})
+_IGNORED_GROUPS = frozenset({"metrics.k8s.io", "events.k8s.io", "authorization.k8s.io", "authentication.k8s.io"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """Objects that go with the ones deleted; `unread` are kinds that could not be looked at, with the reason."""
+
+    refs: tuple[Ref, ...] = ()
+    unread: tuple[str, ...] = ()
+
+    def words(self) -> str:
+        """Return "1 replicaset, 3 pods", or "" for nothing."""
+        counts = Counter(ref.kind for ref in self.refs)
+        return ", ".join(
+            f"{count} {kind.name.lower() if count == 1 else kind.plural}" for kind, count in counts.items()
+        )
+
+
+def namespace_kinds(client: KubeClient) -> tuple[Kind, ...]:
+    """Return the kinds that live in namespaces and matter to people, as discovery lists them."""
+    known = {(kind.group, kind.plural): kind for kind in KNOWN}
+    return tuple(
+        known.get((kind.group, kind.plural), kind)
+        for kind in discover(client)
+        if kind.namespaced and kind.plural not in _IGNORED and kind.group not in _IGNORED_GROUPS
+    )
+
+
+def contents(client: KubeClient, namespace: str) -> tuple[list[tuple[Kind, dict[str, Any]]], tuple[str, ...]]:
+    """Return the metadata of all objects in a namespace, and which kinds could not be read.
+
+    Raises Unreachable and Unauthorized.
+    """
+    found: list[tuple[Kind, dict[str, Any]]] = []
+    unread: list[str] = []
+    for kind in namespace_kinds(client):
+        query: dict[str, object] = {"limit": 500}
+        try:
+            while True:
+                page = client.request("GET", kind.path(namespace), query=query, accept=_METADATA)
+                found += [(kind, item) for item in page.get("items") or ()]
+                query["continue"] = (page.get("metadata") or {}).get("continue") or ""
+                if not query["continue"]:
+                    break
+        except (Unreachable, Unauthorized):
+            raise
+        except KubeError as error:
+            if error.status not in (404, 405):  # some kinds can only be created (reviews, bindings)
+                unread.append(f"{kind.full_name}: {error.message}")
+    return found, tuple(unread)
+
+
+def find_owned(client: KubeClient, owners: Sequence[Mapping[str, Any]]) -> Owned:
+    """Return what the owners (objects with metadata) own in their namespaces; raises Unreachable, Unauthorized."""
+    namespaces = dict.fromkeys(str(item["metadata"].get("namespace") or "") for item in owners)
+    refs: list[Ref] = []
+    unread: list[str] = []
+    for namespace in namespaces:
+        if not namespace:
+            continue  # what an object without a namespace owns is rare, and every namespace would have to be read
+        items, problems = contents(client, namespace)
+        unread += problems
+        refs += _descendants(items, (str(item["metadata"].get("uid")) for item in owners))
+    return Owned(tuple(refs), tuple(unread))
+
+
+def _descendants(items: Iterable[tuple[Kind, dict[str, Any]]], roots: Iterable[str]) -> list[Ref]:
+    by_owner: defaultdict[str, list[tuple[Kind, dict[str, Any]]]] = defaultdict(list)
+    for kind, item in items:
+        for owner in item["metadata"].get("ownerReferences") or ():
+            by_owner[str(owner.get("uid"))].append((kind, item))
+    found: dict[str, Ref] = {}
+    todo = list(roots)
+    while todo:
+        for kind, item in by_owner.get(todo.pop(), ()):
+            metadata = item["metadata"]
+            uid = str(metadata.get("uid"))
+            if uid not in found:
+                found[uid] = Ref(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
+                todo.append(uid)
+    return list(found.values())
+
+
+def users_of(client: KubeClient, ref: Ref) -> list[str]:
+    """Return the names of the pods that name the object in volumes or environment; none for other kinds."""
+    if ref.kind not in (CONFIG_MAPS, SECRETS, PVCS):
+        return []
+    pods, _ = client.list(PODS, ref.namespace)
+    return [sanitize(f"pod/{pod['metadata']['name']}") for pod in pods if (ref.kind.name, ref.name) in set(_uses(pod))]
+
+
+def _uses(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    spec = pod.get("spec") or {}
+    for volume in spec.get("volumes") or ():
+        sources = [volume, *((volume.get("projected") or {}).get("sources") or ())]
+        for source in sources:
+            yield "ConfigMap", str((source.get("configMap") or {}).get("name"))
+            secret = source.get("secret") or {}
+            yield "Secret", str(secret.get("secretName") or secret.get("name"))
+        yield "PersistentVolumeClaim", str((volume.get("persistentVolumeClaim") or {}).get("claimName"))
+    for container in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ())):
+        for entry in container.get("env") or ():
+            source = entry.get("valueFrom") or {}
+            yield "ConfigMap", str((source.get("configMapKeyRef") or {}).get("name"))
+            yield "Secret", str((source.get("secretKeyRef") or {}).get("name"))
+        for entry in container.get("envFrom") or ():
+            yield "ConfigMap", str((entry.get("configMapRef") or {}).get("name"))
+            yield "Secret", str((entry.get("secretRef") or {}).get("name"))
+    for entry in spec.get("imagePullSecrets") or ():
+        yield "Secret", str(entry.get("name"))
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeFate:
+    """One claim: `lost` whether its data go with it (None: cannot be told), and a sentence that says so."""
+
+    claim: str
+    lost: bool | None
+    sentence: str
+
+
+def fate_of_claim(client: KubeClient, claim: Mapping[str, Any]) -> VolumeFate:
+    """Return what happens to the data of a PersistentVolumeClaim that is deleted; raises KubeError."""
+    name = sanitize(str(claim["metadata"]["name"]))
+    volume = str((claim.get("spec") or {}).get("volumeName") or "")
+    size = str(((claim.get("status") or {}).get("capacity") or {}).get("storage") or "")
+    about = f"claim {name} ({sanitize(size)})" if size else f"claim {name}"
+    if not volume:
+        return VolumeFate(name, False, f"{about} has no volume yet, so no data")
+    try:
+        found = client.get(PVS.path(name=volume))
+    except Forbidden:
+        return VolumeFate(name, None, f"{about}: you may not read its volume, so count its data as lost")
+    except NotFound:
+        return VolumeFate(name, False, f"{about}: its volume {sanitize(volume)} is gone already")
+    return _fate(name, about, found)
+
+
+def fate_of_volume(volume: Mapping[str, Any]) -> VolumeFate:
+    """Return what happens to the data of a PersistentVolume that is deleted itself: its backing store stays."""
+    name = sanitize(str(volume["metadata"]["name"]))
+    return VolumeFate(name, False, f"volume {name}: the storage behind it stays, but nothing in the cluster names it")
+
+
+def _fate(name: str, about: str, volume: Mapping[str, Any]) -> VolumeFate:
+    shown = sanitize(str(volume["metadata"]["name"]))
+    policy = (volume.get("spec") or {}).get("persistentVolumeReclaimPolicy")
+    if policy == "Retain":
+        return VolumeFate(name, False, f"{about}: its data stay on volume {shown} (reclaim policy Retain)")
+    if policy == "Recycle":
+        return VolumeFate(name, True, f"{about}: volume {shown} is emptied (reclaim policy Recycle)")
+    return VolumeFate(name, True, f"{about}: volume {shown} and all data on it are deleted (reclaim policy Delete)")
+
 
 PATIENCE = 60.0  # seconds to wait until the objects are gone
 _PAUSE = 0.25

@@ -1,4 +1,4 @@
-"""Drain nodes with kubectl; which pods that hits, what holds them and what is lost is said before.
+"""Nodes closed, opened and drained, and pods evicted; what that hits and what holds the pods is said before.
 
 Source of the classes of pods: kubernetes/kubectl, pkg/drain/filters.go.
 """
@@ -7,19 +7,126 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from devenv.backends.kube.errors import Forbidden
-from devenv.backends.kube.kinds import PODS
-from devenv.control.kube.budgets import Budget, budgets_of, read_budgets
-from devenv.control.kube.impact import Call, Impact, counted
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import Forbidden, TooManyRequests
+from devenv.backends.kube.kinds import NODES, PDBS, PODS
+from devenv.control.kube.change import Call, Impact, Ref, counted, matches, reworded
 from devenv.control.kube.kubectl import command, failed, follow
-from devenv.control.kube.nodes import check_nodes, others
 from devenv.control.kube.pod_losses import is_finished, last_ready, losses_with, owner_kind, pod_name
-from devenv.control.kube.refs import Ref
-from devenv.core.errors import Interrupted
+from devenv.core.errors import Interrupted, UsageError
 from devenv.core.model import Progress
 from devenv.core.text import sanitize
+
+_STRATEGIC = "application/strategic-merge-patch+json"
+
+
+def survey_cordon(call: Call) -> Impact:
+    """Say what a closed node means."""
+    check_nodes(call.refs)
+    sentences = [f"No new pod is put on {ref.text} until it is uncordoned; the ones there stay." for ref in call.refs]
+    if not others(call):
+        sentences.append("It is the only node that takes pods: none starts anywhere meanwhile, restarts included.")
+    return Impact(tuple(sentences))
+
+
+def survey_uncordon(call: Call) -> Impact:
+    """Say what opening a node means."""
+    check_nodes(call.refs)
+    return Impact(tuple(f"Pods may be put on {ref.text} again." for ref in call.refs))
+
+
+def cordon(call: Call) -> str:
+    """Close the nodes."""
+    return _set(call, closed=True)
+
+
+def uncordon(call: Call) -> str:
+    """Open the nodes."""
+    return _set(call, closed=False)
+
+
+def others(call: Call) -> list[str]:
+    """Return the names of the other nodes that take pods."""
+    named = {ref.name for ref in call.refs}
+    return [
+        node["metadata"]["name"]
+        for node in call.client.list(NODES)[0]
+        if node["metadata"]["name"] not in named and not (node.get("spec") or {}).get("unschedulable")
+    ]
+
+
+def check_nodes(refs: tuple[Ref, ...]) -> None:
+    """Raise UsageError for anything that is no node."""
+    other = next((ref for ref in refs if ref.kind != NODES), None)
+    if other is not None:
+        raise UsageError(f"{other.text} is not a node", "Write its name, as `kubectl get nodes` shows it.")
+
+
+def _set(call: Call, *, closed: bool) -> str:
+    for ref in call.refs:
+        node: dict[str, Any] = ref.read(call.client)
+        already = bool((node.get("spec") or {}).get("unschedulable")) == closed
+        if not already:
+            body = {"spec": {"unschedulable": True if closed else None}}
+            query = {"fieldManager": "devenv"}
+            call.client.request("PATCH", ref.path(), query=query, body=body, content_type=_STRATEGIC)
+        call.step(ref, ("Cordoned" if closed else "Uncordoned") + (" already" if already else ""))
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One budget as its controller last counted it."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, Any] | None
+    allowed: int
+    healthy: int
+    needed: int
+    rule: str
+
+    @property
+    def words(self) -> str:
+        """Say what it allows now and why."""
+        counts = f"{self.healthy} pods are healthy and {self.needed} must be"
+        now = "no disruption" if not self.allowed else f"{self.allowed} disruption{'s' if self.allowed != 1 else ''}"
+        return f"PodDisruptionBudget {self.name} ({self.rule}) allows {now} now: {counts}"
+
+
+def read_budgets(client: KubeClient, namespace: str | None) -> tuple[Budget, ...]:
+    """Return the budgets of a namespace, of all where None; raises KubeError."""
+    items, _ = client.list(PDBS, namespace)
+    return tuple(_budget(item) for item in items)
+
+
+def budgets_of(pod: Mapping[str, Any], budgets: tuple[Budget, ...]) -> list[Budget]:
+    """Return those that count this pod."""
+    metadata = pod["metadata"]
+    return [
+        budget
+        for budget in budgets
+        if budget.namespace == metadata.get("namespace") and matches(budget.selector, metadata.get("labels") or {})
+    ]
+
+
+def _budget(item: Mapping[str, Any]) -> Budget:
+    spec, status, metadata = item.get("spec") or {}, item.get("status") or {}, item["metadata"]
+    kept = spec.get("minAvailable")
+    rule = f"minAvailable {kept}" if kept is not None else f"maxUnavailable {spec.get('maxUnavailable', 1)}"
+    return Budget(
+        namespace=str(metadata.get("namespace")),
+        name=sanitize(str(metadata["name"])),
+        selector=spec.get("selector"),
+        allowed=int(status.get("disruptionsAllowed") or 0),
+        healthy=int(status.get("currentHealthy") or 0),
+        needed=int(status.get("desiredHealthy") or 0),
+        rule=sanitize(rule),
+    )
+
 
 TIMEOUT = 120.0  # seconds until a drain that a budget holds up is given up
 _MIRROR = "kubernetes.io/config.mirror"
@@ -117,3 +224,51 @@ def _pods_on(call: Call, ref: Ref) -> list[dict[str, Any]]:
 def _stays(pod: Mapping[str, Any]) -> bool:
     is_mirror = _MIRROR in (pod["metadata"].get("annotations") or {})
     return is_mirror or (owner_kind(pod) == "DaemonSet" and not is_finished(pod))
+
+
+def survey_evict(call: Call) -> Impact:
+    """Say which budgets hold the pods, and what goes with them."""
+    sentences: list[str] = []
+    pods = [(ref, ref.read(call.client)) for ref in _pods(call)]
+    for ref, pod in pods:
+        maker = owner_kind(pod)
+        if maker:
+            sentences.append(f"Removes {ref.text}; its {maker} makes another one.")
+        budgets = budgets_of(pod, read_budgets(call.client, ref.namespace))
+        sentences += [f"{budget.words}." for budget in budgets]
+    going = [pod for _, pod in pods]
+    return Impact((*sentences, *last_ready(call.client, going)), losses_with(going), confirm=True)
+
+
+def evict(call: Call) -> str:
+    """Evict the pods one after another. Raises TooManyRequests that names the budget which forbids it."""
+    for ref in _pods(call):
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": ref.name, "namespace": ref.namespace},
+        }
+        try:
+            call.client.request("POST", ref.path("eviction"), body=body)
+        except TooManyRequests as error:
+            raise _explained(call, ref, error) from error
+        call.step(ref, "Evicted")
+    return ""
+
+
+def _explained(call: Call, ref: Ref, error: TooManyRequests) -> TooManyRequests:
+    pod: dict[str, Any] = ref.read(call.client)
+    budgets = budgets_of(pod, read_budgets(call.client, ref.namespace))
+    blocking = [budget for budget in budgets if not budget.allowed] or budgets
+    if not blocking:
+        return error
+    message = f"{ref.text} may not be evicted: {'; '.join(budget.words for budget in blocking)}"
+    hint = "Scale up, or wait until other pods are ready, and evict again; `delete` does not ask the budget."
+    return reworded(error, message, hint)
+
+
+def _pods(call: Call) -> tuple[Ref, ...]:
+    other = next((ref for ref in call.refs if ref.kind != PODS), None)
+    if other is not None:
+        raise UsageError(f"Only pods are evicted, and {other.text} is none", "Of a node: devenv kubectl drain NODE.")
+    return call.refs

@@ -10,22 +10,230 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import socket
 import struct
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound, Unreachable
 from devenv.backends.kube.kinds import PODS
-from devenv.control.kube.endpoint import endpoint_of
 from devenv.control.kube.forward_pods import NoPod, PodFinder, PodPort
-from devenv.control.kube.forward_pump import Broken, NotReached, Pump
-from devenv.control.kube.forward_stats import ForwardStats, Traffic
-from devenv.control.kube.websocket import HandshakeRefused, WebSocket, connect
+from devenv.control.kube.websocket import HandshakeRefused, WebSocket, connect, endpoint_of
 from devenv.core.errors import DevenvError, PortTaken
+from devenv.core.text import sanitize
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardStats:
+    """One port-forward now. Bytes are those of the connections' contents; `seconds` since it began.
+
+    `waiting` says why no pod takes connections, "" while one does; `error` is the last connection that failed.
+    """
+
+    target: str  # "service/web:80"
+    namespace: str
+    local_port: int
+    pod: str
+    pod_port: int
+    seconds: float
+    open: int
+    connections: int
+    failed: int
+    sent: int
+    received: int
+    replacements: int  # how often another pod took the place of the one before
+    waiting: str = ""
+    error: str = ""
+
+
+class Traffic:
+    """Counts; may be used from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._open = self._connections = self._failed = self._sent = self._received = self._replacements = 0
+        self._waiting = self._error = ""
+
+    def opened(self) -> int:
+        """Count a new connection; return how many are open."""
+        with self._lock:
+            self._open += 1
+            self._connections += 1
+            return self._open
+
+    def closed(self) -> None:
+        """Count one less that is open."""
+        with self._lock:
+            self._open -= 1
+
+    def failed(self, why: str) -> None:
+        """Count a connection that broke or was never made."""
+        with self._lock:
+            self._failed += 1
+            self._error = why
+
+    def sent(self, size: int) -> None:
+        """Count bytes towards the pod."""
+        with self._lock:
+            self._sent += size
+
+    def received(self, size: int) -> None:
+        """Count bytes from the pod."""
+        with self._lock:
+            self._received += size
+
+    def replaced(self) -> None:
+        """Count a change of the pod."""
+        with self._lock:
+            self._replacements += 1
+
+    def waiting(self, why: str) -> None:
+        """Remember why connections have to wait."""
+        with self._lock:
+            self._waiting = why
+
+    def ready(self) -> None:
+        """Forget why connections had to wait."""
+        with self._lock:
+            self._waiting = ""
+
+    def snapshot(self, target: str, namespace: str, local_port: int, pod: PodPort | None) -> ForwardStats:
+        """Return all of it at one moment."""
+        with self._lock:
+            return ForwardStats(
+                target=target,
+                namespace=namespace,
+                local_port=local_port,
+                pod=pod.pod if pod else "",
+                pod_port=pod.port if pod else 0,
+                seconds=time.monotonic() - self._began,
+                open=self._open,
+                connections=self._connections,
+                failed=self._failed,
+                sent=self._sent,
+                received=self._received,
+                replacements=self._replacements,
+                waiting=self._waiting,
+                error=self._error,
+            )
+
+
+# Seconds of silence from the pod after which a client that stopped sending is taken for gone. A client may close its
+# sending side alone and wait: it does so for an answer that has not come yet.
+LINGER_ANSWERED = 0.1
+LINGER_WAITING = 5.0
+_KEPT = 64 << 10  # bytes of a client that are kept to be sent again, when the pod could not be reached at all
+_CHUNK = 32 << 10
+_DATA, _ERROR = b"\0", b"\1"
+# What container runtimes say when they could not connect to the port inside the pod (containerd, CRI-O, cri-dockerd).
+_UNREACHED = re.compile(r"refused|failed to (?:dial|connect|find)|not running|not found|is closed|no such", re.I)
+
+
+class NotReached(DevenvError):
+    """The pod's port could not be reached, and nothing of the client arrived there: another try is safe."""
+
+
+class Broken(DevenvError):
+    """The connection broke after something may have arrived: only the client knows whether to try again."""
+
+
+class Pump:
+    """Carries one connection. `kept` is what the client sent so far, as long as nothing came back."""
+
+    def __init__(
+        self,
+        stream: WebSocket,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        kept: bytearray,
+        traffic: Traffic,
+    ) -> None:
+        self._stream = stream
+        self._reader = reader
+        self._writer = writer
+        self._kept = kept
+        self._traffic = traffic
+        self._answered = False
+        self._overfull = len(kept) > _KEPT
+        self._heard = self._said = time.monotonic()
+
+    async def run(self) -> None:
+        """Carry until one side ends. Raises NotReached and Broken."""
+        up, down = asyncio.ensure_future(self._up()), asyncio.ensure_future(self._down())
+        try:
+            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            if up.done() and up.exception() is None:
+                await self._linger(down)
+            for task in (down, up):
+                if task.done():
+                    task.result()
+        except OSError as error:
+            raise self._failure(str(error) or type(error).__name__) from error
+        finally:
+            up.cancel()
+            down.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+
+    async def _linger(self, down: asyncio.Task[None]) -> None:
+        ended = time.monotonic()
+        while not down.done():
+            patience = LINGER_ANSWERED if self._heard > self._said else LINGER_WAITING
+            left = max(ended, self._heard) + patience - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.wait((down,), timeout=left)
+
+    async def _up(self) -> None:
+        if self._kept:
+            await self._stream.send(_DATA + bytes(self._kept))
+        while True:
+            try:
+                data = await self._reader.read(_CHUNK)
+            except ConnectionError:
+                return  # the client is gone
+            if not data:
+                return
+            if not self._answered:
+                self._kept += data
+                self._overfull = len(self._kept) > _KEPT
+            self._traffic.sent(len(data))
+            self._said = time.monotonic()
+            await self._stream.send(_DATA + data)
+
+    async def _down(self) -> None:
+        named: set[bytes] = set()  # the first message of each channel is the port's number
+        while (message := await self._stream.receive()) is not None:
+            channel, data = message[:1], message[1:]
+            if channel not in named:
+                named.add(channel)
+                data = data[2:]
+            if not data:
+                continue
+            if channel == _ERROR:
+                raise self._failure(sanitize(data).strip(), unreached=bool(_UNREACHED.search(sanitize(data))))
+            self._answered = True
+            self._kept.clear()
+            self._heard = time.monotonic()
+            self._traffic.received(len(data))
+            try:
+                self._writer.write(data)
+                await self._writer.drain()
+            except ConnectionError:
+                return  # the client is gone
+        if not self._answered and self._kept:
+            raise self._failure("the pod closed the connection without an answer")
+
+    def _failure(self, message: str, *, unreached: bool = False) -> DevenvError:
+        if self._answered or self._overfull or (self._kept and not unreached):
+            return Broken(message)
+        return NotReached(message)
+
 
 PATIENCE = 10.0  # seconds that a connection is held while no pod takes it
 FRESH = 1.0  # seconds that a found pod is taken for the right one without asking again

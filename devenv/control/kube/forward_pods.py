@@ -20,7 +20,7 @@ from devenv.backends.kube.kinds import (
     Kind,
     find_kind,
 )
-from devenv.control.kube.selectors import label_selector
+from devenv.control.kube.change import label_selector
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 

@@ -17,12 +17,10 @@ from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kubeconfig import Target, find_target, load_kubeconfig
 from devenv.backends.programs import finish
 from devenv.control.guard import Guard, Place
-from devenv.control.kube.impact import Call, Impact
+from devenv.control.kube.change import Call, Impact, Ref, kind_of, place_now
+from devenv.control.kube.control import VERBS
 from devenv.control.kube.kubectl import find_kubectl
 from devenv.control.kube.kubectl_line import Effect, Line, with_defaults
-from devenv.control.kube.place import place_now
-from devenv.control.kube.refs import Ref, kind_of
-from devenv.control.kube.verbs import VERBS
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings

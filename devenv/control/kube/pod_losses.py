@@ -12,7 +12,7 @@ from typing import Any, Final
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import PODS, SERVICES, Kind
-from devenv.control.kube.impact import counted
+from devenv.control.kube.change import counted
 from devenv.core.text import sanitize
 
 _NAMED: Final = 8  # pods of which the local data are named one by one

@@ -1,20 +1,100 @@
-"""Rollouts of Deployments, StatefulSets and DaemonSets: restart, undo, pause, resume, and how far they are."""
+"""Rollouts of Deployments, StatefulSets and DaemonSets: restart, undo, pause, resume; and their scale.
+
+The revisions that the cluster keeps: ReplicaSets of a Deployment, else ControllerRevisions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
-from devenv.control.kube.difference import diff_lines
-from devenv.control.kube.impact import Call, Impact
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import NotFound
+from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
+from devenv.control.kube.change import Call, Impact, Ref, label_selector
+from devenv.control.kube.diff import diff_lines
 from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
-from devenv.control.kube.refs import Ref
-from devenv.control.kube.revisions import Revision, check_rolled, revisions_of
-from devenv.control.kube.selectors import label_selector
-from devenv.control.kube.workload_progress import progress_of
+from devenv.control.kube.rollout_view import progress_of
 from devenv.core.errors import UsageError
+from devenv.core.text import sanitize
+
+CONTROLLER_REVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
+ROLLED = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
+_REVISION = "deployment.kubernetes.io/revision"
+_CAUSE = "kubernetes.io/change-cause"
+_HASH = "pod-template-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision: `template` is the pod template that undo brings back. `current`: the one that is wanted now."""
+
+    number: int
+    current: bool
+    created: str
+    images: tuple[str, ...]
+    cause: str
+    template: Mapping[str, Any]
+    replicas: int | None = None  # pods of it now; None where the object does not tell
+
+
+def revisions_of(client: KubeClient, ref: Ref, workload: Mapping[str, Any]) -> list[Revision]:
+    """Return the revisions, newest first. Raises UsageError for kinds that have none, and KubeError."""
+    check_rolled(ref)
+    selector = label_selector((workload.get("spec") or {}).get("selector") or {})
+    kind = REPLICA_SETS if ref.kind == DEPLOYMENTS else CONTROLLER_REVISIONS
+    items, _ = client.list(kind, ref.namespace, labels=selector)
+    uid = workload["metadata"].get("uid")
+    mine = [
+        item for item in items if any(one.get("uid") == uid for one in item["metadata"].get("ownerReferences") or ())
+    ]
+    make = _of_replica_set if ref.kind == DEPLOYMENTS else _of_controller_revision
+    newest = max((_number(item) for item in mine), default=0)
+    found = [make(item, current=_number(item) == newest) for item in mine]
+    return sorted(found, key=lambda revision: revision.number, reverse=True)
+
+
+def check_rolled(ref: Ref) -> None:
+    """Raise UsageError for a kind that nothing rolls out."""
+    if ref.kind not in ROLLED:
+        raise UsageError(f"A {ref.kind.name} is not rolled out", "Deployments, StatefulSets and DaemonSets are.")
+
+
+def _number(item: Mapping[str, Any]) -> int:
+    annotated = (item["metadata"].get("annotations") or {}).get(_REVISION)
+    return int(annotated or item.get("revision") or 0)
+
+
+def _of_replica_set(item: Mapping[str, Any], *, current: bool) -> Revision:
+    template = dict((item.get("spec") or {}).get("template") or {})
+    metadata = dict(template.get("metadata") or {})
+    metadata["labels"] = {key: value for key, value in (metadata.get("labels") or {}).items() if key != _HASH}
+    template["metadata"] = metadata
+    replicas = int((item.get("status") or {}).get("replicas") or 0)
+    return _revision(item, template, current=current, replicas=replicas)
+
+
+def _of_controller_revision(item: Mapping[str, Any], *, current: bool) -> Revision:
+    template = dict(((item.get("data") or {}).get("spec") or {}).get("template") or {})
+    template.pop("$patch", None)  # it is stored as a patch that replaces the template
+    return _revision(item, template, current=current, replicas=None)
+
+
+def _revision(item: Mapping[str, Any], template: Mapping[str, Any], *, current: bool, replicas: int | None) -> Revision:
+    metadata = item["metadata"]
+    containers = (template.get("spec") or {}).get("containers") or ()
+    return Revision(
+        number=_number(item),
+        current=current,
+        created=sanitize(str(metadata.get("creationTimestamp") or "")),
+        images=tuple(sanitize(str(one.get("image"))) for one in containers),
+        cause=sanitize(str((metadata.get("annotations") or {}).get(_CAUSE) or "")),
+        template=template,
+        replicas=replicas,
+    )
+
 
 MANAGER = "devenv-rollout"
 UNDO_MANAGER = "devenv-undo"
@@ -199,3 +279,91 @@ def _how(spec: Mapping[str, Any]) -> str:
     if _has_gap(spec):
         return "one after the other: with one replica nothing serves for a moment"
     return "some at a time"
+
+
+SCALE_MANAGER = "devenv-scale"
+_SYNC = (
+    15  # seconds between two looks of an autoscaler (kube-controller-manager, --horizontal-pod-autoscaler-sync-period)
+)
+
+
+def survey_scale(call: Call) -> Impact:
+    """Say what changes, which autoscaler sets it back, what stops serving, and which local data go."""
+    wanted = _wanted_replicas(call)
+    sentences: list[str] = []
+    losses: list[str] = []
+    for ref in call.refs:
+        scale = _read_scale(call, ref)
+        now = int((scale.get("spec") or {}).get("replicas") or 0)
+        if wanted == now:
+            sentences.append(f"{ref.text} has {now} replicas already.")
+        else:
+            gone = " Nothing of it serves any more." if wanted == 0 else ""
+            sentences.append(f"Scales {ref.text} from {now} to {wanted} replicas.{gone}")
+        if ref.kind == STATEFUL_SETS and wanted < now:
+            sentences.append("The claims of the pods that go stay, with their data.")
+        sentences += _autoscalers(call, ref, wanted)
+        labels = str((scale.get("status") or {}).get("selector") or "")
+        if wanted < now and labels:
+            pods = call.client.list(PODS, ref.namespace, labels=labels)[0]
+            local = next((text for pod in pods if (text := local_volumes(pod["spec"]))), "")
+            if wanted == 0:
+                losses += losses_with(pods)
+                sentences += last_ready(call.client, pods)
+            elif local:
+                sentences.append(f"The pods that go lose their local data: {local}.")
+    return Impact(tuple(sentences), tuple(losses), confirm=wanted == 0)
+
+
+def scale(call: Call) -> str:
+    """Set the number of replicas; the pods follow later."""
+    wanted = _wanted_replicas(call)
+    for ref in call.refs:
+        before = int((_read_scale(call, ref).get("spec") or {}).get("replicas") or 0)
+        call.client.request(
+            "PATCH",
+            ref.path("scale"),
+            query={"fieldManager": SCALE_MANAGER},
+            body={"spec": {"replicas": wanted}},
+            content_type="application/merge-patch+json",
+        )
+        call.step(ref, "Scaled" if before != wanted else "Unchanged", details=f"{before} -> {wanted}")
+    return ""
+
+
+def _autoscalers(call: Call, ref: Ref, wanted: int) -> list[str]:
+    found = []
+    for item in call.client.list(HPAS, ref.namespace)[0]:
+        spec = item.get("spec") or {}
+        target = spec.get("scaleTargetRef") or {}
+        if (target.get("kind"), target.get("name")) != (ref.kind.name, ref.name):
+            continue
+        name = sanitize(str(item["metadata"]["name"]))
+        least, most = int(spec.get("minReplicas") or 1), int(spec.get("maxReplicas") or 1)
+        if wanted == 0:
+            found.append(f"HorizontalPodAutoscaler {name} rests while there are 0 replicas.")
+        elif least <= wanted <= most:
+            found.append(f"HorizontalPodAutoscaler {name} decides again within {_SYNC} s, between {least} and {most}.")
+        else:
+            back = f"{least} or more" if wanted < least else f"{most} or fewer"
+            found.append(
+                f"HorizontalPodAutoscaler {name} undoes it within {_SYNC} s: "
+                f"it keeps {least} to {most}, so it goes back to {back}."
+            )
+    return found
+
+
+def _read_scale(call: Call, ref: Ref) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = call.client.get(ref.path("scale"))
+    except NotFound as error:
+        ref.read(call.client)  # tells when the object itself is not there
+        raise UsageError(f"A {ref.kind.name} cannot be scaled", "Workloads with replicas can.") from error
+    return found
+
+
+def _wanted_replicas(call: Call) -> int:
+    text = call.options.get("replicas", "")
+    if not text.isdecimal():
+        raise UsageError(f"{sanitize(text)!r} is not a number of replicas", "Write --replicas N, 0 or more.")
+    return int(text)

@@ -9,18 +9,181 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
+from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, EVENTS, JOBS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
+from devenv.backends.kube.listwatch import ListWatch
+from devenv.backends.streams import Backoff, Stream
 from devenv.control.kube.pod_stages import PodStages
-from devenv.control.kube.rollout_feed import RolloutFeed
+from devenv.control.kube.pod_trouble import Healing, Trouble
 from devenv.control.kube.rollout_view import Key, RolloutView, WorkloadState
-from devenv.control.kube.stuck import Patience, Stuck, StuckClock
 
-__all__ = ["Outcome", "Patience", "Stuck", "Waiting", "look", "wait_for"]
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each kind of trouble may last, in seconds; 0 fails at once. `timeout` is for the whole."""
+
+    timeout: float = 120.0
+    pull: float = 40.0  # the kubelet tries again after 10 s and 20 s more (--image-pull backoff)
+    config: float = 20.0
+    schedule: float = 30.0  # the cluster autoscaler looks every 10 s and says so in an event
+    quota: float = 10.0
+    crash_restarts: int = 2  # with the kubelet's back-off some 12 s after the first crash
+
+    def allows(self, trouble: Trouble) -> float:
+        """Return how many seconds a trouble may last."""
+        if trouble.healing is Healing.CRASH:
+            return float("inf") if trouble.restarts < self.crash_restarts else 0.0
+        given = {
+            Healing.NEVER: 0.0,
+            Healing.PULL: self.pull,
+            Healing.CONFIG: self.config,
+            Healing.SCHEDULE: self.schedule,
+            Healing.QUOTA: self.quota,
+        }
+        return given.get(trouble.healing, float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """What cannot heal: in which workload, the reason's name, and words."""
+
+    workload: str
+    reason: str
+    text: str
+    seconds: float = 0.0  # how long it lasted
+    namespace: str = ""
+    subject: str = ""  # the pod, ReplicaSet or workload that it is about
+
+    def __str__(self) -> str:
+        return f"{self.workload}: {self.reason}, {self.text}" if self.text else f"{self.workload}: {self.reason}"
+
+
+@dataclass(slots=True)
+class StuckClock:
+    """Remembers since when each trouble lasts, by the clock that the caller reads."""
+
+    patience: Patience
+    _since: dict[tuple[str, str, Healing], float] = field(default_factory=dict)
+
+    def look(
+        self, states: Iterable[WorkloadState], now: float, is_leaving: Callable[[str], bool] = lambda _: False
+    ) -> Stuck | None:
+        """Return the first trouble whose time is over. `is_leaving` tells whether pods of a namespace still go."""
+        seen: dict[tuple[str, str, Healing], float] = {}
+        found: Stuck | None = None
+        for state in states:
+            for trouble in state.troubles:
+                if trouble.healing is Healing.QUOTA and is_leaving(state.namespace):
+                    continue  # it counts again from when they are gone
+                key = (f"{state.namespace}/{state.title}", trouble.subject, trouble.healing)
+                since = seen[key] = self._since.get(key, now)
+                if found is None and now - since >= self.patience.allows(trouble):
+                    about = "" if trouble.subject == state.name else f"{trouble.subject}: "
+                    words = f"{about}{trouble.text}"
+                    found = Stuck(state.title, trouble.reason, words, now - since, state.namespace, trouble.subject)
+        self._since = seen
+        return found
+
+
+_WORKLOADS: Final = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS, "job": JOBS}
+JOIN: Final = 2.0  # seconds that closing waits for a thread; its connection is closed by then
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One thing that a watch told. `kind` is in lower case; `what`: put, remove, listed, live, down."""
+
+    kind: str
+    namespace: str
+    what: str
+    item: Any = None
+
+    def into(self, view: RolloutView) -> None:
+        """Let the view take it."""
+        if self.what == "put":
+            view.put(self.kind, self.item)
+        elif self.what == "remove":
+            view.remove(self.kind, self.item)
+        elif self.what == "listed" and self.kind != "event":
+            view.keep_only(self.kind, self.item)
+
+
+def kinds_for(workloads: Collection[Key]) -> dict[str, tuple[Kind, bool]]:
+    """Return what to watch in one namespace for these workloads, and whether the wait is impossible without it."""
+    found = {kind: (_WORKLOADS[kind], True) for kind in dict.fromkeys(key[0] for key in workloads)}
+    if "deployment" in found:
+        found["replicaset"] = (REPLICA_SETS, True)
+    return {**found, "pod": (PODS, False), "event": (EVENTS, False)}
+
+
+class RolloutFeed:
+    """Runs the watches. A kind that the account may not read is told as `down` with Forbidden, and given up."""
+
+    def __init__(self, client: KubeClient, workloads: Collection[Key]) -> None:
+        self.news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self.lists: set[tuple[str, str]] = set()  # what is listed before anything is judged
+        self.needed: set[tuple[str, str]] = set()  # without which a wait is impossible
+        self._streams: list[Stream] = []
+        for namespace in sorted({key[1] for key in workloads}):
+            here = [key for key in workloads if key[1] == namespace]
+            for name, (kind, needed) in kinds_for(here).items():
+                self.lists.add((name, namespace))
+                if needed:
+                    self.needed.add((name, namespace))
+                self._streams.append(self._stream(client, kind, name, namespace))
+
+    def start(self) -> None:
+        """Open all watches."""
+        for stream in self._streams:
+            stream.start()
+
+    def close(self) -> None:
+        """Close all watches and wait a moment for their threads."""
+        for stream in self._streams:
+            stream.stop()
+        for stream in self._streams:
+            stream.join(JOIN)
+
+    def _stream(self, client: KubeClient, kind: Kind, name: str, namespace: str) -> Stream:
+        def tell(what: str, item: Any = None) -> None:
+            self.news.put(News(name, namespace, what, item))
+
+        def page(items: list[dict[str, Any]], first: bool) -> None:
+            for item in items:
+                tell("put", item)
+
+        def event(what: str, item: dict[str, Any]) -> None:
+            tell("remove" if what == "DELETED" else "put", item)
+
+        watch = ListWatch(
+            client,
+            kind,
+            namespace,
+            on_page=page,
+            on_listed=lambda uids: tell("listed", uids),
+            on_event=event,
+            on_live=lambda: tell("live"),
+        )
+
+        def run(stream: Stream) -> None:
+            try:
+                watch.run(stream)
+            except Forbidden as error:
+                stream.finish()
+                tell("down", error)
+
+        def down(error: Exception | None, pause: float) -> None:
+            if error is not None:
+                told = error if isinstance(error, KubeError) else KubeError(f"reading {kind.plural} failed: {error!r}")
+                tell("down", told)
+
+        return Stream(f"rollout-{name}-{namespace}", run, down, backoff=Backoff(longest=5.0))
+
 
 TICK: Final = 0.5  # seconds between two looks when nothing is told: graces and the deadline end by the clock alone
 EVENTS_WITHIN: Final = 1.0  # seconds after the end for the events that say when images were pulled
@@ -41,7 +204,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WaitResult:
     """How a wait ended: `done`, or `stuck` on what cannot heal, or `lost` (nothing could be read), else out of time.
 
     `limits` says what the account may not read: reasons are then missing. `objects` are the workloads as last seen.
@@ -72,13 +235,13 @@ class Outcome:
 def wait_for(
     client: KubeClient,
     workloads: Collection[Key],
-    patience: Patience = Patience(),  # noqa: B008 - a frozen record without state
+    patience: Patience = Patience(),
     *,
     after_change: bool = True,
     report: Callable[[Waiting], None] = lambda waiting: None,
     stop: threading.Event | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> Outcome:
+) -> WaitResult:
     """Watch until all are rolled out, one is stuck, or the time is over; `stop` ends it early.
 
     `after_change`: what is wrong already when it begins may be what the caller's change repairs, and has its time;
@@ -95,7 +258,7 @@ def wait_for(
         feed.close()
 
 
-def look(client: KubeClient, workloads: Collection[Key], timeout: float = 15.0) -> Outcome:
+def look(client: KubeClient, workloads: Collection[Key], timeout: float = 15.0) -> WaitResult:
     """Return the workloads as they are now, without waiting for anything but the first lists."""
     never = Patience(timeout=timeout, pull=1e9, config=1e9, schedule=1e9, quota=1e9, crash_restarts=10**9)
     return wait_for(client, workloads, never, after_change=False, stop=_set())
@@ -122,7 +285,7 @@ class _Waiter:
         self._told: tuple[object, ...] = ()
         self._began = clock()
 
-    def run(self, stop: threading.Event) -> Outcome:
+    def run(self, stop: threading.Event) -> WaitResult:
         while True:
             self._take()
             elapsed = self._clock() - self._began
@@ -184,12 +347,12 @@ class _Waiter:
                 return
             self._take()
 
-    def _outcome(self, done: bool, elapsed: float, stuck: Stuck | None = None) -> Outcome:
+    def _outcome(self, done: bool, elapsed: float, stuck: Stuck | None = None) -> WaitResult:
         states = self._view.states() if not self._missing else ()
         pods = self._view.pods() if not self._missing else ()
         lost = "" if done or stuck else next((text for key, text in self._down.items() if key in self._feed.needed), "")
         found = {key: item for key in self._view.workloads if (item := self._view.get(key)) is not None}
-        return Outcome(done, elapsed, states, pods, stuck, lost, tuple(self._limits), found)
+        return WaitResult(done, elapsed, states, pods, stuck, lost, tuple(self._limits), found)
 
 
 def _set() -> threading.Event:

@@ -10,9 +10,16 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from devenv import __version__
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.connection import Endpoint as Server
+from devenv.backends.kube.connection import tls_context
+from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import BadKubeconfig, error_of
 from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
@@ -151,3 +158,22 @@ def _refusal(error: WebSocketException) -> DevenvError | ConnectionResetError:
     if isinstance(error.__cause__, EOFError | OSError):
         return ConnectionResetError("the connection was closed during the handshake")
     return HandshakeRefused(0, f"the API server does not speak this stream over WebSocket: {sanitize(str(error))}")
+
+
+def endpoint_of(client: KubeClient) -> Endpoint:
+    """Return the API server's address with the credentials as they are now; may run a credential plugin.
+
+    Raises BadKubeconfig and Unauthorized.
+    """
+    server, credentials = client.access()
+    headers = {"User-Agent": f"devenv/{__version__}"}
+    if credentials.authorization:
+        headers["Authorization"] = credentials.authorization
+    secure = server.server.startswith("https://")
+    tls = _tls(server, credentials.certificate, credentials.key) if secure else None
+    return Endpoint(server.server, headers, tls, server.server_name, server.proxy)
+
+
+@lru_cache(maxsize=8)  # a context costs some milliseconds and two files; a forward needs one for each connection
+def _tls(server: Server, certificate: str, key: str) -> SSLContext:
+    return tls_context(server, Credentials("", certificate, key))

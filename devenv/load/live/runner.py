@@ -71,7 +71,7 @@ class LoadRunner:
 
         from devenv.backends.kube.client import KubeClient
         from devenv.backends.kube.kubeconfig import find_target
-        from devenv.control.kube.place import place_now
+        from devenv.control.kube.change import place_now
 
         settings = self._kubernetes
         if wish.context:

@@ -12,9 +12,9 @@ from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, disc
 from devenv.backends.kube.kubeconfig import Target
 from devenv.control.guard import Guard, Place
 from devenv.control.kube import kubectl
+from devenv.control.kube.change import place_now
 from devenv.control.kube.control import KubeControl
 from devenv.control.kube.forward import Forward
-from devenv.control.kube.place import place_now
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.kube_settings import KubeSettings

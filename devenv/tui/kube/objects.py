@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from devenv.control.kube.masking import masked
+from devenv.control.kube.diff import masked
 from devenv.manifests import access
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.line import Part

@@ -12,7 +12,7 @@ from devenv.core.model import Resource
 if TYPE_CHECKING:
     from devenv.backends.kube.kinds import Kind
     from devenv.backends.kube.kubeconfig import Contexts, Target
-    from devenv.control.kube.forward_stats import ForwardStats
+    from devenv.control.kube.forward import ForwardStats
 
 
 class ClusterBackend(Backend, Protocol):

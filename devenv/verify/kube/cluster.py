@@ -20,9 +20,9 @@ from devenv.backends.kube.kinds import (
     STATEFUL_SETS,
     Kind,
 )
+from devenv.control.kube.change import label_selector
 from devenv.control.kube.pod_stages import time_of
 from devenv.control.kube.pod_trouble import Healing, pod_trouble
-from devenv.control.kube.selectors import label_selector
 from devenv.core.errors import DevenvError
 from devenv.manifests.access import quantity
 from devenv.verify.engine import Limits

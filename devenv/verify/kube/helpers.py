@@ -7,7 +7,7 @@ from typing import Any, Final
 from devenv.backends.kube.errors import Conflict
 from devenv.backends.kube.kinds import PODS, Kind
 from devenv.control.kube.pod_trouble import pod_trouble
-from devenv.control.kube.stuck import Patience
+from devenv.control.kube.wait import Patience
 from devenv.core.errors import UsageError
 from devenv.verify.kube.cluster import EVERY
 from devenv.verify.kube.copy import containers_of

@@ -12,11 +12,10 @@ from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES
 from devenv.control.kube import rollout
 from devenv.control.kube.apply import apply
-from devenv.control.kube.impact import Call
+from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.objects import KindBook, flatten
-from devenv.control.kube.refs import Ref
-from devenv.control.kube.wait import Outcome, Patience, wait_for
-from devenv.control.kube.workload_progress import progress_of
+from devenv.control.kube.rollout_view import progress_of
+from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
 from devenv.core.verify_settings import EndpointSettings
 from devenv.verify.calls import Persistence, Reload
@@ -107,7 +106,7 @@ class KubeStack:
 
     def wait_rolled_out(
         self, timeout: float | None = None, *services: str, patience: Patience | None = None
-    ) -> Outcome:
+    ) -> WaitResult:
         """Wait until the workloads are rolled out; raises VerificationFailed with what holds them back."""
         __tracebackhide__ = True
         limit = self._limit(timeout)
