@@ -9,9 +9,9 @@ from argparse import Namespace
 from devenv.cli.console import colors_wanted, paint, tell_error, warn
 from devenv.cli.deploy_rig import DeployCall
 from devenv.cli.deploy_text import Progress, to_text
-from devenv.control.deploy.clock import Stages
+from devenv.control.deploy.outcome import Outcome
 from devenv.control.deploy.pipeline import Deployment
-from devenv.control.deploy.records import Outcome
+from devenv.control.deploy.run import Stages
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, ServiceFailed
 from devenv.verify.deployments import remember
 from devenv.verify.history import History

@@ -17,11 +17,10 @@ from devenv.cli.deploy_text import Progress
 from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.build_job import BuildJob
-from devenv.control.deploy.loading import loader_for
+from devenv.control.deploy.images import Dock, loader_for
+from devenv.control.deploy.outcome import Outcome, Prover
 from devenv.control.deploy.prepare import Rendition, prepare
-from devenv.control.deploy.records import Outcome, Prover
-from devenv.control.deploy.shipping import Dock
-from devenv.control.deploy.wish import Rig, Wish
+from devenv.control.deploy.run import Rig, Wish
 from devenv.control.guard import Guard, Ticket
 from devenv.control.kube.change import place_now
 from devenv.control.kube.wait import Patience

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import IO, Final
 
 from devenv.cli.console import colors_wanted, paint
-from devenv.control.deploy.records import Outcome, Stage, Status, Verdict
+from devenv.control.deploy.outcome import Outcome, Stage, Status, Verdict
 from devenv.control.kube.wait import Waiting
 from devenv.core.text import human_duration
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 
 from devenv.cli.kube_call import ClusterCall, show_plan
-from devenv.control.deploy.loading import loader_for
+from devenv.control.deploy.images import loader_for
 from devenv.control.kube.change import place_now
 from devenv.control.runner import Report
 from devenv.core.errors import EXIT_OK, Interrupted, ToolMissing

@@ -13,7 +13,7 @@ import httpx
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound
-from devenv.control.deploy.records import Check, Status
+from devenv.control.deploy.outcome import Check, Status
 from devenv.control.kube.forward import Forward
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
@@ -65,7 +65,7 @@ class ClusterEndpoint(Endpoint):
 
 
 class ClusterProver:
-    """`devenv.control.deploy.records.Prover` by the `[verify]` tables of devenv.toml."""
+    """`devenv.control.deploy.outcome.Prover` by the `[verify]` tables of devenv.toml."""
 
     def __init__(
         self,

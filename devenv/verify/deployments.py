@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from devenv.control.deploy.records import Outcome, Status
-from devenv.control.deploy.records import Verdict as Ended
+from devenv.control.deploy.outcome import Outcome, Status
+from devenv.control.deploy.outcome import Verdict as Ended
 from devenv.control.kube.pod_stages import PodStages
 from devenv.core.text import human_age
 from devenv.verify.criteria import Better, Criterion, criterion

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.kube.client import KubeClient
+from devenv.control.deploy.outcome import Check, Outcome, Prover, Status
 from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import Rendition
-from devenv.control.deploy.records import Check, Outcome, Prover, Status
-from devenv.control.deploy.wish import Rig, Wish
+from devenv.control.deploy.run import Rig, Wish
 from devenv.control.kube.wait import Patience
 from tests.kube.api_server import ApiServer, deployment
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.ledger import Ledger
-from devenv.control.deploy.records import Outcome, Verdict
+from devenv.control.deploy.lock import Ledger
+from devenv.control.deploy.outcome import Outcome, Verdict
 from devenv.control.deploy.revisions import Revision, decode, encode, make_revision, trusted
 from devenv.control.kube.apply import FieldConflicts
 from devenv.core.errors import DevenvError, FindingsFound, Refused, UsageError

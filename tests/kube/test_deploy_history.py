@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.control.deploy.records import Changed, Check, Outcome, Proof, Stage, Status, Verdict
+from devenv.control.deploy.outcome import Changed, Check, Outcome, Proof, Stage, Status, Verdict
 from devenv.control.kube.pod_stages import PodStages
 from devenv.verify.deployments import COUNTED, OUTCOME, latest, measure, remember
 from devenv.verify.history import History

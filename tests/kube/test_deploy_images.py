@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.kubeconfig import ContextInfo
-from devenv.control.deploy.images import parse_image, replace_images, services_of, uses_of
-from devenv.control.deploy.loading import ProgramLoader, SharedEngine, loader_for
-from devenv.control.deploy.proving import check_digests
-from devenv.control.deploy.records import Status
-from devenv.control.deploy.shipping import Dock, plan_cargo, ship
+from devenv.control.deploy.images import (
+    Dock,
+    ProgramLoader,
+    SharedEngine,
+    check_digests,
+    loader_for,
+    parse_image,
+    plan_cargo,
+    replace_images,
+    services_of,
+    ship,
+    uses_of,
+)
+from devenv.control.deploy.outcome import Status
 from devenv.control.kube.pod_stages import PodStages
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project, Service

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.records import Check, Status
+from devenv.control.deploy.outcome import Check, Status
 from devenv.core.verify_settings import (
     CallSettings,
     EndpointSettings,

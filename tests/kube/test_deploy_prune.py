@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.ledger import Ledger
-from devenv.control.deploy.records import Outcome, Verdict
+from devenv.control.deploy.lock import Ledger
+from devenv.control.deploy.outcome import Outcome, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
 from devenv.core.errors import Refused
 from tests.kube.api_server import ApiServer

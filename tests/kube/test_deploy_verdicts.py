@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.control.deploy.records import Check, Status, Verdict
+from devenv.control.deploy.outcome import Check, Status, Verdict
 from devenv.control.kube.wait import Waiting
 from devenv.core.errors import EXIT_ROLLED_BACK, Interrupted
 from tests.kube.api_server import ApiServer, Refusal

@@ -19,7 +19,7 @@ from verify_samples import report_of
 
 from devenv.cli.evidence import evidence_lines
 from devenv.control.audit import AuditLog, default_path
-from devenv.control.deploy.local_lock import only_one
+from devenv.control.deploy.lock import only_one
 from devenv.control.deploy.revisions import LocalRevisions, Revision
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings

@@ -1,15 +1,29 @@
-"""The images that rendered objects run: found, replaced, and matched with the Compose services that are built here."""
+"""The images that rendered objects run: found, replaced, built by Compose, brought to the cluster, and proven to run.
+
+An image that was built here gets a tag of its content before it is loaded. Under the name of the manifest alone
+(`docsearch-backend:dev`) a new build would change what an old revision means: nothing would roll out, and going back
+would start the new image again. Loaded it is by the program that made the cluster (`minikube image load --help`,
+`kind load docker-image --help`, `k3d image import --help`). Is what runs what was rendered: the digests that the
+kubelets report against those that are meant.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from devenv.core.errors import UsageError
+from devenv.backends.kube.kubeconfig import ContextInfo
+from devenv.backends.programs import output_of
+from devenv.control.deploy.outcome import Check, Status
+from devenv.control.kube.pod_stages import PodStages, digest_of
+from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Project
+from devenv.core.text import sanitize
 
 _HUB = ("docker.io/library/", "index.docker.io/library/", "docker.io/", "index.docker.io/", "library/")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
@@ -110,3 +124,197 @@ def _containers(item: Object) -> Iterator[dict[str, Any]]:
     if isinstance(pod, dict):
         for key in ("initContainers", "containers"):
             yield from (found for found in pod.get(key) or () if isinstance(found, dict))
+
+
+_PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+_TIMEOUT = 600.0  # seconds to push or load one image; minikube copies it as a file
+CONTENT = 12  # characters of an image's id in its tag, as docker shows them
+
+
+class Loader(Protocol):
+    """Brings an image of the local engine to the nodes of a cluster, as `minikube image load` does."""
+
+    @property
+    def shares(self) -> bool:
+        """Whether the cluster runs the engine's own images, so that a tag has to stay there."""
+        ...
+
+    def load(self, image: str) -> None:
+        """Load it; raises DevenvError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """What is to be done for the images. `services` by reference; `why` says why nothing is done."""
+
+    services: Mapping[str, str]
+    push: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dock:
+    """What is at hand here: the resolved Compose project, a way to build it, and a way into the cluster.
+
+    Each is None where there is none, and the text beside it says why.
+    """
+
+    project: Project | None = None
+    no_project: str = ""
+    build: Callable[[tuple[str, ...]], None] | None = None
+    loader: Loader | None = None
+    no_loader: str = ""
+    environ: Mapping[str, str] | None = None
+
+
+def plan_cargo(
+    objects: Sequence[Mapping[str, Any]], dock: Dock, *, build: bool, push: bool, chosen: Collection[str] = ()
+) -> Cargo:
+    """Decide what has to be built and how it gets to the cluster; `chosen` references are there already.
+
+    Never guesses that a program is there. Raises DevenvError for an image that is to be pushed nowhere.
+    """
+    if not build:
+        return Cargo({}, why="--no-build: the images are taken as they are")
+    if dock.project is None:
+        return Cargo({}, why=f"nothing is built: {dock.no_project or 'there is no Compose project here'}")
+    pinned = [use.image for use in uses_of(objects) if is_pinned(use.image)]
+    services = {image: name for image, name in services_of(objects, dock.project).items() if image not in chosen}
+    if not services:
+        why = "every image is named by digest" if pinned else "no image is one that a service of Compose builds"
+        return Cargo({}, why=f"nothing is built: {why}")
+    if push:
+        local = sorted(image for image in services if not has_registry(image))
+        if local:
+            raise DevenvError(
+                f"{', '.join(local)} cannot be pushed: the name says no registry",
+                "Name it registry/name:tag in the overlay and in Compose, or leave --push out.",
+            )
+        return Cargo(services, push=True)
+    if dock.loader is None:
+        names = ", ".join(sorted(services))
+        return Cargo({}, why=f"{names} not built and not loaded, {dock.no_loader}: the nodes must have them by name")
+    return Cargo(services)
+
+
+def ship(cargo: Cargo, dock: Dock) -> dict[str, str]:
+    """Load or push what was built; return the new reference of each image. Raises DevenvError, ToolMissing."""
+    found = {}
+    for image in sorted(cargo.services):
+        content = _docker(("image", "inspect", image), dock.environ)
+        identity = str(json.loads(content)[0]["Id"]).removeprefix("sha256:")
+        named = f"{repository(image)}:devenv-{identity[:CONTENT]}"
+        _docker(("tag", image, named), dock.environ)
+        if cargo.push:
+            digest = _PUSHED.search(_docker(("push", named), dock.environ))
+            named = f"{repository(image)}@{digest[1]}" if digest else named
+        elif dock.loader is not None:
+            dock.loader.load(named)
+            if not dock.loader.shares:
+                _docker(("rmi", "--no-prune", named), dock.environ)  # the tag alone: the image has its first name
+        found[image] = named
+    return found
+
+
+def _docker(arguments: tuple[str, ...], environ: Mapping[str, str] | None) -> str:
+    return output_of(
+        ["docker", *arguments],
+        environ,
+        timeout=_TIMEOUT,
+        install="Install Docker, or --no-build.",
+        slow="Is the registry reached?",
+        failed="Is the image built?",
+    )
+
+
+_SHARED = ("docker-desktop",)  # the cluster's nodes use the engine's own images
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramLoader:
+    """Loads with a program; `before` and `after` stand around the image's name on its command line."""
+
+    before: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    environ: Mapping[str, str] | None = None
+    shares: bool = False
+
+    def load(self, image: str) -> None:
+        """Load the image; raises ToolMissing, and DevenvError with the program's last words."""
+        command = [*self.before, image, *self.after]
+        by_hand = f"Try it by hand: {' '.join(command)}"
+        output_of(command, self.environ, timeout=_TIMEOUT, install="Is it installed?", slow=by_hand, failed=by_hand)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedEngine:
+    """The cluster runs what the engine has: nothing is to be loaded."""
+
+    shares: bool = True
+
+    def load(self, image: str) -> None:
+        """Do nothing."""
+
+
+def loader_for(context: ContextInfo, environ: Mapping[str, str]) -> tuple[Loader | None, str]:
+    """Return the way into the cluster, or None and why there is none; a program is used only where it is found."""
+    if context.flavour in _SHARED:
+        return SharedEngine(), ""
+    commands = {
+        "minikube": (("minikube", "-p", context.name, "image", "load"), ()),
+        "kind": (("kind", "load", "docker-image"), ("--name", context.name.removeprefix("kind-"))),
+        "k3d": (("k3d", "image", "import"), ("--cluster", context.name.removeprefix("k3d-"))),
+    }
+    if context.flavour not in commands:
+        return None, f"nothing is known to load images into {sanitize(context.name)}"
+    before, after = commands[context.flavour]
+    program = shutil.which(before[0], path=environ.get("PATH"))
+    if program is None:
+        return None, f"there is no {before[0]} program here to load them with"
+    return ProgramLoader((program, *before[1:]), after, environ), ""
+
+
+NAME = "image digests"
+_CONTENT_TAG = re.compile(r":devenv-([0-9a-f]{12})\Z")  # as `ship` names an image by its id
+_SHORT = 19  # characters of "sha256:" and as much of it as docker shows
+
+
+def running_digests(pods: Sequence[PodStages]) -> dict[str, str]:
+    """Return the digest of each "workload/container"; "" where pods of one workload differ or tell none."""
+    found: dict[str, set[str]] = {}
+    for pod in pods:
+        for container, digest in (pod.digests or {}).items():
+            found.setdefault(f"{pod.workload}/{container}", set()).add(digest)
+    return {name: next(iter(digests)) if len(digests) == 1 else "" for name, digests in found.items()}
+
+
+def check_digests(
+    objects: Sequence[Mapping[str, Any]], pods: Sequence[PodStages], recorded: Mapping[str, str] | None = None
+) -> Check:
+    """Compare what runs with what the objects name by digest, and with what ran when the revision was recorded.
+
+    An image that is named by tag alone proves nothing by its name: which digest runs is then told, not judged. Where
+    a runtime reports the id of the image that was built here, that is what was meant; some report another digest.
+    """
+    wanted = {f"{use.workload}/{use.container}": use.image for use in uses_of(objects)}
+    wrong, agreed, told = [], [], []
+    for name, digest in sorted(running_digests(pods).items()):
+        image = wanted.get(name, "")
+        meant = digest_of(image) if is_pinned(image) else (recorded or {}).get(name, "")
+        content = _CONTENT_TAG.search(image)
+        if content and digest.startswith(f"sha256:{content[1]}"):
+            meant = digest
+        if not digest:
+            wrong.append(f"the pods of {name} do not all run the same image")
+        elif not meant:
+            told.append(f"{name} runs {digest[:_SHORT]}, which {image or 'its name'} does not state")
+        elif meant != digest:
+            wrong.append(f"{name} runs {digest[:_SHORT]} instead of {meant[:_SHORT]}")
+        else:
+            agreed.append(f"{name} runs {digest[:_SHORT]}")
+    if wrong:
+        return Check(NAME, Status.FAILED, "; ".join(wrong))
+    if not agreed and not told:
+        return Check(NAME, Status.SKIPPED, "no running pod belongs to what was deployed")
+    return Check(NAME, Status.DONE, "; ".join([*agreed, *told]))

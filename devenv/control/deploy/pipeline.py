@@ -8,23 +8,16 @@ from contextlib import ExitStack
 from typing import Any
 
 from devenv.backends.kube.errors import Unreachable
-from devenv.control.deploy.clock import Stages
-from devenv.control.deploy.going_back import go_back, look_back
-from devenv.control.deploy.images import parse_image, replace_images, uses_of
-from devenv.control.deploy.ledger import Ledger
-from devenv.control.deploy.local_lock import only_one
-from devenv.control.deploy.prepare import refuse_errors, unreleased
-from devenv.control.deploy.proving import running_digests
+from devenv.control.deploy.images import parse_image, plan_cargo, replace_images, running_digests, ship, uses_of
+from devenv.control.deploy.lock import Ledger
+from devenv.control.deploy.outcome import Changed, Check, Failure, Outcome, Prover, Status, Verdict, left_as, refusal_of
+from devenv.control.deploy.prepare import Scope, identity, refuse_errors, scope_of, shown, unreleased
 from devenv.control.deploy.prune import Leftover, Limits, leftovers, losses_of, remove
-from devenv.control.deploy.records import Changed, Check, Outcome, Prover, Status, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
-from devenv.control.deploy.rollback import last_good
-from devenv.control.deploy.scope import Scope, identity, scope_of, shown
-from devenv.control.deploy.shipping import plan_cargo, ship
-from devenv.control.deploy.site import Object, Site
-from devenv.control.deploy.verdicts import Failure, left_as, refusal_of
-from devenv.control.deploy.wish import Rig, Wish
+from devenv.control.deploy.rollback import go_back, last_good, look_back
+from devenv.control.deploy.run import Object, Rig, Site, Stages, Wish
 from devenv.control.kube.apply import plan_apply
+from devenv.control.local_lock import only_one
 from devenv.core.errors import DevenvError, Interrupted
 
 LOCKS = "deploy-locks"

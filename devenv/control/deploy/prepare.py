@@ -1,12 +1,17 @@
-"""Render an overlay for applying and judge it; unlike a check, nothing may stand in for a file that is missing."""
+"""Which objects a deployment applies: the overlay rendered and judged, and what of it a deployer may change.
+
+Unlike in a check, nothing may stand in for a file that is missing.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from devenv.control.deploy.images import repository, uses_of
+from devenv.control.kube.rollout_view import WAITED_FOR, Key
 from devenv.core.errors import FindingsFound, UsageError
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
@@ -82,3 +87,89 @@ def unreleased(objects: Sequence[Mapping[str, Any]], name: str) -> FindingsFound
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key != "status"}
+
+
+_COMPONENT = "app.kubernetes.io/component"
+_PLATFORM = "platform"
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The objects to apply, those left to the administrator, and the namespace that the workloads are in."""
+
+    objects: tuple[Object, ...]
+    left_out: tuple[Object, ...]
+    namespace: str
+
+
+def scope_of(objects: Sequence[Object], *, include_platform: bool, default: str, wanted: str = "") -> Scope:
+    """Sort the objects. Objects of the component `platform` bound what a deployer can do (k8s/README.md).
+
+    `wanted` is the namespace that the command line names: objects without one go there, and another one is refused.
+    Raises UsageError for that, and where nothing is left to apply.
+    """
+    namespaced = [_at_home(item, wanted or default) for item in objects]
+    names = Counter(_namespace(item) for item in namespaced if _namespace(item))
+    if wanted and set(names) - {wanted}:
+        others = ", ".join(sorted(set(names) - {wanted}))
+        raise UsageError(
+            f"The overlay says namespace {others}, the command line {wanted}",
+            "Leave --namespace out, or write a kustomization over the overlay with another `namespace:`.",
+        )
+    kept = [item for item in namespaced if include_platform or not is_platform(item)]
+    if not kept:
+        raise UsageError("The overlay renders nothing that may be applied", "Its platform part: --include-platform.")
+    main = names.most_common(1)[0][0] if names else default
+    left = [item for item in namespaced if not include_platform and is_platform(item)]
+    return Scope(tuple(kept), tuple(left), main)
+
+
+def is_platform(item: Mapping[str, Any]) -> bool:
+    """Whether an object is the administrator's."""
+    return ((item.get("metadata") or {}).get("labels") or {}).get(_COMPONENT) == _PLATFORM
+
+
+def workloads_of(objects: Sequence[Mapping[str, Any]]) -> tuple[Key, ...]:
+    """Return what a rollout of these objects has to be waited for."""
+    return tuple(
+        (kind, _namespace(item), str(item["metadata"]["name"]))
+        for item in objects
+        if (kind := str(item.get("kind", "")).lower()) in WAITED_FOR
+    )
+
+
+def identity(item: Mapping[str, Any]) -> str:
+    """Return what an inventory keeps of an object: group/Kind/namespace/name."""
+    group = str(item.get("apiVersion", "")).rpartition("/")[0]
+    metadata = item.get("metadata") or {}
+    return f"{group}/{item.get('kind', '')}/{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
+def shown(identities: str) -> str:
+    """Write an inventory's entry for people: Kind/name."""
+    _, kind, _, name = identities.split("/", 3)
+    return f"{kind}/{name}"
+
+
+def _namespace(item: Mapping[str, Any]) -> str:
+    return str((item.get("metadata") or {}).get("namespace", ""))
+
+
+def _at_home(item: Object, namespace: str) -> Object:
+    """Give a namespace to what has none, as kubectl does; what is cluster-scoped is told by the API server later."""
+    if _namespace(item) or item.get("kind") in _CLUSTER_SCOPED:
+        return item
+    return {**item, "metadata": {**(item.get("metadata") or {}), "namespace": namespace}}
+
+
+# Of the kinds that overlays contain. A kind of somebody's CRD without a namespace is taken for namespaced: kubectl asks
+# the server, and so does the apply, whose error then says it.
+_CLUSTER_SCOPED = frozenset(
+    {
+        *("Namespace", "PriorityClass", "ClusterRole", "ClusterRoleBinding", "StorageClass", "PersistentVolume"),
+        *("IngressClass", "GatewayClass", "CustomResourceDefinition", "RuntimeClass", "Node", "CSIDriver"),
+        *("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "APIService"),
+        *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+    }
+)

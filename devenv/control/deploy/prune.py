@@ -14,8 +14,8 @@ from typing import Any, Final
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, NotFound
 from devenv.backends.kube.kinds import KNOWN, Kind, discover
+from devenv.control.deploy.prepare import identity, is_platform, shown
 from devenv.control.deploy.revisions import Revision
-from devenv.control.deploy.scope import identity, is_platform, shown
 from devenv.control.kube.apply import FIELD_MANAGER
 from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.delete import delete, survey_delete

@@ -1,4 +1,7 @@
-"""The ConfigMap beside a deployment: who is deploying now, and the last revision that succeeded."""
+"""One deployment of an overlay at a time: a lock on this machine, and the ConfigMap beside what is deployed.
+
+The ConfigMap says who is deploying now, and keeps the last revision that succeeded.
+"""
 
 from __future__ import annotations
 
