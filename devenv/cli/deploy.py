@@ -11,7 +11,6 @@ from devenv.cli.deploy_rig import DeployCall
 from devenv.cli.deploy_text import Progress, to_text
 from devenv.control.deploy.outcome import Outcome
 from devenv.control.deploy.pipeline import Deployment
-from devenv.control.deploy.run import Stages
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, ServiceFailed
 from devenv.verify.deployments import remember
 from devenv.verify.history import History
@@ -21,7 +20,7 @@ def run(arguments: Namespace) -> int:
     """Deploy, and return the exit code of the verdict; what ended it before any change is told as an error."""
     progress = Progress(no_color=arguments.no_color)
     call = DeployCall(arguments, progress)
-    deployment = Deployment(call.wish(), call.rig(), Stages(ended=progress.ended))
+    deployment = Deployment(call.options(), call.services())
     failure: DevenvError | None = None
     try:
         outcome = deployment.run()

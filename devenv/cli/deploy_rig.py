@@ -17,10 +17,10 @@ from devenv.cli.deploy_text import Progress
 from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.build_job import BuildJob
-from devenv.control.deploy.images import Dock, loader_for
+from devenv.control.deploy.images import ImageTools, loader_for
 from devenv.control.deploy.outcome import Outcome, Prover
-from devenv.control.deploy.prepare import Rendition, prepare
-from devenv.control.deploy.run import Rig, Wish
+from devenv.control.deploy.prepare import RenderedOverlay, prepare
+from devenv.control.deploy.run import Options, Services
 from devenv.control.guard import Guard, Ticket
 from devenv.control.kube.change import place_now
 from devenv.control.kube.wait import Patience
@@ -60,10 +60,10 @@ class DeployCall:
         """What the history calls the project: Compose's name, else the folder's."""
         return self.project.name if self.project is not None else self.root.name
 
-    def wish(self) -> Wish:
+    def options(self) -> Options:
         """Return what the command line asks for."""
         arguments = self._arguments
-        return Wish(
+        return Options(
             overlay=self._overlay.name,
             wait=arguments.wait,
             verify=arguments.verify,
@@ -80,16 +80,17 @@ class DeployCall:
             patience=Patience(timeout=arguments.timeout),
         )
 
-    def rig(self) -> Rig:
+    def services(self) -> Services:
         """Return what the deployment works with."""
-        return Rig(
+        return Services(
             client=self.client,
             render=self._render,
             state=state_folder(),
-            dock=self._dock,
+            images=self._images(),
             prover=self._prover if self.config.verify.endpoints else None,
             confirm=self._confirm,
             waiting=self._progress.waiting,
+            ended=self._progress.ended,
         )
 
     def _compose(self) -> tuple[Project | None, str]:
@@ -102,16 +103,16 @@ class DeployCall:
         except DevenvError as error:
             return None, error.message
 
-    def _render(self) -> Rendition:
+    def _render(self) -> RenderedOverlay:
         settings = self.config.manifests
         outside = Outside(self.root, settings, environ=self._environ)
         if self._overlay.declared and self._options is not None and self.project is not None:
             outside = Outside(self.root, settings, read_services(self._options), environ=self._environ)
         return prepare(self._overlay, choose_versions(settings.versions), outside)
 
-    def _dock(self) -> Dock:
+    def _images(self) -> ImageTools:
         loader, why = loader_for(self.client.target.context, self._environ)
-        return Dock(self.project, self._no_project, self._build, loader, why, self._environ)
+        return ImageTools(self.project, self._no_project, self._build, loader, why, self._environ)
 
     def _build(self, services: tuple[str, ...]) -> None:
         if self._options is None or self.project is None:

@@ -10,8 +10,8 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.control.deploy.outcome import Check, Outcome, Prover, Status
 from devenv.control.deploy.pipeline import Deployment
-from devenv.control.deploy.prepare import Rendition
-from devenv.control.deploy.run import Rig, Wish
+from devenv.control.deploy.prepare import RenderedOverlay
+from devenv.control.deploy.run import Options, Services
 from devenv.control.kube.wait import Patience
 from tests.kube.api_server import ApiServer, deployment
 
@@ -74,24 +74,24 @@ class Deployer:
 
     client: KubeClient
     state: Path
-    wish: Wish = field(default_factory=lambda: Wish("shop", wait=True, patience=QUICK))
+    options: Options = field(default_factory=lambda: Options("shop", wait=True, patience=QUICK))
     prover: Callable[[], Prover] | None = None
     confirm: Callable[[Outcome], None] = lambda outcome: None
     waiting: Callable[[Any], None] = lambda waiting: None
     last: Deployment | None = None
 
-    def __call__(self, objects: Sequence[dict[str, Any]], **wishes: Any) -> Outcome:
-        rendition = Rendition(tuple(objects), "development", errors=wishes.pop("errors", ()))
+    def __call__(self, objects: Sequence[dict[str, Any]], **options: Any) -> Outcome:
+        rendered = RenderedOverlay(tuple(objects), "development", errors=options.pop("errors", ()))
         made = self.prover
-        rig = Rig(
+        services = Services(
             client=self.client,
-            render=lambda: rendition,
+            render=lambda: rendered,
             state=self.state,
             prover=None if made is None else lambda objects, namespace: made(),
             confirm=self.confirm,
             waiting=self.waiting,
         )
-        self.last = Deployment(replace(self.wish, **wishes), rig)
+        self.last = Deployment(replace(self.options, **options), services)
         return self.last.run()
 
 

@@ -37,9 +37,9 @@ def two_revisions(api: ApiServer, client: KubeClient) -> None:
 def test_a_restart_replaces_every_pod(api: ApiServer, client: KubeClient) -> None:
     api.controllers.rollout(deployment("web", replicas=2))
     before = {item["metadata"]["uid"] for item in api.objects("pods", "default")}
-    wish = call(client, "deployment/web")
-    assert VERBS["restart"].survey(wish).sentences == ("Replaces every pod of deployment/web, some at a time.",)
-    VERBS["restart"].do(wish)
+    request = call(client, "deployment/web")
+    assert VERBS["restart"].survey(request).sentences == ("Replaces every pod of deployment/web, some at a time.",)
+    VERBS["restart"].do(request)
     api.controllers.settle()
     after = {item["metadata"]["uid"] for item in api.objects("pods", "default")}
     assert len(after) == 2
@@ -53,13 +53,13 @@ def test_the_gap_of_a_recreate_is_said_before(api: ApiServer, client: KubeClient
 
 def test_undo_brings_back_the_revision_before_and_says_what_differs(api: ApiServer, client: KubeClient) -> None:
     two_revisions(api, client)
-    wish = call(client, "deployment/web")
-    found = history(wish, wish.refs[0])
+    request = call(client, "deployment/web")
+    found = history(request, request.refs[0])
     assert [(one.number, one.current, one.images) for one in found] == [(2, True, ("web:2",)), (1, False, ("web:1",))]
-    sentences = VERBS["undo"].survey(wish).sentences
+    sentences = VERBS["undo"].survey(request).sentences
     assert "Brings back revision 1 of deployment/web (web:1)." in sentences
     assert any(line.startswith("-") and "web:2" in line for line in sentences)
-    VERBS["undo"].do(wish)
+    VERBS["undo"].do(request)
     api.controllers.settle()
     assert images(api) == "web:1"
     assert {item["spec"]["containers"][0]["image"] for item in api.objects("pods", "default")} == {"web:1"}
@@ -92,8 +92,8 @@ def test_a_paused_rollout_neither_restarts_nor_goes_back_until_it_is_resumed(
     for verb in ("restart", "undo"):
         with pytest.raises(UsageError, match="is paused"):
             VERBS[verb].survey(call(client, "deployment/web"))
-    wish = call(client, "deployment/web")
-    assert "paused" in status_words(wish.refs[0], wish.refs[0].read(client))
+    request = call(client, "deployment/web")
+    assert "paused" in status_words(request.refs[0], request.refs[0].read(client))
     VERBS["resume"].do(call(client, "deployment/web"))
     VERBS["undo"].do(call(client, "deployment/web"))
     assert images(api) == "web:1"
@@ -200,8 +200,8 @@ def test_a_budget_that_holds_a_drain_up_is_named_while_it_tries(
 @pytest.mark.usefixtures("for_kubectl")
 def test_a_drain_ends_when_it_is_interrupted(api: ApiServer, client: KubeClient, environ: dict[str, str]) -> None:
     api.put(owned_pod(api, "web-1", "web"), budget("keep", "web", 0))
-    wish = drain_call(client, environ, [])
-    threading.Timer(0.8, wish.stop.set).start()
+    request = drain_call(client, environ, [])
+    threading.Timer(0.8, request.stop.set).start()
     with pytest.raises(Interrupted) as caught:
-        VERBS["drain"].do(wish)
+        VERBS["drain"].do(request)
     assert "stays cordoned" in caught.value.hint

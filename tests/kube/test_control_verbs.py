@@ -21,8 +21,8 @@ def call(client: KubeClient, *targets: str, stop: threading.Event | None = None,
     return Call(client, parse_refs(targets, client), options, stop=stop or threading.Event())
 
 
-def survey(verb: str, wish: Call) -> Impact:
-    return VERBS[verb].survey(wish)
+def survey(verb: str, request: Call) -> Impact:
+    return VERBS[verb].survey(request)
 
 
 def claim(name: str, volume: str = "", namespace: str = "default") -> dict[str, Any]:
@@ -66,8 +66,8 @@ def test_what_a_deployment_owns_is_counted_before_it_is_deleted(api: ApiServer, 
     impact = survey("delete", call(client, "deployment/web"))
     assert "With them goes what they own: 1 replicaset, 3 pods." in impact.sentences
     assert impact.confirm
-    wish = call(client, "deployment/web", **dict(impact.options))
-    VERBS["delete"].do(wish)
+    request = call(client, "deployment/web", **dict(impact.options))
+    VERBS["delete"].do(request)
     assert api.get("deployments", "web") is None
     assert {item["metadata"]["labels"]["app"] for item in api.objects("pods", "default")} == {"other"}
 

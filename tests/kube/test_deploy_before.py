@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.lock import Ledger
+from devenv.control.deploy.lock import DeploymentRecord
 from devenv.control.deploy.outcome import Outcome, Verdict
 from devenv.control.deploy.revisions import Revision, decode, encode, make_revision, trusted
 from devenv.control.kube.apply import FieldConflicts
@@ -109,11 +109,11 @@ def test_a_second_deployment_from_another_machine_is_noticed(live: ApiServer, de
 
 
 def test_the_lock_of_a_dead_deployment_gives_way(api: ApiServer, client: KubeClient) -> None:
-    dead = Ledger(client, "default", "shop", clock=lambda: 1000.0)
+    dead = DeploymentRecord(client, "default", "shop", clock=lambda: 1000.0)
     dead.take()
     with pytest.raises(Refused):
-        Ledger(client, "default", "shop", clock=lambda: 1050.0).take()
-    later = Ledger(client, "default", "shop", clock=lambda: 1061.0)
+        DeploymentRecord(client, "default", "shop", clock=lambda: 1050.0).take()
+    later = DeploymentRecord(client, "default", "shop", clock=lambda: 1061.0)
     later.take()
     later.release()
     dead.release()

@@ -10,16 +10,16 @@ import pytest
 
 from devenv.backends.kube.kubeconfig import ContextInfo
 from devenv.control.deploy.images import (
-    Dock,
+    ImageTools,
     ProgramLoader,
     SharedEngine,
     check_digests,
+    deliver,
     loader_for,
     parse_image,
-    plan_cargo,
+    plan_images,
     replace_images,
     services_of,
-    ship,
     uses_of,
 )
 from devenv.control.deploy.outcome import Status
@@ -59,24 +59,24 @@ def test_images_that_compose_builds_are_found_by_their_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dock", "build", "image", "why"),
+    ("images", "build", "image", "why"),
     [
-        (Dock(PROJECT), False, "web:1", "--no-build"),
-        (Dock(no_project="no compose.yaml"), True, "web:1", "no compose.yaml"),
-        (Dock(PROJECT), True, f"web@{DIGEST}", "named by digest"),
-        (Dock(PROJECT), True, "other:1", "no image is one that a service of Compose builds"),
-        (Dock(PROJECT, no_loader="there is no minikube program here"), True, "web:1", "no minikube program here"),
+        (ImageTools(PROJECT), False, "web:1", "--no-build"),
+        (ImageTools(no_project="no compose.yaml"), True, "web:1", "no compose.yaml"),
+        (ImageTools(PROJECT), True, f"web@{DIGEST}", "named by digest"),
+        (ImageTools(PROJECT), True, "other:1", "no image is one that a service of Compose builds"),
+        (ImageTools(PROJECT, no_loader="there is no minikube program here"), True, "web:1", "no minikube program here"),
     ],
 )
-def test_what_is_not_done_for_an_image_is_said(dock: Dock, build: bool, image: str, why: str) -> None:
-    cargo = plan_cargo(application(image), dock, build=build, push=False)
-    assert not cargo.services
-    assert why in cargo.why
+def test_what_is_not_done_for_an_image_is_said(images: ImageTools, build: bool, image: str, why: str) -> None:
+    plan = plan_images(application(image), images, build=build, push=False)
+    assert not plan.services
+    assert why in plan.why
 
 
 def test_an_image_without_a_registry_is_pushed_nowhere() -> None:
     with pytest.raises(DevenvError, match="the name says no registry"):
-        plan_cargo(application("web:1"), Dock(PROJECT), build=True, push=True)
+        plan_images(application("web:1"), ImageTools(PROJECT), build=True, push=True)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_a_built_image_is_loaded_under_the_name_of_its_content(tmp_path: Path) -
     program(tmp_path / "kind", f'echo "$@" >> {tmp_path}/loaded')
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     loader, _ = loader_for(context("kind-ci", "kind"), environ)
-    dock = Dock(PROJECT, loader=loader, environ=environ)
-    shipped = ship(plan_cargo(application("web:1"), dock, build=True, push=False), dock)
-    assert shipped == {"web:1": "web:devenv-0123456789ab"}
+    images = ImageTools(PROJECT, loader=loader, environ=environ)
+    delivered = deliver(plan_images(application("web:1"), images, build=True, push=False), images)
+    assert delivered == {"web:1": "web:devenv-0123456789ab"}
     assert "web:devenv-0123456789ab" in (tmp_path / "loaded").read_text()
     assert "rmi --no-prune web:devenv-0123456789ab" in (tmp_path / "asked").read_text()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.lock import Ledger
+from devenv.control.deploy.lock import DeploymentRecord
 from devenv.control.deploy.outcome import Outcome, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
 from devenv.core.errors import Refused
@@ -139,7 +139,7 @@ def test_a_record_that_somebody_wrote_deletes_nothing_of_others(
     revision = make_revision(
         Revision("forged", 1.0, "shop", target.name, "default", inventory=forged), application("web:1")
     )
-    assert Ledger(client, "default", "shop").save(revision) == ""
+    assert DeploymentRecord(client, "default", "shop").save(revision) == ""
     outcome = deploy(application(), prune=True)
     assert outcome.pruned == ()
     assert len([item for item in live.objects("configmaps") if item["metadata"]["name"] == "theirs"]) == 2

@@ -124,7 +124,7 @@ def test_a_cluster_that_goes_away_is_no_verdict_and_nothing_is_rolled_back(live:
     deploy(application("web:1"))
     live.controllers.behave("web:2", "unready")
     deploy.waiting = lambda waiting: live.stop()
-    outcome = deploy(application("web:2"), rollback=True, patience=deploy.wish.patience.__class__(timeout=2))
+    outcome = deploy(application("web:2"), rollback=True, patience=deploy.options.patience.__class__(timeout=2))
     assert (outcome.verdict, outcome.exit_code) == (Verdict.INCONCLUSIVE, 12)
     assert outcome.restored == ""
     assert image_of(live) == "web:2"

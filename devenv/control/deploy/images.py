@@ -145,7 +145,7 @@ class Loader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Cargo:
+class ImagePlan:
     """What is to be done for the images. `services` by reference; `why` says why nothing is done."""
 
     services: Mapping[str, str]
@@ -154,7 +154,7 @@ class Cargo:
 
 
 @dataclass(frozen=True, slots=True)
-class Dock:
+class ImageTools:
     """What is at hand here: the resolved Compose project, a way to build it, and a way into the cluster.
 
     Each is None where there is none, and the text beside it says why.
@@ -168,22 +168,22 @@ class Dock:
     environ: Mapping[str, str] | None = None
 
 
-def plan_cargo(
-    objects: Sequence[Mapping[str, Any]], dock: Dock, *, build: bool, push: bool, chosen: Collection[str] = ()
-) -> Cargo:
+def plan_images(
+    objects: Sequence[Mapping[str, Any]], images: ImageTools, *, build: bool, push: bool, chosen: Collection[str] = ()
+) -> ImagePlan:
     """Decide what has to be built and how it gets to the cluster; `chosen` references are there already.
 
     Never guesses that a program is there. Raises DevenvError for an image that is to be pushed nowhere.
     """
     if not build:
-        return Cargo({}, why="--no-build: the images are taken as they are")
-    if dock.project is None:
-        return Cargo({}, why=f"nothing is built: {dock.no_project or 'there is no Compose project here'}")
+        return ImagePlan({}, why="--no-build: the images are taken as they are")
+    if images.project is None:
+        return ImagePlan({}, why=f"nothing is built: {images.no_project or 'there is no Compose project here'}")
     pinned = [use.image for use in uses_of(objects) if is_pinned(use.image)]
-    services = {image: name for image, name in services_of(objects, dock.project).items() if image not in chosen}
+    services = {image: name for image, name in services_of(objects, images.project).items() if image not in chosen}
     if not services:
         why = "every image is named by digest" if pinned else "no image is one that a service of Compose builds"
-        return Cargo({}, why=f"nothing is built: {why}")
+        return ImagePlan({}, why=f"nothing is built: {why}")
     if push:
         local = sorted(image for image in services if not has_registry(image))
         if local:
@@ -191,28 +191,30 @@ def plan_cargo(
                 f"{', '.join(local)} cannot be pushed: the name says no registry",
                 "Name it registry/name:tag in the overlay and in Compose, or leave --push out.",
             )
-        return Cargo(services, push=True)
-    if dock.loader is None:
+        return ImagePlan(services, push=True)
+    if images.loader is None:
         names = ", ".join(sorted(services))
-        return Cargo({}, why=f"{names} not built and not loaded, {dock.no_loader}: the nodes must have them by name")
-    return Cargo(services)
+        return ImagePlan(
+            {}, why=f"{names} not built and not loaded, {images.no_loader}: the nodes must have them by name"
+        )
+    return ImagePlan(services)
 
 
-def ship(cargo: Cargo, dock: Dock) -> dict[str, str]:
+def deliver(plan: ImagePlan, images: ImageTools) -> dict[str, str]:
     """Load or push what was built; return the new reference of each image. Raises DevenvError, ToolMissing."""
     found = {}
-    for image in sorted(cargo.services):
-        content = _docker(("image", "inspect", image), dock.environ)
+    for image in sorted(plan.services):
+        content = _docker(("image", "inspect", image), images.environ)
         identity = str(json.loads(content)[0]["Id"]).removeprefix("sha256:")
         named = f"{repository(image)}:devenv-{identity[:CONTENT]}"
-        _docker(("tag", image, named), dock.environ)
-        if cargo.push:
-            digest = _PUSHED.search(_docker(("push", named), dock.environ))
+        _docker(("tag", image, named), images.environ)
+        if plan.push:
+            digest = _PUSHED.search(_docker(("push", named), images.environ))
             named = f"{repository(image)}@{digest[1]}" if digest else named
-        elif dock.loader is not None:
-            dock.loader.load(named)
-            if not dock.loader.shares:
-                _docker(("rmi", "--no-prune", named), dock.environ)  # the tag alone: the image has its first name
+        elif images.loader is not None:
+            images.loader.load(named)
+            if not images.loader.shares:
+                _docker(("rmi", "--no-prune", named), images.environ)  # the tag alone: the image has its first name
         found[image] = named
     return found
 
@@ -276,7 +278,7 @@ def loader_for(context: ContextInfo, environ: Mapping[str, str]) -> tuple[Loader
 
 
 NAME = "image digests"
-_CONTENT_TAG = re.compile(r":devenv-([0-9a-f]{12})\Z")  # as `ship` names an image by its id
+_CONTENT_TAG = re.compile(r":devenv-([0-9a-f]{12})\Z")  # as `deliver` names an image by its id
 _SHORT = 19  # characters of "sha256:" and as much of it as docker shows
 
 

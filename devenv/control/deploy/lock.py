@@ -30,7 +30,7 @@ _MERGE: Final = "application/merge-patch+json"
 _MANAGER: Final = "devenv-deploy"  # not apply's manager: what is kept here must survive every apply
 
 
-class Ledger:
+class DeploymentRecord:
     """One overlay's ConfigMap in one namespace. What an account may not do is told in `notes` and goes without."""
 
     def __init__(

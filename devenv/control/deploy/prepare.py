@@ -26,7 +26,7 @@ SHOWN = 10  # findings in an error's message; `devenv manifests check` lists all
 
 
 @dataclass(frozen=True, slots=True)
-class Rendition:
+class RenderedOverlay:
     """What kustomize made of an overlay; `warnings` and `notes` do not stop a deployment, errors do."""
 
     objects: tuple[dict[str, Any], ...]
@@ -36,7 +36,7 @@ class Rendition:
     notes: tuple[str, ...] = ()
 
 
-def prepare(target: Target, versions: tuple[str, ...], outside: Outside) -> Rendition:
+def prepare(target: Target, versions: tuple[str, ...], outside: Outside) -> RenderedOverlay:
     """Render and judge the folder.
 
     Raises UsageError where it cannot be rendered or where an example would stand in for a secret's file, ToolMissing.
@@ -57,16 +57,16 @@ def prepare(target: Target, versions: tuple[str, ...], outside: Outside) -> Rend
     notes = [f"{len(judgement.excused)} findings are excused with a reason"] if judgement.excused else []
     notes += unvalidated(loaded.rendering)
     objects = tuple(_plain(manifest.data) for manifest in loaded.rendered.manifests)
-    return Rendition(objects, loaded.rendering.environment.value, errors, warnings, tuple(notes))
+    return RenderedOverlay(objects, loaded.rendering.environment.value, errors, warnings, tuple(notes))
 
 
-def refuse_errors(rendition: Rendition, name: str) -> None:
+def refuse_errors(rendered: RenderedOverlay, name: str) -> None:
     """Raise FindingsFound where the rules found errors."""
-    if rendition.errors:
-        lines = [f"{item.object}: {item.message} ({item.rule})" for item in rendition.errors[:SHOWN]]
-        more = len(rendition.errors) - len(lines)
+    if rendered.errors:
+        lines = [f"{item.object}: {item.message} ({item.rule})" for item in rendered.errors[:SHOWN]]
+        more = len(rendered.errors) - len(lines)
         raise FindingsFound(
-            "\n".join([f"{name} has {len(rendition.errors)} errors", *lines, *([f"and {more} more"] if more else [])]),
+            "\n".join([f"{name} has {len(rendered.errors)} errors", *lines, *([f"and {more} more"] if more else [])]),
             "Correct them, or excuse them with a reason: docs/MANIFESTS.md. Nothing was changed.",
         )
 

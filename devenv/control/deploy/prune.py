@@ -74,15 +74,15 @@ def leftovers(
     return tuple(found)
 
 
-def losses_of(client: KubeClient, doomed: Iterable[Leftover]) -> tuple[str, ...]:
+def losses_of(client: KubeClient, to_delete: Iterable[Leftover]) -> tuple[str, ...]:
     """Return what cannot be had back once these are deleted. Raises KubeError."""
-    refs = tuple(item.ref for item in doomed)
+    refs = tuple(item.ref for item in to_delete)
     return survey_delete(Call(client, refs)).losses if refs else ()
 
 
-def remove(client: KubeClient, doomed: Iterable[Leftover]) -> None:
+def remove(client: KubeClient, to_delete: Iterable[Leftover]) -> None:
     """Delete them and wait until they are gone; raises KubeError, and WaitTimeout with what holds one."""
-    refs = tuple(item.ref for item in doomed)
+    refs = tuple(item.ref for item in to_delete)
     if refs:
         planned = Call(client, refs)
         delete(Call(client, refs, dict(survey_delete(planned).options)))

@@ -13,9 +13,9 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
-from devenv.control.deploy.images import Dock, check_digests
+from devenv.control.deploy.images import ImageTools, check_digests
 from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Stage, Status, Verdict
-from devenv.control.deploy.prepare import Rendition, workloads_of
+from devenv.control.deploy.prepare import RenderedOverlay, workloads_of
 from devenv.control.kube.apply import apply
 from devenv.control.kube.pod_stages import PodStages
 from devenv.control.kube.rollout_view import Key
@@ -23,9 +23,14 @@ from devenv.control.kube.wait import Patience, Stuck, Waiting, WaitResult, wait_
 from devenv.core.errors import DevenvError
 from devenv.core.text import mask_secrets, sanitize
 
+Object = dict[str, Any]
+LINES = 10  # of a log
+_WIDTH = 400  # characters of one line
+_UNREADABLE = (400, 403, 404)  # no container has started, no permission, or no such pod any more
+
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Options:
     """The options of one deployment; `wait` is implied by `verify`, `rollback` and `prune`."""
 
     overlay: str
@@ -50,20 +55,21 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
+class Services:
     """What a deployment works with, so that each part can be another one in a test.
 
     `prover` makes what looks through the cluster for the objects that are deployed; None: no endpoint is known.
-    `confirm` is shown the changes and raises Refused; `waiting` is told how far a rollout is.
+    `confirm` is shown the changes and raises Refused; `waiting` is told how far a rollout is, `ended` each stage.
     """
 
     client: KubeClient
-    render: Callable[[], Rendition]
+    render: Callable[[], RenderedOverlay]
     state: Path
-    dock: Callable[[], Dock] = Dock
+    images: ImageTools = field(default_factory=ImageTools)
     prover: Callable[[Sequence[dict[str, Any]], str], Prover] | None = None
     confirm: Callable[[Outcome], None] = lambda outcome: None
     waiting: Callable[[Waiting], None] = lambda waiting: None
+    ended: Callable[[Stage], None] = lambda stage: None
 
 
 @dataclass(slots=True)
@@ -77,9 +83,8 @@ class Note:
 
 @dataclass(slots=True)
 class Stages:
-    """All stages of one deployment so far. `begun` and `ended` are told to whoever shows them."""
+    """All stages of one deployment so far; `ended` is told each."""
 
-    begun: Callable[[str], None] = lambda name: None
     ended: Callable[[Stage], None] = lambda stage: None
     clock: Callable[[], float] = time.monotonic
     done: list[Stage] = field(default_factory=list)
@@ -89,7 +94,6 @@ class Stages:
     def stage(self, name: str) -> Iterator[Note]:
         """Time the block. An error makes the stage failed, with the error's words, and passes on."""
         note, began, self.running = Note(), self.clock(), name
-        self.begun(name)
         try:
             yield note
         except BaseException as error:
@@ -111,81 +115,19 @@ class Stages:
         self.ended(stage)
 
 
-class Rollout:
-    """Waits for the workloads of a deployment, and keeps what was seen last."""
-
-    def __init__(self, client: KubeClient, patience: Patience, report: Callable[[Waiting], None]) -> None:
-        self._client = client
-        self._patience = patience
-        self._report = report
-        self.last: Waiting | None = None
-        self.pods: tuple[PodStages, ...] = ()
-
-    def begin(self) -> None:
-        """Forget an earlier rollout: what follows is a new one."""
-        self.last, self.pods = None, ()
-
-    def wait(self, workloads: Collection[Key]) -> WaitResult:
-        """Wait for them; what `wait_for` raises passes."""
-
-        def report(waiting: Waiting) -> None:
-            self.last, self.pods = waiting, waiting.pods
-            self._report(waiting)
-
-        if not workloads:
-            return WaitResult(True, 0.0)
-        outcome = wait_for(self._client, workloads, self._patience, report=report)
-        self.last, self.pods = Waiting(outcome.seconds, outcome.states, outcome.pods), outcome.pods
-        return outcome
-
-    def pod_lines(self) -> list[str]:
-        """Return a line for each pod: the seconds from its creation to each stage."""
-        lines = []
-        for pod in self.pods:
-            stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in pod.seconds.items())
-            age = time.time() - pod.created
-            lines.append(f"{pod.name}: created {age:.0f} s ago{f', {stages}' if stages else ''}")
-        return lines
-
-
-LINES = 10
-_WIDTH = 400  # characters of one line
-_UNREADABLE = (400, 403, 404)  # no container has started, no permission, or no such pod any more
-
-
-def last_words(client: KubeClient, stuck: Stuck) -> list[str]:
-    """Return them with secrets masked: those of the container that ended, else those of the one that runs."""
-    if not stuck.subject or stuck.subject == stuck.workload.partition("/")[2]:
-        return []
-    path = PODS.path(stuck.namespace, stuck.subject, "log")
-    for previous in ("true", "false"):
-        try:
-            text = client.request("GET", path, query={"tailLines": LINES, "previous": previous}, accept="*/*")
-        except KubeError as error:
-            if error.status in _UNREADABLE:
-                continue
-            return [f"its log cannot be read: {error.message}"]
-        lines = [line for line in sanitize(str(text), newlines=True).splitlines() if line.strip()]
-        if lines:
-            return [f"{stuck.subject} said: {mask_secrets(line)[:_WIDTH]}" for line in lines]
-    return []
-
-
-Object = dict[str, Any]
-
-
-class Site:
+class Run:
     """One deployment under way; `outcome` is complete at every moment, so that an interrupt loses nothing."""
 
-    def __init__(self, wish: Wish, rig: Rig, stages: Stages) -> None:
-        self.wish = wish
-        self.rig = rig
-        self.stages = stages
-        self.rollout = Rollout(rig.client, wish.patience, rig.waiting)
+    def __init__(self, options: Options, services: Services) -> None:
+        self.options = options
+        self.services = services
+        self.stages = Stages(services.ended)
         self.applied = 0  # objects of the apply that runs or ran last
-        target = rig.client.target
+        self.last: Waiting | None = None  # how far the rollout was when it was seen last
+        self.pods: tuple[PodStages, ...] = ()  # those of its new revisions
+        target = services.client.target
         self.outcome = Outcome(
-            overlay=wish.overlay,
+            overlay=options.overlay,
             context=target.context.name,
             namespace=target.namespace,
             revision=uuid.uuid4().hex[:10],
@@ -215,21 +157,32 @@ class Site:
             self.set(changed=True)
 
         with self.stages.stage(name) as note:
-            self.rollout.begin()
-            done = apply(self.rig.client, objects, force_conflicts=force, report=count)
+            self.last, self.pods = None, ()  # what follows is a new rollout
+            done = apply(self.services.client, objects, force_conflicts=force, report=count)
             changed = [item for item in done if item.action != "unchanged"]
             note.text = f"{len(changed)} of {len(done)} objects changed"
 
     def wait(self, name: str, objects: Sequence[Mapping[str, Any]]) -> Failure | None:
         """Wait for the objects' rollout as a stage, and return why it failed."""
         with self.stages.stage(name) as note:
-            found = self.rollout.wait(workloads_of(objects))
+            found = self._wait(workloads_of(objects))
             self.note(*found.limits)
-            note.details += self.rollout.pod_lines()
-            note.details += last_words(self.rig.client, found.stuck) if found.stuck is not None else []
+            note.details += map(_pod_line, self.pods)
+            note.details += last_words(self.services.client, found.stuck) if found.stuck is not None else []
             note.text = f"{len(found.states)} workloads rolled out" if found.done else found.reason
             note.status = Status.DONE if found.done else Status.INCONCLUSIVE if found.lost else Status.FAILED
         return None if found.done else Failure(name, found.reason, lost=bool(found.lost))
+
+    def _wait(self, workloads: Collection[Key]) -> WaitResult:
+        def report(waiting: Waiting) -> None:
+            self.last, self.pods = waiting, waiting.pods
+            self.services.waiting(waiting)
+
+        if not workloads:
+            return WaitResult(True, 0.0)
+        result = wait_for(self.services.client, workloads, self.options.patience, report=report)
+        self.last, self.pods = Waiting(result.seconds, result.states, result.pods), result.pods
+        return result
 
     def prove(
         self,
@@ -241,9 +194,37 @@ class Site:
     ) -> Proof:
         """Look at what runs as a stage; `otherwise` stands for the prover's checks where there is none."""
         with self.stages.stage(name) as note:
-            digests = check_digests(objects, self.rollout.pods, recorded)
+            digests = check_digests(objects, self.pods, recorded)
             proof = Proof((digests, *(prover.prove(objects) if prover is not None else otherwise)))
             note.status = proof.status
             note.text = f"{len(proof.checks)} checks" if proof.status is Status.DONE else proof.text
             note.details += [f"{check.name}: {check.text}" for check in proof.checks]
         return proof
+
+
+def _pod_line(pod: PodStages) -> str:
+    """Write the seconds from a pod's creation to each stage."""
+    stages = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in pod.seconds.items())
+    age = time.time() - pod.created
+    return f"{pod.name}: created {age:.0f} s ago{f', {stages}' if stages else ''}"
+
+
+def last_words(client: KubeClient, stuck: Stuck) -> list[str]:
+    """Return the newest log lines of a pod that holds a rollout back, secrets masked.
+
+    Those of the container that ended, else those of the one that runs.
+    """
+    if not stuck.subject or stuck.subject == stuck.workload.partition("/")[2]:
+        return []
+    path = PODS.path(stuck.namespace, stuck.subject, "log")
+    for previous in ("true", "false"):
+        try:
+            text = client.request("GET", path, query={"tailLines": LINES, "previous": previous}, accept="*/*")
+        except KubeError as error:
+            if error.status in _UNREADABLE:
+                continue
+            return [f"its log cannot be read: {error.message}"]
+        lines = [line for line in sanitize(str(text), newlines=True).splitlines() if line.strip()]
+        if lines:
+            return [f"{stuck.subject} said: {mask_secrets(line)[:_WIDTH]}" for line in lines]
+    return []
