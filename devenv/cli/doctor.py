@@ -11,9 +11,8 @@ from typing import Final
 from devenv.cli.console import colors_wanted, paint, still_waiting
 from devenv.cli.context import Context
 from devenv.core.model import Project
+from devenv.doctor import CHECKS, Check, Finding, Level, run_checks
 from devenv.doctor import Context as DoctorContext
-from devenv.doctor import Finding, Level, run_checks
-from devenv.doctor.run import CHECKS, Check
 
 CLEAN: Final = "devenv doctor --clean"
 _COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red", Level.UNKNOWN: "yellow"}

@@ -14,21 +14,24 @@ from devenv.backends.docker.labels import LABEL_FILES, LABEL_FOLDER
 from devenv.core.errors import EngineUnreachable, ProjectError, ToolMissing
 from devenv.core.model import Port, Project, Resource, Runtime, Service, State
 from devenv.doctor import (
+    CHECKS,
+    DISK_FULL,
+    DISK_LOW,
     Context,
     Finding,
     Level,
-    clock,
-    configs,
-    disk,
-    engine,
-    memory,
-    origin,
-    ports,
-    project,
+    check_clock,
+    check_disk,
+    check_docker_cli,
+    check_docker_config,
+    check_engine,
+    check_kubeconfig,
+    check_memory,
+    check_origin,
+    check_ports,
+    check_project,
     run_checks,
-    tools,
 )
-from devenv.doctor.run import CHECKS
 
 FACTS = EngineFacts(
     endpoint="unix:///var/run/docker.sock (context default)",
@@ -51,20 +54,20 @@ def context(facts: EngineFacts = FACTS, here: Project | None = None, environ: di
 
 
 def test_a_healthy_engine_passes() -> None:
-    checks = (engine.check, clock.check, memory.check, project.check)
+    checks = (check_engine, check_clock, check_memory, check_project)
     assert [check(context()).level for check in checks] == [Level.OK] * len(checks)
 
 
 @pytest.mark.parametrize(
     ("check", "sick", "level", "word"),
     [
-        (engine.check, replace(FACTS, version="20.10.24"), Level.WARNING, "20.10.24"),
-        (clock.check, replace(FACTS, clock_skew=-90.0), Level.WARNING, "90 s behind"),
-        (clock.check, replace(FACTS, clock_skew=90.0), Level.WARNING, "90 s ahead of"),
-        (clock.check, replace(FACTS, clock_skew=None), Level.UNKNOWN, "time"),
-        (memory.check, replace(FACTS, memory=1024**3), Level.WARNING, "1.0 GiB"),
-        (disk.check, replace(FACTS, local=False), Level.UNKNOWN, "not on this machine"),
-        (disk.check, replace(FACTS, root="/no/such/folder"), Level.UNKNOWN, "not on this machine"),
+        (check_engine, replace(FACTS, version="20.10.24"), Level.WARNING, "20.10.24"),
+        (check_clock, replace(FACTS, clock_skew=-90.0), Level.WARNING, "90 s behind"),
+        (check_clock, replace(FACTS, clock_skew=90.0), Level.WARNING, "90 s ahead of"),
+        (check_clock, replace(FACTS, clock_skew=None), Level.UNKNOWN, "time"),
+        (check_memory, replace(FACTS, memory=1024**3), Level.WARNING, "1.0 GiB"),
+        (check_disk, replace(FACTS, local=False), Level.UNKNOWN, "not on this machine"),
+        (check_disk, replace(FACTS, root="/no/such/folder"), Level.UNKNOWN, "not on this machine"),
     ],
 )
 def test_a_sick_engine_is_told(check: Callable[[Context], Finding], sick: EngineFacts, level: Level, word: str) -> None:
@@ -73,7 +76,7 @@ def test_a_sick_engine_is_told(check: Callable[[Context], Finding], sick: Engine
     assert word in found.message
 
 
-@pytest.mark.parametrize(("free", "level"), [(disk.FULL - 1, Level.FAILED), (disk.LOW - 1, Level.WARNING)])
+@pytest.mark.parametrize(("free", "level"), [(DISK_FULL - 1, Level.FAILED), (DISK_LOW - 1, Level.WARNING)])
 def test_a_full_disk_is_told(free: int, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage:
         pass
@@ -81,13 +84,13 @@ def test_a_full_disk_is_told(free: int, level: Level, monkeypatch: pytest.Monkey
     usage = Usage()
     usage.free = free  # type: ignore[attr-defined]  # the one field that is read
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    assert disk.check(context()).level is level
+    assert check_disk(context()).level is level
 
 
 def test_a_taken_port_names_who_has_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
-        found = ports.check(context(here=shop(Port(80, host=taken, host_ip="127.0.0.1"))))
+        found = check_ports(context(here=shop(Port(80, host=taken, host_ip="127.0.0.1"))))
     assert found.level is Level.FAILED
     assert f"{taken}/tcp of web: process" in found.message
     assert found.fix
@@ -97,8 +100,8 @@ def test_a_port_of_another_project_is_taken_and_of_this_one_is_not() -> None:
     here = shop(Port(80, host=8080))
     own = replace(FACTS, published={(8080, "tcp"): "shop"})
     other = replace(FACTS, published={(8080, "tcp"): "rival"})
-    assert ports.check(context(own, here)).level is Level.OK
-    found = ports.check(context(other, here))
+    assert check_ports(context(own, here)).level is Level.OK
+    found = check_ports(context(other, here))
     assert found.level is Level.FAILED
     assert "rival" in found.message
 
@@ -106,7 +109,7 @@ def test_a_port_of_another_project_is_taken_and_of_this_one_is_not() -> None:
 def test_a_free_port_is_fine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         free = server.getsockname()[1]
-    assert ports.check(context(here=shop(Port(80, host=free)))).level is Level.OK
+    assert check_ports(context(here=shop(Port(80, host=free)))).level is Level.OK
 
 
 def test_an_engine_or_project_that_fails_is_a_finding_of_each_check_that_needs_it() -> None:
@@ -126,7 +129,7 @@ def test_a_check_that_breaks_hides_no_other() -> None:
     def broken(_: Context) -> Finding:
         raise ZeroDivisionError
 
-    findings = run_checks(context(), (("broken", broken), ("memory", memory.check)))
+    findings = run_checks(context(), (("broken", broken), ("memory", check_memory)))
     assert [finding.level for finding in findings] == [Level.FAILED, Level.OK]
 
 
@@ -134,7 +137,7 @@ def test_one_cause_is_told_once() -> None:
     def no_engine(environ: object) -> EngineFacts:
         raise EngineUnreachable("nobody answers", "start it")
 
-    checks = (("engine", engine.check), ("memory", memory.check), ("clock", clock.check))
+    checks = (("engine", check_engine), ("memory", check_memory), ("clock", check_clock))
     findings = run_checks(Context(shop, {}, no_engine), checks)
     assert findings[0] == Finding("engine", Level.FAILED, "nobody answers", "start it")
     assert findings[1:] == (
@@ -151,7 +154,7 @@ def test_the_engine_is_asked_once() -> None:
         return FACTS
 
     here = Context(shop, {}, ask)
-    run_checks(here, (("engine", engine.check), ("memory", memory.check), ("clock", clock.check)))
+    run_checks(here, (("engine", check_engine), ("memory", check_memory), ("clock", check_clock)))
     assert len(asked) == 1
 
 
@@ -168,7 +171,7 @@ def test_the_docker_program(tmp_path: Path, prints: str, code: int, level: Level
     program = tmp_path / "docker"
     program.write_text(f'#!/bin/sh\necho "{prints}"\nexit {code}\n')
     program.chmod(0o755)
-    found = tools.check_docker(context(environ={"PATH": str(tmp_path)}))
+    found = check_docker_cli(context(environ={"PATH": str(tmp_path)}))
     assert found.level is level
     assert word in found.message
 
@@ -190,7 +193,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: str | No
     path = tmp_path / "kubeconfig"
     if text is not None:
         path.write_text(text)
-    found = configs.check_kubernetes(context(environ={"KUBECONFIG": str(path)}))
+    found = check_kubeconfig(context(environ={"KUBECONFIG": str(path)}))
     assert found.level is level
     assert words in found.message
 
@@ -199,7 +202,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_told(tmp_path: Path, text: str | No
 def test_a_docker_config_that_cannot_be_used_is_told(tmp_path: Path, text: str | None, level: Level) -> None:
     if text is not None:
         (tmp_path / "config.json").write_text(text)
-    found = configs.check_docker(context(environ={"DOCKER_CONFIG": str(tmp_path)}))
+    found = check_docker_config(context(environ={"DOCKER_CONFIG": str(tmp_path)}))
     assert found.level is level
     assert str(tmp_path / "config.json") in found.message or text is None
 
@@ -271,14 +274,14 @@ def test_a_project_that_is_wrong_is_told_beside_an_engine_that_is_away() -> None
 def test_containers_of_another_folder_or_other_files_are_told(folder: str, files: str, level: Level, told: str) -> None:
     labels = ((LABEL_FOLDER, folder), (LABEL_FILES, files))
     web = Resource("docker/1", Runtime.COMPOSE, "container", "shop-web-1", "web", State.RUNNING, labels=labels)
-    found = origin.check(Context(shop, {}, lambda _: FACTS, lambda name, environ: (web,) if folder else ()))
+    found = check_origin(Context(shop, {}, lambda _: FACTS, lambda name, environ: (web,) if folder else ()))
     assert found.level is level
     assert told in found.message
     assert bool(found.fix) is (level is Level.WARNING)
 
 
 def test_an_env_file_that_is_missing_is_a_warning() -> None:
-    found = project.check(
+    found = check_project(
         context(here=Project("shop", "/shop", (), (Service("web"),), problem="the env_file x does not exist"))
     )
     assert found.level is Level.WARNING
