@@ -10,7 +10,7 @@ import pytest
 
 from devenv.core.text import mask_secrets
 from devenv.manifests.credentials import judge, masked
-from devenv.secrets.images import scan_image
+from devenv.secrets import scan_image
 
 pytestmark = pytest.mark.behaviour("hardening")
 

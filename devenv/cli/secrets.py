@@ -20,9 +20,7 @@ from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
 from devenv.manifests.schemas import known_versions
 from devenv.manifests.targets import choose_targets
-from devenv.secrets.model import Need, SecretsReport
-from devenv.secrets.needs import needed_secrets
-from devenv.secrets.search import search
+from devenv.secrets import Need, SecretsReport, needed_secrets, search
 
 SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do not count
 

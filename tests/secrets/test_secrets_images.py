@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.cli import main
-from devenv.secrets.images import ImageError, scan_image
+from devenv.secrets import ImageError, scan_image
 
 pytestmark = pytest.mark.engine
 VALUE = "correct-horse-battery"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devenv.secrets.scan import scan_yaml
+from devenv.secrets import scan_yaml
 
 COMPOSE = """
 services:

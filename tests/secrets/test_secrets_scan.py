@@ -15,7 +15,7 @@ import pytest
 from devenv.cli import main
 from devenv.core.text import mask_secrets
 from devenv.manifests.credentials import is_random, judge, masked
-from devenv.secrets.scan import scan_env, scan_yaml
+from devenv.secrets import scan_env, scan_yaml
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "schemas"
 VALUE = "correct-horse-battery"
