@@ -1,4 +1,4 @@
-"""The program: runs what was typed by the module of `devenv.cli` that does it. Imports nothing heavy."""
+"""The program: which function carries out what was typed. Imports that one's module, and nothing heavy before."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from devenv.core.signals import interrupt_once
 if TYPE_CHECKING:
     from argparse import Namespace
 
+# Where a command is, unless it is `run` in the module of its name.
+_FUNCTIONS = {
+    "kube contexts": ("kube_contexts", "run"),
+    "kube events": ("kube_events", "run"),
+    "kube logs": ("kube_logs", "run"),
+    "kube apply": ("kube_apply", "run_apply"),
+    "kube rollout undo": ("kube_change", "run_undo"),
+    "kube rollout status": ("kube_rollout", "run_status"),
+    "kube rollout history": ("kube_rollout", "run_history"),
+    "kube forward": ("kube_forward", "run"),
+    "kube port-forward": ("kube_forward", "run"),
+    "kube load": ("kube_load", "run"),
+    "kube kubectl": ("kubectl", "run"),
+}
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
 
 
@@ -28,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         no_color = namespace.no_color
         restore = interrupt_once()
         try:
-            run: Callable[[Namespace], int] = import_module(f"devenv.cli.{namespace.command}").run
-            return run(namespace)
+            return _function_of(namespace)(namespace)
         finally:
             restore()
     except KeyboardInterrupt:
@@ -45,9 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return known.exit_code
 
 
+def _function_of(namespace: Namespace) -> Callable[[Namespace], int]:
+    """Import what carries out the command, and nothing else."""
+    name: str = namespace.command
+    if name == "kube":
+        name = " ".join(filter(None, (name, namespace.subcommand, getattr(namespace, "rollout_command", ""))))
+    module, function = _FUNCTIONS.get(name, (name, "run"))
+    carry_out: Callable[[Namespace], int] = getattr(import_module(f"devenv.cli.{module}"), function)
+    return carry_out
+
+
 def _typed(words: Sequence[str]) -> Namespace:
     """Parse the words. Without any nothing is parsed: to describe 60 commands takes a tenth of the first paint."""
     if words or "_ARGCOMPLETE" in os.environ:
-        found: Namespace = import_module("devenv.cli.parser").parse_arguments(words)
-        return found
+        parsed: Namespace = import_module("devenv.cli.parser").parse_arguments(words)
+        return parsed
     return merge_options(cast("Namespace", SimpleNamespace(command="")))

@@ -9,19 +9,13 @@ from devenv.control.kube.change import parse_refs, place_now
 from devenv.control.kube.control import KubeWork, weigh
 from devenv.core.errors import EXIT_OK
 
-_OPTIONS = ("revision",)
 
-
-def run(arguments: Namespace, verb: str) -> int:
-    """Carry a verb out. Raises Refused, and what the verb raises."""
+def run_undo(arguments: Namespace) -> int:
+    """Bring an earlier revision back. Raises Refused, and what is wrong with the revision."""
     call = ClusterCall(arguments)
-    options = {
-        name: f"{value:g}" if isinstance(value, float) else str(value)
-        for name in _OPTIONS
-        if (value := getattr(arguments, name, None)) is not None
-    }
+    options = {} if arguments.revision is None else {"revision": arguments.revision}
     refs = parse_refs(tuple(arguments.targets), call.client)
-    plan = weigh(call.guard, call.client, verb, refs, options)
+    plan = weigh(call.guard, call.client, "undo", refs, options)
     if arguments.dry_run:
         show_plan(plan, as_json=arguments.json)
         return EXIT_OK

@@ -9,18 +9,13 @@ import argparse
 import os
 from collections.abc import Sequence
 from importlib import import_module
-from typing import cast
 
 from devenv import __version__
 from devenv.cli.build_options import add_build_options
-from devenv.cli.check_options import add_check_commands
-from devenv.cli.deploy_options import add_deploy_command
-from devenv.cli.kube_options import add_kube_commands
-from devenv.cli.load_options import add_load_command
+from devenv.cli.kube_parser import RestParser, add_kube_commands
 from devenv.cli.options import add_project_options, merge_options
-from devenv.cli.rest_parser import RestParser
-from devenv.cli.verify_options import add_verify_commands
 
+_Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
 
 exit codes:
@@ -30,6 +25,13 @@ exit codes:
   9 tool missing    10 refused            11 findings
  12 inconclusive    13 no cluster        14 rolled back (deploy)
  70 fault in devenv 130 interrupted"""
+
+
+_DEPLOY_EPILOG = """exit codes:
+  0 succeeded (also: applied without --wait, or a dry run)
+  7 failed, and left as it is       10 refused: the context, no confirmation, or another deployment runs
+ 11 the manifests have errors       12 inconclusive: it may work, a part of the proof was not possible
+ 13 no cluster                      14 failed and rolled back: what ran before serves again"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -96,11 +98,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
     _command(commands, "tui", "open the terminal interface")
-    plain = cast("argparse._SubParsersAction[argparse.ArgumentParser]", commands)
-    add_check_commands(plain)
-    add_verify_commands(plain)
-    add_load_command(plain)
-    add_deploy_command(plain)
+    _add_check_commands(commands)
+    _add_verify_commands(commands)
+    _add_load_command(commands)
+    _add_deploy_command(commands)
     add_kube_commands(commands)
     for program in ("kubectl", "minikube"):
         what = f"any command of {program}, passed by the guard: it asks before something is taken away"
@@ -118,8 +119,140 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return merge_options(parser.parse_args(arguments))
 
 
+def _add_check_commands(commands: _Commands[RestParser]) -> None:
+    """Add `manifests` and `secrets`, with their commands."""
+    manifests = _group(commands, "manifests", "check Kubernetes manifests, without a cluster")
+    check = _command(manifests, "check", "render, validate and judge Kustomize folders")
+    check.add_argument(
+        "paths", nargs="*", metavar="PATH", help="Kustomize folder (default: the overlays of devenv.toml)"
+    )
+    _overlay(check)
+    check.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
+    check.add_argument("--sarif", metavar="FILE", help="also write the findings as SARIF 2.1.0")
+    check.add_argument(
+        "--kubernetes-version",
+        action="append",
+        dest="versions",
+        metavar="V",
+        help="a minor to validate against, 1.36; may be repeated (default: the last three that are known)",
+    )
+    check.add_argument("--no-compose", action="store_true", help="do not compare with the Compose project")
+    rules = _command(manifests, "rules", "list the rules")
+    rules.add_argument("--json", action="store_true", help="as JSON")
+    rules.add_argument("--markdown", action="store_true", help="as Markdown")
+
+    secrets = _group(commands, "secrets", "find committed secrets, list the needed ones")
+    find = _command(secrets, "check", "look for secrets in manifests, Compose files, .env files and images")
+    find.add_argument("paths", nargs="*", metavar="PATH", help="file or folder (default: the project's)")
+    find.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
+    find.add_argument("--image", action="append", dest="images", metavar="IMAGE", help="only these images")
+    find.add_argument("--no-images", action="store_true", help="do not look into images")
+    listing = _command(secrets, "list", "show which secrets an overlay needs, and which are there")
+    _overlay(listing)
+    listing.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
+
+
+def _overlay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--overlay", action="append", dest="overlays", metavar="X", help="only this one; may be repeated"
+    )
+
+
+def _add_verify_commands(commands: _Commands[RestParser]) -> None:
+    """Add the commands."""
+    verify = _command(commands, "verify", "prove that the environment works: run the smoke tests")
+    _run_options(verify)
+    verify.add_argument("-k", dest="expression", metavar="EXPR", help="only tests whose names match, as pytest's -k")
+    verify.add_argument("--running", action="store_true", help="test what is up instead of an isolated copy")
+    verify.add_argument("--keep", action="store_true", help="leave the isolated stacks up")
+    verify.add_argument("--strict", action="store_true", help="what could not be measured is a failure too (exit 12)")
+    verify.add_argument("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs it")
+    verify.add_argument(
+        "--overlay", metavar="NAME|DIR", help="on Kubernetes, what is tested (default: devenv.toml's, or this folder)"
+    )
+    verify.add_argument(
+        "--image", action="append", dest="images", metavar="NAME=IMAGE", help="on Kubernetes, use this image instead"
+    )
+    verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
+    verify.add_argument("--tui", action="store_true", help="run them in the terminal interface, and watch")
+    init = _command(commands, "init", "write a devenv.toml and two smoke tests for the Compose project here")
+    init.add_argument("--force", action="store_true", help="replace the files that exist, which are kept otherwise")
+    audit = _command(commands, "audit", "measure every success metric, and print the table")
+    _run_options(audit)
+    history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")
+    history.add_argument("criterion", nargs="?", metavar="CRITERION", help="only this one, with its values")
+    history.add_argument("--json", action="store_true", help="as JSON")
+    evidence = _command(commands, "evidence", "open what a run of smoke tests left, read-only and offline")
+    evidence.add_argument("path", metavar="PATH", help="a .jsonl file, or the folder of a run")
+    evidence.add_argument("--text", action="store_true", help="print it instead of opening the terminal interface")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report-dir", metavar="DIR", help="where the reports go (default: the run's state folder)")
+    parser.add_argument("--budget-scale", type=float, metavar="X", help="widen budgets in seconds X times")
+
+
+def _add_load_command(commands: _Commands[RestParser]) -> None:
+    """Add the command."""
+    description = (
+        "Load tests run with Locust, as `locust -f loadtests`, and devenv's plugin; here their reports are made again "
+        "from the recording, and the terminal runs and follows them."
+    )
+    load = commands.add_parser("load", help="reports of load tests", description=description, allow_abbrev=False)
+    add_project_options(load, "after_")
+    verbs = load.add_subparsers(dest="load_verb", metavar="VERB", required=True)
+    report = verbs.add_parser("report", help="write the HTML, Markdown and JSON report of a recording again")
+    report.add_argument("folder", metavar="DIR", help="the folder of the recording, with run.json in it")
+    report.add_argument("--json", action="store_true", help="print the report as JSON")
+    what = "print the path of the plugin, for `locust -f locustfile.py,$(devenv load plugin)`"
+    verbs.add_parser("plugin", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    verbs.add_parser("tui", help="open the terminal on the load tests: run one, follow one that goes on, earlier ones")
+
+
+def _add_deploy_command(commands: _Commands[RestParser]) -> None:
+    """Add the command."""
+    what = "apply an overlay to a cluster, wait, prove that it serves, go back if not"
+    deploy = commands.add_parser(
+        "deploy",
+        help=what,
+        description=f"{what[0].upper()}{what[1:]} (docs/DEPLOY.md).",
+        epilog=_DEPLOY_EPILOG,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    deploy.add_argument("overlay", metavar="OVERLAY", help="its name in devenv.toml, or its folder")
+    deploy.add_argument("--wait", action="store_true", help="wait until it is rolled out, or cannot be")
+    deploy.add_argument(
+        "--verify", action="store_true", help="wait, then ask endpoints, image digests and data through the cluster"
+    )
+    deploy.add_argument(
+        "--rollback-on-failure", action="store_true", help="wait; on a failure go back to what ran, and prove it"
+    )
+    deploy.add_argument("--dry-run", action="store_true", help="render, check and show the changes; change nothing")
+    deploy.add_argument(
+        "--timeout", type=_seconds_above_0, default=180.0, metavar="S", help="seconds to wait (default 180)"
+    )
+    deploy.add_argument("--no-build", action="store_true", help="do not build and load or push images")
+    deploy.add_argument("--push", action="store_true", help="push built images to the registry that their name says")
+    deploy.add_argument(
+        "--image", action="append", dest="images", metavar="NAME=REF", help="run this image instead; may be repeated"
+    )
+    deploy.add_argument(
+        "--prune",
+        action="store_true",
+        help="wait, then delete what an earlier deployment applied and this lacks; asks",
+    )
+    deploy.add_argument("--prune-data", action="store_true", help="with --prune, also claims of volumes")
+    deploy.add_argument("--include-platform", action="store_true", help="also the administrator's part (k8s/README.md)")
+    deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that others own")
+    deploy.add_argument("--yes", "-y", action="store_true", help="do not ask; asked are clusters of others and --prune")
+    deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
+    deploy.add_argument("--diff", action="store_true", help="print the differences that are applied")
+    add_project_options(deploy, "after_")
+
+
 def _command(
-    commands: argparse._SubParsersAction[RestParser],
+    commands: _Commands[RestParser],
     name: str,
     what: str,
     *,
@@ -135,6 +268,11 @@ def _command(
     return parser
 
 
+def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[RestParser]:
+    parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
+    return parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands", required=True)
+
+
 def _complete_services(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     names: list[str] = import_module("devenv.cli.completion").service_names(parsed_args)
     return names
@@ -147,6 +285,16 @@ def _seconds(text: str) -> float:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return seconds
+
+
+def _seconds_above_0(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
 
 

@@ -1,12 +1,44 @@
-"""What may be typed after `devenv kube`."""
+"""What may be typed after `devenv kube`, and after the names of programs that are passed on."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from devenv.cli.kube_read import add_kube_read
 from devenv.cli.options import add_project_options
-from devenv.cli.rest_parser import RestParser
+
+
+class RestParser(argparse.ArgumentParser):
+    """Takes another program's words as they are: into `rest`, --help and `--` included, where `takes_rest` is set.
+
+    `own` are the commands of a group with those below them (none: all); every other one is kubectl's.
+    """
+
+    takes_rest = False
+    own: Mapping[str, Sequence[str]] | None = None
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads differ in the namespace's type only
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what is devenv's own, and keep the rest."""
+        words = list(args or ())
+        if not self.takes_rest and not self._is_kubectls(words):
+            return super().parse_known_args(args, namespace)
+        parsed = argparse.Namespace() if namespace is None else namespace
+        parsed.rest = words
+        if self.own is not None:
+            parsed.subcommand = "kubectl"
+        return parsed, []
+
+    def _is_kubectls(self, words: list[str]) -> bool:
+        if self.own is None or not words or words[0].startswith("-"):
+            return False
+        below = self.own.get(words[0])
+        if below is None:
+            return True
+        return bool(below) and len(words) > 1 and not words[1].startswith("-") and words[1] not in below
+
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _OWN = {
@@ -28,7 +60,7 @@ Targets are KIND/NAME, KIND/NAMESPACE/NAME, or KIND NAME. What takes something a
 def add_kube_commands(commands: _Commands[RestParser]) -> None:
     """Add `kube` with its commands."""
     kube = _group(commands, "kube", "see and change a Kubernetes cluster")
-    add_kube_read(kube)
+    _add_reading(kube)
     apply = _command(kube, "apply", "apply objects server-side, with the difference shown")
     _objects(apply)
     apply.add_argument("--force-conflicts", action="store_true", help="take fields over that others own")
@@ -107,3 +139,32 @@ def _command(commands: _Commands[RestParser], name: str, what: str) -> RestParse
     parser = commands.add_parser(name, help=what, description=description, allow_abbrev=False)
     add_project_options(parser, "after_", cluster=True)
     return parser
+
+
+def _add_reading(commands: _Commands[RestParser]) -> None:
+    """Add the reading commands: contexts, events, logs."""
+    listing = _command(commands, "contexts", "list the clusters of the kubeconfig and their state")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+
+    events = _command(commands, "events", "show what happened, oldest first")
+    events.add_argument("target", nargs="?", metavar="KIND/NAME", help="only what happened to this")
+    events.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces")
+    events.add_argument("--warnings", action="store_true", help="only warnings")
+    events.add_argument(
+        "-w", "--watch", "-f", "--follow", dest="follow", action="store_true", help="go on as more happens"
+    )
+    events.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    logs = _command(commands, "logs", "show what containers print, of a pod or of all pods of a workload")
+    logs.add_argument("target", metavar="TARGET", help="POD or KIND/NAME")
+    logs.add_argument("-c", "--container", default="", metavar="NAME", help="only this container")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on as more arrives, also when pods are replaced")
+    logs.add_argument("--tail", type=_lines, default=500, metavar="N", help="the last N lines of each container")
+    logs.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
+    logs.add_argument("-p", "--previous", action="store_true", help="of the run before the present one")
+
+
+def _lines(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
+    return int(text)
