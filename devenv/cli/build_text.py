@@ -12,7 +12,7 @@ from devenv.builds.graph import DEPENDS_ON, IMAGE, Edge, Graph, shared_folders
 from devenv.builds.key import KeyReader
 from devenv.builds.plan import BuildPlan, Step
 from devenv.builds.record import Change
-from devenv.cli.table import format_table
+from devenv.cli.console import format_table
 from devenv.core.model import Project
 from devenv.core.text import human_duration, sanitize
 

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -104,3 +104,10 @@ def _write_fault(trace: str) -> Path | None:
     except OSError:
         return None  # a full disk may be the reason for it all
     return file
+
+
+def format_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a left-aligned table; the last column is not padded."""
+    table = [tuple(head), *(tuple(row) for row in rows)]
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]

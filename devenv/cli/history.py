@@ -10,9 +10,9 @@ from datetime import datetime
 from msgspec.structs import asdict
 
 from devenv.backends.compose import NoComposeFile
+from devenv.cli.console import format_table
 from devenv.cli.context import Context
 from devenv.cli.options import read_settings
-from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK, UsageError
 from devenv.verify.history import History, Trend
 from devenv.verify.provenance import this_machine

@@ -6,9 +6,8 @@ from argparse import Namespace
 
 from devenv.backends.clusters import Cluster, read_clusters
 from devenv.backends.kube.kubeconfig import contexts
-from devenv.cli.console import warn
+from devenv.cli.console import format_table, warn
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
-from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK
 from devenv.core.text import sanitize
 

@@ -12,9 +12,8 @@ from devenv.backends.kube.errors import Gone, Silent
 from devenv.backends.kube.events import Told, parse_event
 from devenv.backends.kube.kinds import EVENTS
 from devenv.backends.kube.snapshot import why_empty
-from devenv.cli.console import tell
+from devenv.cli.console import format_table, tell
 from devenv.cli.kube_call import ClusterCall, print_lines
-from devenv.cli.table import format_table
 from devenv.control.kube.change import Ref, parse_ref
 from devenv.core.errors import EXIT_OK
 from devenv.core.text import human_age

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from argparse import Namespace
 
-from devenv.cli.console import tell
+from devenv.cli.console import format_table, tell
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
-from devenv.cli.table import format_table
 from devenv.control.kube.change import Call, parse_refs
 from devenv.control.kube.rollout import check_rolled, history, status_words
 from devenv.control.kube.rollout_view import progress_of

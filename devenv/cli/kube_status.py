@@ -10,7 +10,7 @@ from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import CRON_JOBS, DAEMON_SETS, DEPLOYMENTS, JOBS, PODS, STATEFUL_SETS
 from devenv.backends.kube.kubeconfig import find_target
 from devenv.backends.kube.snapshot import read_kinds, why_empty
-from devenv.cli.table import format_table
+from devenv.cli.console import format_table
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Health, Resource
 from devenv.core.text import human_age, human_restarts

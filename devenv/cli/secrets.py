@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from devenv.backends.compose import ComposeOptions, find_project, resolve
+from devenv.cli.console import format_table
 from devenv.cli.manifests import exit_code
 from devenv.cli.options import read_settings
-from devenv.cli.table import format_table
 from devenv.core.errors import EXIT_OK, DevenvError, ProjectError
 from devenv.core.settings import Config, current_folder
 from devenv.core.text import sanitize

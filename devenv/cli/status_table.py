@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from devenv.cli.console import format_table
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond
-from devenv.cli.table import format_table
 from devenv.core.model import Beyond, Health, Port, Resource, State
 from devenv.core.text import human_age
 from devenv.core.why import why
