@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from devenv.cli.console import tell, warn
 from devenv.cli.context import Context
-from devenv.cli.pump import pump
+from devenv.cli.progress import pump
 from devenv.control.guard import Guard
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan

@@ -13,7 +13,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kubeconfig import find_target
 from devenv.cli.console import tell, warn
 from devenv.cli.options import read_settings
-from devenv.cli.pump import pump
+from devenv.cli.progress import pump
 from devenv.control.guard import Guard, Place
 from devenv.control.protocol import Plan
 from devenv.control.runner import Work

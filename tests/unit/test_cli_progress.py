@@ -11,8 +11,7 @@ import pyte
 import pytest
 
 from devenv.cli import progress as progress_module
-from devenv.cli.progress import Display
-from devenv.cli.pump import pump
+from devenv.cli.progress import Display, pump
 from devenv.control.job import Report
 from devenv.control.stream import Remark
 from devenv.core.errors import Interrupted, ServiceFailed
