@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 # Where a command is, unless it is `run` in the module of its name.
 _FUNCTIONS = {
+    "down": ("change", "run_down"),
+    "restart": ("change", "run_restart"),
+    "stop": ("change", "run_stop"),
+    "start": ("change", "run_start"),
+    "history": ("verify", "run_history"),
+    "evidence": ("verify", "run_evidence"),
+    "manifests": ("checks", "run_manifests"),
+    "secrets": ("checks", "run_secrets"),
     "kube contexts": ("kube_contexts", "run"),
     "kube events": ("kube_events", "run"),
     "kube logs": ("kube_logs", "run"),

@@ -1,4 +1,4 @@
-"""What every command starts from: settings, the way to call Compose, the resolved project, the guard."""
+"""What every command starts from: settings, the way to call Compose, the resolved project, its resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from devenv.backends.compose import ComposeOptions, NoComposeFile, Pending, begi
 from devenv.cli.console import still_waiting, warn
 from devenv.cli.options import read_settings
 from devenv.core.errors import ProjectError, UsageError
-from devenv.core.model import Project
+from devenv.core.model import Project, Resource
 from devenv.core.settings import Config, current_folder
 
 if TYPE_CHECKING:
@@ -174,3 +174,25 @@ def smoketests_of(arguments: Namespace) -> tuple[Path, Path]:
         raise UsageError("--project-directory is not possible here", "Set it in devenv.toml: [compose].")
     root = context.config.root or Path(context.options.directory)
     return root, tests_folder(root, context.config.verify.tests)
+
+
+def read_project(context: Context, project: Project) -> tuple[Resource, ...]:
+    """Return the project's resources in full; raises EngineUnreachable, EngineForbidden."""
+    from devenv.backends.docker.endpoint import resolve_endpoint
+    from devenv.backends.docker.snapshot import read_resources
+
+    endpoint = resolve_endpoint(context.environ)
+    with still_waiting(f"the Docker Engine at {endpoint.shown}", no_color=context.no_color):
+        return read_resources(project, endpoint)
+
+
+def declared_services(context: Context, project: Project) -> dict[str, tuple[str, ...]]:
+    """Return the services of all profiles with theirs; those of `project` where the other profiles do not resolve."""
+    active = {service.name: service.profiles for service in project.services}
+    if project.by_labels:
+        return active
+    try:
+        every = begin_resolve(replace(context.options, profiles=("*",))).result()
+    except ProjectError:  # a variable that only an inactive profile needs is no reason to fail
+        return active
+    return active | {service.name: service.profiles for service in every.services}

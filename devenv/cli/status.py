@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import textwrap
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from devenv.backends.docker.labels import started_elsewhere
-from devenv.cli.console import warn
-from devenv.cli.context import Context
-from devenv.cli.grouping import Grouped, ServiceGroup, group
-from devenv.cli.reading import declared_services, read_project
-from devenv.cli.status_table import exit_code, to_table
-from devenv.core.model import Project, Resource
+from devenv.cli.console import format_table, warn
+from devenv.cli.context import Context, declared_services, read_project
+from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
+from devenv.core.model import Beyond, Health, Port, Project, Resource, State
+from devenv.core.text import human_age
 from devenv.core.why import why
 
 if TYPE_CHECKING:
     from devenv.cli.kube_status import ClusterPart
+
 
 SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do not count
 
@@ -110,3 +114,130 @@ def _container(item: Resource) -> dict[str, object]:
 
 def _time(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+HEAD: tuple[str, ...] = ("SERVICE", "CONTAINER", "STATE", "HEALTH", "RESTARTS", "EXIT", "PORTS", "AGE", "WHY")
+# The order in which columns leave a narrow terminal. WHY tells the exit code, SERVICE the replica's number, STATE the
+# health.
+_LEAST_FIRST = ("EXIT", "CONTAINER", "HEALTH", "AGE", "RESTARTS")
+_INSTEAD = {"CONTAINER": ("SERVICE", "short"), "HEALTH": ("STATE", "HEALTH")}  # what tells it then, by which cell
+_WRAPPED = {"WHY": 28, "PORTS": 20, "SERVICE": 16}  # columns that may be wrapped, and to how few characters
+_GAP = 2
+
+Row = dict[str, str]
+
+
+def to_table(
+    grouped: Grouped, now: float, declared: Mapping[str, tuple[str, ...]] | None = None, width: int | None = None
+) -> list[str]:
+    """Return the lines: one a container, one for a service without any, the rest at the end.
+
+    `declared` are the services of all profiles, with theirs: a container of one whose profile is not active is no
+    orphan. With `width` no line is longer than that many characters.
+    """
+    rows = [row for item in grouped.services for row in _of_service(item, grouped, now)]
+    rows += [_of_orphan(container, declared or {}, now) for container in grouped.orphans]
+    head = HEAD
+    if width is not None:
+        head = _fitting(rows, width)
+        for name, (column, cell) in _INSTEAD.items():
+            if name not in head:
+                rows = [row | {column: row[cell] or row[column]} for row in rows]
+    lines = [head, *(tuple(row[name] for name in head) for row in rows)]
+    if width is not None:
+        lines = _wrapped(lines, width)
+    return format_table(lines[0], lines[1:])
+
+
+def _of_service(item: ServiceGroup, grouped: Grouped, now: float) -> list[Row]:
+    shown = (*item.containers, *item.one_offs)
+    if not shown:
+        empty = dict.fromkeys(HEAD, "")
+        name = item.service.name
+        return [empty | {"SERVICE": name, "short": name, "STATE": item.summary.value, "WHY": item.why(grouped)}]
+    rows = []
+    for container in shown:
+        several = f"-{container.number}" if len(item.containers) > 1 else ""
+        short = f"{item.service.name}{' (one-off)' if container.one_off else several}"
+        reason = item.waits_for(grouped) if container.state is State.CREATED and not container.error else ""
+        rows.append(_row(item.service.name, short, container, reason or why(container), now))
+    return rows
+
+
+def _of_orphan(container: Resource, declared: Mapping[str, tuple[str, ...]], now: float) -> Row:
+    reason = beyond(replace(container, one_off=False), declared)
+    name = f"{container.service or '?'} ({reason})"
+    if reason is Beyond.INACTIVE:
+        profiles = " ".join(f"--profile {profile}" for profile in declared[container.service][:1])
+        said = f"its profile is not active ({profiles})" if profiles else "it is not active"
+    else:
+        said = "the files declare no such service"
+    own = why(container)
+    return _row(name, name, container, f"{said}; {own}" if own else said, now)
+
+
+def _row(service: str, short: str, item: Resource, reason: str, now: float) -> Row:
+    code = exit_code(item)
+    begin = item.started_at if item.state.is_up else item.finished_at
+    begin = begin or item.created_at
+    cells = (
+        service,
+        f"{item.name} (one-off)" if item.one_off else item.name,
+        item.state.value,
+        "" if item.health is Health.NONE else item.health.value,
+        "" if item.restarts is None else str(item.restarts),
+        "" if code is None else f"{code} (OOM)" if item.oom_killed else str(code),
+        ", ".join(dict.fromkeys(map(_port, item.ports))),
+        "" if begin is None else human_age(now - begin),
+        reason,
+    )
+    return dict(zip(HEAD, cells, strict=True)) | {"short": short}
+
+
+def exit_code(item: Resource) -> int | None:
+    """An exit code means something only after a run has ended; the engine says 0 before."""
+    return item.exit_code if item.state in (State.EXITED, State.RESTARTING, State.DEAD) else None
+
+
+def _port(port: Port) -> str:
+    protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
+    if port.host is None:
+        return f"{port.container}{protocol}"
+    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    return f"{host or '*'}:{port.host}->{port.container}{protocol}"
+
+
+def _fitting(rows: list[Row], width: int) -> tuple[str, ...]:
+    head = tuple(name for name in HEAD if name in HEAD[:3] or any(row[name] for row in rows))
+    for name in _LEAST_FIRST:
+        least = {column: min(size, _WRAPPED.get(column, size)) for column, size in _sizes(head, rows).items()}
+        if sum(least.values()) + _GAP * (len(head) - 1) <= width:
+            break
+        head = tuple(column for column in head if column != name)
+    return head
+
+
+def _sizes(head: tuple[str, ...], rows: list[Row]) -> dict[str, int]:
+    return {name: max(len(name), *(len(row[name]) for row in rows), 0) for name in head}
+
+
+def _wrapped(lines: list[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
+    """Break cells over lines where the table is too wide: WHY first, the others where that is not enough."""
+    head = lines[0]
+    sizes = {name: max(len(line[at]) for line in lines) for at, name in enumerate(head)}
+    for share in (1, 2):  # of the widths that are good to read; the second for very narrow terminals
+        for name, least in _WRAPPED.items():
+            over = sum(sizes.values()) + _GAP * (len(head) - 1) - width
+            if name in sizes and over > 0:
+                sizes[name] = max(min(sizes[name], least // share), sizes[name] - over)
+    if "WHY" in sizes:  # it wants what is left
+        sizes["WHY"] += max(0, width - sum(sizes.values()) - _GAP * (len(head) - 1))
+    wrapped = []
+    for line in lines:
+        cells = [
+            textwrap.wrap(cell, max(1, sizes[name]), break_on_hyphens=False) or [""]
+            for name, cell in zip(head, line, strict=True)
+        ]
+        height = max(len(cell) for cell in cells)
+        wrapped += [tuple(cell[at] if at < len(cell) else "" for cell in cells) for at in range(height)]
+    return wrapped

@@ -87,7 +87,7 @@ def test_the_command_line_loads_none_of_it_before_it_is_asked() -> None:
 def test_a_check_loads_no_validator_that_it_does_not_use() -> None:
     unused = ("jsonschema", "kubernetes_validate", "textual", "docker")
     program = (
-        "import sys, devenv.cli.manifests; from devenv.manifests.schemas import choose_versions;"
+        "import sys, devenv.cli.checks; from devenv.manifests.schemas import choose_versions;"
         f"choose_versions(()); print([name for name in {unused!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

@@ -9,8 +9,7 @@ from msgspec.structs import replace
 
 from devenv.backends.docker.book import absent_services
 from devenv.cli.grouping import Summary, group
-from devenv.cli.status import to_json
-from devenv.cli.status_table import to_table
+from devenv.cli.status import to_json, to_table
 from devenv.core.model import Dependency, Health, HealthCheck, Port, Project, Resource, Runtime, Service, State
 from devenv.core.why import why
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from verify_samples import report_of
 
-from devenv.cli.evidence import evidence_lines
+from devenv.cli.verify import evidence_lines
 from devenv.control.audit import AuditLog, default_path
 from devenv.control.deploy.lock import only_one
 from devenv.control.deploy.revisions import LocalRevisions, Revision
