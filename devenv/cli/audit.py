@@ -35,14 +35,15 @@ def run(arguments: Namespace) -> int:
     if not {"cached_build", "build_improvement"} <= {item.criterion.name.partition(".")[0] for item in measured}:
         measured += _builds(context)
     measured += _deployed(outcome, measured, budgets)
-    found = [*audit(measured, budgets), *newest(context.project().name, this_machine().id)]  # the last load test's too
-    lines = table(HEAD, [measurement_row(item, None) for item in found])
+    # the last load test's too
+    metrics = [*audit(measured, budgets), *newest(context.project().name, this_machine().id)]
+    lines = table(HEAD, [measurement_row(item, None) for item in metrics])
     sys.stdout.write("\n".join(["", "Success metrics", *lines]) + "\n")
     sys.stdout.flush()
     summary = context.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        append(Path(summary), "\n".join(["## Success metrics", "", *markdown_table(found)]) + "\n")
-    verdict = worst(item.verdict for item in found)
+        append(Path(summary), "\n".join(["## Success metrics", "", *markdown_table(metrics)]) + "\n")
+    verdict = worst(item.verdict for item in metrics)
     broken = outcome.error()
     if verdict in (Verdict.FAILED, Verdict.ERROR) or (broken is not None and outcome.verdict is not Verdict.PASSED):
         raise broken or DevenvError("a success metric is not met", "The table says which.")
@@ -58,15 +59,15 @@ def _deployed(outcome: Outcome, measured: list[Measurement], budgets: Mapping[st
     from devenv.verify.deployments import latest
 
     known = {item.criterion.name.partition(".")[0] for item in measured}
-    found = latest(History(), str(outcome.report["project"]), budgets)
-    return [item for item in found if item.criterion.name not in known]
+    deployed = latest(History(), str(outcome.report["project"]), budgets)
+    return [item for item in deployed if item.criterion.name not in known]
 
 
 def _builds(context: Context) -> list[Measurement]:
     run, began = begin_run(), time.time()
     environments = Environments(locate(context.start, context.config, context.environ), run)
     try:
-        found = time_builds(environments, context.config.verify.budgets)
+        measurements = time_builds(environments, context.config.verify.budgets)
     finally:
         environments.close()
     source = environments.source
@@ -80,8 +81,8 @@ def _builds(context: Context) -> list[Measurement]:
             isolated=True,
             machine=this_machine(),
             commit=commit_of(source.root),
-            measurements=tuple(found),
+            measurements=tuple(measurements),
             tests=(),
         )
     )
-    return found
+    return measurements

@@ -41,7 +41,7 @@ def run_down(arguments: Namespace) -> int:
         if not _confirmed():
             raise guard.refuse(plan, f"Not confirmed: {named} and everything else is as it was", "", project)
     flags = (("--volumes", arguments.volumes), ("--remove-orphans", arguments.remove_orphans))
-    options = [flag for flag, wanted in flags if wanted]
+    options = [flag for flag, given in flags if given]
     if arguments.timeout is not None:
         options += ["--timeout", str(arguments.timeout)]
     job = Job(context.options, project, "down", tuple(options), targets)
@@ -180,5 +180,5 @@ def _left_over(context: Context, project: Project) -> str:
     except DevenvError as error:
         return f"devenv: what is left running is unknown: {error.message}"
     names = {service.name for service in project.services}
-    found = [f"{item.name or item.service} {item.state.value}" for item in resources if item.service in names]
-    return f"devenv: left as it is now: {', '.join(found) or 'nothing'}"
+    left = [f"{item.name or item.service} {item.state.value}" for item in resources if item.service in names]
+    return f"devenv: left as it is now: {', '.join(left) or 'nothing'}"

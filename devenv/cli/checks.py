@@ -146,8 +146,8 @@ def _lines(report: SecretsReport) -> list[str]:
         lines.append(f"{sanitize(where)}: {sanitize(leak.name) or '(text)'} is {leak.what}: {leak.shown}")
         lines.append(f"    fix: {leak.fix}")
     lines += [f"note: {sanitize(note)}" for note in (*report.notes, *report.unchecked)]
-    found = f"{len(report.leaks)} found in {report.files} files and {report.images} images"
-    return [*lines, f"{report.verdict}: {found}"]
+    summary = f"{len(report.leaks)} found in {report.files} files and {report.images} images"
+    return [*lines, f"{report.verdict}: {summary}"]
 
 
 def _list(arguments: Namespace, config: Config) -> int:

@@ -27,10 +27,10 @@ def complete(parser: argparse.ArgumentParser) -> None:
     _, prefix, _, words, _ = split_line(os.environ["COMP_LINE"], int(os.environ["COMP_POINT"]))
     program = next((word for word in words[1:] if word in _PASSED), "")
     if program:
-        found = passed_on(program, [*words[words.index(program) + 1 :], prefix], os.environ)
+        answers = passed_on(program, [*words[words.index(program) + 1 :], prefix], os.environ)
         separator = os.environ.get("_ARGCOMPLETE_IFS", "\013")
         with os.fdopen(8, "w", encoding="utf-8") as answer:  # argcomplete's protocol with the shell
-            answer.write(separator.join(found))
+            answer.write(separator.join(answers))
         os._exit(0)
     argcomplete.autocomplete(parser)
 
@@ -73,8 +73,8 @@ def service_names(namespace: argparse.Namespace) -> list[str]:
             project_name=given.project_name or "",
             project_directory=given.project_directory or "",
         )
-        found = find_project(current_folder(given.files), options, environ, config)
-        done = finish(found.command("config", "--services"), timeout=_TIMEOUT, folder=found.directory)
+        project = find_project(current_folder(given.files), options, environ, config)
+        done = finish(project.command("config", "--services"), timeout=_TIMEOUT, folder=project.directory)
     except DevenvError:
         return []  # a message here would end up in the middle of what the user types
     return done.stdout.decode("utf-8", "replace").split() if done.returncode == 0 else []

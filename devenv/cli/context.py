@@ -85,8 +85,8 @@ class Context:
         if problem := config_problem(self.environ):
             warn(f"{problem}. docker's defaults are used.", no_color=self.no_color)
         seen = "is read from the labels of its containers" if project.services else "has no container on the engine"
-        told = f"{project.problem}\n  so project {project.name} {seen}"
-        for text in (told,) if project.by_labels else pending.warnings:
+        note = f"{project.problem}\n  so project {project.name} {seen}"
+        for text in (note,) if project.by_labels else pending.warnings:
             warn(text, no_color=self.no_color)
         return project
 

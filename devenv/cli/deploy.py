@@ -204,11 +204,11 @@ def find_overlay(name: str, config: Config) -> Target:
         return choose_targets((), [name], config.manifests, current_folder())[0]
     folder = Path(name)
     if folder.is_dir():
-        found = choose_targets([folder], (), config.manifests, current_folder())
-        if len(found) == 1:
-            return found[0]
+        overlays = choose_targets([folder], (), config.manifests, current_folder())
+        if len(overlays) == 1:
+            return overlays[0]
         raise UsageError(
-            f"{name} holds several overlays", f"Name one of: {', '.join(str(item.folder) for item in found)}."
+            f"{name} holds several overlays", f"Name one of: {', '.join(str(item.folder) for item in overlays)}."
         )
     known = ", ".join(config.manifests.overlays) or "none in devenv.toml"
     raise UsageError(f"There is no overlay {name!r}", f"Overlays: {known}. Or name a Kustomize folder.")

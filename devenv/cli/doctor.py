@@ -67,22 +67,22 @@ def _clean(arguments: Namespace) -> int:
     config = read_settings(arguments)
     if config.read_only:
         raise Refused("doctor --clean was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
-    found = leftovers.of_dead_runs()
+    on_engine = leftovers.of_dead_runs()
     in_clusters, problems = on_clusters.of_dead_runs(config.kubernetes)
-    leftovers.remove(found)
+    leftovers.remove(on_engine)
     problems += on_clusters.remove_all(in_clusters)
-    names = [f"{item.kind} {item.id}" for item in found] + [f"{item.kind} {item.id}" for item in in_clusters]
+    names = [f"{item.kind} {item.id}" for item in on_engine] + [f"{item.kind} {item.id}" for item in in_clusters]
     Guard.of(config).note("clean", removed=names)
     still = {(item.kind, item.id) for item in leftovers.of_dead_runs()}
     if in_clusters:
         still |= {(item.kind, item.id) for item in on_clusters.of_dead_runs(config.kubernetes)[0]}
-    data = [asdict(item) | {"removed": (item.kind, item.id) not in still} for item in found]
+    data = [asdict(item) | {"removed": (item.kind, item.id) not in still} for item in on_engine]
     data += [asdict(item) | {"id": item.id, "removed": (item.kind, item.id) not in still} for item in in_clusters]
     if arguments.json:
         sys.stdout.write(json.dumps({"leftovers": data}, indent=2) + "\n")
     else:
-        words = [f"{'removed' if item['removed'] else 'still there'} {item['kind']} {item['name']}" for item in data]
-        sys.stdout.write("\n".join(words or ["nothing is left of dead runs"]) + "\n")
+        lines = [f"{'removed' if item['removed'] else 'still there'} {item['kind']} {item['name']}" for item in data]
+        sys.stdout.write("\n".join(lines or ["nothing is left of dead runs"]) + "\n")
     for problem in problems:
         sys.stderr.write(f"not looked at: {problem}\n")
     if still:

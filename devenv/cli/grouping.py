@@ -47,10 +47,10 @@ class ServiceGroup(Struct, frozen=True):
             return Summary.PROVIDED
         if not self.containers:
             return Summary.RUNNING if self.service.replicas == 0 else Summary.ABSENT
-        words = {_word(container) for container in self.containers}
+        summaries = {_word(container) for container in self.containers}
         if len(self.containers) < self.service.replicas:
-            words.add(Summary.PARTIAL)
-        return next(word for word in Summary if word in words)
+            summaries.add(Summary.PARTIAL)
+        return next(word for word in Summary if word in summaries)
 
     def why(self, grouped: Grouped) -> str:
         """Say why it is not up, by the first container that tells a reason; "" where there is nothing to say."""
@@ -107,17 +107,17 @@ def beyond(container: Resource, declared: Collection[str]) -> Beyond:
 
 def group(project: Project, resources: Iterable[Resource]) -> Grouped:
     """Sort the containers to their services, by replica number."""
-    found = sorted(
+    ordered = sorted(
         (item for item in resources if item.kind == "container"),
         key=lambda item: (item.service, item.number, item.name),
     )
     names = {service.name for service in project.services}
     services = []
     for service in project.services:
-        own = [item for item in found if item.service == service.name]
+        own = [item for item in ordered if item.service == service.name]
         regular = tuple(item for item in own if not item.one_off)
         services.append(ServiceGroup(service, regular, tuple(item for item in own if item.one_off)))
-    return Grouped(tuple(services), tuple(item for item in found if item.service not in names))
+    return Grouped(tuple(services), tuple(item for item in ordered if item.service not in names))
 
 
 def _word(container: Resource) -> Summary:

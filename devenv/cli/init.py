@@ -25,11 +25,11 @@ def run(arguments: Namespace) -> int:
         raise Refused("init was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
     root = _root(source, here)
     verify = source.config.verify
-    found = endpoints_of(source.project, source.document)
-    known = list(verify.endpoints) if verify.endpoints and not arguments.force else found
+    endpoints = endpoints_of(source.project, source.document)
+    known = list(verify.endpoints) if verify.endpoints and not arguments.force else endpoints
     folder = root / verify.tests
     texts = {
-        root / FILE_NAME: settings_text(root, source.options, found, verify.tests),
+        root / FILE_NAME: settings_text(root, source.options, endpoints, verify.tests),
         folder / "conftest.py": CONFTEST,
         folder / f"test_{_word(source.project.name)}.py": tests_text(known, source.project, verify.tests),
     }

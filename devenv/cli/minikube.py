@@ -54,14 +54,14 @@ def _profile(call: ClusterCall, line: MinikubeLine) -> tuple[str, bool]:
     if line.profile:
         return line.profile, known.find(line.profile) is not None
     chosen = call.config.kubernetes.context
-    wanted = chosen or call.environ.get("MINIKUBE_PROFILE") or known.current or _DEFAULT
-    found = known.find(wanted)
-    if found is None or found.flavour == "minikube" or (chosen and not found.flavour):
-        return wanted, found is not None
-    if not found.flavour:
+    profile = chosen or call.environ.get("MINIKUBE_PROFILE") or known.current or _DEFAULT
+    context = known.find(profile)
+    if context is None or context.flavour == "minikube" or (chosen and not context.flavour):
+        return profile, context is not None
+    if not context.flavour:
         return _DEFAULT, known.find(_DEFAULT) is not None
-    hint = f"Name a profile of minikube with --profile, or use {found.flavour} itself."
-    raise UsageError(f"The context {sanitize(wanted)} is a cluster of {found.flavour}, not of minikube", hint)
+    hint = f"Name a profile of minikube with --profile, or use {context.flavour} itself."
+    raise UsageError(f"The context {sanitize(profile)} is a cluster of {context.flavour}, not of minikube", hint)
 
 
 def _contents(call: ClusterCall, profile: str) -> str:

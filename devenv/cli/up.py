@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
         return 0
     timeout = context.config.wait_timeout if arguments.timeout is None else arguments.timeout
     waiter = _waiter(context, scope_of(project, targets), job, timeout, optional_of(project, targets))
-    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, judge=lambda found: found.error)
+    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, judge=lambda result: result.error)
     print_verdict(verdict)
     if verdict.error is not None:
         raise verdict.error
@@ -88,7 +88,7 @@ def compose_flags(arguments: Namespace, before: BuildJob | None) -> tuple[str, .
         ("--no-build", arguments.no_build or before is not None),
         ("--remove-orphans", arguments.remove_orphans),
     )
-    return ("--detach", *(flag for flag, wanted in flags if wanted))
+    return ("--detach", *(flag for flag, given in flags if given))
 
 
 def _waiter(context: Context, scope: Project, job: Job, timeout: float, optional: frozenset[str]) -> Waiter:

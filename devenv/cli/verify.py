@@ -159,7 +159,7 @@ def evidence_lines(path: Path) -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    found: list[tuple[float, str]] = []
+    lines: list[tuple[float, str]] = []
     names = ReplayBackend(path).services()
     at = 0.0
     for record in read_evidence(path):
@@ -176,6 +176,6 @@ def _lines(path: Path) -> list[str]:
             at, text = record.at or at, f"{names.get(record.key, record.key[:19])} | {record.text}"
         else:
             continue
-        found.append((at, text))
-    found.sort(key=lambda item: item[0])
-    return [f"{datetime.fromtimestamp(at).strftime('%H:%M:%S.%f')[:-3]} {text}" for at, text in found]
+        lines.append((at, text))
+    lines.sort(key=lambda item: item[0])
+    return [f"{datetime.fromtimestamp(at).strftime('%H:%M:%S.%f')[:-3]} {text}" for at, text in lines]

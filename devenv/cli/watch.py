@@ -64,7 +64,7 @@ def _watch(context: Context, project: Project, guard: Guard, rules: Sequence[obj
 
 def _probes(given: Sequence[str], services: tuple[str, ...]) -> dict[str, str]:
     """Return the URL of each service, "" for all of them."""
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     for text in given:
         name, equals, url = text.partition("=")
         if not equals or ":" in name:
@@ -73,5 +73,5 @@ def _probes(given: Sequence[str], services: tuple[str, ...]) -> dict[str, str]:
             raise unknown_service(name, services)
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise UsageError(f"--probe {text!r} is not an address", "Write --probe http://127.0.0.1:8000/ for example.")
-        found[name] = url
-    return found
+        urls[name] = url
+    return urls
