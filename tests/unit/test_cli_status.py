@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from devenv.backends.docker.book import absent_services
+from devenv.backends.docker.cache import absent_services
 from devenv.cli.grouping import Summary, group
 from devenv.cli.status import to_json, to_table
 from devenv.core.model import Dependency, Health, HealthCheck, Port, Project, Resource, Runtime, Service, State

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
-from devenv.backends.docker.book import BACKEND, Book
+from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.early import EarlyList
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.inspector import Inspector
@@ -41,13 +41,13 @@ class DockerBackend:
         """
         self._environ = environ
         self._buffer = Buffer()
-        self._book = Book(self._buffer.put, inactive)
-        self._inspector = Inspector(self._book, self._endpoint)
+        self._cache = ContainerCache(self._buffer.put, inactive)
+        self._inspector = Inspector(self._cache, self._endpoint)
         self._logs = LogReaders(self._endpoint, self._buffer)
-        self._sampler = Sampler(self._book, self._endpoint, self._buffer)
+        self._sampler = Sampler(self._cache, self._endpoint, self._buffer)
         self._early = EarlyList(scope, self._endpoint)
         self._watcher = Watcher(
-            self._book,
+            self._cache,
             self._early.project,
             endpoint=self._endpoint,
             emit=self._buffer.put,
@@ -75,7 +75,7 @@ class DockerBackend:
 
     def prefetch(self) -> None:
         """Resolve the project and read a first list now, before `start` and without the SDK."""
-        self._early.begin(self._book.load)
+        self._early.begin(self._cache.load)
 
     def start(self, wake: Callable[[], None]) -> None:
         """Start the threads."""

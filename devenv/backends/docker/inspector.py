@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.docker import parse
-from devenv.backends.docker.book import Book
+from devenv.backends.docker.cache import ContainerCache
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.watcher import Watcher, list_project
@@ -26,8 +26,8 @@ ANSWER_WITHIN: Final = 5.0  # seconds
 class Inspector:
     """Inspects the containers that were named, each once however often it was named. `run` belongs to a Stream."""
 
-    def __init__(self, book: Book, endpoint: Callable[[], Endpoint]) -> None:
-        self._book = book
+    def __init__(self, cache: ContainerCache, endpoint: Callable[[], Endpoint]) -> None:
+        self._cache = cache
         self._endpoint = endpoint
         self._wanted: dict[str, None] = {}
         self._changed = threading.Condition()
@@ -45,7 +45,7 @@ class Inspector:
 
     def watch(self, key: str | None) -> None:
         """Keep the health-check log of this container fresh, of no other."""
-        self._book.show_checks_of(key)
+        self._cache.show_checks_of(key)
         with self._changed:
             self._detail, self._detail_at = key, None
             if key is not None and key.startswith("docker/"):
@@ -90,21 +90,21 @@ class Inspector:
     def _inspect(self, client: APIClient, endpoint: Endpoint, key: str) -> None:
         from docker.errors import NotFound
 
-        touched = self._book.touched(key)
+        touched = self._cache.touched(key)
         with engine_errors(endpoint):
             try:
                 data: dict[str, Any] = client.inspect_container(key.removeprefix("docker/"))
             except NotFound:
-                self._book.gone(key)
+                self._cache.gone(key)
                 return
         self._asked_at = time.monotonic()
-        self._book.inspected(key, data, touched)
+        self._cache.inspected(key, data, touched)
         if key == self._detail:
             self._detail_at = self._next_check(key, data)
 
     def _next_check(self, key: str, data: dict[str, Any]) -> float | None:
         """Return when (monotonic) the next check's result is due: the engine tells only of changes of the health."""
-        resource = self._book.resource(key)
+        resource = self._cache.resource(key)
         if resource is None or not resource.state.is_up or not parse.has_healthcheck(data):
             return None
         interval = parse.check_interval(data, starting=resource.health is Health.STARTING)
@@ -121,7 +121,7 @@ class Inspector:
             return
         heard_at = watcher.heard_at
         listed = {r.key: r.state for r in list_project(client, endpoint, watcher.project.name)}
-        known = {r.key: r.state for r in self._book.containers()}
+        known = {r.key: r.state for r in self._cache.containers()}
         if listed != known and not self._wait_for_word(watcher, heard_at):
             breaks()
 

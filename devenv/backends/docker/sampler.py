@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from devenv.backends.docker.book import Book
+from devenv.backends.docker.cache import ContainerCache
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.usage import Reading, parse_stats, sample_of
@@ -28,8 +28,8 @@ IDLE: Final = 60.0  # seconds to sleep while nothing is watched
 class Sampler:
     """Reads one container after another, evenly over the round; hands over a round's samples at once."""
 
-    def __init__(self, book: Book, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
-        self._book = book
+    def __init__(self, cache: ContainerCache, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+        self._cache = cache
         self._endpoint = endpoint
         self._buffer = buffer
         self._keys: tuple[str, ...] = ()
@@ -101,5 +101,5 @@ class Sampler:
         return sample_of(key, reading, before)
 
     def _is_running(self, key: str) -> bool:
-        resource = self._book.resource(key)
+        resource = self._cache.resource(key)
         return resource is not None and resource.state is State.RUNNING

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec.structs import replace
 
 from devenv.backends.docker import parse
-from devenv.backends.docker.book import absent_services
+from devenv.backends.docker.cache import absent_services
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import Lines, event_params, happening_of, parse_event

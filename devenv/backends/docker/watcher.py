@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from devenv.backends.docker import parse
-from devenv.backends.docker.book import BACKEND, Book
+from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent, Lines, event_params, parse_event
@@ -39,11 +39,11 @@ def list_project(client: APIClient, endpoint: Endpoint, project: str) -> tuple[R
 
 
 class Watcher:
-    """Keeps the book true by the engine's events, and says how the connection is. `run` belongs to a Stream."""
+    """Keeps the cache true by the engine's events, and says how the connection is. `run` belongs to a Stream."""
 
     def __init__(
         self,
-        book: Book,
+        cache: ContainerCache,
         scope: Callable[[], Project],
         endpoint: Callable[[], Endpoint],
         emit: Callable[..., None],
@@ -51,7 +51,7 @@ class Watcher:
         notice: Callable[[EngineEvent], None],
         went_live: Callable[[], None],
     ) -> None:
-        self._book = book
+        self._cache = cache
         self._scope = scope
         self._endpoint = endpoint
         self._emit = emit
@@ -129,7 +129,7 @@ class Watcher:
         if project.name != before.name:
             return False
         self.project = project
-        self._book.declare(project)
+        self._cache.declare(project)
         with self._telling:
             if self.live.is_set():  # what is wrong with the connection is told last
                 self._tell(ConnectionState.LIVE, *self._remark())
@@ -138,9 +138,9 @@ class Watcher:
     def _listing(self, client: APIClient, endpoint: Endpoint, project: Project, clock_ahead: float) -> None:
         def read() -> None:
             asked_at = time.time() + clock_ahead
-            self._book.load(project, list_project(client, endpoint, project.name))
+            self._cache.load(project, list_project(client, endpoint, project.name))
             self._listed_ns = int(asked_at * 1e9)
-            self._inspect(resource.key for resource in self._book.containers())
+            self._inspect(resource.key for resource in self._cache.containers())
 
         self._list_again = read
         read()
@@ -159,7 +159,7 @@ class Watcher:
             return "", ""
         from devenv.backends.docker.labels import started_elsewhere  # deferred: not before the first paint
 
-        other = started_elsewhere(self.project, self._book.containers())
+        other = started_elsewhere(self.project, self._cache.containers())
         if other:
             return other, "Changes here change the same containers. Another name keeps them apart: -p NAME"
         return self.project.problem, self.project.hint
@@ -185,7 +185,7 @@ class Watcher:
             return
         self._last_ns, self._since = event.at_ns, event.since
         unsure = event.at_ns > self._listed_ns - CLOCKS_DIFFER * 1e9
-        if self._book.apply(event, old=replayed) or (replayed and unsure):
+        if self._cache.apply(event, old=replayed) or (replayed and unsure):
             self._inspect((event.key,))
         self._notice(event)
 

@@ -48,7 +48,7 @@ def absent_services(project: Project, resources: Iterable[Resource]) -> tuple[Re
     )
 
 
-class Book:
+class ContainerCache:
     """The containers of one project as they are now; every change is handed to `emit`, in order, under one lock."""
 
     def __init__(self, emit: Callable[..., None], inactive: Callable[[], Collection[str]] = frozenset[str]) -> None:
