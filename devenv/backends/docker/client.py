@@ -41,7 +41,7 @@ def connect(endpoint: Endpoint, timeout: float = CONNECT_TIMEOUT) -> APIClient:
 
 def _connection(endpoint: Endpoint) -> type[HTTPConnection]:
     if endpoint.scheme == "ssh":
-        from devenv.backends.docker.ssh import SshConnection, ssh_command
+        from devenv.backends.docker.transport import SshConnection, ssh_command
 
         return type("Ssh", (SshConnection,), {"ssh": ssh_command(endpoint.host)})
     from devenv.backends.docker.transport import UnixConnection
