@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.docker import parse
-from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent
 from devenv.backends.docker.frames import FrameParser, FramingError
 from devenv.backends.docker.lines import LineAssembler
-from devenv.backends.docker.raw import RawStream
 from devenv.backends.docker.resume import Resume
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.errors import DevenvError

@@ -12,10 +12,9 @@ from msgspec.structs import replace
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import absent_services
-from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import Lines, event_params, happening_of, parse_event
-from devenv.backends.docker.raw import RawStream
 from devenv.backends.docker.watcher import list_project
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError, EngineUnreachable

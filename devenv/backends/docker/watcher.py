@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import BACKEND, ContainerCache
-from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent, Lines, event_params, parse_event
-from devenv.backends.docker.raw import RawStream
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
 from devenv.core.model import Connection, ConnectionState, Project, Resource
