@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devenv.backends.docker.usage import Reading, parse_stats, sample_of, working_set
+from devenv.backends.docker.sampler import Reading, parse_stats, sample_of, working_set
 
 NOW = "2026-11-23T16:39:32.500000000Z"
 
