@@ -7,9 +7,16 @@ import time
 
 import pytest
 
-from devenv.backends.docker.frames import ChunkDecoder, FrameParser, FramingError, Piece
-from devenv.backends.docker.lines import LINE_KEPT, LineAssembler, split_time
-from devenv.backends.docker.resume import Resume
+from devenv.backends.docker.lines import (
+    LINE_KEPT,
+    ChunkDecoder,
+    FrameParser,
+    FramingError,
+    LineAssembler,
+    Piece,
+    Resume,
+    split_time,
+)
 from devenv.core.model import LogLine
 
 STAMP = b"2026-11-23T16:39:32.500000000Z "

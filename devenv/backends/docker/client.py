@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.backends.docker.frames import ChunkDecoder
+from devenv.backends.docker.lines import ChunkDecoder
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
 from devenv.core.text import mask_secrets, sanitize
 

@@ -11,9 +11,7 @@ from devenv.backends.docker import parse
 from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent
-from devenv.backends.docker.frames import FrameParser, FramingError
-from devenv.backends.docker.lines import LineAssembler
-from devenv.backends.docker.resume import Resume
+from devenv.backends.docker.lines import FrameParser, FramingError, LineAssembler, Resume
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.errors import DevenvError
 from devenv.core.model import LogLine, Resource, State

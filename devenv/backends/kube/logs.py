@@ -16,8 +16,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from devenv.backends.docker.lines import LineAssembler
-from devenv.backends.docker.resume import Resume
+from devenv.backends.docker.lines import LineAssembler, Resume
 from devenv.backends.kube.cache import WORKLOADS, Book
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
