@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.builds.context import Tree, read_tree
 from devenv.builds.definition import Definition, is_fixed, is_remote, normal_image
 from devenv.builds.dockerfile import image_references

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.builds.graph import Graph
 from devenv.builds.key import KeyReader, Reading
 from devenv.builds.record import Change, Record, changes_since, later_key, read_record

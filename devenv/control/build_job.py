@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.backends.compose import ComposeOptions, Pending, begin_resolve
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.backends.docker.images import EngineImage, list_images
+from devenv.backends.docker.plain import EngineImage, list_images
 from devenv.builds.definition import read_definitions
 from devenv.builds.key import KeyReader
 from devenv.builds.plan import BuildPlan, make_plan

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from devenv.backends.compose.find import ComposeOptions
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.backends.programs import output_of
 from devenv.builds.graph import CONTEXT
 from devenv.builds.key import KeyReader, Reading

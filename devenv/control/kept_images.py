@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.backends.programs import output_of
 from devenv.builds.plan import LABEL, LABEL_SERVICE
 from devenv.core.errors import DevenvError

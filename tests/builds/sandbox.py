@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.builds.definition import Definition, read_definitions
 from devenv.builds.graph import Graph
 from devenv.builds.key import KeyReader, Reading

@@ -10,7 +10,7 @@ import pytest
 from random_trees import copy_elsewhere
 from sandbox import Sandbox
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.builds.definition import is_fixed, is_remote, normal_image
 from devenv.core.errors import ProjectError
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakedocker import fake_docker
 
-from devenv.backends.docker.images import EngineImage
+from devenv.backends.docker.plain import EngineImage
 from devenv.builds.plan import labels_for
 from devenv.control.kept_images import keep_equal
 

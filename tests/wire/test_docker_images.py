@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.backends.docker.images import EngineImage, list_images
+from devenv.backends.docker.plain import EngineImage, list_images
 from devenv.core.errors import DevenvError, EngineUnreachable
 from tests.wire.fake_engine import FakeEngine
 
@@ -56,7 +56,7 @@ def test_on_a_unix_socket_the_sdk_is_not_imported() -> None:
     code = (
         "import sys\n"
         "from devenv.backends.docker.endpoint import Endpoint\n"
-        "from devenv.backends.docker.images import list_images\n"
+        "from devenv.backends.docker.plain import list_images\n"
         "assert list_images(Endpoint(sys.argv[1]))\n"
         "assert not {'docker', 'requests', 'urllib3'} & sys.modules.keys()\n"
     )

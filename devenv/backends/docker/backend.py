@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from devenv.backends.docker.cache import BACKEND, ContainerCache
-from devenv.backends.docker.early import EarlyList
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.inspector import Inspector
 from devenv.backends.docker.logs import LogReaders
+from devenv.backends.docker.plain import Prefetch
 from devenv.backends.docker.sampler import Sampler
 from devenv.backends.docker.watcher import Watcher
 from devenv.backends.streams import Buffer, Stream
@@ -45,10 +45,10 @@ class DockerBackend:
         self._inspector = Inspector(self._cache, self._endpoint)
         self._logs = LogReaders(self._endpoint, self._buffer)
         self._sampler = Sampler(self._cache, self._endpoint, self._buffer)
-        self._early = EarlyList(scope, self._endpoint)
+        self._prefetch = Prefetch(scope, self._endpoint)
         self._watcher = Watcher(
             self._cache,
-            self._early.project,
+            self._prefetch.project,
             endpoint=self._endpoint,
             emit=self._buffer.put,
             inspect=self._inspector.ask,
@@ -75,7 +75,7 @@ class DockerBackend:
 
     def prefetch(self) -> None:
         """Resolve the project and read a first list now, before `start` and without the SDK."""
-        self._early.begin(self._cache.load)
+        self._prefetch.begin(self._cache.load)
 
     def start(self, wake: Callable[[], None]) -> None:
         """Start the threads."""
@@ -125,7 +125,7 @@ class DockerBackend:
         while self._changed is not None:
             stream.wait_until(never, LOOK)
             if self._changed():
-                self._early.forget()
+                self._prefetch.forget()
                 if not self._watcher.reread():
                     self._events.interrupt()
                     self._events.hurry()

@@ -1,4 +1,7 @@
-"""The thread that samples the resource use of what is on screen: two one-shot readings make a rate, as `docker stats` has it."""
+"""The thread that samples the resource use of what is on screen.
+
+Two one-shot readings of GET /containers/{id}/stats make a rate, as `docker stats` computes it.
+"""
 
 from __future__ import annotations
 

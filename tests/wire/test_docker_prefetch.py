@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.docker.early import list_early
 from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.plain import list_plainly
 from devenv.core.errors import ProjectError
 from devenv.core.model import Connection, Snapshot, State
 from tests.wire.fake_engine import FakeEngine
@@ -23,16 +23,16 @@ def test_it_holds_what_the_first_list_of_the_sdk_holds() -> None:
     with FakeEngine() as engine:
         engine.add("web-1", service="web", health="healthy")
         engine.add("db-1", service="db", state="exited", exit_code=3)
-        early = list_early(Endpoint(engine.host), "fake")
+        listed = list_plainly(Endpoint(engine.host), "fake")
         reader = Reader(engine.environ, services=("web", "db")).start()
         try:
             reader.live(2)
             snapshot = next(record for record in reader.records if isinstance(record, Snapshot))
         finally:
             reader.stop()
-    assert early is not None
-    assert {resource.key for resource in early} == {resource.key for resource in snapshot.resources}
-    assert {(r.name, r.state) for r in early} == {("web-1", State.RUNNING), ("db-1", State.EXITED)}
+    assert listed is not None
+    assert {resource.key for resource in listed} == {resource.key for resource in snapshot.resources}
+    assert {(r.name, r.state) for r in listed} == {("web-1", State.RUNNING), ("db-1", State.EXITED)}
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_it_holds_what_the_first_list_of_the_sdk_holds() -> None:
 def test_any_other_answer_is_left_to_the_sdk(status: int, body: bytes) -> None:
     with FakeEngine() as engine:
         engine.faults[LIST] = (status, body)
-        assert list_early(Endpoint(engine.host), "fake") is None
+        assert list_plainly(Endpoint(engine.host), "fake") is None
 
 
 def test_no_engine_and_other_endpoints_are_left_to_the_sdk(tmp_path: Path) -> None:
-    assert list_early(Endpoint(f"unix://{tmp_path}/nobody.sock"), "fake") is None
-    assert list_early(Endpoint("ssh://somebody@example.invalid"), "fake") is None
+    assert list_plainly(Endpoint(f"unix://{tmp_path}/nobody.sock"), "fake") is None
+    assert list_plainly(Endpoint("ssh://somebody@example.invalid"), "fake") is None
 
 
 def test_what_was_read_early_is_there_with_the_start_and_the_project_is_resolved_once() -> None:
@@ -87,9 +87,9 @@ def test_it_needs_no_sdk() -> None:
         engine.add("web-1", service="web")
         code = (
             "import json, sys\n"
-            "from devenv.backends.docker.early import list_early\n"
+            "from devenv.backends.docker.plain import list_plainly\n"
             "from devenv.backends.docker.endpoint import Endpoint\n"
-            f"found = list_early(Endpoint({engine.host!r}), 'fake')\n"
+            f"found = list_plainly(Endpoint({engine.host!r}), 'fake')\n"
             "heavy = [name for name in ('docker', 'requests', 'urllib3', 'http.client') if name in sys.modules]\n"
             "print(json.dumps([[resource.name for resource in found], heavy]))\n"
         )
