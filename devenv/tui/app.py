@@ -41,7 +41,7 @@ CLUSTER_MODE: Final = "cluster"
 
 
 def _palette() -> type[Provider]:
-    from devenv.tui.palette import ScreenCommands
+    from devenv.tui.dialogs import ScreenCommands
 
     return ScreenCommands
 

@@ -46,7 +46,7 @@ class Changes:
         if not plan.allowed:
             self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
         elif plan.needs_confirmation:
-            from devenv.tui.dialogs.confirm import ConfirmScreen, question
+            from devenv.tui.dialogs import ConfirmScreen, question
 
             self._screen.app.push_screen(
                 ConfirmScreen(*question(plan)), lambda yes: self._request(plan) if yes else None
@@ -93,7 +93,7 @@ class Changes:
         if running is None or self.quitting:
             self._screen.app.exit(0)
             return
-        from devenv.tui.dialogs.confirm import ConfirmScreen
+        from devenv.tui.dialogs import ConfirmScreen
 
         question = (f"{action_title(running)} is still running", ("Leaving interrupts it, as ctrl-c does.",), ())
         self._screen.app.push_screen(ConfirmScreen(*question, "cancel it and quit"), self._leave)

@@ -19,7 +19,7 @@ from devenv.tui.rows import Row
 from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
-    from devenv.tui.palette import Command
+    from devenv.tui.dialogs import Command
 
 OF_SERVICE = ("restart", "start", "stop", "up", "build")
 

@@ -41,8 +41,8 @@ from devenv.tui.widgets.resource_table import ResourceTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
+    from devenv.tui.dialogs import Command
     from devenv.tui.log_jump import LogJump
-    from devenv.tui.palette import Command
     from devenv.tui.verdicts import Verdicts
     from devenv.tui.widgets.detail_pane import DetailPane
 
@@ -451,7 +451,7 @@ class MainScreen(Screen[None]):
 
     def show_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.dialogs.help import HelpScreen
+        from devenv.tui.dialogs import HelpScreen
         from devenv.tui.widgets.detail_pane import DetailScroll
 
         own = help_groups(self.handlers, in_cluster=self.in_cluster)

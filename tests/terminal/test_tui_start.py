@@ -20,7 +20,7 @@ LATE = (
     *("devenv.cli.parser", "devenv.cli.kube", "devenv.core.toml"),
     *("devenv.core.verify_settings", "devenv.core.manifest_settings", "devenv.core.load_settings"),
     *("devenv.control.job", "devenv.control.stream", "devenv.control.failures", "devenv.control.build"),
-    *("devenv.tui.kube", "devenv.tui.palette", "devenv.tui.verdicts"),
+    *("devenv.tui.kube", "devenv.tui.verdicts"),
     *("devenv.tui.runs", "devenv.tui.dialogs", "devenv.tui.widgets.view_scroll"),
     *("devenv.backends.kube", "devenv.backends.joined", "devenv.control.kube", "devenv.control.joined"),
     *("devenv.verify.", "devenv.load.", "devenv.manifests", "devenv.secrets"),

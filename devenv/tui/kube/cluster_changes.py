@@ -77,7 +77,7 @@ class ClusterChanges:
 
     def scale(self, resource: Resource) -> None:
         """Ask for the number of pods, then scale; for one that has none, 1 is proposed."""
-        from devenv.tui.dialogs.ask import AskScreen
+        from devenv.tui.dialogs import AskScreen
 
         now = str(resource.ready[1] or 1) if resource.ready is not None else ""
         if (session := self._session()) is not None and not session.may_change:
@@ -104,7 +104,7 @@ class ClusterChanges:
 
     def debug(self, resource: Resource) -> None:
         """Leave the screen to a shell in an ephemeral container of the pod, or in a pod on the node."""
-        from devenv.tui.dialogs.ask import AskScreen
+        from devenv.tui.dialogs import AskScreen
 
         def begin(image: str | None) -> None:
             if image:
@@ -162,7 +162,7 @@ class ClusterChanges:
 
     def forward(self, resource: Resource) -> None:
         """Ask for the ports, then lead a local port to the pods."""
-        from devenv.tui.dialogs.ask import AskScreen
+        from devenv.tui.dialogs import AskScreen
 
         first = next((str(port.container) for port in self._ports(resource)), "")
         question = f"Lead which local port to which port of {resource.kind} {resource.name}? LOCAL:PORT or PORT"

@@ -41,7 +41,7 @@ from devenv.tui.widgets.line import Part
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
-    from devenv.tui.palette import Command
+    from devenv.tui.dialogs import Command
 
 LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together
 NO_LOG: Final = frozenset({"service", "ingress", "node", "configmap", "secret", "horizontalpodautoscaler"})
@@ -230,7 +230,7 @@ class ClusterController:
 
     def choose(self, what: str, choices: Sequence[Choice], here: str, take: Callable[[str], None]) -> None:
         """Let the user choose one of several names."""
-        from devenv.tui.dialogs.picker import PickerScreen
+        from devenv.tui.dialogs import PickerScreen
 
         self._screen.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
 

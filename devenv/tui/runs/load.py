@@ -406,7 +406,7 @@ class LoadScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.dialogs.help import HelpScreen
+        from devenv.tui.dialogs import HelpScreen
 
         self.app.push_screen(HelpScreen((("Load test", LoadScreen), ("Tables and charts", ViewScroll))))
 
@@ -500,6 +500,6 @@ class LoadRunsScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.dialogs.help import HelpScreen
+        from devenv.tui.dialogs import HelpScreen
 
         self.app.push_screen(HelpScreen((("Load tests", LoadRunsScreen), ("List", LoadList))))

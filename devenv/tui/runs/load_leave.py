@@ -23,7 +23,7 @@ _SENTENCES: Final = (
 class LoadLeaveScreen(ModalScreen[str | None]):
     """Answers STOP or DETACH, None for staying; the focus stands on staying."""
 
-    CSS_PATH = "../dialogs/confirm.tcss"
+    CSS_PATH = "../dialogs.tcss"
     DEFAULT_CSS = "LoadLeaveScreen { align: center middle; background: $background 60%; }"
     AUTO_FOCUS = "#stay"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
-from devenv.tui.dialogs.confirm import ConfirmScreen
+from devenv.tui.dialogs import ConfirmScreen
 from devenv.tui.runs.result_list import ResultList
 from devenv.tui.runs.result_rows import detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.shown import shown, shown_lines
@@ -301,7 +301,7 @@ class VerifyScreen(Screen[None]):
 
     def action_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.dialogs.help import HelpScreen
+        from devenv.tui.dialogs import HelpScreen
 
         groups = (("Smoke tests", VerifyScreen), ("Results", ResultList), ("Detail", DetailScroll))
         self.app.push_screen(HelpScreen(groups))
