@@ -28,7 +28,6 @@ from devenv.tui.kube.groups import Group, GroupKey
 from devenv.tui.kube.long_table import LongTable
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.navigation import Choice, Navigation
-from devenv.tui.kube.object_views import VIEWS, view_of
 from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
 from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import ClusterSession, Connector
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
 
 LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together
 NO_LOG: Final = frozenset({"service", "ingress", "node", "configmap", "secret", "horizontalpodautoscaler"})
+OBJECT_VIEWS: Final = ("yaml", "describe", "previous", "owners", "rollout", "hpa")
 TYPED_IN_PALETTE: Final = (
     *("pods", "deploy", "svc", "nodes", "hpa", "ingresses"),
     *("pvc", "cm", "events", "ns", "ctx", "compose"),
@@ -79,7 +79,7 @@ class ClusterController:
         self.handlers: Handlers = {
             **self._compose.handlers,
             **{verb: partial(self._change, verb) for verb in DONE_TO},
-            **{name: partial(self._open_view, name) for name in VIEWS},
+            **{name: partial(self._open_view, name) for name in OBJECT_VIEWS},
             **{name: partial(self._on_selected, act) for name, act in self.changes.handlers.items()},
             "events": self._open_events,
             "forwards": self._open_forwards,
@@ -235,6 +235,8 @@ class ClusterController:
         self._screen.app.push_screen(PickerScreen(what, choices, here), lambda name: take(name) if name else None)
 
     def _open_view(self, name: str) -> None:
+        from devenv.tui.kube.object_views import view_of
+
         self._on_selected(lambda resource: self._screen.app.push_screen(view_of(name, self, resource)))
 
     def _open_events(self) -> None:

@@ -1,16 +1,75 @@
-"""Whole objects as text: YAML and a description, masked and harmless. Knows no widget."""
+"""Whole objects as text to scroll through: YAML, a description and the log of the run before, masked and harmless."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final
 
 import yaml
+from textual.binding import Binding, BindingType
 
 from devenv.control.kube.diff import masked
+from devenv.core.errors import DevenvError
+from devenv.core.model import Resource
+from devenv.core.text import mask_secrets
 from devenv.manifests import access
+from devenv.tui.kube.session import ClusterSession
+from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.line import Part
+
+Read = Callable[[ClusterSession, Resource], list[Part]]  # blocks, raises DevenvError
+
+
+class TextScreen(ClusterView):
+    """Reads in a thread; r reads again. `with_events` puts what happens to the object below, as it comes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("r", "read", "read again", id="text.read")]
+
+    def __init__(
+        self, cluster: Cluster, title: str, resource: Resource, read: Read, *, with_events: bool = False
+    ) -> None:
+        super().__init__(cluster, f"{title} {resource.kind} {resource.name}")
+        self._resource = resource
+        self._read = read
+        self._with_events = with_events
+        self._parts: list[Part] = [("reading…\n", "$quiet")]
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        self.action_read()
+
+    def action_read(self) -> None:
+        """Read it, or read it again."""
+        self.run_worker(self._work, thread=True, exclusive=True)
+
+    def _work(self) -> None:
+        try:
+            if self.cluster.session is None:
+                raise DevenvError("No cluster is open")
+            found = self._read(self.cluster.session, self._resource)
+        except DevenvError as error:
+            found = [(f"✗ {shown(error.message)}\n", "$error"), (f"→ {shown(error.hint)}\n" if error.hint else "", "")]
+        self.app.call_from_thread(self._take, found)
+
+    def _take(self, found: list[Part]) -> None:
+        self._parts = found
+        self.show()
+
+    def parts(self, width: int) -> list[Part]:
+        """Return what was read."""
+        if not self._with_events:
+            return self._parts
+        from devenv.tui.kube.detail import events
+
+        return self._parts + events(self.cluster.store.happenings(self._resource.key))
+
+
+def read_previous_log(session: ClusterSession, pod: Resource) -> list[Part]:
+    """Return what the containers of a pod wrote in their run before the present one."""
+    lines = shown_lines(mask_secrets(session.previous_log(pod)))
+    return [(f"{line}\n", "bold" if line.startswith("── ") else "$foreground") for line in lines]
+
 
 _WIDTH: Final = 16
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"  # the whole object once more, with its secrets
@@ -144,3 +203,10 @@ def _flat(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_flat(part)}".strip() for name, part in value.items())
     return " ".join(map(_flat, value)) if isinstance(value, list) else str(value)
+
+
+TEXTS: Final[Mapping[str, tuple[str, Read]]] = {  # by the names of their actions
+    "yaml": ("YAML of", lambda session, resource: yaml_parts(session.read(resource))),
+    "describe": ("DESCRIBE", lambda session, resource: describe_parts(session.read(resource))),
+    "previous": ("PREVIOUS LOG of", read_previous_log),
+}
