@@ -240,12 +240,12 @@ class ClusterController:
         self._on_selected(lambda resource: self._screen.app.push_screen(view_of(name, self, resource)))
 
     def _open_events(self) -> None:
-        from devenv.tui.kube.events import EventsScreen
+        from devenv.tui.kube.view import EventsScreen
 
         self._screen.app.push_screen(EventsScreen(self))
 
     def _open_forwards(self) -> None:
-        from devenv.tui.kube.forwards import ForwardsScreen
+        from devenv.tui.kube.view import ForwardsScreen
 
         self._screen.app.push_screen(ForwardsScreen(self, self.changes.forwards, self.changes.close_forward))
 

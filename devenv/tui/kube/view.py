@@ -1,8 +1,9 @@
-"""What all views of a cluster have in common: a title, a text that is always up to date, and the way back."""
+"""The screens about a cluster: what all have in common, its events as a line of time, and its open port-forwards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
@@ -13,8 +14,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
+from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
-from devenv.tui.shown import shown
+from devenv.core.text import human_age, human_bytes, mask_secrets
+from devenv.tui.shown import fit, shown
+from devenv.tui.widgets.detail_text import BARS, clock
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.line import Part
 from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
@@ -22,7 +26,7 @@ from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 if TYPE_CHECKING:
     from devenv.core.state import Store
     from devenv.tui.kube.board import ClusterBoard
-    from devenv.tui.kube.session import ClusterSession
+    from devenv.tui.kube.session import ClusterSession, Forwarding
 
 AGAIN: Final = 1.0  # seconds between two looks where only ages change
 PAUSE: Final = (
@@ -152,3 +156,157 @@ class ClusterView(Screen[None]):
     def action_help(self) -> None:
         """Show all keys."""
         self.cluster.show_help()
+
+
+KEPT = 400  # lines
+SPAN = 3600.0  # seconds that the line of time covers: as long as the API keeps events (--event-ttl)
+
+
+class EventsScreen(ClusterView):
+    """Newest first, warnings marked; a line of time above shows when it was lively."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("w", "warnings", "warnings only", id="events.warnings"),
+        Binding("a", "everything", "all/selected", id="events.all"),
+    ]
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__(cluster, "EVENTS")
+        self._only_warnings = False
+        self._everything = cluster.selected_service == ("", "")
+        self._service = cluster.selected_service
+        self._eventful: dict[str, None] = {}  # keys of what something happened to, a few of all that there is
+
+    def begin(self) -> None:
+        """Find what something happened to."""
+        store = self.cluster.store
+        self._eventful = dict.fromkeys(key for key in store.resources if store.happenings(key))
+
+    def learn(self, delta: Delta) -> None:
+        """Note what something happened to, also what is not there yet."""
+        for key in delta.removed:
+            self._eventful.pop(key, None)
+        self._eventful.update((happening.key, None) for happening in delta.happenings)
+
+    @property
+    def heading(self) -> list[Part]:
+        """Whose events these are."""
+        whose = "of everything watched" if self._everything else f"of {shown(self._service[1])}"
+        parts: list[Part] = [(" EVENTS ", "bold"), (f"{whose} ", "bold $primary")]
+        return [*parts, (" warnings only", "$warning")] if self._only_warnings else parts
+
+    def action_warnings(self) -> None:
+        """Show warnings only, or all."""
+        self._only_warnings = not self._only_warnings
+        self.show()
+
+    def action_everything(self) -> None:
+        """Show the events of everything, or of the selected service."""
+        self._everything = not self._everything or self._service == ("", "")
+        self.show()
+
+    def parts(self, width: int) -> list[Part]:
+        """Return the line of time and the events below it."""
+        found = list(self._happenings())
+        if self._only_warnings:
+            found = [item for item in found if _is_warning(item[0])]
+        if not found:
+            return [("no events; the API keeps them for an hour\n", "$quiet")]
+        found.sort(key=lambda item: item[0].at, reverse=True)
+        parts = _time_line([happening for happening, _ in found], width)
+        for happening, name in found[:KEPT]:
+            warning = _is_warning(happening)
+            count = dict(happening.attributes).get("count", "")
+            parts.append((f"{clock(happening.at)} ", "$quiet"))
+            parts.append((f"{'▲' if warning else '·'} {shown(happening.action)}", "$warning" if warning else "bold"))
+            parts.append((f" ×{shown(count)}" if count not in ("", "1") else "", "$accent"))
+            parts.append((f"  {shown(name)}", "$primary"))
+            parts.append((f"  {shown(mask_secrets(happening.text))}\n", "$foreground"))
+        if len(found) > KEPT:
+            parts.append((f"… {len(found) - KEPT:,} older ones\n", "$quiet"))
+        return parts
+
+    def _happenings(self) -> Iterator[tuple[Happening, str]]:
+        store = self.cluster.store
+        for key in tuple(self._eventful):
+            resource = store.resource(key)
+            if resource is None or resource.runtime is not Runtime.KUBERNETES:
+                continue
+            if self._everything or (resource.namespace, resource.service or resource.name) == self._service:
+                for happening in store.happenings(key):
+                    yield happening, f"{resource.kind}/{resource.name}"
+
+
+def _is_warning(happening: Happening) -> bool:
+    return dict(happening.attributes).get("type") == "Warning"
+
+
+def _time_line(happenings: list[Happening], width: int) -> list[Part]:
+    now = time.time()
+    room = max(10, min(width, 120) - 12)
+    counts, warned = [0] * room, [False] * room
+    for happening in happenings:
+        age = now - happening.at
+        if 0 <= age < SPAN:
+            place = room - 1 - int(age / SPAN * room)
+            counts[place] += 1
+            warned[place] |= _is_warning(happening)
+    top = max((*counts, 1))
+    parts: list[Part] = [("-1 h ", "$quiet")]
+    for count, warning in zip(counts, warned, strict=True):
+        bar = BARS[min(7, count * 8 // (top + 1))] if count else "·"
+        parts.append((bar, "$warning" if warning else "$primary" if count else "$quiet"))
+    parts.append((" now\n\n", "$quiet"))
+    return parts
+
+
+class ForwardsScreen(ClusterView):
+    """One entry a port; the marked one can be closed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "step(-1)", "up", show=False, priority=True, id="forwards.up"),
+        Binding("down,j", "step(1)", "down", show=False, priority=True, id="forwards.down"),
+        Binding("x", "close", "close it", id="forwards.close"),
+    ]
+
+    def __init__(self, cluster: Cluster, forwards: Sequence[Forwarding], close: Callable[[int], None]) -> None:
+        super().__init__(cluster, "PORT-FORWARDS")
+        self._forwards = forwards
+        self._close = close
+        self._at = 0
+
+    def action_step(self, step: int) -> None:
+        """Mark another one."""
+        self._at = max(0, min(self._at + step, len(self._forwards) - 1))
+        self.show()
+
+    def action_close(self) -> None:
+        """Close the marked one."""
+        self._close(self._at)
+        self.action_step(0)
+
+    def parts(self, width: int) -> list[Part]:
+        """Return the list with its traffic."""
+        if not self._forwards:
+            return [("none is open; f on a pod, workload or service opens one\n", "$quiet")]
+        parts: list[Part] = [
+            (f"  {'LOCAL':<17}{'LEADS TO':<30}{'SENT':>9}{'RECEIVED':>10}  OPEN  ALL\n", "bold $quiet")
+        ]
+        for index, forward in enumerate(self._forwards):
+            stats = forward.stats()
+            place = f"127.0.0.1:{stats.local_port}"
+            mark = "▌ " if index == self._at else "  "
+            parts.append((mark, "$primary"))
+            parts.append((f"{place:<17}{fit(shown(stats.target), 28)}  ", "bold"))
+            parts.append((f"{human_bytes(stats.sent):>9}{human_bytes(stats.received):>10}", "$foreground"))
+            parts.append((f"{stats.open:>6}{stats.connections:>5}\n", "$foreground"))
+            pod = f"pod {stats.pod}:{stats.pod_port}" if stats.pod else "no pod"
+            again = f", made again {stats.replacements}×" if stats.replacements else ""
+            failed = f", {stats.failed} failed" if stats.failed else ""
+            age = human_age(stats.seconds)
+            parts.append((f"    {shown(stats.namespace)}  {shown(pod)}{again}{failed}, since {age}\n", "$quiet"))
+            if stats.waiting:
+                parts.append((f"    waits: {shown(stats.waiting)}\n", "$warning"))
+            if stats.error:
+                parts.append((f"    last error: {shown(stats.error)}\n", "$warning"))
+        return parts
