@@ -9,7 +9,7 @@ from devenv.backends.kube.kubeconfig import Contexts
 from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.tui.app import DevenvApp
-from devenv.tui.kube.typed_command import candidates, parse
+from devenv.tui.kube.command_line import candidates, parse
 from tests.terminal.cluster import FakeConnector, cluster_opened, connected, context, pod, workload
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container

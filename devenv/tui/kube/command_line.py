@@ -1,9 +1,9 @@
-"""The line that takes commands: what was typed, the rest of the likeliest one, and the others below."""
+"""The command line: what can be typed, and the input with the rest of the likeliest command and the others below."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,9 +12,55 @@ from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
+from devenv.tui.action_table import ACTIONS
 from devenv.tui.shown import shown
 from devenv.tui.widgets.line import Line, Part
 from devenv.tui.widgets.prompt import BurstInput
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.kinds import Kind
+
+ALL: Final = "all"  # the namespace argument that means every one
+# Short names that the API does not have and that k9s taught people (its internal/config/alias.go).
+ALIASES: Final = {
+    "dp": "deployments",
+    "sec": "secrets",
+    "jo": "jobs",
+    "np": "networkpolicies",
+    "ro": "roles",
+    "rb": "rolebindings",
+    "cr": "clusterroles",
+    "crb": "clusterrolebindings",
+}
+CANDIDATES_SHOWN: Final = 12  # candidates
+
+
+class TypedCommand(NamedTuple):
+    """What was typed: a word and, where there is one, its argument."""
+
+    word: str
+    argument: str = ""
+
+
+def parse(text: str) -> TypedCommand:
+    """Read a line; a colon in front and spaces around do not matter."""
+    word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
+    return TypedCommand(ALIASES.get(word.casefold(), word.casefold()), argument.strip())
+
+
+def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
+    """Return whole lines that begin as the text does, the shortest first."""
+    begun = text.lstrip().removeprefix(":")
+    word, space, argument = begun.partition(" ")
+    if space:
+        known = {"ns": (ALL, *namespaces), "ctx": tuple(contexts)}.get(word.casefold(), ())
+        return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:CANDIDATES_SHOWN]
+    words = dict.fromkeys((*(word for action in ACTIONS for word in action.words), *ALIASES))
+    for kind in kinds:
+        words |= dict.fromkeys((*kind.short, kind.plural))
+    found = [known for known in words if known.startswith(word.casefold())]
+    return tuple(sorted(found, key=lambda known: (len(known), known)))[:CANDIDATES_SHOWN]
+
 
 Candidates = Callable[[str], tuple[str, ...]]
 

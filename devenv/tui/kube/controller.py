@@ -22,7 +22,7 @@ from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.cluster_bar import ClusterBar
 from devenv.tui.kube.cluster_changes import ClusterChanges
-from devenv.tui.kube.command_line import CommandLine
+from devenv.tui.kube.command_line import CommandLine, candidates, parse
 from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.groups import Group, GroupKey
 from devenv.tui.kube.long_table import LongTable
@@ -31,7 +31,6 @@ from devenv.tui.kube.navigation import Choice, Navigation
 from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
 from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import ClusterSession, Connector
-from devenv.tui.kube.typed_command import candidates, parse
 from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
 from devenv.tui.shown import shown

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from devenv.core.errors import DevenvError
+from devenv.tui.kube.command_line import ALL
 from devenv.tui.kube.session import ClusterSession, Connector
-from devenv.tui.kube.typed_command import ALL
 from devenv.tui.main_screen import MainScreen
 
 if TYPE_CHECKING:
