@@ -21,14 +21,21 @@ from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserActi
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.cluster_bar import ClusterBar
-from devenv.tui.kube.cluster_changes import ClusterChanges
+from devenv.tui.kube.cluster_changes import (
+    COMPOSE,
+    DONE_TO,
+    ClusterChanges,
+    RuntimeChoice,
+    choices,
+    preferred,
+    runtime_of,
+)
 from devenv.tui.kube.command_line import CommandLine, candidates, parse
 from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.groups import Group, GroupKey
 from devenv.tui.kube.long_table import LongTable
 from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.navigation import Choice, Navigation
-from devenv.tui.kube.runtime_choice import COMPOSE, DONE_TO, RuntimeChoice, choices, preferred, runtime_of
 from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.main_screen import Handlers, MainScreen
