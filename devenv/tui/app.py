@@ -81,7 +81,7 @@ class DevenvApp(App[int]):
     TITLE = "devenv"
     CSS_PATH: ClassVar[list[str | PurePath]] = [
         "widgets/resource_table.tcss",
-        "widgets/log_view.tcss",
+        "logs/pane.tcss",
         "main_screen.tcss",
     ]
     COMMANDS: ClassVar = {_palette}

@@ -13,7 +13,7 @@ from devenv.core.model import ConnectionState, Happening, Resource, Sample, Stat
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
 from devenv.tui.board import Board
-from devenv.tui.log_shelf import LogShelf
+from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
 from devenv.tui.widgets.line import Part

@@ -24,7 +24,8 @@ from devenv.tui.action_table import ACTIONS, BY_NAME, IN_VIEW, OF_CLUSTER, SERVI
 from devenv.tui.board import Showing
 from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
-from devenv.tui.log_shelf import LogShelf
+from devenv.tui.logs.buffers import LogBuffer, LogShelf
+from devenv.tui.logs.pane import LogJump, LogPane, LogView
 from devenv.tui.rows import Row
 from devenv.tui.shown import shown
 from devenv.tui.verdict_watch import VerdictWatch
@@ -33,16 +34,12 @@ from devenv.tui.widgets.banner import Banner
 from devenv.tui.widgets.footer import FooterBar
 from devenv.tui.widgets.header import HeaderBar
 from devenv.tui.widgets.line import Part
-from devenv.tui.widgets.log_buffer import LogBuffer
-from devenv.tui.widgets.log_pane import LogPane
-from devenv.tui.widgets.log_view import LogView
 from devenv.tui.widgets.prompt import Prompt
 from devenv.tui.widgets.resource_table import ResourceTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.dialogs import Command
-    from devenv.tui.log_jump import LogJump
     from devenv.tui.verdicts import Verdicts
     from devenv.tui.widgets.detail_pane import DetailPane
 
@@ -525,8 +522,6 @@ class MainScreen(Screen[None]):
 
     def show_log(self, services: Sequence[str], at: float) -> bool:
         """Go to the service's log, at that time, as soon as its lines are there; False where the table has no row."""
-        from devenv.tui.log_jump import LogJump
-
         index = self.row_of_service(services)
         if index is None:
             return False

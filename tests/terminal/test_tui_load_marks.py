@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from devenv.tui.kube.merged_shelf import MergedShelf
-from devenv.tui.log_shelf import MARKS_KEPT, LogShelf
+from devenv.tui.logs.buffers import MARKS_KEPT, LogBuffer, LogShelf
 from devenv.tui.rows import Identity
 from devenv.tui.runs.load_form import LoadTarget, load_targets
-from devenv.tui.widgets.log_buffer import LogBuffer
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.scripted import container, log
 

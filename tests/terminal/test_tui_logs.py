@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devenv.core.model import Gone, LogsDropped, Seen
-from devenv.tui.widgets.log_buffer import LINES_KEPT
+from devenv.tui.logs.buffers import LINES_KEPT
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log

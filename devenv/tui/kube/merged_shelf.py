@@ -8,9 +8,8 @@ from heapq import merge
 from msgspec.structs import replace
 
 from devenv.core.model import LogLine, LogsDropped
-from devenv.tui.log_shelf import LogShelf
+from devenv.tui.logs.buffers import LogBuffer, LogShelf
 from devenv.tui.rows import Identity
-from devenv.tui.widgets.log_buffer import LogBuffer
 
 # Of a pod's key: the key of its workload, and how the pod is called beside the others of that workload.
 Resolve = Callable[[str], tuple[str, str]]

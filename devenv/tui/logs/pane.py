@@ -1,24 +1,29 @@
-"""The log on the line API: only the lines on screen are drawn, however many there are."""
+"""The log on the line API, where only the lines on screen are drawn, and its pane with title and search."""
 
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+import time
+from collections.abc import Iterator
+from typing import ClassVar, Final
 
 from rich.segment import Segment
-from textual import events
+from textual import events, on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widgets import Input
 
+from devenv.tui.logs.buffers import LogBuffer
+from devenv.tui.logs.rows import LogRows, LogStyles, View, draw, prefix_width
 from devenv.tui.shown import shown
-from devenv.tui.widgets import log_line
-from devenv.tui.widgets.log_buffer import LogBuffer
-from devenv.tui.widgets.log_line import LogStyles
-from devenv.tui.widgets.log_rows import LogRows
+from devenv.tui.widgets.line import Line, Part
+from devenv.tui.widgets.prompt import Prompt
 
 
 class LogView(ScrollView, can_focus=True):
@@ -100,7 +105,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Changed())
 
     def _rebuild(self) -> None:
-        room = self.scrollable_content_region.width - log_line.prefix_width(self.times)
+        room = self.scrollable_content_region.width - prefix_width(self.times)
         self._rows = LogRows(self.buffer, max(8, room) if self.wrapping else None)
         self._moving = True
         self._measure()
@@ -111,7 +116,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Changed())
 
     def _measure(self) -> None:
-        width = 0 if self.wrapping else self._rows.widest + log_line.prefix_width(self.times)
+        width = 0 if self.wrapping else self._rows.widest + prefix_width(self.times)
         self.virtual_size = Size(width, len(self._rows))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -208,11 +213,107 @@ class LogView(ScrollView, can_focus=True):
         found = self._rows.row(self.scroll_offset.y + y)
         if found is None:
             return Strip.blank(width, styles.base)
-        view = log_line.View(self.scroll_offset.x, width, self.times, self._needle, self.current)
-        return log_line.draw(*found, view, styles)
+        view = View(self.scroll_offset.x, width, self.times, self._needle, self.current)
+        return draw(*found, view, styles)
 
     def _load_styles(self) -> LogStyles:
         names = ("time", "stderr", "marker", "bad", "warn", "match", "current")
         found = {name: self.get_component_rich_style(f"log--{name}") for name in names}
         self._styles = LogStyles(base=self.rich_style, **found)
         return self._styles
+
+
+PATIENCE: Final = 10.0  # seconds in which lines may still come that are older than the moment
+
+
+class LogJump:
+    """Puts the view on the newest line before `at`, again with each batch of lines until one is later."""
+
+    def __init__(self, view: LogView, key: str, at: float) -> None:
+        self.key = key
+        self._view = view
+        self._at = at
+        self._until = time.monotonic() + PATIENCE
+        self._told = False
+
+    def look(self) -> bool:
+        """Go there; False once there is nothing left to do."""
+        lines = self._view.buffer.lines
+        if lines and not self._view.seek(self._at):
+            if not self._told:
+                self._told = True
+                text = "The log of that moment is not there any more; this is the oldest line that was read."
+                self._view.notify(text, severity="warning", markup=False)
+            return False
+        last = lines[-1].at if lines else None
+        return time.monotonic() < self._until and (last is None or last <= self._at)
+
+
+class LogPane(Vertical):
+    """Title, log and, while somebody searches, a prompt."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.title = Line(classes="pane-title")
+        self.view = LogView(id="logs")
+        self.prompt = Prompt("search in the log, newest first", self.view, id="search")
+        self._whose = ""
+        self._keys_for = (True, False)
+
+    def compose(self) -> ComposeResult:
+        """Put the title above the log."""
+        yield self.title
+        yield self.view
+
+    def on_mount(self) -> None:
+        """Show the title before anything is selected."""
+        self._tell()
+
+    def show(self, name: str, buffer: LogBuffer, placeholder: str) -> None:
+        """Show the log of another resource."""
+        self._whose = name
+        self.view.show(buffer, placeholder)
+        self._tell()
+
+    @on(LogView.Changed)
+    def _tell(self) -> None:
+        self.title.say(*self._parts())
+        keys_for = (self.view.following, bool(self.view.search_text))
+        if keys_for != self._keys_for:
+            self._keys_for = keys_for
+            self.screen.refresh_bindings()
+
+    def _parts(self) -> Iterator[Part]:
+        view, buffer = self.view, self.view.buffer
+        yield (" LOGS ", "bold")
+        yield (f"{shown(self._whose)}  ", "bold $primary")
+        if not view.following:
+            yield ("‖ paused", "$warning")
+            yield (f", {view.unseen:,} new (G follows)  " if view.unseen else " (G follows)  ", "$warning")
+        elif buffer.lines:
+            yield ("↓ following  ", "$quiet")
+        if buffer.dropped:
+            yield (f"▲ {buffer.dropped:,} dropped  ", "$warning")
+        if buffer.first:
+            yield (f"{buffer.first:,} older not kept  ", "$quiet")
+        if view.search_text:
+            where = f"line {view.current - buffer.first + 1:,}, " if view.current is not None else ""
+            count = buffer.count(view.search_text)
+            yield (f"/{shown(view.search_text)}: {where}{count:,} lines match  ", "$accent")
+        if not view.wrapping:
+            yield ("no wrap, ← → scroll  ", "$quiet")
+
+    async def furnish(self) -> None:
+        """Bring the prompt, hidden."""
+        await self.mount(self.prompt)
+
+    def stop_search(self) -> None:
+        """End the search and forget its text."""
+        self.prompt.value = ""
+        self.prompt.display = False
+        self.view.search("")
+
+    @on(Input.Changed, "#search")
+    def _search(self, event: Input.Changed) -> None:
+        event.stop()
+        self.view.search(event.value)
