@@ -11,7 +11,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Action, Phase
 from devenv.core.text import human_duration
 from devenv.tui.shown import shown, shown_lines
-from devenv.tui.widgets.action_bar import ActionBar, action_title
+from devenv.tui.widgets.bars import ActionBar, action_title
 
 REASON_SHOWN = 10.0  # seconds that a refusal stays: it is read, not glanced at
 WARNING_SHOWN = 8.0  # seconds

@@ -16,7 +16,7 @@ from devenv.tui.board import Board
 from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
-from devenv.tui.widgets.line import Part
+from devenv.tui.shown import Part
 
 if TYPE_CHECKING:
     from devenv.tui.dialogs import Command

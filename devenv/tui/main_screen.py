@@ -27,13 +27,9 @@ from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.buffers import LogBuffer, LogShelf
 from devenv.tui.logs.pane import LogJump, LogPane, LogView
 from devenv.tui.rows import Row
-from devenv.tui.shown import shown
+from devenv.tui.shown import Part, shown
 from devenv.tui.verdict_watch import VerdictWatch
-from devenv.tui.widgets.action_bar import ActionBar
-from devenv.tui.widgets.banner import Banner
-from devenv.tui.widgets.footer import FooterBar
-from devenv.tui.widgets.header import HeaderBar
-from devenv.tui.widgets.line import Part
+from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar
 from devenv.tui.widgets.prompt import Prompt
 from devenv.tui.widgets.resource_table import ResourceTable
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from textwrap import wrap
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 
 from devenv.core.text import sanitize
+
+Part = tuple[str, str]  # a harmless text and its style
 
 CUT_MARK: Final = "…"
 
@@ -66,3 +69,8 @@ def fit_ends(text: str, width: int) -> str:
             break
         tail = character + tail
     return set_cell_size(text, width - 1 - cell_len(tail)) + CUT_MARK + tail
+
+
+def parts_width(parts: Iterable[Part]) -> int:
+    """Return how many cells the parts take on one line."""
+    return sum(cell_len(text) for text, _ in parts)

@@ -13,8 +13,8 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 
 from devenv.tui.action_table import ACTIONS
-from devenv.tui.shown import shown
-from devenv.tui.widgets.line import Line, Part
+from devenv.tui.shown import Part, shown
+from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.prompt import BurstInput
 
 if TYPE_CHECKING:

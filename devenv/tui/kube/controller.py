@@ -20,7 +20,6 @@ from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.board import ClusterBoard
-from devenv.tui.kube.cluster_bar import ClusterBar
 from devenv.tui.kube.cluster_changes import (
     COMPOSE,
     DONE_TO,
@@ -40,9 +39,8 @@ from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.rows import Row
-from devenv.tui.shown import shown
-from devenv.tui.widgets.banner import Banner
-from devenv.tui.widgets.line import Part
+from devenv.tui.shown import Part, shown
+from devenv.tui.widgets.bars import Banner, ClusterBar
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target

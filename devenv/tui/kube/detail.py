@@ -8,9 +8,8 @@ from devenv.core.model import Happening, Health, Resource, Sample
 from devenv.core.text import human_age, human_bytes, mask_secrets
 from devenv.tui.kube import cells
 from devenv.tui.kube.differences import Difference
-from devenv.tui.shown import shown, shown_lines
+from devenv.tui.shown import Part, shown, shown_lines
 from devenv.tui.widgets.detail_text import HAPPENINGS_SHOWN, SPARKS, TONES, clock, sparkline
-from devenv.tui.widgets.line import Part
 
 _WIDTH = 12
 

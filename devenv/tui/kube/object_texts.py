@@ -15,8 +15,7 @@ from devenv.core.text import mask_secrets
 from devenv.manifests import access
 from devenv.tui.kube.session import ClusterSession
 from devenv.tui.kube.view import Cluster, ClusterView
-from devenv.tui.shown import shown, shown_lines
-from devenv.tui.widgets.line import Part
+from devenv.tui.shown import Part, shown, shown_lines
 
 Read = Callable[[ClusterSession, Resource], list[Part]]  # blocks, raises DevenvError
 

@@ -14,9 +14,8 @@ from devenv.tui.chart import chart
 from devenv.tui.kube import cells
 from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.view import Cluster, ClusterView
-from devenv.tui.shown import fit, shown
+from devenv.tui.shown import Part, fit, shown
 from devenv.tui.widgets.detail_text import TONES, clock
-from devenv.tui.widgets.line import Part
 
 OWNED_SHOWN = 200  # lines below one owner
 

@@ -17,10 +17,9 @@ from textual.widgets import Static
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
 from devenv.core.text import human_age, human_bytes, mask_secrets
-from devenv.tui.shown import fit, shown
+from devenv.tui.shown import Part, fit, shown
+from devenv.tui.widgets.bars import FooterBar
 from devenv.tui.widgets.detail_text import BARS, clock
-from devenv.tui.widgets.footer import FooterBar
-from devenv.tui.widgets.line import Part
 from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 
 if TYPE_CHECKING:

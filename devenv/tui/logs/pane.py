@@ -21,8 +21,8 @@ from textual.widgets import Input
 
 from devenv.tui.logs.buffers import LogBuffer
 from devenv.tui.logs.rows import LogRows, LogStyles, View, draw, prefix_width
-from devenv.tui.shown import shown
-from devenv.tui.widgets.line import Line, Part
+from devenv.tui.shown import Part, shown
+from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.prompt import Prompt
 
 

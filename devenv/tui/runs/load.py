@@ -30,9 +30,8 @@ from devenv.tui.runs.load_leave import DETACH, STOP, LoadLeaveScreen
 from devenv.tui.runs.load_list import LoadList
 from devenv.tui.runs.load_rows import end_of, mark_text, number_parts, table_parts, title_parts
 from devenv.tui.runs.load_text import LoadTextScreen
-from devenv.tui.shown import shown
-from devenv.tui.widgets.footer import FooterBar
-from devenv.tui.widgets.line import Line, Part
+from devenv.tui.shown import Part, shown
+from devenv.tui.widgets.bars import FooterBar, Line
 from devenv.tui.widgets.view_scroll import ViewScroll
 
 if TYPE_CHECKING:

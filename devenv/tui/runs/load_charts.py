@@ -10,8 +10,7 @@ from devenv.load.live.course import Course
 from devenv.load.live.state import LoadState
 from devenv.tui.chart import chart
 from devenv.tui.runs.load_rows import minutes
-from devenv.tui.shown import fit, shown
-from devenv.tui.widgets.line import Part
+from devenv.tui.shown import Part, fit, shown
 
 LOW, HIGH = 2, 5  # lines of a chart at least and at most
 LABEL: Final = 6  # cells before a chart

@@ -12,9 +12,8 @@ from devenv.load.live.course import Course
 from devenv.load.live.state import LoadState, Phase, Thing
 from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
 from devenv.load.thresholds import Finding, breached, finding_row
-from devenv.tui.shown import fit, shown, shown_lines
+from devenv.tui.shown import Part, fit, shown, shown_lines
 from devenv.tui.widgets.detail_text import clock
-from devenv.tui.widgets.line import Part
 
 THINGS_SHOWN: Final = 12  # containers or pods
 EVENTS_SHOWN: Final = 5

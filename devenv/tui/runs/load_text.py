@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from devenv.tui.shown import shown, shown_lines
-from devenv.tui.widgets.footer import FooterBar
+from devenv.tui.widgets.bars import FooterBar
 from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
 
 MOST: Final = 200_000  # bytes that are shown, the newest

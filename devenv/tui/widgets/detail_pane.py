@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from devenv.tui.shown import shown
-from devenv.tui.widgets.line import Line, Part
+from devenv.tui.shown import Part, shown
+from devenv.tui.widgets.bars import Line
 
 
 class DetailScroll(VerticalScroll, can_focus=True):

@@ -8,8 +8,7 @@ from datetime import datetime
 from devenv.core.model import Happening, HealthCheck, Resource, Sample
 from devenv.core.text import human_age, human_bytes, human_duration, mask_secrets
 from devenv.tui import facts
-from devenv.tui.shown import shown, shown_lines
-from devenv.tui.widgets.line import Part
+from devenv.tui.shown import Part, shown, shown_lines
 
 TONES = {
     "plain": "$foreground",

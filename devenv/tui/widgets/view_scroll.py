@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
-from devenv.tui.widgets.line import Line
+from devenv.tui.widgets.bars import Line
 
 
 class ViewTitle(Line):

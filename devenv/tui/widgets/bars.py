@@ -1,0 +1,409 @@
+"""The lines above and below the table: header, cluster, banner, running change and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, cast
+
+from textual import events
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State
+from devenv.core.text import human_age, human_duration
+from devenv.tui.shown import Part, parts_width, shown, shown_rows
+
+
+class Line(Widget):
+    """Shows parts of text on one line; a harmless text is the caller's care, markup has no meaning here."""
+
+    DEFAULT_CSS = """
+    Line { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._parts: tuple[Part, ...] = ()
+        self._content = Content("")
+        self.updates = 0  # how often it said something else: a budget of the tests
+
+    def say(self, *parts: Part) -> None:
+        """Show these parts; nothing is drawn when they are what is shown."""
+        if parts == self._parts:
+            return
+        self._parts = parts
+        self._content = Content.assemble(*parts)
+        self.updates += 1
+        self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What it says, without styles."""
+        return self._content.plain
+
+    def render(self) -> Content:
+        """Return what is shown."""
+        return self._content
+
+
+_CONNECTIONS = {
+    ConnectionState.CONNECTING: ("◌ connecting…", "$warning"),
+    ConnectionState.LIVE: ("● live", "$success"),
+    ConnectionState.STALE: ("◍ stale", "$warning"),
+    ConnectionState.RETRYING: ("↻ retrying", "$warning"),
+    ConnectionState.FAILED: ("✗ failed", "$error bold"),
+}
+
+
+def connection_words(connection: Connection | None, now: float) -> Part:
+    """Return the state of the connection in words."""
+    if connection is None:
+        return _CONNECTIONS[ConnectionState.CONNECTING]
+    word, style = _CONNECTIONS[connection.state]
+    if connection.state is ConnectionState.RETRYING and connection.retry_in is not None:
+        left = connection.since + connection.retry_in - now
+        word += f" in {left:.0f} s" if left >= 0.5 else " now"
+    if connection.state not in (ConnectionState.LIVE, ConnectionState.CONNECTING) and connection.last_live:
+        word += f", data of {human_age(now - connection.last_live)} ago"
+    return word, style
+
+
+def count_words(resources: Iterable[Resource]) -> list[Part]:
+    """Return how many run and how many do not do well."""
+    known = [resource for resource in resources if not resource.one_off]
+    if not known:
+        return []
+    bad = sum(resource.state in (State.DEAD, State.RESTARTING) or _crashed(resource) for resource in known)
+    counts = (
+        (sum(resource.state is State.RUNNING for resource in known), "running", "$success"),
+        (
+            sum(resource.state.is_up and resource.health is Health.UNHEALTHY for resource in known),
+            "unhealthy",
+            "$error",
+        ),
+        (bad, "crashed", "$error"),
+        (sum(resource.state is State.ABSENT for resource in known), "absent", "$quiet"),
+    )
+    parts: list[Part] = []
+    for count, word, style in counts:
+        if count or word == "running":
+            if parts:
+                parts.append((" · ", "$quiet"))
+            parts.append((f"{count} {word}", style))
+    return parts
+
+
+def _crashed(resource: Resource) -> bool:
+    return resource.state is State.EXITED and resource.exit_code not in (0, None, 130, 143)
+
+
+def _filled(left: list[Part], extras: Iterable[str], right: list[Part], width: int) -> list[Part]:
+    """Return one line of that width: the last counts on the right give way, extras stand where there is room."""
+    while len(right) > 2 and parts_width(left) + 1 + parts_width(right) > width:
+        del right[-3:-1]  # the last count and the dot before it
+    room = width - parts_width(left) - parts_width(right)
+    for extra in filter(None, extras):
+        part = (f"  {shown(extra)}", "$quiet")
+        if parts_width([part]) + 2 <= room:
+            left.append(part)
+            room -= parts_width([part])
+    return [*left, (" " * max(1, room), ""), *right]
+
+
+class HeaderBar(Line):
+    """Puts together what fits; what matters least gives way first."""
+
+    _told: tuple[str, Connection | None, Iterable[Resource], float] | None = None
+
+    def on_resize(self) -> None:
+        """Choose again what fits."""
+        if self._told is not None:
+            self.tell(*self._told)
+
+    def tell(self, project: str, connection: Connection | None, resources: Iterable[Resource], now: float) -> None:
+        """Show this state of affairs."""
+        self._told = (project, connection, resources, now)
+        left: list[Part] = [(" devenv ", "bold reverse"), (f" {shown(project)}", "bold"), ("  ", "")]
+        left.append(connection_words(connection, now))
+        right = [*count_words(resources), (" ", "")]
+        width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
+        extras: tuple[str, ...] = ()
+        if connection is not None:
+            version = f"{connection.backend} {connection.version}" if connection.version else ""
+            extras = (version, connection.endpoint)
+        self.say(*_filled(left, extras, right, width))
+
+
+_PODS = {
+    "ready": "$success",
+    "not ready": "$warning",
+    "pending": "$warning",
+    "crashing": "$error",
+    "terminating": "$quiet",
+    "ended": "$quiet",
+}
+
+
+class ClusterBar(Line):
+    """Read-only contexts are told by a word and by another colour of the whole line."""
+
+    DEFAULT_CSS = """
+    ClusterBar { background: $bar; }
+    ClusterBar.-read-only { background: $warning 30%; }
+    ClusterBar.-read-only:ansi { background: ansi_yellow; color: ansi_black; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.display = False
+        self._told: tuple[str, str, Connection | None, dict[str, int], bool, str, float] | None = None
+
+    def on_resize(self) -> None:
+        """Choose again what fits."""
+        if self._told is not None:
+            self.tell(*self._told)
+
+    def tell(
+        self,
+        context: str,
+        namespace: str,
+        connection: Connection | None,
+        counts: Mapping[str, int],
+        may_change: bool,
+        view: str,
+        now: float,
+    ) -> None:
+        """Show this state of affairs; `view` names what the table shows, "" for the services."""
+        self._told = (context, namespace, connection, dict(counts), may_change, view, now)
+        self.display = True
+        self.set_class(not may_change, "-read-only")
+        left: list[Part] = [(" ⎈ ", "bold"), (f"{shown(context)}/{shown(namespace)}", "bold"), ("  ", "")]
+        if not may_change:
+            left.append((" READ-ONLY ", "bold reverse"))
+            left.append(("  ", ""))
+        left.append(connection_words(connection, now))
+        if view:
+            left.append((f"  :{shown(view)}", "bold $accent"))
+        right: list[Part] = []
+        total = sum(counts.values())
+        if total:
+            right = [(f"{total:,} pod{'' if total == 1 else 's'}", "")]
+            for word, style in _PODS.items():
+                if counts.get(word) and (word != "ready" or counts[word] != total):
+                    right += [(" · ", "$quiet"), (f"{counts[word]:,} {word}", style)]
+        right.append((" ", ""))
+        extras = (connection.version, connection.endpoint) if connection is not None else ()
+        self.say(*_filled(left, extras, right, self.size.width))
+
+
+BANNER_ROWS = (8, 3)  # of the screen: all that it may take, and the hint's part of them (main.tcss: max-height)
+BANNER_ROWS_LOW = (4, 2)  # on a terminal of few rows: the log must keep some
+LOW = 30  # rows
+EDGE = 3  # cells of its border and padding
+
+
+class Banner(Static):
+    """Shows the message and the hint of a connection that is not well."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.display = False
+        self._told: tuple[ConnectionState, str, str] | None = None
+        self._drawn_for: tuple[int, ...] = ()
+
+    def tell(self, connection: Connection | None, note: tuple[str, str] = ("", "")) -> None:
+        """Show what that connection says; where all is well the note with its hint, or nothing."""
+        told: tuple[ConnectionState, str, str] | None = None
+        if connection is not None and (connection.state is not ConnectionState.LIVE or connection.message):
+            told = (connection.state, connection.message, connection.hint)
+        elif note[0]:
+            told = (ConnectionState.LIVE, *note)
+        if told == self._told and self._drawn_for == tuple(self.app.size):
+            return
+        self._told, self._drawn_for = told, tuple(self.app.size)
+        self.display = told is not None and bool(told[1] or told[2])
+        self.screen.set_class(bool(self.display), "-banner")
+        if told is None or not self.display:
+            return
+        state, message, hint = told
+        failed = state is ConnectionState.FAILED
+        self.set_class(failed, "-failed")
+        rows, of_hint = BANNER_ROWS_LOW if self.app.size.height < LOW else BANNER_ROWS
+        width = max(8, self.app.size.width - EDGE)
+        below = shown_rows("→ ", hint, width, of_hint)
+        above = shown_rows("✗ " if failed else "▲ ", message or "no connection", width, rows - len(below))
+        style = "$error bold" if failed else "$warning"
+        self.update(Content.assemble(("\n".join(above), style), *((f"\n{line}", "$foreground") for line in below)))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut it anew for another width."""
+        if self._told is not None:
+            state, message, hint = self._told
+            self.tell(Connection("", state, message=message, hint=hint), (message, hint))
+
+
+FAILURE_ROWS = (13, 5)  # of the screen, below the title: all that a failure may take, and the hint's part (main.tcss)
+FAILURE_ROWS_LOW = (4, 2)  # on a terminal of few rows
+SPINNER = "◐◓◑◒"
+
+
+def action_title(action: Action) -> str:
+    """Return what was asked for: the verb and its targets."""
+    return f"{action.verb} {', '.join(action.targets) or 'project'}"
+
+
+def step_words(progress: Iterable[Progress]) -> str:
+    """Return the step that runs, with how many are done of how many."""
+    steps = [step for step in progress if not step.parent_id]
+    if not steps:
+        return ""
+    done = sum(step.status in ("done", "warning") for step in steps)
+    working = next((step for step in reversed(steps) if step.status == "working"), steps[-1])
+    percent = f" {working.percent}%" if working.percent else ""
+    details = f" {working.details}" if working.details else ""
+    return f"{done}/{len(steps)}  {working.id} {working.text}{percent}{details}"
+
+
+class ActionBar(Static):
+    """One line while a change runs; as many as its error needs when it failed."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.display = False
+        self._told: tuple[tuple[str, str], ...] = ()
+        self.running: Action | None = None
+        self.failed: Action | None = None
+
+    def tell(self, actions: Iterable[Action], progress: Iterable[Progress], now: float) -> None:
+        """Take in changed actions and show the one that matters: the running one, else the one that failed."""
+        for action in actions:
+            if action.phase in (Phase.REQUESTED, Phase.RUNNING):
+                self.running = action
+                self.failed = None
+                continue
+            if self.running is not None and self.running.id == action.id:
+                self.running = None
+            if action.phase is not Phase.DONE:
+                self.failed = action
+        self._draw(progress, now)
+
+    def dismiss(self) -> None:
+        """Put the failure away."""
+        self.failed = None
+        self._draw((), 0.0)
+
+    def _draw(self, progress: Iterable[Progress], now: float) -> None:
+        if self.running is not None:
+            parts = self._running_parts(self.running, progress, now)
+        elif self.failed is not None:
+            parts = self._failed_parts(self.failed)
+        else:
+            parts = []
+        if tuple(parts) == self._told:
+            return
+        self._told = tuple(parts)
+        self.display = bool(parts)
+        self.screen.set_class(bool(self.display), "-acting")
+        self.set_class(self.running is None and self.failed is not None, "-failed")
+        self.update(Content.assemble(*parts))
+
+    def _running_parts(self, action: Action, progress: Iterable[Progress], now: float) -> list[tuple[str, str]]:
+        elapsed = max(0, int(now - action.at))
+        words = step_words(progress) or action.detail or action.phase.value
+        return [
+            (f"{SPINNER[elapsed % len(SPINNER)]} {shown(action_title(action))}", "bold $accent"),
+            (f"  {shown(words)}", "$foreground"),
+            (f"  {human_duration(elapsed) if elapsed >= 1 else ''}  ", "$quiet"),
+            ("x", "bold $primary"),
+            (" cancel", "$quiet"),
+        ]
+
+    def _failed_parts(self, action: Action) -> list[tuple[str, str]]:
+        word = "refused" if action.phase is Phase.REFUSED else "failed"
+        code = f" (exit code {action.exit_code})" if action.exit_code else ""
+        parts = [
+            (f"✗ {shown(action_title(action))} {word}{code}", "bold $error"),
+            ("   x", "bold $primary"),
+            (" dismiss", "$quiet"),
+        ]
+        rows, of_hint = FAILURE_ROWS_LOW if self.app.size.height < LOW else FAILURE_ROWS
+        width = max(8, self.app.size.width - EDGE)
+        hint = shown_rows("→ ", action.hint, width, of_hint)
+        parts += [(f"\n{row}", "$foreground") for row in shown_rows("  ", action.detail, width, rows - len(hint))]
+        parts += [(f"\n{row}", "$accent") for row in hint]
+        return parts
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Cut a failure anew for another width."""
+        if self.running is None and self.failed is not None:
+            self._draw((), 0.0)
+
+
+class KeyHint(NamedTuple):
+    """A key, how it is written, and what it does."""
+
+    key: str
+    written: str
+    meaning: str
+
+
+def hints(screen: Screen[None]) -> tuple[list[KeyHint], list[KeyHint]]:
+    """Return the valid keys of the screen: those of the focused widget, and the others, without what is not shown."""
+    own: list[KeyHint] = []
+    first: list[KeyHint] = []
+    others: list[KeyHint] = []
+    seen: set[str] = set()
+    preferred: frozenset[str] = getattr(screen, "preferred_keys", frozenset())
+    for node, binding, enabled, _ in screen.active_bindings.values():
+        if binding.show and enabled and binding.action not in seen:
+            seen.add(binding.action)
+            hint = KeyHint(binding.key, binding.key_display or binding.key, binding.description)
+            if node is screen.focused:
+                own.append(hint)
+            else:
+                (first if binding.id in preferred else others).append(hint)
+    return own, first + others
+
+
+class FooterBar(Line):
+    """Lists keys with their meaning; a click on one does what the key does."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._places: list[tuple[int, int, str]] = []
+
+    def tell(self, screen: Screen[None], always: str = "question_mark") -> None:
+        """Show the keys of the focused widget first; what does not fit is left out, the key named `always` last."""
+        own, others = hints(screen)
+        kept = [hint for hint in (*own, *others) if hint.key == always]
+        room = self.size.width - 1 - sum(_cost(hint) for hint in kept)
+        shown_hints = []
+        for hint in (*own, *others):
+            if hint.key != always and _cost(hint) <= room:
+                room -= _cost(hint)
+                shown_hints.append(hint)
+        parts: list[Part] = [(" ", "")]
+        self._places = []
+        x = 1
+        for hint in (*shown_hints, *kept):
+            self._places.append((x, x + _cost(hint), hint.key))
+            parts += [(hint.written, "bold $primary"), (f" {hint.meaning}  ", "$quiet")]
+            x += _cost(hint)
+        self.say(*parts)
+
+    def on_resize(self) -> None:
+        """Choose again what fits."""
+        if self.is_attached:
+            self.tell(cast(Screen[None], self.screen))
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked."""
+        for start, end, key in self._places:
+            if start <= event.x < end:
+                self.app.simulate_key(key)
+
+
+def _cost(hint: KeyHint) -> int:
+    return len(hint.written) + len(hint.meaning) + 3
