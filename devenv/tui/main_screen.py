@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.dialogs import Command
     from devenv.tui.verdicts import Verdicts
-    from devenv.tui.widgets.detail_pane import DetailPane
+    from devenv.tui.widgets.text_pane import DetailPane
 
 SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
 TICK = 1.0  # seconds between two looks at ages and countdowns
@@ -221,7 +221,7 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
-        from devenv.tui.widgets.detail_pane import DetailPane
+        from devenv.tui.widgets.text_pane import DetailPane
 
         self._subscriptions.begin()
         self.detail = DetailPane()
@@ -445,7 +445,7 @@ class MainScreen(Screen[None]):
     def show_help(self) -> None:
         """Show all keys."""
         from devenv.tui.dialogs import HelpScreen
-        from devenv.tui.widgets.detail_pane import DetailScroll
+        from devenv.tui.widgets.text_pane import DetailScroll
 
         own = help_groups(self.handlers, in_cluster=self.in_cluster)
         rest = (("Logs", LogView), ("Detail", DetailScroll))

@@ -21,7 +21,7 @@ LATE = (
     *("devenv.core.verify_settings", "devenv.core.manifest_settings", "devenv.core.load_settings"),
     *("devenv.control.job", "devenv.control.stream", "devenv.control.failures", "devenv.control.build"),
     *("devenv.tui.kube", "devenv.tui.verdicts"),
-    *("devenv.tui.runs", "devenv.tui.dialogs", "devenv.tui.widgets.view_scroll"),
+    *("devenv.tui.runs", "devenv.tui.dialogs", "devenv.tui.widgets.text_pane"),
     *("devenv.backends.kube", "devenv.backends.joined", "devenv.control.kube", "devenv.control.joined"),
     *("devenv.verify.", "devenv.load.", "devenv.manifests", "devenv.secrets"),
     *("argparse", "tomllib", "sqlite3", "yaml", "kubernetes", "docker"),

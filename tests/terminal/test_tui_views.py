@@ -11,8 +11,8 @@ from textual.binding import Binding
 from devenv.core.model import ConnectionState, Happening
 from devenv.tui.action_table import ACTIONS
 from devenv.tui.logs.pane import LogView
-from devenv.tui.widgets.detail_pane import DetailScroll
 from devenv.tui.widgets.resource_table import ResourceTable
+from devenv.tui.widgets.text_pane import DetailScroll
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import connection, container, shop
 

@@ -20,7 +20,7 @@ from devenv.core.text import human_age, human_bytes, mask_secrets
 from devenv.tui.shown import Part, fit, shown
 from devenv.tui.widgets.bars import FooterBar
 from devenv.tui.widgets.detail_text import BARS, clock
-from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
+from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
 if TYPE_CHECKING:
     from devenv.core.state import Store

@@ -32,7 +32,7 @@ from devenv.tui.runs.load_rows import end_of, mark_text, number_parts, table_par
 from devenv.tui.runs.load_text import LoadTextScreen
 from devenv.tui.shown import Part, shown
 from devenv.tui.widgets.bars import FooterBar, Line
-from devenv.tui.widgets.view_scroll import ViewScroll
+from devenv.tui.widgets.text_pane import ViewScroll
 
 if TYPE_CHECKING:
     from devenv.load.live.runs import KnownRun

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.bars import FooterBar
-from devenv.tui.widgets.view_scroll import ViewScroll, ViewTitle
+from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
 MOST: Final = 200_000  # bytes that are shown, the newest
 

@@ -22,7 +22,7 @@ from devenv.tui.runs.result_list import ResultList
 from devenv.tui.runs.result_rows import detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.bars import FooterBar, Line
-from devenv.tui.widgets.detail_pane import DetailScroll
+from devenv.tui.widgets.text_pane import DetailScroll
 from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
 from devenv.verify.run_state import RunState, TestState
 

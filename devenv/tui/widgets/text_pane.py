@@ -1,4 +1,4 @@
-"""Everything about the selected resource, to scroll through."""
+"""Texts to scroll through: the details of what is selected, and those that take the screen."""
 
 from __future__ import annotations
 
@@ -66,3 +66,26 @@ class DetailPane(Vertical):
             self.body.update(Content.assemble(*parts))
         if fresh:
             self.scroll.scroll_to(y=0, animate=False)
+
+
+class ViewTitle(Line):
+    """The line above the text."""
+
+    DEFAULT_CSS = """
+    ViewTitle { background: $bar; color: $primary; }
+    """
+
+
+class ViewScroll(VerticalScroll, can_focus=True):
+    """The scrolling part, with the keys of the table."""
+
+    DEFAULT_CSS = """
+    ViewScroll { height: 1fr; padding: 1 2; scrollbar-size: 1 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "down", show=False, id="view.down"),
+        Binding("k", "scroll_up", "up", show=False, id="view.up"),
+        Binding("g", "scroll_home", "first", show=False, id="view.first"),
+        Binding("G", "scroll_end", "last", show=False, id="view.last"),
+    ]
