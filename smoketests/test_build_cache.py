@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from devenv.verify.calls import new_nonce
-from devenv.verify.dockerfiles import build_alone
+from devenv.verify.isolation import build_alone
 
 pytestmark = pytest.mark.behaviour("build cache")
 

@@ -1,4 +1,4 @@
-"""What is added to a Compose project so that a copy of it runs beside the original: one more file that Compose merges.
+"""What makes a copy of a Compose project private: its folder copied, one more file that Compose merges, builds of its own.
 
 Compose's merge rules and its tags !override and !reset: https://docs.docker.com/reference/compose-file/merge/
 """
@@ -6,12 +6,16 @@ Compose's merge rules and its tags !override and !reset: https://docs.docker.com
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from devenv.core.errors import ProjectError
+from devenv.core.errors import DevenvError, ProjectError
+from devenv.verify.calls import new_nonce
 
 Document = Mapping[str, Any]
 
@@ -156,3 +160,82 @@ def to_yaml(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(to_yaml, value)) + "]"
     return json.dumps(value.replace("$", "$$") if isinstance(value, str) else value)
+
+
+# What is made again from the sources, or belongs to tools: never part of what a stack runs from.
+EXCLUDED: Final = frozenset(
+    {
+        *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", ".tox", ".nox", ".idea", ".devenv"),
+        *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"),
+    }
+)
+LARGEST: Final = 1_000_000_000  # bytes; a copy of more than this is not meant
+
+
+def copy_tree(source: Path, target: Path, exclude: Collection[str] = (), needed: Collection[Path] = ()) -> None:
+    """Copy the folder with modes, times and links; `needed` paths are kept whatever their names are.
+
+    Raises DevenvError where something cannot be read, or the project is too large to be copied for each test.
+    """
+    names = EXCLUDED | set(exclude)
+    copied = 0
+
+    def ignore(folder: str, entries: list[str]) -> set[str]:
+        nonlocal copied
+        skipped = set()
+        for entry in entries:
+            path = Path(folder, entry)
+            if (entry in names and not any(path == item or path in item.parents for item in needed)) or _special(path):
+                skipped.add(entry)
+            elif path.is_file() and not path.is_symlink():
+                copied += path.stat().st_size
+        if copied > LARGEST:
+            raise DevenvError(
+                f"{source} is too large for a private copy ({copied / 1e9:.1f} GB and more)",
+                "Name what the stack does not run from in devenv.toml: [verify] exclude = [...].",
+            )
+        return skipped
+
+    try:
+        shutil.copytree(source, target, symlinks=True, ignore=ignore, copy_function=_copier())
+    except (OSError, shutil.Error) as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise DevenvError(f"{source} cannot be copied for the tests: {error}", "Is every file readable?") from error
+
+
+def _special(path: Path) -> bool:
+    """Whether it is a socket, a pipe or a device: reading one may block for ever."""
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+def _copier() -> Callable[[str, str], str]:
+    """Return the function that copies a file; root keeps the owners, as containers may run as them."""
+    if os.geteuid() != 0:
+        return shutil.copy2
+
+    def copy(source: str, target: str) -> str:
+        shutil.copy2(source, target, follow_symlinks=False)
+        state = Path(source).lstat()
+        os.chown(target, state.st_uid, state.st_gid, follow_symlinks=False)
+        return target
+
+    return copy
+
+
+_FROM = re.compile(r"^(FROM\s+(?!scratch\b)\S.*)$", re.IGNORECASE | re.MULTILINE)
+
+
+def build_alone(folder: Path, *, package_cache: bool = True) -> None:
+    """Give every stage of every Dockerfile below `folder` a first step of its own: nothing is built there yet.
+
+    Without `package_cache`, cache mounts, which outlive images and --no-cache, begin empty and are not kept. Raises
+    DevenvError where there is no Dockerfile.
+    """
+    files = [file for file in folder.rglob("Dockerfile") if file.is_file()]
+    if not files:
+        raise DevenvError(f"there is no Dockerfile below {folder}")
+    for file in files:
+        text = _FROM.sub(rf"\1\nRUN : {new_nonce()}", file.read_text("utf-8"))
+        if not package_cache:
+            text = re.sub(r"--mount=type=cache,\S*?(target=[^,\s]+)\S*", r"--mount=type=tmpfs,\1", text)
+        file.write_text(text, "utf-8")
