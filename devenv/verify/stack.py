@@ -25,10 +25,9 @@ from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
-from devenv.verify.explain import explain
 from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.offline import unmeasurable
-from devenv.verify.recorder import Recorder
+from devenv.verify.recorder import Recorder, explain
 from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
