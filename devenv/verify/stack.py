@@ -26,12 +26,11 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
-from devenv.verify.offline import unmeasurable
 from devenv.verify.recorder import Recorder, explain
 from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
-from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
+from devenv.verify.waiting import Lasting, Never, VerificationFailed, unmeasurable, wait_until
 
 COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build
 BUILD_LIMIT = 1800.0

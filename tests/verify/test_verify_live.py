@@ -14,13 +14,12 @@ from verify_samples import report_of
 
 from devenv.core.errors import DevenvError
 from devenv.verify.live import LiveRun, RunWish
-from devenv.verify.offline import unmeasurable
 from devenv.verify.reports.junit import join_cases
 from devenv.verify.run_state import RunState
 from devenv.verify.stages import BuildWatch
 from devenv.verify.stream import STREAM
 from devenv.verify.verdict import Verdict
-from devenv.verify.waiting import wait_until
+from devenv.verify.waiting import unmeasurable, wait_until
 
 TESTS = """
 import pytest
