@@ -25,11 +25,10 @@ from devenv.verify.reports.data import Report
 from devenv.verify.reports.junit import join_cases
 from devenv.verify.reports.publish import forget_old_runs, publish
 from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.session import CARRIER, INCONCLUSIVE, Session
+from devenv.verify.session import CARRIER, COMPOSE, INCONCLUSIVE, KUBERNETES, Session
 from devenv.verify.stack import Source
 from devenv.verify.stream import tell
 from devenv.verify.subjects import Subject, Verified
-from devenv.verify.targets import COMPOSE, KUBERNETES
 from devenv.verify.verdict import Measurement, TestResult, Verdict
 
 PATIENCE: Final = 5.0  # seconds at the end of a run for an engine that does not say what is left on it

@@ -16,9 +16,8 @@ from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
 from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
-from devenv.verify.session import INCONCLUSIVE, Session
+from devenv.verify.session import INCONCLUSIVE, Session, suffix_of
 from devenv.verify.stack import Stack
-from devenv.verify.targets import suffix_of
 from devenv.verify.verdict import Measurement, Verdict, judge
 from devenv.verify.waiting import EVERY, Never, VerificationFailed, wait_until
 

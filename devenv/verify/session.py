@@ -1,4 +1,4 @@
-"""One pytest session of smoke tests: its run, its stacks, what a failure says, and which tests it runs."""
+"""One pytest session of smoke tests: its run, its stacks, what a failure says, and which tests run on which runtime."""
 
 from __future__ import annotations
 
@@ -24,13 +24,44 @@ from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
 from devenv.verify.subjects import Verified, subjects_of
-from devenv.verify.targets import COMPOSE, runtime_of, targets_of
 from devenv.verify.verdict import Measurement
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:
     from devenv.verify.kube.environment import KubeEnvironments
     from devenv.verify.kube.stack import KubeStack
+
+
+COMPOSE: Final = "compose"
+KUBERNETES: Final = "kubernetes"
+MARKER: Final = "targets"
+
+
+def targets_of(node: pytest.Item | pytest.Function) -> tuple[str, ...]:
+    """Return what a test is for: what its marker `targets` says, Compose without one. Raises UsageError."""
+    marker = node.get_closest_marker(MARKER)
+    names = tuple(str(name) for name in marker.args) if marker is not None else (COMPOSE,)
+    if not names or set(names) - {COMPOSE, KUBERNETES}:
+        raise pytest.UsageError(f"{node.nodeid}: targets{names!r}: there are {COMPOSE!r} and {KUBERNETES!r}")
+    return names
+
+
+def runtime_of(item: pytest.Item) -> str:
+    """Return the runtime that a test ran on; "" for one that is for both and was not told which with `all`."""
+    chosen = str(item.config.option.devenv_target)
+    if chosen != "all":
+        return chosen
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "target" in callspec.params:
+        return str(callspec.params["target"])
+    names = targets_of(item)
+    return names[0] if len(names) == 1 else ""
+
+
+def suffix_of(node: pytest.Item, target: str) -> str:
+    """Return what a criterion's name gets on Kubernetes: values of one test on two runtimes are never compared."""
+    return f".{KUBERNETES}" if target == KUBERNETES and COMPOSE in targets_of(node) else ""
+
 
 CARRIER: Final = "devenv_verify"  # an attribute of a test report: pytest-xdist brings it to the controller
 INCONCLUSIVE: Final = "inconclusive: "

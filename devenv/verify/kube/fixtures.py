@@ -13,9 +13,8 @@ from devenv.verify.kube.helpers import client_pod
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.stack import KubeStack
 from devenv.verify.kube.subjects import subjects_of_namespace
-from devenv.verify.session import INCONCLUSIVE, Session
+from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session
 from devenv.verify.subjects import Verified
-from devenv.verify.targets import KUBERNETES
 from devenv.verify.waiting import VerificationFailed
 
 Change = Callable[[list[Object]], None]
