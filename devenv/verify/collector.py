@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +23,6 @@ from devenv.verify.leftovers import Named
 from devenv.verify.provenance import commit_of, this_machine
 from devenv.verify.reports import text
 from devenv.verify.reports.data import Report
-from devenv.verify.reports.junit import join_cases
 from devenv.verify.reports.publish import forget_old_runs, publish
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.session import CARRIER, COMPOSE, INCONCLUSIVE, KUBERNETES, Session
@@ -239,3 +239,54 @@ def _verdict_of(report: pytest.TestReport, *, asserted: bool) -> tuple[Verdict, 
     if report.failed:
         return (Verdict.FAILED if asserted else Verdict.ERROR), str(report.longrepr)
     return Verdict.PASSED, ""
+
+
+_BAD: Final = ("failure", "error")
+
+
+def join_cases(path: Path) -> None:
+    """Join test cases of one name in the report; nothing is written where there are none.
+
+    The first one's verdict stays, what the others say is added to it. Raises DevenvError where it cannot be read.
+    """
+    if not path.is_file():
+        return
+    try:
+        tree = ET.parse(path)
+        changed = [_join(suite) for suite in tree.iter("testsuite")]
+        if any(changed):
+            tree.write(path, encoding="utf-8", xml_declaration=True)
+    except (OSError, ET.ParseError) as error:
+        raise DevenvError(f"{path} cannot be completed: {error}", "Is another run writing it?") from error
+
+
+def _join(suite: ET.Element) -> bool:
+    first: dict[tuple[str | None, str | None], ET.Element] = {}
+    changed = False
+    for case in list(suite.iter("testcase")):
+        key = (case.get("classname"), case.get("name"))
+        if key not in first:
+            first[key] = case
+            continue
+        _add(first[key], case)
+        suite.remove(case)
+        changed = True
+    if changed:
+        cases = suite.findall("testcase")
+        suite.set("tests", str(len(cases)))
+        for tag, counter in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+            suite.set(counter, str(sum(case.find(tag) is not None for case in cases)))
+    return changed
+
+
+def _add(case: ET.Element, other: ET.Element) -> None:
+    verdict = next((found for tag in _BAD if (found := case.find(tag)) is not None), None)
+    for found in list(other):
+        if found.tag in _BAD and verdict is not None:
+            verdict.text = f"{verdict.text or ''}\n\n{found.get('message', '')}\n{found.text or ''}"
+        elif found.tag in _BAD:
+            verdict = found
+            case.insert(0, found)
+        elif case.find(found.tag) is None:
+            case.append(found)
+    case.set("time", f"{float(case.get('time') or 0) + float(other.get('time') or 0):.3f}")

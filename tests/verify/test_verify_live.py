@@ -13,8 +13,8 @@ import pytest
 from verify_samples import report_of
 
 from devenv.core.errors import DevenvError
+from devenv.verify.collector import join_cases
 from devenv.verify.live import LiveRun, RunWish
-from devenv.verify.reports.junit import join_cases
 from devenv.verify.run_state import RunState
 from devenv.verify.stages import BuildWatch
 from devenv.verify.stream import STREAM
