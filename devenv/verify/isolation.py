@@ -1,4 +1,4 @@
-"""What makes a copy of a Compose project private: its folder copied, one more file that Compose merges, builds of its own.
+"""What makes a copy of a Compose project private: its folder copied, one more file for Compose, builds of its own.
 
 Compose's merge rules and its tags !override and !reset: https://docs.docker.com/reference/compose-file/merge/
 """

@@ -227,7 +227,7 @@ def _lines(recorder: Recorder, at: float) -> list[str]:
     if not found:
         return ["log:        nothing was printed"]
     return [
-        f"log:        {_clock(line.at)} {service} | {mask_secrets(line.text)[:WIDTH]}"
+        f"log:        {_clock(line.at)} {service} | {mask_secrets(line.text)[:LINE_WIDTH]}"
         for service, lines in sorted(found.items())
         for line in lines[-LINES_SHOWN:]
     ]
