@@ -25,7 +25,7 @@ from benchmarks.stack_mix import Request, mixed
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.load.target import Target
-from devenv.verify.runs import begin_run
+from devenv.runs.identity import begin_run
 
 PORTS = {"backend": 8000, "frontend": 3000}
 APPLICATIONS = {"backend": "docindexer.app:create_app", "frontend": "docfront.app:create_app"}

@@ -14,7 +14,7 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.load import plugin
 from devenv.load.target import Target
 from devenv.load.users import Person
-from devenv.verify.runs import Run
+from devenv.runs.identity import Run
 
 _OPTIONS = {
     "documents": (int, 10_000, 0, 1_000_000, "documents to load first"),

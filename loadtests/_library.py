@@ -18,7 +18,7 @@ from _corpus import Corpus
 
 from devenv.core.errors import DevenvError
 from devenv.load.target import Target
-from devenv.verify.runs import Run, is_dead
+from devenv.runs.identity import Run, is_dead
 
 BATCH = 250  # documents a request: about 0.4 MB, a tenth of what the backend accepts
 PATIENCE = 60.0  # seconds for one request of preparing or removing, and for a target that answers 429 or 503

@@ -12,16 +12,14 @@ from devenv.cli.context import Context
 from devenv.cli.verify import run_smoketests
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive
 from devenv.load.history import newest
-from devenv.verify.audit import audit, time_builds, worst
+from devenv.runs.criteria import Measurement, Verdict, worst
+from devenv.runs.history import History
+from devenv.runs.identity import begin_run, commit_of, this_machine
+from devenv.runs.publish import append
+from devenv.runs.report import HEAD, Report, markdown_table, measurement_row, table
+from devenv.verify.audit import audit, time_builds
 from devenv.verify.environment import Environments, locate
-from devenv.verify.history import History
-from devenv.verify.provenance import commit_of, this_machine
-from devenv.verify.reports.data import Report
-from devenv.verify.reports.publish import append
-from devenv.verify.reports.text import HEAD, markdown_table, measurement_row, table
 from devenv.verify.runner import Outcome
-from devenv.verify.runs import begin_run
-from devenv.verify.verdict import Measurement, Verdict
 
 
 def run(arguments: Namespace) -> int:

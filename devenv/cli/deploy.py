@@ -35,9 +35,9 @@ from devenv.manifests.check import Outside
 from devenv.manifests.compose_side import read_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
+from devenv.runs.history import History
 from devenv.verify.deploy_proof import ClusterProver
 from devenv.verify.deployments import remember
-from devenv.verify.history import History
 
 
 def run(arguments: Namespace) -> int:

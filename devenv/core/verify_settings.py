@@ -1,7 +1,7 @@
 """The `[verify]` tables of devenv.toml: what smoke tests ask of a project.
 
 [verify]
-budgets = {cold_start = 120, hot_reload = 3}     # over those of devenv/verify/criteria.py; in the criterion's unit
+budgets = {cold_start = 120, hot_reload = 3}     # over those of devenv/runs/criteria.py; in the criterion's unit
 exclude = ["data"]                               # names that the private copy of the project leaves out
 tests = "smoketests"                             # the folder that `devenv verify` gives to pytest
 

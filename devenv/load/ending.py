@@ -15,7 +15,7 @@ from devenv.load.reports.page import page
 from devenv.load.reports.text import markdown, terminal
 from devenv.load.series import read_recording
 from devenv.load.verdicts.hpa import judge_scaling
-from devenv.verify.reports.publish import append
+from devenv.runs.publish import append
 
 PAGE = "report.html"
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from devenv.load.figures import TOTAL
 from devenv.load.reports.data import Report
 from devenv.load.thresholds import Finding
-from devenv.verify.criteria import Better, Criterion
-from devenv.verify.history import History, Point
-from devenv.verify.provenance import commit_of, this_machine
-from devenv.verify.reports.data import Report as Run
-from devenv.verify.verdict import Measurement, Verdict
+from devenv.runs.criteria import Better, Criterion, Measurement, Verdict
+from devenv.runs.history import History, Point
+from devenv.runs.identity import commit_of, this_machine
+from devenv.runs.report import Report as Run
 
 PREFIX = "load"
 SOURCE = "locust -f loadtests"

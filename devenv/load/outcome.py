@@ -20,7 +20,7 @@ from typing import Final
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, Inconclusive
 from devenv.load.thresholds import Finding, breached
 from devenv.load.verdicts.judgement import Judgement
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 EXIT_FAILED_REQUESTS: Final = 1
 EXIT_INCONCLUSIVE: Final = Inconclusive.exit_code

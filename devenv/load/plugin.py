@@ -35,7 +35,7 @@ from devenv.load.steering import Steering
 from devenv.load.target import Target, check, find_target
 from devenv.load.thresholds import Threshold, parse_all
 from devenv.load.users import give
-from devenv.verify.runs import Run as Identity
+from devenv.runs.identity import Run as Identity
 
 TICK = 1.0  # seconds
 logging.getLogger("httpx").setLevel(logging.WARNING)  # the requests of preparing are nobody's news

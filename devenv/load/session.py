@@ -20,7 +20,7 @@ from devenv.load.outcome import Facts, generator_reasons
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, Lines
 from devenv.load.target import Target
 from devenv.load.thresholds import Finding, Threshold, breached, evaluate
-from devenv.verify.runs import Run, begin_run
+from devenv.runs.identity import Run, begin_run
 
 RESTARTS = 3  # of a recorder that ended by itself; the recording has a gap, the load goes on
 ERRORS_EVERY = 10.0  # seconds between two lines about why requests failed

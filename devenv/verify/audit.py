@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from devenv.verify.criteria import SUCCESS_METRICS, criterion
+from devenv.runs.criteria import SUCCESS_METRICS, WORST_FIRST, Measurement, Verdict, criterion, judge
 from devenv.verify.environment import Environments
-from devenv.verify.verdict import Measurement, Verdict, judge
-
-_WORST_FIRST = (Verdict.ERROR, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
 
 
 def audit(measured: Sequence[Measurement], budgets: Mapping[str, float]) -> list[Measurement]:
@@ -37,17 +34,11 @@ def time_builds(environments: Environments, budgets: Mapping[str, float]) -> lis
     return [judge(criterion(name, budgets), value, stages, time.time(), "audit") for name, value in values.items()]
 
 
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the worst of the verdicts; inconclusive where there is none."""
-    found = set(verdicts) or {Verdict.INCONCLUSIVE}
-    return next(verdict for verdict in _WORST_FIRST if verdict in found)
-
-
 def _worst(name: str, measured: Sequence[Measurement], budgets: Mapping[str, float]) -> Measurement:
     family = [item for item in measured if item.criterion.name.partition(".")[0] == name]
     if not family:
         return _unmeasured(name, budgets, "nothing measured it")
-    return min(family, key=lambda item: (_WORST_FIRST.index(item.verdict), item.margin if item.margin else 0.0))
+    return min(family, key=lambda item: (WORST_FIRST.index(item.verdict), item.margin if item.margin else 0.0))
 
 
 def _unmeasured(name: str, budgets: Mapping[str, float], why: str) -> Measurement:

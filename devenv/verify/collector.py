@@ -17,19 +17,18 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.core.stored import Unreadable
+from devenv.runs.criteria import Measurement, TestResult, Verdict
+from devenv.runs.history import History
+from devenv.runs.identity import commit_of, this_machine
+from devenv.runs.publish import publish
+from devenv.runs.report import HEAD, Report, rows, table
 from devenv.verify import leftovers
-from devenv.verify.history import History
-from devenv.verify.leftovers import Named
-from devenv.verify.provenance import commit_of, this_machine
-from devenv.verify.reports import text
-from devenv.verify.reports.data import Report
-from devenv.verify.reports.publish import forget_old_runs, publish
+from devenv.verify.leftovers import Named, forget_old_runs
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.session import CARRIER, COMPOSE, INCONCLUSIVE, KUBERNETES, Session
 from devenv.verify.stack import Source
 from devenv.verify.stream import tell
 from devenv.verify.subjects import Subject, Verified
-from devenv.verify.verdict import Measurement, TestResult, Verdict
 
 PATIENCE: Final = 5.0  # seconds at the end of a run for an engine that does not say what is left on it
 _NOTHING: Final = {
@@ -156,8 +155,8 @@ class Collector:
         def change(name: str) -> float | None:
             return history.trend(name, report.project, machine).against(report.run)
 
-        body = text.rows(report, change)
-        for line in text.table(text.HEAD, body) if body else ["nothing was measured"]:
+        body = rows(report, change)
+        for line in table(HEAD, body) if body else ["nothing was measured"]:
             terminalreporter.write_line(line)
         if history.problem:
             terminalreporter.write_line(f"{history.problem}; nothing was compared or kept")

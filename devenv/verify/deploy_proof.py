@@ -19,8 +19,8 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import sanitize
 from devenv.core.verify_settings import EndpointSettings, VerifySettings
+from devenv.runs.evidence import Probe
 from devenv.verify.calls import Persistence, new_nonce
-from devenv.verify.evidence import Probe
 from devenv.verify.http import Endpoint, endpoint_named
 from devenv.verify.waiting import VerificationFailed, wait_until
 

@@ -15,11 +15,10 @@ from devenv.control.deploy.outcome import Outcome, Status
 from devenv.control.deploy.outcome import Verdict as Ended
 from devenv.control.kube.pod_stages import PodStages
 from devenv.core.text import human_age
-from devenv.verify.criteria import Better, Criterion, criterion
-from devenv.verify.history import History
-from devenv.verify.provenance import commit_of, this_machine
-from devenv.verify.reports.data import Report
-from devenv.verify.verdict import Measurement, Verdict, judge
+from devenv.runs.criteria import Better, Criterion, Measurement, Verdict, criterion, judge
+from devenv.runs.history import History
+from devenv.runs.identity import commit_of, this_machine
+from devenv.runs.report import Report
 
 COUNTED: Final = 20  # the newest deployments that the share of success is made of
 OUTCOME: Final = Criterion("deployment_outcome", "%", None, "100: succeeded, 0: failed or rolled back", Better.HIGHER)

@@ -17,9 +17,9 @@ from devenv.backends.compose import ComposeOptions, begin_resolve, find_project
 from devenv.core.errors import ProjectError
 from devenv.core.model import Project
 from devenv.core.settings import Config
+from devenv.runs.identity import LABEL_STACK, Run
 from devenv.verify.isolation import Identity, copy_tree, isolate
 from devenv.verify.leftovers import TREES
-from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stack import Source, Stack, StackPlan
 
 OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in it

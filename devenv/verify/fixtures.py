@@ -10,15 +10,14 @@ from typing import Any, TypeVar
 
 import pytest
 
+from devenv.runs.criteria import Measurement, Verdict, criterion, judge
 from devenv.verify.calls import Writer
-from devenv.verify.criteria import criterion
 from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
 from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
 from devenv.verify.session import INCONCLUSIVE, Session, suffix_of
 from devenv.verify.stack import Stack
-from devenv.verify.verdict import Measurement, Verdict, judge
 from devenv.verify.waiting import EVERY, Never, VerificationFailed, wait_until
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()

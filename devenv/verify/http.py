@@ -14,7 +14,7 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Resource, Service, State
 from devenv.core.text import mask_secrets, sanitize
 from devenv.core.verify_settings import EndpointSettings
-from devenv.verify.evidence import Probe
+from devenv.runs.evidence import Probe
 from devenv.verify.waiting import Absent, Lasting, Never, wait_until
 
 TIMEOUT = 10.0  # seconds for one call

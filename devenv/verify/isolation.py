@@ -146,7 +146,7 @@ def _inside(path: str, root: Path) -> bool:
 
 
 def _copied(path: Path) -> bool:
-    from devenv.verify.runs import runs_folder
+    from devenv.runs.identity import runs_folder
 
     return path.is_relative_to(runs_folder())
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from devenv.core.stored import find
+from devenv.core.stored import changed_at, find
+from devenv.runs.identity import KEPT, LABEL_OWNER, LABEL_RUN, LABEL_STACK, OWNER, is_dead, owner_in, runs_folder
 from devenv.verify.docker import docker
 from devenv.verify.own_engine import group_name, groups_of, remove_groups
-from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, OWNER, is_dead, owner_in, runs_folder
 
 TREES: Final = "trees"  # in a run's folder: the private copies of projects
 # In the order in which they can be removed: a container holds all the others.
@@ -129,3 +129,15 @@ def _described(kind: str, text: str) -> Iterable[Leftover]:
             str(labels.get(LABEL_OWNER, "")),
             str(labels.get(LABEL_STACK, "")),
         )
+
+
+def forget_old_runs() -> None:
+    """Remove the folders of the oldest runs that have ended; the newest are kept with their evidence."""
+    folder = runs_folder()
+    found = sorted(find(folder, "*/"), key=changed_at)
+    for path in found[:-KEPT]:
+        if groups_of(group_name(path.name)):
+            continue  # `devenv doctor --clean` knows by the folder whose they are
+        owner = owner_in(path)
+        if not owner or is_dead(owner):
+            shutil.rmtree(path, ignore_errors=True)

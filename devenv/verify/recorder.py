@@ -19,7 +19,7 @@ from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
 from devenv.core.text import mask_secrets
-from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
+from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
 from devenv.verify.stream import tell
 
 LINES_KEPT = 2000  # log lines in memory, over all containers

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from devenv.verify.verdict import Measurement, Verdict
+from devenv.runs.criteria import Measurement, Verdict
 
 # The stages of a test, as pytest runs them: bring up what it needs, test, clean up.
 WAITING: Final = "waiting"

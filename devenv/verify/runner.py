@@ -17,9 +17,8 @@ from devenv.backends.kube.errors import Unreachable
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive, Refused, ToolMissing, UsageError
 from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
-from devenv.verify.criteria import Better
+from devenv.runs.criteria import Better, Measurement, Verdict
 from devenv.verify.live import these_tests
-from devenv.verify.verdict import Measurement, Verdict
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode

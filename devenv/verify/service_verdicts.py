@@ -12,13 +12,12 @@ from typing import Final
 import msgspec
 
 from devenv.core.stored import Moment
-from devenv.verify.history import HistoryFile
-from devenv.verify.reports.data import Report
+from devenv.runs.criteria import Verdict, worst
+from devenv.runs.history import HistoryFile
+from devenv.runs.report import Report
 from devenv.verify.subjects import Subject
-from devenv.verify.verdict import Verdict
 
 KEPT: Final = 200  # runs of one project
-_WORST_FIRST: Final = (Verdict.ERROR, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
@@ -103,6 +102,6 @@ def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict | None:
         newest.setdefault(row.test, (row.verdict, row.at))
     if not newest:
         return None  # it was renamed or removed, or the last run of all tests has none about it
-    worst = min((verdict for verdict, _ in newest.values()), key=_WORST_FIRST.index)
-    at = max(at for verdict, at in newest.values() if verdict is worst)
-    return ServiceVerdict(service, worst, at, subject or Subject(), len(newest))
+    last = worst(verdict for verdict, _ in newest.values())
+    at = max(at for verdict, at in newest.values() if verdict is last)
+    return ServiceVerdict(service, last, at, subject or Subject(), len(newest))

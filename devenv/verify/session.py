@@ -18,13 +18,13 @@ from devenv.backends.compose.find import has_project
 from devenv.core.errors import DevenvError
 from devenv.core.settings import FILE_NAME, Config, load_config
 from devenv.core.signals import interrupt_once
+from devenv.runs.criteria import Measurement
+from devenv.runs.identity import Run, begin_run
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
-from devenv.verify.runs import Run, begin_run
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
 from devenv.verify.subjects import Verified, subjects_of
-from devenv.verify.verdict import Measurement
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:

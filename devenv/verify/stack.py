@@ -21,13 +21,13 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Health, Project, Resource, State
 from devenv.core.settings import Config
 from devenv.core.verify_settings import EndpointSettings
+from devenv.runs.identity import LABEL_STACK, Run
 from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.docker import run
 from devenv.verify.engine import Engine
 from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.recorder import Recorder, explain
-from devenv.verify.runs import LABEL_STACK, Run
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
 from devenv.verify.waiting import Lasting, Never, VerificationFailed, unmeasurable, wait_until

@@ -12,8 +12,8 @@ import pytest
 
 from devenv.backends.kube.kinds import Kind
 from devenv.cli import main
-from devenv.verify.history import History
-from devenv.verify.provenance import this_machine
+from devenv.runs.history import History
+from devenv.runs.identity import this_machine
 from tests.kube.api_server import ApiServer
 from tests.kube.deploying import image_of
 

@@ -10,10 +10,10 @@ import pytest
 
 from devenv.control.deploy.outcome import Changed, Check, Outcome, Proof, Stage, Status, Verdict
 from devenv.control.kube.pod_stages import PodStages
+from devenv.runs.criteria import Verdict as Judged
+from devenv.runs.history import History
+from devenv.runs.identity import this_machine
 from devenv.verify.deployments import COUNTED, OUTCOME, latest, measure, remember
-from devenv.verify.history import History
-from devenv.verify.provenance import this_machine
-from devenv.verify.verdict import Verdict as Judged
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live.process import STARTED, LiveLoad, LoadWish
 from devenv.load.live.runner import LoadRunner
-from devenv.verify.runs import runs_folder
+from devenv.runs.identity import runs_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAYED = Path(__file__).parent / "played"

@@ -17,7 +17,7 @@ from devenv.load.live.following import Following
 from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
 from devenv.load.live.runner import LoadRunner, find_running
 from devenv.load.live.runs import known_runs
-from devenv.verify.runs import owner_of
+from devenv.runs.identity import owner_of
 from tests.load.playing import ROOT, Played, played, wait_for
 
 STARTER = """

@@ -13,8 +13,8 @@ from devenv.load.live.course import BINS, Course
 from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.state import LoadState
+from devenv.runs.identity import this_process
 from devenv.tui.runs.load_charts import chart_parts
-from devenv.verify.runs import this_process
 from tests.load.recorded import FOLDER, lines_of, recorded
 
 HPA = "hpa-15s"

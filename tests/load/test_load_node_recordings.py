@@ -11,7 +11,7 @@ from devenv.load.verdicts.hpa import judge_scaling
 from devenv.load.verdicts.judgement import Judgement
 from devenv.load.verdicts.probes import judge_probes
 from devenv.load.verdicts.settings import settings_of
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 from tests.load.recorded import recorded
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devenv.load.verdicts.probes import judge_probes
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 from tests.load.synthetic import Story
 
 

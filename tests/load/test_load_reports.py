@@ -20,9 +20,9 @@ from devenv.load.reports.columns import COLUMNS, columns, percentiles
 from devenv.load.reports.data import UNFINISHED, make_report, save_outcome
 from devenv.load.reports.text import terminal
 from devenv.load.thresholds import evaluate, parse
-from devenv.verify.history import History
-from devenv.verify.provenance import this_machine
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
+from devenv.runs.history import History
+from devenv.runs.identity import this_machine
 from tests.load.synthetic import Story, scaled
 
 

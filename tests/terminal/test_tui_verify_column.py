@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from devenv.core.model import Gone, Seen
 from devenv.core.state import Store
+from devenv.runs.criteria import TestResult, Verdict
+from devenv.runs.identity import Commit, Machine
+from devenv.runs.report import Report
 from devenv.tui import verdicts
-from devenv.verify.provenance import Commit, Machine
-from devenv.verify.reports.data import Report
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.subjects import CONFIG_HASH, Subject
-from devenv.verify.verdict import TestResult, Verdict
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import container

@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 import pytest
 from devenv.core.model import LogLine, Snapshot
-from devenv.verify.evidence import EvidenceFile, Header, Mark
+from devenv.runs.evidence import EvidenceFile, Header, Mark
 from tests.terminal.scripted import container
 
 pytestmark = pytest.mark.behaviour("what it promises")

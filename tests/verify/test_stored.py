@@ -29,19 +29,20 @@ from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.runs import known_runs
 from devenv.load.reports.data import make_report, save_outcome
+from devenv.runs.criteria import Verdict
+from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark
+from devenv.runs.history import History
+from devenv.runs.identity import begin_run, machine_id, owner_in, runs_folder
+from devenv.runs.publish import publish
+from devenv.runs.replay import ReplayBackend, choose_file, find_moment
 from devenv.tui.runs.load_rows import title_parts
 from devenv.tui.verdict_watch import About
 from devenv.tui.verdicts import Verdicts
-from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark
-from devenv.verify.history import History
 from devenv.verify.kube.leftovers import CLUSTERS, note_cluster, of_dead_runs
-from devenv.verify.replay import ReplayBackend, choose_file, find_moment
-from devenv.verify.reports.publish import forget_old_runs, publish
+from devenv.verify.leftovers import forget_old_runs
 from devenv.verify.runner import Outcome, read_report
-from devenv.verify.runs import begin_run, machine_id, owner_in, runs_folder
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.subjects import Subject
-from devenv.verify.verdict import Verdict
 
 NOBODY = 65534
 API = Resource("docker/1", Runtime.COMPOSE, "container", "shop-api-1", "api", State.RUNNING, project="shop")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from unlike import COMPOSE, LIMIT, begun, devenv, left_of, smoke
 
+from devenv.runs.criteria import Verdict
 from devenv.verify import leftovers, own_engine
 from devenv.verify.service_verdicts import ServiceVerdicts
 from devenv.verify.subjects import CONFIG_HASH
-from devenv.verify.verdict import Verdict
 from devenv.verify.waiting import wait_until
 
 pytestmark = pytest.mark.engine

@@ -16,7 +16,7 @@ import pytest
 from unlike import HANGING, LIMIT, begun, devenv, left_of, smoke, start
 
 from devenv.core.model import Happening
-from devenv.verify.evidence import Mark, Probe, read_evidence
+from devenv.runs.evidence import Mark, Probe, read_evidence
 from devenv.verify.waiting import wait_until
 
 pytestmark = pytest.mark.engine

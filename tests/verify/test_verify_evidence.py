@@ -23,8 +23,8 @@ from devenv.core.model import (
     Snapshot,
     State,
 )
-from devenv.verify.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record, read_evidence
-from devenv.verify.replay import ReadOnlyControl, ReplayBackend, choose_file
+from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record, read_evidence
+from devenv.runs.replay import ReadOnlyControl, ReplayBackend, choose_file
 
 HEADER = Header(SCHEMA, "r1", "shop", ("web",), 100.0)
 WEB = Resource(

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from unlike import LIMIT, ROOT, smoke
 
+from devenv.runs.criteria import CRITERIA
 from devenv.verify import fixtures
 from devenv.verify.calls import Persistence, Reload, Writer
-from devenv.verify.criteria import CRITERIA
 from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
 from devenv.verify.kube import fixtures as kube_fixtures

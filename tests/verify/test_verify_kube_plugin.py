@@ -6,7 +6,7 @@ import re
 
 from kube_project import BOTH, Project, api, project
 
-from devenv.verify.runs import this_process
+from devenv.runs.identity import this_process
 from tests.kube.api_server import namespace_object
 from tests.kube.api_server.handler import Handler
 

@@ -13,12 +13,12 @@ import pytest
 from verify_samples import report_of
 
 from devenv.core.errors import DevenvError
+from devenv.runs.criteria import Verdict
 from devenv.verify.collector import join_cases
 from devenv.verify.live import LiveRun, RunWish
 from devenv.verify.run_state import RunState
 from devenv.verify.stages import BuildWatch
 from devenv.verify.stream import STREAM
-from devenv.verify.verdict import Verdict
 from devenv.verify.waiting import unmeasurable, wait_until
 
 TESTS = """
@@ -219,11 +219,10 @@ def test_the_audit_takes_what_only_deployments_measure_from_the_history() -> Non
     from dataclasses import replace
 
     from devenv.cli.audit import _deployed
-    from devenv.verify.criteria import criterion
-    from devenv.verify.history import History
-    from devenv.verify.provenance import this_machine
+    from devenv.runs.criteria import criterion, judge
+    from devenv.runs.history import History
+    from devenv.runs.identity import this_machine
     from devenv.verify.runner import Outcome
-    from devenv.verify.verdict import judge
 
     measured = (judge(criterion("pod_ready", {}), 12.0, {}, 2000.0, "deploy"),)
     report = report_of("deploy-1", 1.0)

@@ -13,14 +13,12 @@ from verify_samples import report_of
 
 from devenv.cli import main
 from devenv.core.errors import DevenvError
+from devenv.runs.criteria import SUCCESS_METRICS, Better, Criterion, Measurement, Verdict, criterion, judge
+from devenv.runs.history import History, percentile, sparkline
+from devenv.runs.identity import this_machine
+from devenv.runs.publish import publish
+from devenv.runs.report import HEAD, Report, markdown, rows, table
 from devenv.verify.audit import audit
-from devenv.verify.criteria import SUCCESS_METRICS, Better, Criterion, criterion
-from devenv.verify.history import History, percentile, sparkline
-from devenv.verify.provenance import this_machine
-from devenv.verify.reports.data import Report
-from devenv.verify.reports.publish import publish
-from devenv.verify.reports.text import HEAD, markdown, rows, table
-from devenv.verify.verdict import Measurement, Verdict, judge
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "verify-report.schema.json"
 HOSTILE = "```\n</pre><script>alert(1)</script> | `x` [/red]"

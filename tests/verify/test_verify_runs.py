@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.verify import isolation, leftovers, runs
+from devenv.runs import identity as runs
+from devenv.verify import isolation, leftovers
 from devenv.verify.calls import new_nonce
 from devenv.verify.waiting import VerificationFailed, wait_until
 

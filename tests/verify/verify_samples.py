@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from devenv.verify.criteria import Criterion
-from devenv.verify.provenance import Commit, Machine
-from devenv.verify.reports.data import Report
-from devenv.verify.verdict import Measurement, TestResult, Verdict, judge
+from devenv.runs.criteria import Criterion, Measurement, TestResult, Verdict, judge
+from devenv.runs.identity import Commit, Machine
+from devenv.runs.report import Report
 
 
 def report_of(run: str, value: float, *, why: str = "", machine: str = "m1", at: float = 1000.0) -> Report:

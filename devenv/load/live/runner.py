@@ -13,7 +13,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.core.stored import find
 from devenv.load.live.process import LiveLoad, LoadWish, start
-from devenv.verify.runs import runs_folder
+from devenv.runs.identity import runs_folder
 
 if TYPE_CHECKING:
     from devenv.load.live.runs import KnownRun

@@ -14,7 +14,7 @@ from devenv.core.text import sanitize
 from devenv.load.live.process import STARTED, LiveLoad, is_alive
 from devenv.load.recording.lines import BASE, RunFile
 from devenv.load.reports.data import OUTCOME, OutcomeFile
-from devenv.verify.runs import owner_in, runs_folder
+from devenv.runs.identity import owner_in, runs_folder
 
 T = TypeVar("T")
 SHOWN: Final = 20  # runs

@@ -22,7 +22,7 @@ from devenv.load.thresholds import Finding, evaluate, parse
 from devenv.load.verdicts.hpa import judge_scaling
 from devenv.load.verdicts.judgement import Judgement
 from devenv.load.verdicts.probes import judge_probes
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 SCHEMA: Final = 1
 OUTCOME: Final = "outcome.json"

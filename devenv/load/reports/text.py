@@ -11,7 +11,7 @@ from devenv.load.reports.charts import number
 from devenv.load.reports.data import Report, knee_words
 from devenv.load.thresholds import finding_row
 from devenv.load.verdicts.judgement import Stage
-from devenv.verify.reports.text import table
+from devenv.runs.report import table
 
 THRESHOLD_HEAD = ("THRESHOLD", "VERDICT", "VALUE", "MARGIN")
 FIGURES_HEAD = ("NAME", "REQUESTS", "FAILED", "RPS", "MEAN", "P50", "P95", "P99", "MAX")

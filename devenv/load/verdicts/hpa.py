@@ -28,7 +28,7 @@ from devenv.load.verdicts.reaction import (
     unready_words,
 )
 from devenv.load.verdicts.settings import ScalingSettings, settings_of
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 NAME: Final = "autoscaling"
 LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 
 @dataclass(frozen=True, slots=True)

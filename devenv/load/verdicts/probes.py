@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from devenv.load.series import Recording
 from devenv.load.verdicts.judgement import Judgement
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 NAME: Final = "probes"
 BUSY: Final = 0.9  # of all cores: from there on everything waits for everything

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from devenv.core.text import human_duration
+from devenv.runs.criteria import WORST_FIRST, Measurement, Verdict
 from devenv.tui.facts import Cell, Tone
 from devenv.tui.shown import shown, shown_lines
 from devenv.verify.run_state import STAGES, WAITING, RunState, TestState
-from devenv.verify.verdict import Measurement, Verdict
 
 SIGNS: Final[Mapping[Verdict, tuple[str, Tone]]] = {
     Verdict.PASSED: ("✓", "good"),
@@ -48,17 +48,14 @@ def _took(state: RunState, now: float) -> str:
 
 def _group(name: str, tests: list[TestState], *, over: bool) -> Iterator[ResultRow]:
     done = sum(test.verdict is not None and not test.stage for test in tests)
-    worst = next((verdict for verdict in _WORST if any(test.verdict is verdict for test in tests)), None)
-    tone: Tone = SIGNS[worst][1] if worst is not None and (done == len(tests) or worst in _WORST[:2]) else "plain"
+    worst = next((verdict for verdict in WORST_FIRST if any(test.verdict is verdict for test in tests)), None)
+    tone: Tone = SIGNS[worst][1] if worst is not None and (done == len(tests) or worst in WORST_FIRST[:2]) else "plain"
     cells = (Cell(shown(name)), Cell(f"{done} of {len(tests)}", tone), *[_EMPTY] * 4)
     yield ResultRow(f"behaviour {name}", "", cells)
     for test in tests:
         yield _test_row(test, over=over)
         for number, item in enumerate(test.measurements):
             yield _measurement_row(test, number, item)
-
-
-_WORST: Final = (Verdict.ERROR, Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
 
 
 def _test_row(test: TestState, *, over: bool) -> ResultRow:

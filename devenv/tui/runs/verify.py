@@ -327,7 +327,7 @@ class VerifyScreen(Screen[None]):
     @work(thread=True, exclusive=True)
     def _open_evidence(self, test: TestState, state: RunState) -> None:
         """Read the evidence off the screen's thread: it may be large."""
-        from devenv.verify.replay import find_moment
+        from devenv.runs.replay import find_moment
 
         try:
             backend, at, service = find_moment(state.evidence, test.id, test.services)

@@ -8,7 +8,7 @@ from devenv.control.kube.forward import Forward
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.verify_settings import EndpointSettings
-from devenv.verify.evidence import Probe
+from devenv.runs.evidence import Probe
 from devenv.verify.http import Endpoint
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.copy import containers_of

@@ -10,6 +10,7 @@ from typing import Any
 
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.core.errors import DevenvError
+from devenv.runs.identity import Run
 from devenv.verify.kube.cluster import workloads_in
 from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs
 from devenv.verify.kube.images import bare_name, choose, exchanged, full_name
@@ -17,7 +18,6 @@ from devenv.verify.kube.leftovers import annotations_of, labels_of, note_cluster
 from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.source import KubeSource
 from devenv.verify.kube.stack import KubeStack, KubeStackPlan
-from devenv.verify.runs import Run
 from devenv.verify.subjects import place_of
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

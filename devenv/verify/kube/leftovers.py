@@ -17,7 +17,7 @@ from devenv.backends.kube.kinds import NAMESPACES, Kind
 from devenv.backends.kube.kubeconfig import Target, contexts
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.stored import Unreadable, read_bytes, state_folder
-from devenv.verify.runs import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead
+from devenv.runs.identity import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead
 
 CLUSTERS: Final = "clusters.jsonl"  # in the state folder: the clusters that runs used, also those long forgotten
 PRIORITY_CLASSES: Final = Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False)

@@ -18,6 +18,7 @@ from devenv.control.kube.rollout_view import progress_of
 from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
 from devenv.core.verify_settings import EndpointSettings
+from devenv.runs.identity import Run
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.http import endpoint_named
 from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
@@ -26,7 +27,6 @@ from devenv.verify.kube.overlay import Object
 from devenv.verify.kube.source import KubeSource
 from devenv.verify.kube.watching import record
 from devenv.verify.recorder import explain
-from devenv.verify.runs import Run
 from devenv.verify.stages import UpReport, of_pods
 from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
 

@@ -18,7 +18,7 @@ from devenv.load.outcome import EXIT_BREACHED
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Lines
 from devenv.load.reports.data import save_outcome
 from devenv.load.thresholds import evaluate, parse
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Verdict
 
 TICK = 0.1  # seconds; a tenth of a real one, so that tests need not wait
 NAMES = {

@@ -16,9 +16,8 @@ from urllib.parse import quote
 import msgspec
 
 from devenv.core.stored import Moment, Unreadable, state_folder
-from devenv.verify.criteria import Better
-from devenv.verify.reports.data import Report
-from devenv.verify.verdict import Verdict
+from devenv.runs.criteria import Better, Verdict
+from devenv.runs.report import Report
 
 T = TypeVar("T")
 _Number = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]  # what can be summed and divided

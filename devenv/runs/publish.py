@@ -1,16 +1,22 @@
-"""One self-contained HTML page of a run, with a chart over the history for each criterion."""
+"""Writes all reports of a run: report.json, report.md, report.html, the job's summary, and the history.
+
+The page is one self-contained file, with a chart over the history for each criterion.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
+from pathlib import Path
 from string import Template
 
-from devenv.verify.history import Point, Trend
-from devenv.verify.reports.data import Report
-from devenv.verify.reports.text import HEAD, rows, summary
-from devenv.verify.verdict import Verdict
+from devenv.core.errors import DevenvError
+from devenv.core.stored import Unreadable
+from devenv.runs.criteria import Verdict
+from devenv.runs.history import History, Point, Trend
+from devenv.runs.report import HEAD, Report, markdown, rows, summary
 
 WIDTH, HEIGHT, EDGE = 420, 120, 8  # of a chart, in CSS pixels
 _PAGE = Template("""<!doctype html>
@@ -124,3 +130,44 @@ def _svg(points: Sequence[Point], budget: float | None, label: str) -> str:
         f'<svg {size} role="img" aria-label="{escape(label)}">'
         f'{limit}<polyline points="{line}" fill="none" stroke="var(--line)" stroke-width="1.5"/>{dots}</svg>'
     )
+
+
+def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
+    """Write everything and return the files; raises DevenvError where one cannot be written.
+
+    A history that cannot be used is told in its `problem` and costs only the comparison; an interrupted run is in none.
+    """
+    history = history or History(lenient=True)
+    if not report.interrupted:
+        try:
+            history.add(report)
+        except Unreadable as error:
+            history.problem = error.message
+
+    def trend(name: str) -> Trend:
+        return history.trend(name, report.project, report.machine.id)
+
+    text = markdown(report, lambda name: trend(name).change)
+    files = {
+        "report.json": json.dumps(report.to_data(), indent=2, ensure_ascii=False) + "\n",
+        "report.md": text,
+        "report.html": page(report, trend),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_text(content, "utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise DevenvError(f"a report cannot be written: {error}", "Choose another folder with --report-dir.") from error
+    if environ.get("GITHUB_STEP_SUMMARY"):
+        append(Path(environ["GITHUB_STEP_SUMMARY"]), f"{text}\n")
+    return [folder / name for name in files]
+
+
+def append(path: Path, text: str) -> None:
+    """Add text to a job's summary; raises DevenvError where it cannot be written."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise DevenvError(f"{path} cannot be written: {error.strerror}", "Look at GITHUB_STEP_SUMMARY.") from error

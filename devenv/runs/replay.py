@@ -26,7 +26,7 @@ from devenv.core.model import (
     Snapshot,
 )
 from devenv.core.stored import changed_at, find, readable
-from devenv.verify.evidence import Header, Mark, Probe, read_evidence
+from devenv.runs.evidence import Header, Mark, Probe, read_evidence
 
 NAME: Final = "docker"  # the records of a live session carry it too
 SHOWN: Final = ("failure", "test", "cleanup")  # marks that every log shows

@@ -1,0 +1,1 @@
+"""One run, whatever it runs: its identity and process, its JSON lines, evidence, history and reports."""
