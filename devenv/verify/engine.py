@@ -12,16 +12,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from devenv.backends.compose.failures import environment_failure
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.events import WATCHED
 from devenv.backends.docker.snapshot import read_resources
 from devenv.backends.docker.watcher import list_project
+from devenv.backends.programs import CommandFailed, text_of
 from devenv.core.errors import DevenvError
 from devenv.core.model import Happening, Resource
-from devenv.verify.docker import docker
 from devenv.verify.recorder import Recorder
 from devenv.verify.waiting import Absent, Never, VerificationFailed
+
+LIMIT = 120.0  # seconds of one call
+
+
+def docker(*arguments: str, environ: Mapping[str, str] | None = None, check: bool = True, limit: float = LIMIT) -> str:
+    """Run `docker ARGUMENTS` and return what it printed; raises CommandFailed, and what `docker` cannot do without."""
+    return run_docker(["docker", *arguments], environ=environ, check=check, limit=limit)
+
+
+def run_docker(
+    command: list[str],
+    *,
+    folder: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    check: bool = True,
+    limit: float = LIMIT,
+) -> str:
+    """Run a command as `docker` does."""
+    try:
+        return text_of(
+            command,
+            environ,
+            timeout=limit,
+            folder=folder,
+            check=check,
+            install="Install it: https://docs.docker.com/engine/install/",
+            slow="Is the engine busy?",
+        )
+    except CommandFailed as error:
+        raise environment_failure(error.output) or error from error
+
 
 DONE = "devenv-kill-done"
 STOP_TIMEOUT = 10.0  # seconds; the engine's default (docs.docker.com/reference/cli/docker/container/stop)

@@ -170,9 +170,9 @@ def _resolve(options: ComposeOptions, environ: Mapping[str, str]) -> tuple[Proje
 
 def _chosen_by_environment(options: ComposeOptions, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files that COMPOSE_FILE names, in the environment or in the `.env` that Compose reads."""
-    from devenv.verify.docker import run
+    from devenv.verify.engine import run_docker
 
-    text = run(options.command("config", "--environment"), folder=options.directory, environ=environ)
+    text = run_docker(options.command("config", "--environment"), folder=options.directory, environ=environ)
     values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     names = values.get("COMPOSE_FILE", "")
     separator = values.get("COMPOSE_PATH_SEPARATOR") or os.pathsep

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from devenv.core.stored import changed_at, find
 from devenv.runs.identity import KEPT, LABEL_OWNER, LABEL_RUN, LABEL_STACK, OWNER, is_dead, owner_in, runs_folder
-from devenv.verify.docker import docker
+from devenv.verify.engine import docker
 from devenv.verify.own_engine import group_name, groups_of, remove_groups
 
 TREES: Final = "trees"  # in a run's folder: the private copies of projects

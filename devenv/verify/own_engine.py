@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from devenv.core.errors import DevenvError
-from devenv.verify.docker import docker
+from devenv.verify.engine import docker
 from devenv.verify.waiting import Never, wait_until
 
 START_WITHIN = 60.0  # seconds

@@ -24,8 +24,7 @@ from devenv.core.verify_settings import EndpointSettings
 from devenv.runs.identity import LABEL_STACK, Run
 from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
-from devenv.verify.docker import run
-from devenv.verify.engine import Engine
+from devenv.verify.engine import Engine, run_docker
 from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.recorder import Recorder, explain
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
@@ -180,7 +179,7 @@ class Stack:
         self.mark(f"compose {' '.join(arguments)}")
         options = self.plan.options
         command = options.command(*arguments)
-        return run(command, folder=options.directory, environ=self._environ, check=check, limit=COMPOSE_LIMIT)
+        return run_docker(command, folder=options.directory, environ=self._environ, check=check, limit=COMPOSE_LIMIT)
 
     def wait_healthy(self, timeout: float | None = None, services: tuple[str, ...] = ()) -> float:
         """Wait until the containers run and are healthy where they have a health check; return the seconds it took."""
@@ -261,7 +260,7 @@ class Stack:
         try:
             options = self.plan.options
             command = options.command("down", "--volumes", "--remove-orphans", "--timeout", STOP_WITHIN)
-            run(command, folder=options.directory, environ=self._environ, check=False, limit=COMPOSE_LIMIT)
+            run_docker(command, folder=options.directory, environ=self._environ, check=False, limit=COMPOSE_LIMIT)
         finally:
             # What Compose does not know any more (a mutated file, a half made start) still has the run's labels.
             found = leftovers.on_engine(self.plan.run.id, self._environ)
@@ -285,7 +284,7 @@ class Stack:
     def _image_ids(self) -> dict[str, str]:
         command = ["docker", "image", "inspect", "--format", "{{.Id}}"]
         return {
-            service: run([*command, name], environ=self._environ).strip()
+            service: run_docker([*command, name], environ=self._environ).strip()
             for service, name in self._image_names().items()
         }
 

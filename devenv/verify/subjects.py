@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from devenv.core.errors import DevenvError
-from devenv.verify.docker import docker, run
+from devenv.verify.engine import docker, run_docker
 
 if TYPE_CHECKING:
     from devenv.verify.stack import Stack
@@ -85,7 +85,7 @@ def subjects_of(stack: Stack) -> dict[str, Subject]:
         images = image_contents((item.image_id for item in containers), source.environ)
         if stack.isolated:
             command = source.options.command("config", "--hash", "*")
-            text = run(command, folder=source.options.directory, environ=source.environ)
+            text = run_docker(command, folder=source.options.directory, environ=source.environ)
             hashes = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         else:
             hashes = {item.service: dict(item.labels).get(CONFIG_HASH, "") for item in containers}

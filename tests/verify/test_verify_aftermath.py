@@ -135,7 +135,7 @@ def test_the_run_notes_what_it_verified_and_the_working_trees_containers_are_the
         "test_crash": ["page"],
         "test_slow": [],
     }
-    from devenv.verify.docker import docker
+    from devenv.verify.engine import docker
     from devenv.verify.subjects import image_contents
 
     try:
