@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from devenv.backends.kube.kinds import PODS
+from devenv.verify.kube.cluster import read_pod
 from devenv.verify.kube.helpers import helper_pod
-from devenv.verify.kube.pod import read_pod
 
 pytestmark = [pytest.mark.behaviour("network policies"), pytest.mark.targets("kubernetes")]
 

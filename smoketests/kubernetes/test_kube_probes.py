@@ -8,8 +8,8 @@ import time
 import pytest
 
 from devenv.backends.kube.kinds import PODS
+from devenv.verify.kube.cluster import read_pod
 from devenv.verify.kube.helpers import like_service
-from devenv.verify.kube.pod import read_pod
 
 pytestmark = [pytest.mark.behaviour("probes"), pytest.mark.targets("kubernetes")]
 

