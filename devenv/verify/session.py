@@ -153,8 +153,7 @@ class Session:
         """Return the maker of stacks on Kubernetes; the cluster is asked at the first call. Raises DevenvError."""
         if self._kube is None:
             from devenv.verify.kube.environment import KubeEnvironments
-            from devenv.verify.kube.images import read_flags
-            from devenv.verify.kube.source import locate_kube
+            from devenv.verify.kube.source import locate_kube, read_flags
 
             option = self.config.option
             images, overlay = read_flags(option.devenv_image), option.devenv_overlay
@@ -347,7 +346,7 @@ class Selection:
 
 def _project_above(start: Path) -> Path | None:
     """Return the nearest folder from `start` upward that has a project."""
-    from devenv.verify.kube.overlay import is_kustomization
+    from devenv.verify.kube.source import is_kustomization
 
     def has_one(folder: Path) -> bool:
         return (folder / FILE_NAME).is_file() or has_project(folder) or is_kustomization(folder)

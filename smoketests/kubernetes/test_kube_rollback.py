@@ -10,7 +10,7 @@ import time
 import pytest
 
 from devenv.verify.calls import new_nonce
-from devenv.verify.kube.copy import written
+from devenv.verify.kube.environment import written
 from devenv.verify.kube.load import Call, constant_load
 
 pytestmark = [pytest.mark.behaviour("rollback"), pytest.mark.targets("kubernetes")]

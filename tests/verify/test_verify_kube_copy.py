@@ -10,9 +10,18 @@ import pytest
 
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.settings import load_config
-from devenv.verify.kube.copy import CopyPlan, containers_of, make_copy, pod_specs, written
-from devenv.verify.kube.images import choose, exchanged, full_name, on_nodes, read_flags
-from devenv.verify.kube.overlay import overlay_folder, read_overlay
+from devenv.verify.kube.environment import CopyPlan, make_copy, written
+from devenv.verify.kube.source import (
+    choose,
+    containers_of,
+    exchanged,
+    full_name,
+    on_nodes,
+    overlay_folder,
+    pod_specs,
+    read_flags,
+    read_overlay,
+)
 
 ROOT = Path(__file__).parents[2]
 PLAN = CopyPlan("devenv-r1-1", {"devenv.run": "r1"}, {"devenv.owner": "m/b/1/2"}, {"docsearch-backend": "other:1"})

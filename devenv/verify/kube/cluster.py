@@ -34,7 +34,7 @@ from devenv.core.text import sanitize
 from devenv.manifests.access import quantity
 from devenv.manifests.render import find_renderer
 from devenv.verify.engine import Limits
-from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import Object
 from devenv.verify.recorder import Recorder
 from devenv.verify.waiting import Absent, Lasting, Never, VerificationFailed, wait_until
 

@@ -11,8 +11,7 @@ from devenv.core.verify_settings import EndpointSettings
 from devenv.runs.evidence import Probe
 from devenv.verify.http import Endpoint
 from devenv.verify.kube.cluster import Cluster
-from devenv.verify.kube.copy import containers_of
-from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import Object, containers_of
 from devenv.verify.waiting import Never
 
 PATIENCE = 1.0  # seconds that a connection is held while no pod takes it: a test shall see that nothing answers

@@ -10,7 +10,7 @@ import pytest
 from devenv.core.errors import DevenvError
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.helpers import client_pod
-from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import Object
 from devenv.verify.kube.stack import KubeStack
 from devenv.verify.kube.subjects import subjects_of_namespace
 from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session

@@ -10,8 +10,7 @@ from devenv.control.kube.pod_trouble import pod_trouble
 from devenv.control.kube.wait import Patience
 from devenv.core.errors import UsageError
 from devenv.verify.kube.cluster import EVERY, read_pod
-from devenv.verify.kube.copy import containers_of
-from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import Object, containers_of
 from devenv.verify.kube.stack import KubeStack
 from devenv.verify.waiting import Lasting, wait_until
 

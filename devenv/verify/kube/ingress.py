@@ -18,7 +18,7 @@ from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import INGRESSES, NODES, SECRETS, Kind
 from devenv.backends.programs import output_of
 from devenv.core.errors import DevenvError
-from devenv.verify.kube.overlay import Object
+from devenv.verify.kube.source import Object
 from devenv.verify.kube.stack import KubeStack
 
 INGRESS_CLASSES: Final = Kind("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False)

@@ -1,21 +1,145 @@
-"""What is verified on Kubernetes: which cluster, which namespace, which overlay; and whether it may be touched."""
+"""What is verified on Kubernetes: which cluster, namespace and overlay, from which images; and whether it may be touched."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
 from devenv.backends.kube.kinds import NODES
 from devenv.backends.kube.kubeconfig import Target, find_target
-from devenv.core.errors import Refused
+from devenv.core.errors import ProjectError, Refused, UsageError
 from devenv.core.settings import Config
 from devenv.core.verify_settings import KubeVerifySettings
-from devenv.verify.kube.images import on_nodes
-from devenv.verify.kube.overlay import Object, is_kustomization, overlay_folder, read_overlay
+from devenv.manifests.render import render
+from devenv.manifests.tree import read_tree
+
+_TOLD: Final = 50  # images in a node's status (kubelet, nodeStatusMaxImages)
+_DEFAULT: Final = "docker.io/library/"  # https://github.com/distribution/reference: what a short name stands for
+
+
+def bare_name(image: str) -> str:
+    """Return an image's name without its tag and digest."""
+    name = image.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}"
+
+
+def full_name(image: str) -> str:
+    """Return the name as a node lists it: with its registry, and `latest` where neither tag nor digest is given."""
+    name = bare_name(image)
+    first, slash, _ = name.partition("/")
+    if not slash:
+        image = f"{_DEFAULT}{image}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        image = f"docker.io/{image}"
+    return image if bare_name(image) != image else f"{image}:latest"
+
+
+def exchanged(image: str, instead: Mapping[str, str]) -> str:
+    """Return what is used instead of an image; its own name where nothing is said about it."""
+    wanted = {bare_name(full_name(name)): value for name, value in instead.items()}
+    return wanted.get(bare_name(full_name(image)), image)
+
+
+def read_flags(values: Iterable[str]) -> dict[str, str]:
+    """Read `NAME=IMAGE` of the command line; raises UsageError."""
+    found = {}
+    for value in values:
+        name, equals, image = value.partition("=")
+        if not (name and equals and image):
+            raise UsageError(f"--image {value!r}", "Write NAME=IMAGE: the overlay's name of it, and the one to use.")
+        found[name] = image
+    return found
+
+
+def on_nodes(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the images that the nodes say they have; none where one of them has more than it tells."""
+    found: dict[str, None] = {}
+    for node in nodes:
+        images = (node.get("status") or {}).get("images") or ()
+        if len(images) >= _TOLD:
+            return []
+        for image in images:
+            found |= dict.fromkeys(str(name) for name in image.get("names") or ())
+    return list(found)
+
+
+def choose(image: str, present: Iterable[str]) -> tuple[str, str]:
+    """Return the image to use for one that a copy wants, and why it is another or may be missing ("" where it is it).
+
+    Where no node has it, one image that is there under another registry or tag and the same last name stands in: nodes
+    that were loaded by hand seldom have the registry's names.
+    """
+    listed = list(present)
+    if not listed or full_name(image) in listed:
+        return image, ""
+    last = bare_name(image).rpartition("/")[2]
+    near = [name for name in listed if bare_name(name).rpartition("/")[2] == last and "@" not in name]
+    if len(near) == 1:
+        return near[0], f"no node has {image}; {near[0]} stands in"
+    if near:
+        names = ", ".join(sorted(near))
+        return image, f"no node has {image}, and it is not said which of these is meant: {names}"
+    return image, f"no node has {image}"
+
+
+Object = dict[str, Any]
+WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "Pod")
+
+
+# https://github.com/kubernetes-sigs/kustomize, api/konfig: the recognized names
+_FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+
+
+def is_kustomization(folder: Path) -> bool:
+    """Whether Kustomize can render the folder."""
+    return any((folder / name).is_file() for name in _FILES)
+
+
+def overlay_folder(config: Config, name: str, root: Path) -> Path:
+    """Return the folder of an overlay of devenv.toml, or of a path from the root; raises UsageError with the names."""
+    known = config.manifests.overlays
+    if name in known:
+        return known[name].path
+    folder = root / name
+    if name and folder.is_dir():
+        return folder
+    names = ", ".join(known) or "none"
+    said = f"There is no overlay {name!r}" if name else "It is not said which overlay is tested on Kubernetes"
+    hint = (
+        f"Name one with --overlay, or in devenv.toml: [verify.kubernetes] overlay. [manifests.overlays] has: {names}."
+    )
+    raise UsageError(said, hint)
+
+
+def read_overlay(folder: Path, environ: Mapping[str, str]) -> list[Object]:
+    """Render the folder; raises UsageError, ToolMissing, and ProjectError with what kustomize says."""
+    rendered = render(read_tree(folder), environ)
+    if rendered.problems:
+        first = rendered.problems[0]
+        raise ProjectError(f"{folder} cannot be rendered: {first.message}", f"Try: devenv manifests check {folder}")
+    return [dict(manifest.data) for manifest in rendered.manifests]
+
+
+def pod_specs(item: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the pod specs that an object has: its own, or its template's."""
+    spec = item.get("spec") or {}
+    if item.get("kind") == "Pod":
+        yield spec
+    if item.get("kind") == "CronJob":
+        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
+    if item.get("kind") in WORKLOADS and isinstance(spec.get("template"), dict):
+        yield spec["template"].get("spec") or {}
+
+
+def containers_of(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all containers of a pod spec."""
+    return [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
 
 
 @dataclass(frozen=True, slots=True)

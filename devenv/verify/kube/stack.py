@@ -23,8 +23,7 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.http import endpoint_named
 from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
 from devenv.verify.kube.endpoint import KubeEndpoint
-from devenv.verify.kube.overlay import Object
-from devenv.verify.kube.source import KubeSource
+from devenv.verify.kube.source import KubeSource, Object
 from devenv.verify.kube.watching import record
 from devenv.verify.recorder import explain
 from devenv.verify.stages import UpReport, of_pods
