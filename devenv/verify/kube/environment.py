@@ -1,4 +1,4 @@
-"""Makes stacks on Kubernetes: an overlay's isolated copy in a namespace of its own where nothing is shared, or what is up."""
+"""Makes stacks on Kubernetes: isolated copies of an overlay in namespaces of their own, or what is up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is verified on Kubernetes: which cluster, namespace and overlay, from which images; and whether it may be touched."""
+"""What is verified on Kubernetes: the cluster, the overlay, the images, and whether it may be touched."""
 
 from __future__ import annotations
 
