@@ -50,7 +50,7 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
     `stack.wait_healthy()`. Its first use builds and starts it; it is removed when the last test has ended.
     """
     if target == "kubernetes":
-        from devenv.verify.kube.fixtures import shared_stack
+        from devenv.verify.kube_fixtures import shared_stack
 
         yield from shared_stack(verify_session)
         return

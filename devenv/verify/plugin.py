@@ -124,7 +124,7 @@ def _fixture_modules(config: pytest.Config) -> list[object]:
 
     modules: list[object] = [fixtures]
     if config.option.devenv_target != "compose":
-        from devenv.verify.kube import fixtures as kube_fixtures
+        from devenv.verify import kube_fixtures
 
         modules.append(kube_fixtures)
     if config.pluginmanager.has_plugin("docker"):  # pytest-docker

@@ -6,7 +6,7 @@ import pytest
 
 from devenv.backends.kube.kinds import PODS
 from devenv.verify.kube.cluster import read_pod
-from devenv.verify.kube.helpers import helper_pod
+from devenv.verify.kube_fixtures import helper_pod
 
 pytestmark = [pytest.mark.behaviour("network policies"), pytest.mark.targets("kubernetes")]
 

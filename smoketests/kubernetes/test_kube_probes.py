@@ -9,7 +9,7 @@ import pytest
 
 from devenv.backends.kube.kinds import PODS
 from devenv.verify.kube.cluster import read_pod
-from devenv.verify.kube.helpers import like_service
+from devenv.verify.kube_fixtures import like_service
 
 pytestmark = [pytest.mark.behaviour("probes"), pytest.mark.targets("kubernetes")]
 

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import PODS, SERVICES
-from devenv.verify.kube.helpers import like_service
+from devenv.verify.kube_fixtures import like_service
 
 pytestmark = [pytest.mark.behaviour("pod security"), pytest.mark.targets("kubernetes")]
 

@@ -11,11 +11,10 @@ import pytest
 from unlike import LIMIT, ROOT, smoke
 
 from devenv.runs.criteria import CRITERIA
-from devenv.verify import fixtures
+from devenv.verify import fixtures, kube_fixtures
 from devenv.verify.calls import Persistence, Reload, Writer
 from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
-from devenv.verify.kube import fixtures as kube_fixtures
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.stack import KubeStack
 from devenv.verify.stack import Stack

@@ -16,7 +16,7 @@ HEAD = """
 import time
 
 from devenv.backends.kube.kinds import SERVICES
-from devenv.verify.kube import helpers
+from devenv.verify import kube_fixtures as helpers
 from devenv.verify.waiting import Never
 pytestmark = pytest.mark.targets("kubernetes")
 
