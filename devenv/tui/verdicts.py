@@ -12,8 +12,14 @@ from devenv.core.model import Resource, Runtime
 from devenv.core.text import human_age
 from devenv.runs.criteria import Verdict
 from devenv.tui.facts import Cell, Tone
-from devenv.verify.service_verdicts import ServiceVerdict, ServiceVerdicts
-from devenv.verify.subjects import CONFIG_HASH, digests, image_contents, place_of
+from devenv.verify.service_verdicts import (
+    CONFIG_HASH,
+    ServiceVerdict,
+    ServiceVerdicts,
+    digests,
+    image_contents,
+    place_of,
+)
 
 _SIGNS: Final[Mapping[Verdict, tuple[str, Tone]]] = {
     Verdict.PASSED: ("✓", "good"),

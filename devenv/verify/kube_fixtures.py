@@ -18,9 +18,8 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.verify.kube.cluster import EVERY, Cluster, read_pod
 from devenv.verify.kube.source import Object, containers_of
 from devenv.verify.kube.stack import KubeStack
-from devenv.verify.kube.subjects import subjects_of_namespace
+from devenv.verify.service_verdicts import Verified
 from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session
-from devenv.verify.subjects import Verified
 from devenv.verify.waiting import Lasting, VerificationFailed, wait_until
 
 POLICIES: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -133,7 +132,7 @@ def note_subjects(session: Session, stack: KubeStack) -> None:
     """Note what the shared namespace is made of, once."""
     known = session.verified.get(KUBERNETES)
     if known is None or not any(subject.config for subject in known.subjects.values()):
-        session.verified[KUBERNETES] = Verified(session.kube_environments().place, subjects_of_namespace(stack))
+        session.verified[KUBERNETES] = Verified(session.kube_environments().place, stack.subjects())
 
 
 @pytest.fixture

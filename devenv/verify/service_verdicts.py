@@ -1,13 +1,20 @@
 """The last verdict of each service: which tests were about it, how they ended, and of which image and configuration.
 
-It is a table beside the measurements in the history's database; an older devenv does not look at it.
+An isolated copy builds images of its own, with labels and therefore ids of their own. What the image is made of is the
+same: its layers, and its configuration without labels. Compose's hash of a service as it is declared is the label that
+Compose puts on the containers of the working tree (compose, pkg/compose/hash.go: without build, replicas, profiles).
+On Kubernetes it is the pod template of a workload, and the digests of the images that its pods run.
+
+The verdicts are a table beside the measurements in the history's database; an older devenv does not look at it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import msgspec
 
@@ -15,7 +22,62 @@ from devenv.core.stored import Moment
 from devenv.runs.criteria import Verdict, worst
 from devenv.runs.history import HistoryFile
 from devenv.runs.report import Report
-from devenv.verify.subjects import Subject
+
+CONFIG_HASH: Final = "com.docker.compose.config-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What was verified of a service: hashes of its image's content and of its configuration, "" where unknown."""
+
+    image: str = ""
+    config: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """All that a run verified on one runtime, by service; `place` is the cluster's, "" for the Compose project."""
+
+    place: str = ""
+    subjects: Mapping[str, Subject] = field(default_factory=dict)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Verified:
+        """Read what was written by `dataclasses.asdict`."""
+        return msgspec.convert(data, cls)
+
+
+def digests(image_ids: Iterable[str]) -> str:
+    """Return what images are by the ids that kubelets report of them: REPOSITORY@DIGEST, or a digest alone."""
+    return " ".join(sorted({image.rpartition("@")[2] for image in image_ids if image}))
+
+
+def place_of(context: str, namespace: str) -> str:
+    """Return the name under which verdicts about a namespace of a cluster are kept, beside those about projects."""
+    return f"kubernetes:{context}/{namespace}"
+
+
+def image_contents(ids: Iterable[str], environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the hash of the content of each image that the engine still has, by its id."""
+    from devenv.verify.engine import docker
+
+    wanted = sorted(set(filter(None, ids)))
+    if not wanted:
+        return {}
+    # An image may be gone, and then the others are told all the same: the list ends before docker's complaint.
+    text = docker("image", "inspect", *wanted, environ=environ, check=False)
+    found, _ = json.JSONDecoder().raw_decode(text) if text.lstrip().startswith("[") else ([], 0)
+    contents = {str(item["Id"]): _content(item) for item in found}
+    return {image: contents[image] for image in wanted if image in contents}
+
+
+def _content(image: Mapping[str, object]) -> str:
+    config = image.get("Config")
+    kept = {key: value for key, value in config.items() if key != "Labels"} if isinstance(config, dict) else {}
+    files = image.get("RootFS")
+    layers = files.get("Layers") if isinstance(files, dict) else None
+    return hashlib.sha256(json.dumps([layers, kept], sort_keys=True).encode()).hexdigest()[:32]
+
 
 KEPT: Final = 200  # runs of one project
 
@@ -49,7 +111,7 @@ class ServiceVerdicts(HistoryFile):
         """Keep the results of a run on one runtime. `whole`: all tests were run, so that earlier runs count no more.
 
         A test that touched no service in particular is about all of them. The report's project is what the services
-        belong to: a Compose project, or a place in a cluster (`devenv.verify.subjects.place_of`).
+        belong to: a Compose project, or a place in a cluster (`devenv.verify.service_verdicts.place_of`).
         """
         at = report.began + report.seconds
         everything = tuple(subjects)

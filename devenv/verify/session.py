@@ -22,9 +22,9 @@ from devenv.runs.criteria import Measurement
 from devenv.runs.identity import Run, begin_run
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
+from devenv.verify.service_verdicts import Verified
 from devenv.verify.stack import Stack
 from devenv.verify.stream import hold_on
-from devenv.verify.subjects import Verified, subjects_of
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class Session:
     def note_subjects(self, stack: Stack) -> None:
         """Note what the stack is made of, once; a stack that a test changed is not what people run."""
         if not stack.plan.changed and not self.verified.get(COMPOSE, Verified()).subjects:
-            self.verified[COMPOSE] = Verified("", subjects_of(stack))
+            self.verified[COMPOSE] = Verified("", stack.subjects())
 
     def mark(self, kind: str, text: str) -> None:
         """Write a moment into the evidence of every stack that there is."""

@@ -27,6 +27,7 @@ from devenv.verify.calls import Persistence, Reload
 from devenv.verify.engine import Engine, run_docker
 from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, unpublished
 from devenv.verify.recorder import Recorder, explain
+from devenv.verify.service_verdicts import CONFIG_HASH, Subject, image_contents
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
 from devenv.verify.stream import tell
 from devenv.verify.waiting import Lasting, Never, VerificationFailed, unmeasurable, wait_until
@@ -234,6 +235,25 @@ class Stack:
             return container.health in (Health.NONE, Health.HEALTHY)
         ends = container.service not in self._stays_up
         return ends and container.state is State.EXITED and container.exit_code == 0
+
+    def subjects(self) -> dict[str, Subject]:
+        """Return what each service is made of, as verdicts are about it; what cannot be read is left unknown."""
+        source = self.plan.source
+        try:
+            containers = [item for item in self.engine.containers() if item.service and not item.one_off]
+            images = image_contents((item.image_id for item in containers), source.environ)
+            if self.isolated:
+                command = source.options.command("config", "--hash", "*")
+                text = run_docker(command, folder=source.options.directory, environ=source.environ)
+                hashes = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
+            else:
+                hashes = {item.service: dict(item.labels).get(CONFIG_HASH, "") for item in containers}
+        except DevenvError as error:
+            self.mark(f"what is verified could not be told: {error.message}")
+            return {}
+        return {
+            item.service: Subject(images.get(item.image_id, ""), hashes.get(item.service, "")) for item in containers
+        }
 
     def mark(self, text: str) -> None:
         """Write a moment into the evidence."""

@@ -12,8 +12,7 @@ from devenv.core.model import Resource
 from devenv.runs.criteria import TestResult, Verdict
 from devenv.runs.identity import Commit, Machine
 from devenv.runs.report import Report
-from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.subjects import CONFIG_HASH, Subject, place_of
+from devenv.verify.service_verdicts import CONFIG_HASH, ServiceVerdicts, Subject, place_of
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.scripted import container
 

@@ -15,8 +15,7 @@ from devenv.runs.criteria import TestResult, Verdict
 from devenv.runs.identity import Commit, Machine
 from devenv.runs.report import Report
 from devenv.tui import verdicts
-from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.subjects import CONFIG_HASH, Subject
+from devenv.verify.service_verdicts import CONFIG_HASH, ServiceVerdicts, Subject
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import container

@@ -41,8 +41,7 @@ from devenv.tui.verdicts import Verdicts
 from devenv.verify.kube.leftovers import CLUSTERS, note_cluster, of_dead_runs
 from devenv.verify.leftovers import forget_old_runs
 from devenv.verify.runner import Outcome, read_report
-from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.subjects import Subject
+from devenv.verify.service_verdicts import ServiceVerdicts, Subject
 
 NOBODY = 65534
 API = Resource("docker/1", Runtime.COMPOSE, "container", "shop-api-1", "api", State.RUNNING, project="shop")

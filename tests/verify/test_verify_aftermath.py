@@ -14,8 +14,7 @@ from unlike import COMPOSE, LIMIT, begun, devenv, left_of, smoke
 
 from devenv.runs.criteria import Verdict
 from devenv.verify import leftovers, own_engine
-from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.subjects import CONFIG_HASH
+from devenv.verify.service_verdicts import CONFIG_HASH, ServiceVerdicts
 from devenv.verify.waiting import wait_until
 
 pytestmark = pytest.mark.engine
@@ -136,7 +135,7 @@ def test_the_run_notes_what_it_verified_and_the_working_trees_containers_are_the
         "test_slow": [],
     }
     from devenv.verify.engine import docker
-    from devenv.verify.subjects import image_contents
+    from devenv.verify.service_verdicts import image_contents
 
     try:
         devenv(project, "up", "--build")

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from devenv.runs.criteria import Verdict
-from devenv.verify.service_verdicts import ServiceVerdicts
-from devenv.verify.subjects import place_of
+from devenv.verify.service_verdicts import ServiceVerdicts, place_of
 from tests.kube.api_server import ApiServer, deployment
 
 ROOT = Path(__file__).parents[2]

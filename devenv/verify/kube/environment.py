@@ -28,7 +28,7 @@ from devenv.verify.kube.source import (
     pod_specs,
 )
 from devenv.verify.kube.stack import KubeStack, KubeStackPlan
-from devenv.verify.subjects import place_of
+from devenv.verify.service_verdicts import place_of
 
 CLUSTER_WIDE: Final = ("Namespace", "PriorityClass")  # those that a copy has of its own
 

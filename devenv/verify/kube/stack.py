@@ -10,6 +10,7 @@ from typing import Any, Final
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES
+from devenv.backends.kube.parse.workload import template_hash
 from devenv.control.kube import rollout
 from devenv.control.kube.apply import apply
 from devenv.control.kube.change import Call, Ref
@@ -26,6 +27,7 @@ from devenv.verify.kube.endpoint import KubeEndpoint
 from devenv.verify.kube.source import KubeSource, Object
 from devenv.verify.kube.watching import record
 from devenv.verify.recorder import explain
+from devenv.verify.service_verdicts import Subject, digests
 from devenv.verify.stages import UpReport, of_pods
 from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
 
@@ -196,6 +198,17 @@ class KubeStack:
     def is_well(self) -> bool:
         """Whether every workload is rolled out with all its pods ready."""
         return not self._unready()
+
+    def subjects(self) -> dict[str, Subject]:
+        """Return what each workload is made of, as verdicts are about it; what cannot be read is left unknown."""
+        found = {name: Subject() for name in self.services}
+        for name in self.services:
+            try:
+                images = digests(pod.image_id for pod in self.engine.pods(name))
+                found[name] = Subject(images, template_hash(self.client.get(self.engine.path(name))))
+            except KubeError as error:
+                self.mark(f"what is verified of {name} could not be told: {error.message}")
+        return found
 
     def mark(self, text: str) -> None:
         """Write a moment into the evidence."""
