@@ -37,7 +37,7 @@ from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.runs.history import History
 from devenv.verify.deploy_proof import ClusterProver
-from devenv.verify.deployments import remember
+from devenv.verify.success_metrics import remember
 
 
 def run(arguments: Namespace) -> int:

@@ -13,7 +13,7 @@ from devenv.control.kube.pod_stages import PodStages
 from devenv.runs.criteria import Verdict as Judged
 from devenv.runs.history import History
 from devenv.runs.identity import this_machine
-from devenv.verify.deployments import COUNTED, OUTCOME, latest, measure, remember
+from devenv.verify.success_metrics import COUNTED, OUTCOME, latest, measure, remember
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from devenv.runs.history import History, percentile, sparkline
 from devenv.runs.identity import this_machine
 from devenv.runs.publish import publish
 from devenv.runs.report import HEAD, Report, markdown, rows, table
-from devenv.verify.audit import audit
+from devenv.verify.success_metrics import audit
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "verify-report.schema.json"
 HOSTILE = "```\n</pre><script>alert(1)</script> | `x` [/red]"
