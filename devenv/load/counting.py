@@ -9,7 +9,7 @@ from locust import events, runners
 
 from devenv.load.figures import Figures
 from devenv.load.recording.machine import Own
-from devenv.load.schedule import Punctuality
+from devenv.load.shapes import Punctuality
 from devenv.load.users import punctuality
 
 # Workers report every second, so that a tick of the recording is a second whoever makes the load; Locust's 3 s would

@@ -1,16 +1,19 @@
-"""The shapes of load over time, as pure functions of the time: how many users, and what the time is called.
+"""The shapes of load over time, as pure functions of the time, and when requests of the open model are due.
 
-A user is a person in the closed model and one arrival rate in the open one; shapes know no difference.
+A user is a person in the closed model and one arrival rate in the open one; shapes know no difference. Nothing here
+knows of Locust.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from devenv.core.errors import UsageError
+from devenv.load.outcome import LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +97,45 @@ def find(name: str) -> Shape:
     if name not in SHAPES:
         raise UsageError(f"--shape {name!r}: there is no such shape", f"Known are: {', '.join(NAMES)}.")
     return SHAPES[name]
+
+
+def arrivals(rate: float, seed: str) -> Iterator[float]:
+    """Return the seconds after the start at which requests are due: a constant rate, begun at a random part of it.
+
+    Without the random begin all users that start together would send together.
+    """
+    phase = random.Random(f"{seed}/phase").random()
+    number = 0
+    while True:
+        yield (number + phase) / rate
+        number += 1
+
+
+@dataclass(slots=True)
+class Punctuality:
+    """How the generator kept to its schedule; `worst` is the longest delay in seconds."""
+
+    arrivals: int = 0
+    late: int = 0
+    dropped: int = 0
+    worst: float = 0.0
+
+    def sent(self, delay: float) -> None:
+        """Count a request that began `delay` seconds after its time."""
+        self.arrivals += 1
+        self.late += delay > LATE
+        self.worst = max(self.worst, delay)
+
+    def take(self) -> dict[str, float]:
+        """Return the counts since the last call, as plain data, and begin anew."""
+        taken = asdict(self)
+        self.arrivals = self.late = self.dropped = 0
+        self.worst = 0.0
+        return taken
+
+    def add(self, taken: dict[str, float]) -> None:
+        """Add what another process took."""
+        self.arrivals += int(taken["arrivals"])
+        self.late += int(taken["late"])
+        self.dropped += int(taken["dropped"])
+        self.worst = max(self.worst, taken["worst"])

@@ -18,7 +18,7 @@ import gevent
 from gevent.pool import Group
 from locust import FastHttpUser, events, task
 
-from devenv.load.schedule import Punctuality, arrivals
+from devenv.load.shapes import Punctuality, arrivals
 
 IN_FLIGHT = 200  # requests of one user; more mean that the target does not answer at all
 # Every so many requests of a user end their connection: people come and go, and without that no connection would ever

@@ -11,8 +11,7 @@ import pytest
 from _corpus import Corpus, Zipf
 
 from devenv.core.errors import UsageError
-from devenv.load.schedule import Punctuality, arrivals
-from devenv.load.shapes import NAMES, SHAPES, Wish, find
+from devenv.load.shapes import NAMES, SHAPES, Punctuality, Wish, arrivals, find
 
 WISH = Wish(60, 10.0, 120.0)
 
