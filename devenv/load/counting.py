@@ -8,7 +8,7 @@ from typing import Any
 from locust import events, runners
 
 from devenv.load.figures import Figures
-from devenv.load.recording.machine import Own
+from devenv.load.recorder import Own
 from devenv.load.shapes import Punctuality
 from devenv.load.users import punctuality
 

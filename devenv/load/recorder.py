@@ -12,17 +12,97 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
-from devenv.core.model import Happening, State
+from devenv.core.model import Change, Happening, State
+from devenv.load.encode import Telling, Told
 from devenv.load.recording.lines import BASE, WATCHED, Lines, say
-from devenv.load.recording.machine import Machine, Own
-from devenv.load.recording.sources import Extra, Nothing
-from devenv.load.recording.told import Telling
+
+_STAT = Path("/proc/stat")
+_IDLE = (3, 4)  # fields of the line `cpu`: idle and iowait
+
+
+class Machine:
+    """Two readings make a rate; `read` returns cores in use, None where /proc/stat is not there."""
+
+    def __init__(self, stat: Path = _STAT) -> None:
+        self._stat = stat
+        self.cores = os.cpu_count() or 1
+        self._before = self._ticks()
+
+    def read(self) -> float | None:
+        """Return the cores in use since the last call."""
+        before, self._before = self._before, self._ticks()
+        if before is None or self._before is None:
+            return None
+        spent, busy = self._before[0] - before[0], self._before[1] - before[1]
+        return round(self.cores * busy / spent, 3) if spent > 0 else None
+
+    def _ticks(self) -> tuple[int, int] | None:
+        if not self._stat.is_file():
+            return None
+        fields = [int(word) for word in self._stat.read_text("ascii").split("\n", 1)[0].split()[1:9]]
+        return sum(fields), sum(value for index, value in enumerate(fields) if index not in _IDLE)
+
+
+class Own:
+    """The CPU of this process, as a share of one core since the last call."""
+
+    def __init__(self) -> None:
+        self._before = (time.monotonic(), time.process_time())
+
+    def read(self) -> float:
+        """Return the share."""
+        before, self._before = self._before, (time.monotonic(), time.process_time())
+        spent = self._before[0] - before[0]
+        return (self._before[1] - before[1]) / spent if spent > 0 else 0.0
+
+
+class Extra(Protocol):
+    """A reader of facts that no backend tells; like a backend it never makes the recorder wait."""
+
+    def start(self) -> None:
+        """Begin to read."""
+        ...
+
+    def drain(self) -> list[Told]:
+        """Take what was read."""
+        ...
+
+    def stop(self) -> None:
+        """End within a second."""
+        ...
+
+
+class Nothing:
+    """A backend that has nothing to tell."""
+
+    name = "url"
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def drain(self) -> list[Change]:
+        """Return nothing."""
+        return []
+
+    def watch_stats(self, keys: Collection[str]) -> None:
+        """Do nothing."""
+
+    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
+        """Do nothing."""
+
+    def watch_detail(self, key: str | None) -> None:
+        """Do nothing."""
+
 
 TICK: Final = 1.0  # seconds
 
@@ -106,7 +186,7 @@ def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder
         from devenv.backends.kube.backend import KubeBackend
         from devenv.backends.kube.kubeconfig import find_target
         from devenv.core.kube_settings import KubeSettings
-        from devenv.load.recording.cluster import ClusterFacts
+        from devenv.load.cluster_facts import ClusterFacts
 
         cluster = find_target(KubeSettings(target["context"], target["namespace"]), os.environ)
         return Recorder(KubeBackend(cluster, os.environ), lines, ClusterFacts(cluster, target["service"]))

@@ -26,12 +26,11 @@ from devenv.core.model import (
     Snapshot,
     State,
 )
+from devenv.load.cluster_facts import parse_probes
+from devenv.load.encode import Telling
 from devenv.load.knee import find_knee, is_saturated
-from devenv.load.recorder import Recorder
+from devenv.load.recorder import Machine, Recorder
 from devenv.load.recording.lines import BASE, LOAD, WATCHED, Lines, Tail
-from devenv.load.recording.machine import Machine
-from devenv.load.recording.probe_metrics import parse_probes
-from devenv.load.recording.told import Telling
 from devenv.load.series import read_recording
 from tests.load.synthetic import Story
 

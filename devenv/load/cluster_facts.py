@@ -1,4 +1,9 @@
-"""What a load test on a cluster needs beyond the backend's records: settings, ready endpoints, probe counters."""
+"""What a load test on a cluster needs beyond the backend's records: settings, ready endpoints, probe counters.
+
+`prober_probe_total{container,namespace,pod,probe_type,result}` (kubelet, pkg/kubelet/prober/prober_manager.go) is in
+Prometheus' text format at /metrics/probes. The series of a container vanish with its probe worker, so they are read
+again and again during a run.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,23 @@ from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError
-from devenv.load.recording.probe_metrics import parse_probes
-from devenv.load.recording.told import Told
+from devenv.load.encode import Told
+
+_LINE: Final = re.compile(r"prober_probe_total\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)")
+_LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def parse_probes(text: str, namespace: str) -> dict[str, int]:
+    """Return the counters of a namespace by `pod/container/type/result`, in lower case but for the names."""
+    found: dict[str, int] = {}
+    for match in _LINE.finditer(text):
+        labels = dict(_LABEL.findall(match["labels"]))
+        if labels.get("namespace") == namespace:
+            kind, result = labels.get("probe_type", "").lower(), labels.get("result", "").lower()
+            key = f"{labels.get('pod', '')}/{labels.get('container', '')}/{kind}/{result}"
+            found[key] = found.get(key, 0) + round(float(match["value"]))
+    return found
+
 
 ROUND: Final = 2.0  # seconds between two looks at the endpoints
 PROBES_EVERY: Final = 2  # rounds; probes of docsearch run every 5 and 10 s
