@@ -1,7 +1,8 @@
-"""The numbers of a load test at one moment, and the histogram that percentiles are read from."""
+"""The numbers of a load test at one moment, added up or not, and the histogram that percentiles are read from."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,3 +89,44 @@ def total(figures: Iterable[Figures]) -> Figures:
         max((item.seconds for item in every), default=0.0),
         times,
     )
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counters of one name."""
+
+    requests: int = 0
+    failures: int = 0
+    times: Counter[int] = field(default_factory=Counter)
+
+
+class Tallies:
+    """The counters of all names."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Tally] = {}
+
+    def add(self, names: Mapping[str, Figures]) -> None:
+        """Add what happened in a second."""
+        for name, figures in names.items():
+            tally = self._names.setdefault(name, Tally())
+            tally.requests += figures.requests
+            tally.failures += figures.failures
+            tally.times.update(figures.times)
+
+    def figures(self, seconds: float) -> dict[str, Figures]:
+        """Return them by name as figures over that time, and of all requests."""
+        found = {
+            name: Figures(tally.requests, tally.failures, seconds, tally.times)
+            for name, tally in sorted(self._names.items())
+        }
+        return found | {TOTAL: total(found.values())}
+
+
+def figures_of(ticks: Iterable[tuple[float, Mapping[str, Figures]]]) -> dict[str, Figures]:
+    """Return the figures of some ticks, each with its length in seconds."""
+    tallies, seconds = Tallies(), 0.0
+    for length, names in ticks:
+        tallies.add(names)
+        seconds += length
+    return tallies.figures(seconds)

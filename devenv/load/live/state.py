@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from devenv.load.figures import Figures, total
+from devenv.load.figures import Figures, Tallies, figures_of, total
 from devenv.load.live.course import Course
-from devenv.load.live.tally import Generator, Tallies, figures_of
+from devenv.load.outcome import MANY, generator_reasons
 from devenv.load.shapes import LENGTHS, SHAPES, Wish
 from devenv.load.thresholds import Finding, Threshold, evaluate, parse
 from devenv.load.verdicts.reaction import CALM, UP
@@ -18,6 +18,35 @@ RECENT: Final = 5  # ticks (seconds) that "now" is
 EVENTS_KEPT: Final = 30
 PHASES_KEPT: Final = 200
 _SAMPLED: Final = 200  # moments of a shape at which the users of its phases are looked up
+
+
+@dataclass
+class Generator:
+    """The processes that make the load. `cpu`: percent of a core of each."""
+
+    cpu: tuple[float, ...] = ()
+    _busiest: deque[float] = field(default_factory=lambda: deque(maxlen=MANY))
+    _hot: str = ""
+    _kept: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def busiest(self) -> float:
+        """The CPU of the busiest one."""
+        return max(self.cpu, default=0.0)
+
+    def add(self, told: Mapping[str, Any]) -> None:
+        """Take what a tick says of them."""
+        self.cpu = tuple(float(value) for value in told.get("cpu") or ())
+        self._busiest.append(self.busiest)
+        for key in ("arrivals", "late", "dropped"):
+            self._kept[key] += int(told.get(key) or 0)
+        self._hot = next(iter(generator_reasons(tuple(self._busiest), 0, 0, 0)), self._hot)
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the run measures its generator, as it stands."""
+        kept = self._kept
+        return [*filter(None, [self._hot]), *generator_reasons((), kept["arrivals"], kept["late"], kept["dropped"])]
 
 
 @dataclass(slots=True)
