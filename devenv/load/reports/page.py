@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from string import Template
 
-from devenv.load.reports.charts import render
+from devenv.load.charts import axis_of, charts_of, render
 from devenv.load.reports.data import Report, knee_words
-from devenv.load.reports.panels import axis_of, charts_of
 from devenv.load.reports.text import (
     ERROR_HEAD,
     FIGURES_HEAD,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from devenv.core.text import sanitize
+from devenv.load.charts import number
 from devenv.load.figures import TOTAL, Figures
 from devenv.load.knee import Knee
-from devenv.load.reports.charts import number
 from devenv.load.reports.data import Report, knee_words
 from devenv.load.thresholds import finding_row
 from devenv.load.verdicts.judgement import Stage
