@@ -11,7 +11,7 @@ from pathlib import Path
 from devenv.cli.context import Context
 from devenv.cli.verify import run_smoketests
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive
-from devenv.load.history import newest
+from devenv.load.ending import newest
 from devenv.runs.criteria import Measurement, Verdict, worst
 from devenv.runs.history import History
 from devenv.runs.identity import begin_run, commit_of, this_machine

@@ -7,15 +7,104 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from devenv.load.history import keep
+from devenv.load.figures import TOTAL
 from devenv.load.outcome import Facts, exit_code, verdict
 from devenv.load.recording.lines import write_text
-from devenv.load.reports.data import Report, make_report, save_outcome
-from devenv.load.reports.page import page
-from devenv.load.reports.text import markdown, terminal
+from devenv.load.report import Report, make_report, save_outcome
+from devenv.load.report_formats import markdown, page, terminal
 from devenv.load.series import read_recording
+from devenv.load.thresholds import Finding
 from devenv.load.verdicts.hpa import judge_scaling
+from devenv.runs.criteria import Better, Criterion, Measurement, Verdict
+from devenv.runs.history import History, Point
+from devenv.runs.identity import commit_of, this_machine
 from devenv.runs.publish import append
+from devenv.runs.report import Report as Run
+
+PREFIX = "load"
+SOURCE = "locust -f loadtests"
+
+
+def measurements_of(report: Report) -> list[Measurement]:
+    """Return what a load test measured: thresholds, p95 of each name, throughput, knee, stages of the autoscaler."""
+    shape, at = str(report.recording.run["options"].get("shape", "")), float(report.recording.run["began"])
+    found = [_threshold(item, shape, at) for item in report.findings]
+    known = {item.criterion.name for item in found}
+
+    def add(name: str, unit: str, value: float | None, better: Better = Better.LOWER) -> None:
+        full = f"{PREFIX}_{name}"
+        if value is not None and full not in known:
+            found.append(
+                Measurement(Criterion(full, unit, None, SOURCE, better), Verdict.PASSED, value, at=at, test=shape)
+            )
+
+    for name, figures in report.figures.items():
+        add(f"{shape}.{name}:p95", "ms", figures.percentile(95))
+    add(f"{shape}.rps", "/s", report.figures[TOTAL].rps, Better.HIGHER)
+    add(f"{shape}.fail_ratio", "", report.figures[TOTAL].fail_ratio)
+    if report.knee is not None and report.knee.at is not None:
+        add("knee", "/s", report.knee.at.rps, Better.HIGHER)
+    for judgement in report.judgements:
+        stages = {stage.name: stage.seconds for stage in judgement.stages if stage.seconds is not None}
+        whole = sum(max(0.0, seconds) for seconds in stages.values()) if stages else None
+        criterion = Criterion(f"{PREFIX}_{judgement.name}", "s", None, SOURCE)
+        why = "; ".join(judgement.reasons)
+        found.append(Measurement(criterion, judgement.verdict, whole, None, stages, why, at, shape))
+    return found
+
+
+def keep(report: Report, history: History | None = None) -> None:
+    """Add the run to the history; the same run again replaces it. Raises DevenvError where it cannot be used."""
+    run = report.recording.run
+    folder = Path(run["folder"])
+    (history or History()).add(
+        Run(
+            run=str(run["run"]),
+            began=float(run["began"]),
+            seconds=report.recording.length,
+            project=str(run["target"]["project"]),
+            target=f"{PREFIX}/{run['target']['kind']}",
+            isolated=False,
+            machine=this_machine(),
+            commit=commit_of(folder),
+            measurements=tuple(measurements_of(report)),
+            tests=(),
+            interrupted=report.exit_code is None,
+        )
+    )
+
+
+def newest(project: str, machine: str, history: History | None = None) -> list[Measurement]:
+    """Return what the newest run was judged by, for `devenv audit`: measurements with a budget or a reason."""
+    history = history or History()
+    names = [name for name in history.criteria(project, machine) if name.startswith(f"{PREFIX}_")]
+    points = {name: trend.points[-1] for name in names if (trend := history.trend(name, project, machine, 1)).points}
+    last = max(points.values(), key=lambda point: point.at, default=None)
+    return [
+        _measured(name, point)
+        for name, point in points.items()
+        if last is not None and point.run == last.run and (point.budget is not None or point.why)
+    ]
+
+
+def _threshold(item: Finding, shape: str, at: float) -> Measurement:
+    threshold = item.threshold
+    better = Better.LOWER if threshold.sign.startswith("<") else Better.HIGHER
+    name = f"{PREFIX}_{shape}.{threshold.name}:{threshold.metric}"
+    criterion = Criterion(name, threshold.unit, threshold.limit, f"threshold {threshold}", better)
+    verdicts = {True: Verdict.PASSED, False: Verdict.FAILED, None: Verdict.INCONCLUSIVE}
+    why = {True: "", False: f"{threshold} does not hold", None: "no such request was made"}[item.holds]
+    return Measurement(criterion, verdicts[item.holds], item.value, item.margin, {}, why, at, shape)
+
+
+def _measured(name: str, point: Point) -> Measurement:
+    criterion = Criterion(name, point.unit, point.budget, SOURCE, Better(point.better))
+    margin = None
+    if point.value is not None and point.budget:
+        room = point.budget - point.value if criterion.better is Better.LOWER else point.value - point.budget
+        margin = room / point.budget
+    return Measurement(criterion, Verdict(point.verdict), point.value, margin, {}, point.why, point.at)
+
 
 PAGE = "report.html"
 

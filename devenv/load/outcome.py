@@ -1,4 +1,4 @@
-"""How a load test ended, and the exit code that says so.
+"""What a load test concludes: judgements with their stages, how it ended, and the exit code that says so.
 
   0  all requests were served, all thresholds hold
 130  interrupted: somebody ended it before its time, so it says nothing, and is not in the history
@@ -8,19 +8,76 @@
      could not be tested
  70  an exception in the load test itself (sysexits.h: EX_SOFTWARE)
  99  a threshold was breached, or the autoscaler did not do what it should
+
 A target that cannot be reached or prepared ends it with devenv's own codes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, Inconclusive
 from devenv.load.thresholds import Finding, breached
-from devenv.load.verdicts.judgement import Judgement
 from devenv.runs.criteria import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage: when it was reached (None: never), the seconds it took, and between which bounds they must lie."""
+
+    name: str
+    at: float | None
+    seconds: float | None
+    low: float
+    high: float
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with it; "" where it lies within its bounds."""
+        if self.seconds is None:
+            return f"{self.name}: not reached within {self.high:.0f} s"
+        if self.seconds < self.low:
+            return f"{self.name}: after {self.seconds:.0f} s, {self.low - self.seconds:.0f} s too early"
+        if self.seconds > self.high:
+            return f"{self.name}: after {self.seconds:.0f} s, {self.seconds - self.high:.0f} s too late"
+        return ""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as a report has it."""
+        return {
+            "stage": self.name,
+            "at": self.at,
+            "seconds": self.seconds,
+            "low": self.low,
+            "high": self.high,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One verdict. `reasons` say why it is not passed; `facts` are worth telling whatever it is."""
+
+    name: str
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    facts: tuple[str, ...] = ()
+    values: dict[str, float] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as a report has it."""
+        return {
+            "name": self.name,
+            "verdict": self.verdict.value,
+            "reasons": list(self.reasons),
+            "stages": [stage.to_data() for stage in self.stages],
+            "facts": list(self.facts),
+            "values": self.values,
+        }
+
 
 EXIT_FAILED_REQUESTS: Final = 1
 EXIT_INCONCLUSIVE: Final = Inconclusive.exit_code

@@ -12,12 +12,11 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.load.charts import COLUMNS, columns, nice, number, percentiles
-from devenv.load.ending import conclude, finish, write_reports
-from devenv.load.history import keep, newest
+from devenv.load.ending import conclude, finish, keep, newest, write_reports
 from devenv.load.outcome import Facts, exit_code, verdict
 from devenv.load.recording.lines import BASE, LOAD, WATCHED
-from devenv.load.reports.data import UNFINISHED, make_report, save_outcome
-from devenv.load.reports.text import terminal
+from devenv.load.report import UNFINISHED, make_report, save_outcome
+from devenv.load.report_formats import terminal
 from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
 from devenv.runs.history import History

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from devenv.load.outcome import Judgement
 from devenv.load.series import Recording
 from devenv.load.verdicts.hpa import judge_scaling
-from devenv.load.verdicts.judgement import Judgement
 from devenv.load.verdicts.probes import judge_probes
 from devenv.load.verdicts.settings import cores, settings_of
 from devenv.runs.criteria import Verdict

@@ -28,7 +28,7 @@ from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
 from devenv.load.live.following import Following
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.runs import known_runs
-from devenv.load.reports.data import make_report, save_outcome
+from devenv.load.report import make_report, save_outcome
 from devenv.runs.criteria import Verdict
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark
 from devenv.runs.history import History

@@ -9,7 +9,7 @@ from devenv.core.stored import readable
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.state import LoadState
 from devenv.load.recording.lines import LOAD, WATCHED, Tail, read_run
-from devenv.load.reports.data import read_outcome
+from devenv.load.report import read_outcome
 
 
 class Following:

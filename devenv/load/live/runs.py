@@ -13,7 +13,7 @@ from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
 from devenv.load.live.process import STARTED, LiveLoad, is_alive
 from devenv.load.recording.lines import BASE, RunFile
-from devenv.load.reports.data import OUTCOME, OutcomeFile
+from devenv.load.report import OUTCOME, OutcomeFile
 from devenv.runs.identity import owner_in, runs_folder
 
 T = TypeVar("T")

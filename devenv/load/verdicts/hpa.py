@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+from devenv.load.outcome import Judgement, Stage
 from devenv.load.series import Recording
 from devenv.load.verdicts.doubts import doubts_of
-from devenv.load.verdicts.judgement import Judgement, Stage
 from devenv.load.verdicts.reaction import (
     DOWN,
     UP,

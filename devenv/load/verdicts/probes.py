@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from devenv.load.outcome import Judgement
 from devenv.load.series import Recording
-from devenv.load.verdicts.judgement import Judgement
 from devenv.runs.criteria import Verdict
 
 NAME: Final = "probes"

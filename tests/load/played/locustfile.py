@@ -16,7 +16,7 @@ from locust import User, constant, events, task
 
 from devenv.load.outcome import EXIT_BREACHED
 from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Lines
-from devenv.load.reports.data import save_outcome
+from devenv.load.report import save_outcome
 from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
 

@@ -1,1 +1,0 @@
-"""The reports of a load test: HTML, Markdown, JSON."""
