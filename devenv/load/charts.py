@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Final
 
+from devenv.load.autoscaler import cpu_of, pods
 from devenv.load.figures import total
 from devenv.load.series import Gap, LoadTick, Recording
-from devenv.load.verdicts.reaction import cpu_of, pods
 
 COLUMNS: Final = 500  # of a chart: one for each two CSS pixels
 

@@ -17,11 +17,11 @@ from devenv.core.stored import read_plain, readable
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.outcome import Judgement
+from devenv.load.probes import judge_probes
 from devenv.load.recording.lines import write_text
+from devenv.load.scaling import judge_scaling
 from devenv.load.series import Recording, read_recording
 from devenv.load.thresholds import Finding, evaluate, parse
-from devenv.load.verdicts.hpa import judge_scaling
-from devenv.load.verdicts.probes import judge_probes
 from devenv.runs.criteria import Verdict
 
 SCHEMA: Final = 1

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from devenv.core.errors import DevenvError
-from devenv.load.hpa_course import HpaCourse
+from devenv.load.hpa_shape import HpaCourse
 from devenv.load.knee import is_saturated
 from devenv.load.series import read_recording
 from devenv.load.session import Session

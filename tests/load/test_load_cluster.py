@@ -13,11 +13,11 @@ import pytest
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.kubeconfig import find_target
 from devenv.core.kube_settings import KubeSettings
+from devenv.load.autoscaler import settings_of
 from devenv.load.cluster_facts import ClusterFacts
 from devenv.load.recorder import Recorder
 from devenv.load.recording.lines import Lines, Tail
 from devenv.load.series import gather
-from devenv.load.verdicts.settings import settings_of
 from tests.kube.api_server import ApiServer
 from tests.kube.api_server.handler import Handler
 from tests.load.synthetic import CONTAINER, SPEC, Story

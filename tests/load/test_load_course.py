@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.load.hpa_course import HpaCourse
+from devenv.load.autoscaler import ScalingSettings
+from devenv.load.hpa_shape import HpaCourse, size_load
 from devenv.load.shapes import Wish
-from devenv.load.sizing import size_load
-from devenv.load.verdicts.settings import ScalingSettings
 from tests.load.synthetic import CONTAINER, SPEC, Story
 
 SETTINGS = ScalingSettings(1, 5, 70.0, 0.05, resolution=15.0, down_window=60.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.load.at_rest import is_at_rest
+from devenv.load.autoscaler import settings_of
+from devenv.load.hpa_shape import is_at_rest
 from devenv.load.outcome import Judgement
+from devenv.load.probes import judge_probes
+from devenv.load.scaling import judge_scaling
 from devenv.load.series import Recording
-from devenv.load.verdicts.hpa import judge_scaling
-from devenv.load.verdicts.probes import judge_probes
-from devenv.load.verdicts.settings import settings_of
 from devenv.runs.criteria import Verdict
 from tests.load.recorded import recorded
 

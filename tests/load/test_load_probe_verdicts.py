@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devenv.load.verdicts.probes import judge_probes
+from devenv.load.probes import judge_probes
 from devenv.runs.criteria import Verdict
 from tests.load.synthetic import Story
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from devenv.load.autoscaler import cores, settings_of
 from devenv.load.outcome import Judgement
+from devenv.load.probes import judge_probes
+from devenv.load.scaling import judge_scaling
 from devenv.load.series import Recording
-from devenv.load.verdicts.hpa import judge_scaling
-from devenv.load.verdicts.probes import judge_probes
-from devenv.load.verdicts.settings import cores, settings_of
 from devenv.runs.criteria import Verdict
 from tests.load.synthetic import CONTAINER, DOWN, END, SPEC, UP, WALL, Story, scaled
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from devenv.load.autoscaler import CALM, UP
 from devenv.load.figures import Figures, Tallies, figures_of, total
 from devenv.load.live.course import Course
 from devenv.load.outcome import MANY, generator_reasons
 from devenv.load.shapes import LENGTHS, SHAPES, Wish
 from devenv.load.thresholds import Finding, Threshold, evaluate, parse
-from devenv.load.verdicts.reaction import CALM, UP
 
 RECENT: Final = 5  # ticks (seconds) that "now" is
 EVENTS_KEPT: Final = 30

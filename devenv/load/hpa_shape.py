@@ -1,4 +1,4 @@
-"""The course of --shape hpa: idle, a short calibration, the load of n - 0.5 replicas, and down again.
+"""The shape hpa: a precheck, idling, a short calibration, the load of n - 0.5 replicas, and down again.
 
 With half a replica less than n the controller has to round up to n, and noise of a third of a replica changes nothing.
 """
@@ -9,15 +9,98 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from devenv.core.errors import DevenvError
-from devenv.load.at_rest import is_at_rest
+from devenv.load.autoscaler import CALM, DOWN, UP, ScalingSettings, Span, cpu_of, scalings, settings_of
+from devenv.load.scaling import RECOVERED_WITHIN, SERVED_WITHIN, complaint, no_room
 from devenv.load.series import Recording
 from devenv.load.shapes import Point, Wish
-from devenv.load.sizing import size_load
-from devenv.load.verdicts.hpa import RECOVERED_WITHIN, SERVED_WITHIN
-from devenv.load.verdicts.reaction import CALM, DOWN, UP, Span
-from devenv.load.verdicts.settings import ScalingSettings, settings_of
+
+_NO_REQUEST: Final = "missing request"  # pkg/controller/podautoscaler/replica_calculator.go
+_NEEDS: Final = "It needs averageUtilization of CPU as its target, and resources.requests.cpu of every container."
+
+
+def is_at_rest(
+    recording: Recording, service: str, settings: ScalingSettings, wanted: int, waited: float, patience: float
+) -> bool:
+    """Whether it has a metric and desires its minimum, or has desired as much as now for `patience` seconds.
+
+    Raises DevenvError, in the autoscaler's own words where it has some, when no load would move it to `wanted`.
+    """
+    refusal = no_room(settings, wanted)
+    if refusal:
+        raise DevenvError(refusal, f"Change --replicas, minReplicas or maxReplicas of {service}'s autoscaler.")
+    words = complaint(recording, service)
+    reason = unsizable(settings)
+    # Before its first metric the autoscaler says only that there is none yet.
+    if reason and settings.target and _NO_REQUEST not in words and waited < settings.sees_load_within:
+        return False
+    if reason:
+        raise DevenvError(_with(f"the load cannot be sized: {reason}", words), _NEEDS)
+    said = scalings(recording, service)[-1:]
+    measured = any(cpu_of(line) is not None for line in said)
+    if measured and int(said[0]["desired"]) <= settings.minimum:
+        return True
+    if waited < patience:
+        return False
+    if not measured:
+        raise DevenvError(_with("the autoscaler has no CPU metric", words), "Does `kubectl top pods` work?")
+    there = int(said[0]["desired"])
+    if there >= wanted:
+        raise DevenvError(
+            f"{there} replicas are desired without load, and {wanted} were to be reached",
+            "Wait until nothing else loads the service, or choose more --replicas.",
+        )
+    return True
+
+
+def _with(reason: str, words: str) -> str:
+    return f"{reason} ({words})" if words else reason
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a calibration gave: cores that one request a second costs, the cores of idling, and the load that is due."""
+
+    cost: float
+    idle: float
+    rps: float
+
+
+def size_load(calm: tuple[float, float], busy: tuple[float, float], replicas: int, settings: ScalingSettings) -> Size:
+    """Return the load whose CPU is that of `replicas` - 0.5 replicas at the target utilization; raises DevenvError.
+
+    `calm` and `busy` are measurements: cores in use, and requests a second.
+    """
+    if not settings.target or not settings.request:
+        raise DevenvError(f"the load cannot be sized: {unsizable(settings)}")
+    more = busy[1] - calm[1]
+    cost = (busy[0] - calm[0]) / more if more > 0 else 0.0
+    if cost <= 0:
+        raise DevenvError(
+            f"the load cannot be sized: {busy[1]:.0f} requests a second used {busy[0]:.3f} cores, "
+            f"{calm[1]:.0f} used {calm[0]:.3f}",
+            "Calibrate with more load: more --users.",
+        )
+    idle = max(0.0, calm[0] - cost * calm[1])
+    # Every replica idles: probes and timers of each take their part of what the controller adds up.
+    wanted = (replicas - 0.5) * settings.request * settings.target / 100 - replicas * idle
+    if wanted <= 0:
+        raise DevenvError(
+            f"the load cannot be sized: idling alone takes {idle:.3f} cores of each replica",
+            "Raise the CPU request, or the target utilization.",
+        )
+    return Size(cost, idle, wanted / cost)
+
+
+def unsizable(settings: ScalingSettings) -> str:
+    """Say why no load follows from the settings; "" where one does."""
+    if not settings.target:
+        return "the autoscaler follows no CPU utilization"
+    return "" if settings.request else "a container has no CPU request"
+
 
 AT_ONCE = 50.0  # users a second
 SETTINGS_WITHIN = 30.0  # seconds until the cluster's settings must have been read

@@ -1,1 +1,0 @@
-"""What is concluded from a recording: pure functions over its series."""
