@@ -14,7 +14,7 @@ from devenv.load.knee import Knee
 from devenv.load.outcome import Judgement, Stage
 from devenv.load.report import Report, knee_words
 from devenv.load.thresholds import finding_row
-from devenv.runs.report import table
+from devenv.runs.report import markdown_cell, table
 
 THRESHOLD_HEAD = ("THRESHOLD", "VERDICT", "VALUE", "MARGIN")
 FIGURES_HEAD = ("NAME", "REQUESTS", "FAILED", "RPS", "MEAN", "P50", "P95", "P99", "MAX")
@@ -48,29 +48,29 @@ def terminal(report: Report) -> str:
 
 def markdown(report: Report) -> str:
     """Return the report as Markdown, as a job's summary shows it."""
-    lines = [f"## {_markdown_cell(report.title)}", ""]
-    lines += [f"- {_markdown_cell(text)}" for text in report.reasons] + ([""] if report.reasons else [])
+    lines = [f"## {markdown_cell(report.title)}", ""]
+    lines += [f"- {markdown_cell(text)}" for text in report.reasons] + ([""] if report.reasons else [])
     if report.findings:
-        lines += [*_markdown_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings]), ""]
-    lines += [*_markdown_table(FIGURES_HEAD, figure_rows(report)), ""]
+        lines += [*_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings]), ""]
+    lines += [*_table(FIGURES_HEAD, figure_rows(report)), ""]
     if report.recording.errors:
-        lines += ["### Why requests failed", "", *_markdown_table(ERROR_HEAD, error_rows(report)), ""]
+        lines += ["### Why requests failed", "", *_table(ERROR_HEAD, error_rows(report)), ""]
     if report.knee is not None:
-        lines += [*_markdown_table(STEP_HEAD, step_rows(report.knee)), "", _markdown_cell(knee_words(report.knee)), ""]
+        lines += [*_table(STEP_HEAD, step_rows(report.knee)), "", markdown_cell(knee_words(report.knee)), ""]
     for judgement in report.judgements:
         lines += [
             f"### {judgement.name}: {judgement.verdict}",
             "",
-            *(f"- {_markdown_cell(text)}" for text in judgement.reasons),
+            *(f"- {markdown_cell(text)}" for text in judgement.reasons),
         ]
-        lines += ["", *_markdown_table(STAGE_HEAD, map(stage_row, judgement.stages)), ""] if judgement.stages else [""]
-        lines += [*(f"- {_markdown_cell(text)}" for text in judgement.facts), ""] if judgement.facts else []
+        lines += ["", *_table(STAGE_HEAD, map(stage_row, judgement.stages)), ""] if judgement.stages else [""]
+        lines += [*(f"- {markdown_cell(text)}" for text in judgement.facts), ""] if judgement.facts else []
     gaps = report.recording.gaps
     if gaps:
         lines += [
             "### Gaps",
             "",
-            *(f"- {gap.since:.0f} to {gap.until:.0f} s: {_markdown_cell(gap.what)}" for gap in gaps),
+            *(f"- {gap.since:.0f} to {gap.until:.0f} s: {markdown_cell(gap.what)}" for gap in gaps),
             "",
         ]
     return "\n".join(lines)
@@ -117,13 +117,9 @@ def _figures_row(name: str, item: Figures) -> tuple[str, ...]:
     return (name, str(item.requests), str(item.failures), number(item.rps), *map(ms, times))
 
 
-def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [f"| {' | '.join(name.capitalize() for name in head)} |", f"|{' --- |' * len(head)}"]
-    return lines + [f"| {' | '.join(map(_markdown_cell, row))} |" for row in rows]
-
-
-def _markdown_cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return lines + [f"| {' | '.join(map(markdown_cell, row))} |" for row in rows]
 
 
 _PAGE = Template("""<!doctype html>

@@ -93,12 +93,12 @@ def summary(report: Report) -> str:
 
 def markdown(report: Report, change: Change = lambda name: None) -> str:
     """Write the run as Markdown, as a job's summary shows it."""
-    lines = [f"## {_cell(summary(report))}", ""]
+    lines = [f"## {markdown_cell(summary(report))}", ""]
     if report.measurements:
         lines += [*markdown_table(report.measurements, change), ""]
     bad = [test for test in report.tests if test.verdict is not Verdict.PASSED]
     for test in bad:
-        lines += [f"### {_SIGNS[test.verdict]}: {_cell(test.behaviour)}", "", f"`{_cell(test.id)}`", ""]
+        lines += [f"### {_SIGNS[test.verdict]}: {markdown_cell(test.behaviour)}", "", f"`{markdown_cell(test.id)}`", ""]
         lines += [*_fenced(test.why), ""]
     return "\n".join(lines)
 
@@ -109,7 +109,7 @@ def markdown_table(measurements: Iterable[Measurement], change: Change = lambda 
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for item in measurements:
         row = measurement_row(item, change(item.criterion.name))
-        cells = [f"`{row[0]}`", _SIGNS[item.verdict], *map(_cell, row[2:])]
+        cells = [f"`{row[0]}`", _SIGNS[item.verdict], *map(markdown_cell, row[2:])]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -140,7 +140,8 @@ def measurement_row(item: Measurement, change: float | None) -> tuple[str, ...]:
     )
 
 
-def _cell(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """Return the text as it may stand in a Markdown table or heading."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 
