@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.core.quantity import quantity
-from devenv.load.series import Recording
+from devenv.load.recording import Recording
 
 # Defaults of kube-controller-manager (--horizontal-pod-autoscaler-sync-period, -tolerance) and of autoscaling/v2
 # (behavior.scaleDown.stabilizationWindowSeconds, behavior.scaleUp...).

@@ -14,7 +14,7 @@ from typing import Final
 
 from devenv.load.autoscaler import cpu_of, pods
 from devenv.load.figures import total
-from devenv.load.series import Gap, LoadTick, Recording
+from devenv.load.recording import Gap, LoadTick, Recording
 
 COLUMNS: Final = 500  # of a chart: one for each two CSS pixels
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from devenv.load.figures import TOTAL
 from devenv.load.outcome import Facts, exit_code, verdict
-from devenv.load.recording.lines import write_text
+from devenv.load.recording import read_recording
 from devenv.load.report import Report, make_report, save_outcome
 from devenv.load.report_formats import markdown, page, terminal
 from devenv.load.scaling import judge_scaling
-from devenv.load.series import read_recording
 from devenv.load.thresholds import Finding
 from devenv.runs.criteria import Better, Criterion, Measurement, Verdict
 from devenv.runs.history import History, Point
 from devenv.runs.identity import commit_of, this_machine
+from devenv.runs.lines import write_text
 from devenv.runs.publish import append
 from devenv.runs.report import Report as Run
 

@@ -10,7 +10,7 @@ import signal
 import sys
 
 from devenv.core.errors import DevenvError
-from devenv.load.recording.lines import say
+from devenv.runs.lines import say
 
 
 def main(arguments: list[str]) -> int:

@@ -14,8 +14,8 @@ from typing import Final
 
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import CALM, DOWN, UP, ScalingSettings, Span, cpu_of, scalings, settings_of
+from devenv.load.recording import Recording
 from devenv.load.scaling import RECOVERED_WITHIN, SERVED_WITHIN, complaint, no_room
-from devenv.load.series import Recording
 from devenv.load.shapes import Point, Wish
 
 _NO_REQUEST: Final = "missing request"  # pkg/controller/podautoscaler/replica_calculator.go

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.load.series import LoadTick, Recording
+from devenv.load.recording import LoadTick, Recording
 
 SETTLING: Final = 0.3  # part of each step that is left out: users start, and containers are read every 2 s
 FOLLOWED: Final = 0.9  # of what was offered has to be answered

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from devenv.load.outcome import Judgement
-from devenv.load.series import Recording
+from devenv.load.recording import Recording
 from devenv.runs.criteria import Verdict
 
 NAME: Final = "probes"

@@ -21,7 +21,8 @@ from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, Happening, State
 from devenv.load.encode import Telling, Told
-from devenv.load.recording.lines import BASE, WATCHED, Lines, say
+from devenv.load.recording import BASE, WATCHED
+from devenv.runs.lines import Lines, say
 
 _STAT = Path("/proc/stat")
 _IDLE = (3, 4)  # fields of the line `cpu`: idle and iowait

@@ -18,11 +18,11 @@ from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
 from devenv.load.outcome import Judgement
 from devenv.load.probes import judge_probes
-from devenv.load.recording.lines import write_text
+from devenv.load.recording import Recording, read_recording
 from devenv.load.scaling import judge_scaling
-from devenv.load.series import Recording, read_recording
 from devenv.load.thresholds import Finding, evaluate, parse
 from devenv.runs.criteria import Verdict
+from devenv.runs.lines import write_text
 
 SCHEMA: Final = 1
 OUTCOME: Final = "outcome.json"

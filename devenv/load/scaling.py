@@ -31,7 +31,7 @@ from devenv.load.autoscaler import (
     unready_words,
 )
 from devenv.load.outcome import Judgement, Stage
-from devenv.load.series import Recording
+from devenv.load.recording import Recording
 from devenv.runs.criteria import Verdict
 
 # Events of the HPA controller (pkg/controller/podautoscaler): while another metric works, a lost one is told only so.

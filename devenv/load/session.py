@@ -17,10 +17,11 @@ from typing import Any, Protocol
 from devenv.core.errors import DevenvError
 from devenv.load.figures import Figures, total
 from devenv.load.outcome import Facts, generator_reasons
-from devenv.load.recording.lines import BASE, LOAD, SCHEMA, Lines
+from devenv.load.recording import BASE, LOAD, SCHEMA
 from devenv.load.target import Target
 from devenv.load.thresholds import Finding, Threshold, breached, evaluate
 from devenv.runs.identity import Run, begin_run
+from devenv.runs.lines import Lines
 
 RESTARTS = 3  # of a recorder that ended by itself; the recording has a gap, the load goes on
 ERRORS_EVERY = 10.0  # seconds between two lines about why requests failed

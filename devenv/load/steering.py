@@ -8,7 +8,7 @@ from typing import Any
 from devenv.core.errors import DevenvError
 from devenv.load.hpa_shape import HpaCourse
 from devenv.load.knee import is_saturated
-from devenv.load.series import read_recording
+from devenv.load.recording import read_recording
 from devenv.load.session import Session
 from devenv.load.shapes import OWN, Point, Wish, find
 

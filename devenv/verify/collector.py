@@ -20,6 +20,7 @@ from devenv.core.stored import Unreadable
 from devenv.runs.criteria import Measurement, TestResult, Verdict
 from devenv.runs.history import History
 from devenv.runs.identity import commit_of, this_machine
+from devenv.runs.lines import tell
 from devenv.runs.publish import publish
 from devenv.runs.report import HEAD, Report, rows, table
 from devenv.verify import leftovers
@@ -27,7 +28,6 @@ from devenv.verify.leftovers import Named, forget_old_runs
 from devenv.verify.service_verdicts import ServiceVerdicts, Subject, Verified
 from devenv.verify.session import CARRIER, COMPOSE, INCONCLUSIVE, KUBERNETES, Session
 from devenv.verify.stack import Source
-from devenv.verify.stream import tell
 
 PATIENCE: Final = 5.0  # seconds at the end of a run for an engine that does not say what is left on it
 _NOTHING: Final = {

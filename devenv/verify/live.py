@@ -17,7 +17,7 @@ from typing import Any
 
 from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
-from devenv.verify.stream import LIFELINE, STREAM
+from devenv.runs.lines import LIFELINE, STREAM
 
 RUNNING = "--devenv-running"
 LAST_WORDS = 4000  # characters of pytest's own output that are told where it ended without a result

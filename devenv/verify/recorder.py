@@ -20,7 +20,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
 from devenv.core.text import mask_secrets
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
-from devenv.verify.stream import tell
+from devenv.runs.lines import tell
 
 LINES_KEPT = 2000  # log lines in memory, over all containers
 LOG_TAIL = 10_000  # lines of a container that is older than the recorder

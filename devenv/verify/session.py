@@ -20,11 +20,11 @@ from devenv.core.settings import FILE_NAME, Config, load_config
 from devenv.core.signals import interrupt_once
 from devenv.runs.criteria import Measurement
 from devenv.runs.identity import Run, begin_run
+from devenv.runs.lines import hold_on
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
 from devenv.verify.service_verdicts import Verified
 from devenv.verify.stack import Stack
-from devenv.verify.stream import hold_on
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from devenv.core.model import Health, Project, Resource, State
 from devenv.core.settings import Config
 from devenv.core.verify_settings import EndpointSettings
 from devenv.runs.identity import LABEL_STACK, Run
+from devenv.runs.lines import tell
 from devenv.verify import leftovers
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.engine import Engine, run_docker
@@ -29,7 +30,6 @@ from devenv.verify.http import AT_REST, Endpoint, endpoint_named, http_ports, un
 from devenv.verify.recorder import Recorder, explain
 from devenv.verify.service_verdicts import CONFIG_HASH, Subject, image_contents
 from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
-from devenv.verify.stream import tell
 from devenv.verify.waiting import Lasting, Never, VerificationFailed, unmeasurable, wait_until
 
 COMPOSE_LIMIT = 300.0  # seconds of one call of Compose that is not a build

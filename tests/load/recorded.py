@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from devenv.load.series import Recording, gather
+from devenv.load.recording import Recording, gather
 
 FOLDER = Path(__file__).parent / "recordings"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from devenv.load.series import Recording, gather
+from devenv.load.recording import Recording, gather
 
 WALL = 1_800_000_000.0  # the wall clock at the recording's second 0
 SPEC = {

@@ -16,8 +16,8 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.load.autoscaler import settings_of
 from devenv.load.cluster_facts import ClusterFacts
 from devenv.load.recorder import Recorder
-from devenv.load.recording.lines import Lines, Tail
-from devenv.load.series import gather
+from devenv.load.recording import gather
+from devenv.runs.lines import Lines, Tail
 from tests.kube.api_server import ApiServer
 from tests.kube.api_server.handler import Handler
 from tests.load.synthetic import CONTAINER, SPEC, Story

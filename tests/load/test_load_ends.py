@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from devenv.load.series import read_recording
+from devenv.load.recording import read_recording
 from tests.load.conftest import Target
 from tests.load.proxy import Proxy, every_third_search_fails, nothing_is_found, proxy
 from tests.load.running import SMALL, Ended, Runner

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from devenv.load.series import read_recording
+from devenv.load.recording import read_recording
 from tests.load.conftest import Target
 from tests.load.running import SMALL, Ended, Runner, Started, free_port
 

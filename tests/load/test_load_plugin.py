@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.load.series import read_recording
+from devenv.load.recording import read_recording
 from tests.load.running import Runner, free_port
 
 THEIRS = """

@@ -30,8 +30,8 @@ from devenv.load.cluster_facts import parse_probes
 from devenv.load.encode import Telling
 from devenv.load.knee import find_knee, is_saturated
 from devenv.load.recorder import Machine, Recorder
-from devenv.load.recording.lines import BASE, LOAD, WATCHED, Lines, Tail
-from devenv.load.series import read_recording
+from devenv.load.recording import BASE, LOAD, WATCHED, read_recording
+from devenv.runs.lines import Lines, Tail
 from tests.load.synthetic import Story
 
 

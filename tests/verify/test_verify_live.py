@@ -14,11 +14,11 @@ from verify_samples import report_of
 
 from devenv.core.errors import DevenvError
 from devenv.runs.criteria import Verdict
+from devenv.runs.lines import STREAM
 from devenv.verify.collector import join_cases
 from devenv.verify.live import LiveRun, RunWish
 from devenv.verify.run_state import RunState
 from devenv.verify.stages import BuildWatch
-from devenv.verify.stream import STREAM
 from devenv.verify.waiting import unmeasurable, wait_until
 
 TESTS = """

@@ -8,8 +8,9 @@ from devenv.core.errors import DevenvError
 from devenv.core.stored import readable
 from devenv.load.live.process import LiveLoad
 from devenv.load.live.state import LoadState
-from devenv.load.recording.lines import LOAD, WATCHED, Tail, read_run
+from devenv.load.recording import LOAD, WATCHED, read_run
 from devenv.load.report import read_outcome
+from devenv.runs.lines import Tail
 
 
 class Following:

@@ -16,8 +16,8 @@ from typing import Final
 from devenv.core.errors import DevenvError
 from devenv.core.stored import Unreadable, read_bytes
 from devenv.core.text import sanitize
-from devenv.load.recording.lines import write_text
 from devenv.runs.identity import is_dead, machine_id, owner_of, runs_folder
+from devenv.runs.lines import write_text
 
 OUTPUT: Final = "locust.log"  # what Locust prints; a file, so that nobody has to read it for the run to go on
 STARTED: Final = "started.json"  # who runs it, for which project and what was asked for: before there is a recording

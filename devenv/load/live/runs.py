@@ -12,7 +12,7 @@ from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
 from devenv.load.live.process import STARTED, LiveLoad, is_alive
-from devenv.load.recording.lines import BASE, RunFile
+from devenv.load.recording import BASE, RunFile
 from devenv.load.report import OUTCOME, OutcomeFile
 from devenv.runs.identity import owner_in, runs_folder
 

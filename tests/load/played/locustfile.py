@@ -15,10 +15,11 @@ import gevent
 from locust import User, constant, events, task
 
 from devenv.load.outcome import EXIT_BREACHED
-from devenv.load.recording.lines import BASE, LOAD, SCHEMA, WATCHED, Lines
+from devenv.load.recording import BASE, LOAD, SCHEMA, WATCHED
 from devenv.load.report import save_outcome
 from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
+from devenv.runs.lines import Lines
 
 TICK = 0.1  # seconds; a tenth of a real one, so that tests need not wait
 NAMES = {

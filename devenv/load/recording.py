@@ -1,4 +1,4 @@
-"""A recording read back: series over one time axis, and where they have gaps."""
+"""The recording of a load test: what it is of, and all of it read back over one time axis, with its gaps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.core.errors import DevenvError
-from devenv.core.stored import readable
-from devenv.load.figures import Figures, total
-from devenv.load.recording.lines import BASE, LOAD, WATCHED, Tail, read_run
+import msgspec
 
+from devenv.core.errors import DevenvError
+from devenv.core.stored import Count, Moment, Unreadable, read_plain, readable
+from devenv.load.figures import Figures, total
+from devenv.runs.lines import Tail
+
+SCHEMA: Final = 1
+BASE: Final = "run.json"  # what the run is: target, options, the clock's base
+LOAD: Final = "load.jsonl"  # written by the generator
+WATCHED: Final = "target.jsonl"  # written by the recorder
 SILENCE: Final = 3.5  # seconds without a tick (they come every second) are a gap
 STEP: Final = 1.0  # seconds by which wall and monotonic clock may drift apart between two lines
+
+
+class _Target(msgspec.Struct):
+    kind: str = ""
+    project: str = ""
+    service: str = ""
+    context: str = ""
+    namespace: str = ""
+    url: str = ""
+
+
+class _Options(msgspec.Struct):
+    shape: str | None = None
+    num_users: Count | None = None
+    run_time: float | None = None
+    rate: float | None = None
+    replicas: Count | None = None
+
+
+class RunFile(msgspec.Struct):
+    """What is read of run.json; its other keys are for people."""
+
+    schema: int = SCHEMA
+    run: str = ""
+    began: Moment = 0.0
+    folder: str = ""
+    warm_up: float | None = None
+    thresholds: list[str] = []
+    target: _Target = msgspec.field(default_factory=_Target)
+    options: _Options = msgspec.field(default_factory=_Options)
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """Return what run.json says, None where there is none; raises Unreadable, also for another version's."""
+    run = read_plain(folder / BASE, RunFile)
+    if run is None:
+        return None
+    if run.get("schema") != SCHEMA:
+        raise Unreadable(f"{folder / BASE} was not recorded by this version of devenv", "Use the version that did.")
+    target = msgspec.to_builtins(_Target()) | run.get("target", {})
+    return {"began": 0.0, "thresholds": [], **run, "target": target, "options": run.get("options", {})}
 
 
 @dataclass(frozen=True, slots=True)

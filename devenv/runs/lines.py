@@ -1,74 +1,33 @@
-"""The lines of a recording: JSON objects, one a line, written as things happen, each with the time of one clock.
+"""What a run tells while it goes on: JSON lines in a file, written as things happen, and read by whoever follows it.
 
-`t` is seconds since the recording began by the machine's monotonic clock, which no correction of the time moves and
-which all processes of a machine share; `at` is the wall clock, for comparing with what other machines say.
+A recording's lines have the time of one clock: `t` is seconds since the recording began by the machine's monotonic
+clock, which no correction of the time moves and which all processes of a machine share; `at` is the wall clock, for
+comparing with what other machines say.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from devenv.core.errors import DevenvError
-from devenv.core.stored import Count, Moment, Unreadable, is_file, read_plain
-
-SCHEMA: Final = 1
-BASE: Final = "run.json"  # what the run is: target, options, the clock's base
-LOAD: Final = "load.jsonl"  # written by the generator
-WATCHED: Final = "target.jsonl"  # written by the recorder
-
-
-class _Target(msgspec.Struct):
-    kind: str = ""
-    project: str = ""
-    service: str = ""
-    context: str = ""
-    namespace: str = ""
-    url: str = ""
-
-
-class _Options(msgspec.Struct):
-    shape: str | None = None
-    num_users: Count | None = None
-    run_time: float | None = None
-    rate: float | None = None
-    replicas: Count | None = None
-
-
-class RunFile(msgspec.Struct):
-    """What is read of run.json; its other keys are for people."""
-
-    schema: int = SCHEMA
-    run: str = ""
-    began: Moment = 0.0
-    folder: str = ""
-    warm_up: float | None = None
-    thresholds: list[str] = []
-    target: _Target = msgspec.field(default_factory=_Target)
-    options: _Options = msgspec.field(default_factory=_Options)
+from devenv.core.stored import Moment, is_file
 
 
 class _Line(msgspec.Struct):
     t: Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
     type: str
     at: Moment = 0.0
-
-
-def read_run(folder: Path) -> dict[str, Any] | None:
-    """Return what run.json says, None where there is none; raises Unreadable, also for another version's."""
-    run = read_plain(folder / BASE, RunFile)
-    if run is None:
-        return None
-    if run.get("schema") != SCHEMA:
-        raise Unreadable(f"{folder / BASE} was not recorded by this version of devenv", "Use the version that did.")
-    target = msgspec.to_builtins(_Target()) | run.get("target", {})
-    return {"began": 0.0, "thresholds": [], **run, "target": target, "options": run.get("options", {})}
 
 
 class Lines:
@@ -139,3 +98,32 @@ def write_text(path: Path, text: str) -> None:
         new.replace(path)
     except OSError as error:
         raise DevenvError(f"{path} cannot be written: {error.strerror}", "Choose another folder.") from error
+
+
+STREAM: Final = "DEVENV_VERIFY_STREAM"  # names a file that gets a JSON line for each step of a run
+LIFELINE: Final = "DEVENV_VERIFY_LIFELINE"  # number of a pipe's read end; the other end is open while somebody follows
+
+
+def hold_on(environ: MutableMapping[str, str] = os.environ) -> None:
+    """End this process as SIGTERM does once its follower is gone, however that went; without a follower, never."""
+    number = environ.pop(LIFELINE, "")  # not for the programs that tests start
+    if not number:
+        return
+    os.set_inheritable(int(number), False)
+    threading.Thread(target=_wait_for_the_end, args=(int(number),), name="lifeline", daemon=True).start()
+
+
+def _wait_for_the_end(handle: int) -> None:
+    if os.read(handle, 1) == b"":
+        stream = os.environ.pop(STREAM, "")
+        if stream:  # nobody reads it any more, and nobody else would remove the follower's folder
+            shutil.rmtree(Path(stream).parent, ignore_errors=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def tell(data: dict[str, Any]) -> None:
+    """Write a line to the file that a follower of the run reads, if there is one."""
+    path = os.environ.get(STREAM)
+    if path and Path(path).parent.is_dir():  # the folder is its follower's, and goes with it
+        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(json.dumps(data) + "\n")

@@ -1,1 +1,0 @@
-"""The recording beside a load test: one clock, JSON lines, written as it happens."""
