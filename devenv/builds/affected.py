@@ -34,6 +34,15 @@ def changed_files(folder: Path, since: str = "") -> tuple[str, tuple[Path, ...]]
     return revision, tuple(root / name for name in names)
 
 
+def ignored_paths(folder: Path) -> tuple[Path, ...]:
+    """Return what Git ignores in a folder, a folder that it ignores whole as one path; nothing without Git."""
+    try:
+        told = _git(folder, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    except DevenvError:
+        return ()
+    return tuple(folder / name.rstrip("/") for name in told.split("\0") if name)
+
+
 def affected_services(reader: KeyReader, changed: Iterable[Path], project_files: Iterable[Path]) -> dict[str, str]:
     """Return the services that the changed files belong to, each with one file that says why.
 

@@ -26,10 +26,7 @@ class Store:
 
     def write(self, file: Path, content: bytes) -> None:
         """Write a file whole or not at all, whoever writes it at the same time; raises OSError."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        ignore = self.own / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        self.make(file.parent)
         draft = file.with_name(f"{file.name}.{os.getpid()}")
         try:
             draft.write_bytes(content)
@@ -37,6 +34,13 @@ class Store:
         except OSError:
             draft.unlink(missing_ok=True)
             raise
+
+    def make(self, folder: Path) -> None:
+        """Make a folder of devenv's own, which Git then ignores; raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.own / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
 
     def keep_newest(self, kind: str, most: int) -> None:
         """Remove the oldest files of a kind beyond `most`, and drafts whose writer was killed; raises OSError."""

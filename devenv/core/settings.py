@@ -19,6 +19,8 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
     [verify]                     # what smoke tests ask of the project: devenv/core/verify_settings.py
 
     [load]                       # what load tests ask of the project: devenv/core/load_settings.py
+
+    [tasks.NAME], [cache]        # what `devenv run` runs, and how much of it is kept: devenv/core/task_settings.py
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from devenv.core.kube_settings import KubeSettings
 if TYPE_CHECKING:
     from devenv.core.load_settings import LoadSettings
     from devenv.core.manifest_settings import ManifestSettings
+    from devenv.core.task_settings import CacheSettings, TaskSettings
     from devenv.core.toml import File
     from devenv.core.verify_settings import VerifySettings
 
@@ -64,6 +67,8 @@ class GivenTables(Struct, frozen=True):
     manifests: ManifestSettings | None = None
     verify: VerifySettings | None = None
     load: LoadSettings | None = None
+    tasks: dict[str, TaskSettings] | None = None
+    cache: CacheSettings | None = None
 
 
 class Config(Struct, frozen=True):
@@ -100,6 +105,18 @@ class Config(Struct, frozen=True):
         from devenv.core.load_settings import LoadSettings
 
         return self.given.load or LoadSettings()
+
+    @property
+    def tasks(self) -> dict[str, TaskSettings]:
+        """The tables `[tasks.NAME]`."""
+        return self.given.tasks or {}
+
+    @property
+    def cache(self) -> CacheSettings:
+        """The table `[cache]`."""
+        from devenv.core.task_settings import CacheSettings
+
+        return self.given.cache or CacheSettings()
 
 
 def current_folder(files: Sequence[str] = ()) -> Path:
@@ -173,7 +190,7 @@ def _read(path: Path) -> Config:
 def _given(file: File, path: Path) -> GivenTables:
     from devenv.core.toml import typed
 
-    manifests = verify = load = None
+    manifests = verify = load = tasks = cache = None
     if file.manifests is not None:
         from devenv.core.manifest_settings import ManifestSettings
 
@@ -186,7 +203,12 @@ def _given(file: File, path: Path) -> GivenTables:
         from devenv.core.load_settings import LoadSettings
 
         load = typed(file.load, LoadSettings, path, "load")
-    return GivenTables(manifests, verify, load)
+    if file.tasks is not None or file.cache is not None:
+        from devenv.core.task_settings import CacheSettings, TaskSettings
+
+        tasks = typed(file.tasks or {}, dict[str, TaskSettings], path, "tasks")
+        cache = typed(file.cache or {}, CacheSettings, path, "cache")
+    return GivenTables(manifests, verify, load, tasks, cache)
 
 
 def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:

@@ -44,6 +44,8 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manifests: dict[str, Any] | None = None
     verify: dict[str, Any] | None = None
     load: dict[str, Any] | None = None
+    tasks: dict[str, Any] | None = None
+    cache: dict[str, Any] | None = None
 
 
 def read(path: Path) -> File:

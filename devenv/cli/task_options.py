@@ -1,0 +1,39 @@
+"""The options of `devenv run` and `devenv cache` (docs/MONOREPO.md)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+
+def add_run_options(run: argparse.ArgumentParser) -> None:
+    """Add them to `devenv run`."""
+    run.add_argument("tasks", nargs="*", metavar="TASK", help="lint: of every package; backend#lint: of one")
+    run.add_argument(
+        "--affected", action="store_true", help="only what changed since this branch left the main one, in Git"
+    )
+    run.add_argument("--since", metavar="REV", help="only what changed since a revision of Git")
+    run.add_argument("--parallel", type=_count, metavar="N", help="tasks at a time (default: the processors)")
+    run.add_argument(
+        "--keep-going", "-k", action="store_true", help="after a failure, go on with what does not need it"
+    )
+    how = run.add_mutually_exclusive_group()
+    how.add_argument("--force", action="store_true", help="run also what has a stored result")
+    how.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
+    run.add_argument("--dry-run", action="store_true", help="print what would be run, and why")
+    run.add_argument("--json", action="store_true", help="what was or would be done as JSON; output goes to stderr")
+
+
+def add_cache_commands(cache: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add the commands of `devenv cache`; `cache` makes one of a name and a text."""
+    info = cache("info", "show where they are and what they take")
+    info.add_argument("--json", action="store_true", help="as JSON")
+    cache("clean", "remove them all")
+    for name, what in (("export", "copy them to a folder"), ("import", "copy them from a folder")):
+        cache(name, what).add_argument("folder", metavar="DIR", help="for example one that machines share")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 1 or more")
+    return int(text)
