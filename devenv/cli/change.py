@@ -161,7 +161,7 @@ def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: J
 
 
 def _warn_of_other_folder(context: Context, project: Project) -> None:
-    from devenv.backends.docker.labels import started_elsewhere
+    from devenv.backends.docker.parse import started_elsewhere
 
     try:
         other = started_elsewhere(project, read_project(context, project))

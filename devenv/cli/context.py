@@ -99,7 +99,7 @@ class Context:
             if self._reads_labels:
                 error.hint = f"{error.hint} What runs can be controlled without the files: -p NAME.".lstrip()
             raise error
-        from devenv.backends.docker.labels import project_of
+        from devenv.backends.docker.parse import project_of
         from devenv.backends.docker.snapshot import read_containers
 
         project = project_of(self._name, read_containers(self._name, self.environ))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from devenv.backends.docker.labels import started_elsewhere
+from devenv.backends.docker.parse import started_elsewhere
 from devenv.cli.console import format_table, warn
 from devenv.cli.context import Context, declared_services, read_project
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.backends.compose import ComposeOptions
-from devenv.backends.docker.labels import LABEL_DEPENDS_ON, LABEL_FILES, LABEL_FOLDER, project_of, started_elsewhere
+from devenv.backends.docker.parse import LABEL_DEPENDS_ON, LABEL_FILES, LABEL_FOLDER, project_of, started_elsewhere
 from devenv.core.model import Dependency, Project, Resource, Runtime, State
 
 

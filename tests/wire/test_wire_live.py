@@ -8,7 +8,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from devenv.backends.docker.labels import LABEL_FOLDER
+from devenv.backends.docker.parse import LABEL_FOLDER
 from devenv.core.errors import ProjectError
 from devenv.core.model import Beyond, Connection, Health, Port, Resource, Service, State
 from tests.wire.fake_engine import CUT, FakeEngine

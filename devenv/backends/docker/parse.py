@@ -1,6 +1,7 @@
-"""The engine's JSON as devenv's records: pure, and tolerant of fields that are missing, null or new.
+"""The engine's JSON and Compose's labels as devenv's records: pure, tolerant of fields that are missing, null or new.
 
-Docker's answers are those of the Engine API 1.41 and newer; Podman's docker-compatible API differs in details.
+Docker's answers are those of the Engine API 1.41 and newer; Podman's docker-compatible API differs in details. The
+labels are those of docker/compose, pkg/api/labels.go; its own `-p NAME stop` reads a project from them alike.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
-from devenv.core.model import Health, HealthCheck, Port, Resource, Runtime, State
+from devenv.core.model import Dependency, Health, HealthCheck, Port, Project, Resource, Runtime, Service, State
 from devenv.core.text import sanitize
 
 LABEL_PROJECT: Final = "com.docker.compose.project"
 LABEL_SERVICE: Final = "com.docker.compose.service"
 LABEL_NUMBER: Final = "com.docker.compose.container-number"
 LABEL_ONE_OFF: Final = "com.docker.compose.oneoff"
+LABEL_FOLDER: Final = "com.docker.compose.project.working_dir"
+LABEL_FILES: Final = "com.docker.compose.project.config_files"
+LABEL_DEPENDS_ON: Final = "com.docker.compose.depends_on"
 OUTPUT_KEPT: Final = 4096  # characters; the engine itself keeps 4096 bytes of a check's output (moby daemon/health.go)
 TEXT_KEPT: Final = 4096
 # Podman's words for what Docker calls created, exited and running.
@@ -260,3 +265,64 @@ def _int(value: object) -> int | None:
 
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def project_of(name: str, containers: Iterable[Resource]) -> Project:
+    """Return the project that the labels tell of. A service is as many replicas as there are."""
+    regular = sorted((item for item in containers if item.service and not item.one_off), key=lambda item: item.service)
+    replicas: dict[str, list[Resource]] = {}
+    for item in regular:
+        replicas.setdefault(item.service, []).append(item)
+    labels = dict(regular[0].labels) if regular else {}
+    return Project(
+        name=name,
+        directory=labels.get(LABEL_FOLDER, ""),
+        files=_listed(labels.get(LABEL_FILES, "")),
+        services=tuple(_service(service, items) for service, items in replicas.items()),
+        by_labels=True,
+    )
+
+
+def started_elsewhere(project: Project, resources: Iterable[Resource]) -> str:
+    """Say that containers of the project were started from another folder or with other files; "" where none were.
+
+    Two clones of a project have one name, and to Compose they are one project.
+    """
+    if not project.files or project.by_labels:
+        return ""  # COMPOSE_FILE names them, so that Compose alone knows the folder
+    here, files = Path(project.directory).resolve(), _resolved(project.files)
+    for resource in resources:
+        labels = dict(resource.labels)
+        folder = labels.get(LABEL_FOLDER, "")
+        if folder and Path(folder).resolve() != here:
+            return f"project {project.name} was started from {folder}"
+        others = _listed(labels.get(LABEL_FILES, ""))
+        if others and "-" not in others and _resolved(others) != files:  # "-": Compose read it from a pipe
+            return f"project {project.name} was started with other files: {', '.join(others)}"
+    return ""
+
+
+def _service(name: str, containers: list[Resource]) -> Service:
+    first = containers[0]
+    return Service(
+        name,
+        first.image,
+        replicas=len(containers),
+        has_healthcheck=first.health is not Health.NONE,
+        depends_on=tuple(_dependencies(dict(first.labels).get(LABEL_DEPENDS_ON, ""))),
+    )
+
+
+def _dependencies(label: str) -> Iterable[Dependency]:
+    # service:condition:restart, with commas between them
+    for entry in _listed(label):
+        service, _, rest = entry.partition(":")
+        yield Dependency(service, rest.partition(":")[0] or "service_started")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(entry for entry in text.split(",") if entry)
+
+
+def _resolved(files: Iterable[str]) -> set[Path]:
+    return {Path(file).resolve() for file in files}

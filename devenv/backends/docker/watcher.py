@@ -156,9 +156,7 @@ class Watcher:
         """Return what a user should know of the project though all is well, and what to do."""
         if self.project is None:
             return "", ""
-        from devenv.backends.docker.labels import started_elsewhere  # deferred: not before the first paint
-
-        other = started_elsewhere(self.project, self._cache.containers())
+        other = parse.started_elsewhere(self.project, self._cache.containers())
         if other:
             return other, "Changes here change the same containers. Another name keeps them apart: -p NAME"
         return self.project.problem, self.project.hint
