@@ -13,10 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from devenv.backends.docker.about import EngineFacts, read_engine
 from devenv.backends.docker.endpoint import config_problem
 from devenv.backends.docker.parse import started_elsewhere
-from devenv.backends.docker.snapshot import read_containers
+from devenv.backends.docker.snapshot import EngineFacts, read_containers, read_engine
 from devenv.backends.listeners import find_listener
 from devenv.backends.programs import CommandFailed, finish
 from devenv.core.errors import DevenvError, EngineUnreachable, ProjectError, ToolMissing

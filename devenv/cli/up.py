@@ -93,7 +93,7 @@ def compose_flags(arguments: Namespace, before: BuildJob | None) -> tuple[str, .
 
 def _waiter(context: Context, scope: Project, job: Job, timeout: float, optional: frozenset[str]) -> Waiter:
     from devenv.backends.docker.endpoint import resolve_endpoint
-    from devenv.backends.docker.project_watch import ProjectWatch
+    from devenv.backends.docker.snapshot import ProjectWatch
     from devenv.control.evidence import last_words
 
     watch = ProjectWatch(scope, resolve_endpoint(context.environ))

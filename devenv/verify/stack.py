@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.backends.docker.project_watch import ProjectWatch
+from devenv.backends.docker.snapshot import ProjectWatch
 from devenv.control.evidence import last_words
 from devenv.control.job import Job
 from devenv.control.scope import scope_of

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.docker.about import EngineFacts
 from devenv.backends.docker.parse import LABEL_FILES, LABEL_FOLDER
+from devenv.backends.docker.snapshot import EngineFacts
 from devenv.core.errors import EngineUnreachable, ProjectError, ToolMissing
 from devenv.core.model import Port, Project, Resource, Runtime, Service, State
 from devenv.doctor import (

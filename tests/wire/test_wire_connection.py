@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.docker import inspector
+from devenv.backends.docker import watcher
 from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
@@ -57,8 +57,8 @@ def test_no_engine_is_a_visible_failure_that_heals(engine: FakeEngine, reader: R
 
 
 def test_a_half_open_connection_is_noticed(engine: FakeEngine, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspector, "QUIET", 0.2)
-    monkeypatch.setattr(inspector, "ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(watcher, "QUIET", 0.2)
+    monkeypatch.setattr(watcher, "ANSWER_WITHIN", 0.2)
     web = engine.add("web")
     reader.start().live(1)
     reader.until(lambda: engine.requests["_ping"] >= 2)
@@ -73,7 +73,7 @@ def test_a_half_open_connection_is_noticed(engine: FakeEngine, reader: Reader, m
 def test_a_dead_event_stream_beside_a_live_engine_is_noticed(
     engine: FakeEngine, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspector, "QUIET", 0.1)
+    monkeypatch.setattr(watcher, "QUIET", 0.1)
     web = engine.add("web")
     reader.start().live(1)
     reader.until(lambda: reader.has("web", restarts=0))

@@ -13,11 +13,10 @@ from typing import Final
 
 from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
-from devenv.backends.docker.inspector import Inspector
 from devenv.backends.docker.logs import LogReaders
 from devenv.backends.docker.plain import Prefetch
 from devenv.backends.docker.sampler import Sampler
-from devenv.backends.docker.watcher import Watcher
+from devenv.backends.docker.watcher import Inspector, Watcher
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.model import Change, Project
 

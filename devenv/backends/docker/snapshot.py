@@ -1,10 +1,13 @@
-"""One complete reading of a project, and its events for who must judge: no screen, no background."""
+"""Readings of the engine for who must judge, without a screen: a project, its events, the engine itself."""
 
 from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +20,9 @@ from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import Lines, event_params, happening_of, parse_event
 from devenv.backends.docker.watcher import list_project
 from devenv.backends.streams import Stream
-from devenv.core.errors import DevenvError, EngineUnreachable
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
 from devenv.core.model import Happening, Project, Resource
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -151,3 +155,122 @@ class EngineEvents:
         if now + pause - self._lost_at > GIVE_UP_AFTER:
             known = error if isinstance(error, DevenvError) else None
             self._queue.put(known or EngineUnreachable(f"the engine at {self._endpoint.shown} went away"))
+
+
+class ProjectWatch:
+    """Opens the event stream before the first reading, so that nothing in between is missed.
+
+    A short break of the connection is bridged: a reading that fails gives the one before it, for as long as the event
+    stream may be gone too. Entering raises EngineUnreachable, EngineForbidden.
+    """
+
+    def __init__(self, project: Project, endpoint: Endpoint) -> None:
+        self._project = project
+        self._endpoint = endpoint
+        self._events = EngineEvents(endpoint, project.name)
+        self._stack = ExitStack()
+        self._client: APIClient | None = None
+        self._latest: tuple[Resource, ...] = ()
+        self._lost_at: float | None = None
+
+    def __enter__(self) -> ProjectWatch:
+        """Connect."""
+        self._stack.enter_context(self._events)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close both connections."""
+        self._stack.close()
+        self._forget()
+
+    def events(self, timeout: float) -> Sequence[Happening]:
+        """Return what happened since the last call, waiting at most `timeout` seconds for the first of it."""
+        return self._events.events(timeout)
+
+    def read(self) -> tuple[Resource, ...]:
+        """Read all containers in full; raises EngineUnreachable when the engine stays away."""
+        try:
+            self._client = self._client or connect(self._endpoint)
+            self._latest = read_resources(self._project, self._endpoint, self._client)
+            self._lost_at = None
+        except EngineForbidden:
+            raise
+        except EngineUnreachable:
+            self._forget()
+            self._lost_at = self._lost_at or time.monotonic()
+            if not self._latest or time.monotonic() - self._lost_at > GIVE_UP_AFTER:
+                raise
+        return self._latest
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the last reading failed, so that another is due."""
+        return self._lost_at is not None
+
+    def _forget(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+ANSWER_WITHIN = 10.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """An engine's own words. `published` maps (host port, protocol) to the Compose project or container holding it."""
+
+    endpoint: str
+    version: str
+    system: str
+    root: str  # where it keeps its data, a path on its own machine
+    memory: int  # bytes
+    cpus: int
+    local: bool  # whether it runs on this machine, as far as its endpoint tells
+    clock_skew: float | None = None  # seconds it is ahead of this machine
+    published: Mapping[tuple[int, str], str] = field(default_factory=dict)
+
+
+def read_engine(environ: Mapping[str, str]) -> EngineFacts:
+    """Ask the engine that the docker CLI would use; raises EngineUnreachable."""
+    endpoint = resolve_endpoint(environ)
+    client = connect(endpoint, timeout=ANSWER_WITHIN)
+    try:
+        with engine_errors(endpoint):
+            asked = time.time()
+            info = client.info()
+            answered = time.time()
+            published = dict(_published(client.containers()))
+    finally:
+        client.close()
+    return EngineFacts(
+        endpoint=endpoint.label,
+        version=sanitize(str(info.get("ServerVersion", "?"))),
+        system=sanitize(str(info.get("OperatingSystem", "?"))),
+        root=sanitize(str(info.get("DockerRootDir", ""))),
+        memory=int(info.get("MemTotal") or 0),
+        cpus=int(info.get("NCPU") or 0),
+        local=endpoint.host.startswith("unix://") and "Docker Desktop" not in str(info.get("OperatingSystem")),
+        clock_skew=_skew(str(info.get("SystemTime", "")), asked, answered),
+        published=published,
+    )
+
+
+def _published(containers: Iterable[Mapping[str, Any]]) -> Iterator[tuple[tuple[int, str], str]]:
+    for container in containers:
+        labels = container.get("Labels") or {}
+        owner = sanitize(labels.get(parse.LABEL_PROJECT) or (container.get("Names") or ["?"])[0].lstrip("/"))
+        for port in container.get("Ports") or ():
+            if port.get("PublicPort"):
+                yield (int(port["PublicPort"]), str(port.get("Type", "tcp"))), owner
+
+
+def _skew(system_time: str, asked: float, answered: float) -> float | None:
+    """Difference to the middle of the request: what the network cost must not look like a wrong clock."""
+    try:
+        engine = datetime.fromisoformat(system_time.replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return None
+    return engine - (asked + answered) / 2
