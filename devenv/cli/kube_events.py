@@ -15,7 +15,7 @@ from devenv.backends.kube.snapshot import why_empty
 from devenv.cli.console import format_table, tell
 from devenv.cli.kube_call import ClusterCall, print_lines
 from devenv.control.kube.change import Ref, parse_ref
-from devenv.core.errors import EXIT_OK
+from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.text import human_age
 
 _HEAD = ("AGE", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE")
@@ -25,9 +25,12 @@ def run(arguments: Namespace) -> int:
     """Show them; with --follow until ctrl-c. Raises BadKubeconfig, Unreachable, Forbidden."""
     call = ClusterCall(arguments)
     client = call.client
-    ref = parse_ref(arguments.target, client) if arguments.target else None
+    if arguments.target and arguments.about:
+        raise UsageError("The events of one object are shown at a time", "Write KIND/NAME or --for KIND/NAME.")
+    word = arguments.target or arguments.about
+    ref = parse_ref(word, client) if word else None
     namespace = None if arguments.all_namespaces else client.target.namespace
-    if ref is not None:
+    if ref is not None and not (arguments.all_namespaces and ref.kind.namespaced):
         namespace = ref.namespace or None  # events of a node are in a namespace of their own
     items, version = client.list(EVENTS, namespace)
     told = sorted((item for item in map(parse_event, items) if _wanted(item, ref, arguments)), key=_at)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from argparse import Namespace
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.kube.backend import KubeBackend
-from devenv.backends.kube.errors import Invalid, NotFound
+from devenv.backends.kube.errors import Invalid, NotFound, Unreachable
 from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
-from devenv.backends.kube.logs import container_names
+from devenv.backends.kube.logs import ALL_LINES, container_names
+from devenv.backends.kube.snapshot import why_empty
 from devenv.cli.console import tell, warn
 from devenv.cli.kube_call import ClusterCall
-from devenv.control.kube.change import Ref, parse_ref
+from devenv.control.kube.change import Ref, label_selector, parse_ref
 from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.model import Connection, ConnectionState, Gone, LogLine, Seen, Snapshot
 from devenv.core.text import sanitize
 
+_TAIL = 500  # lines of each container
 EXIT_NOTHING_READ = 1  # no container could be read
 _FOLLOWED: tuple[Kind, ...] = (PODS, REPLICA_SETS, JOBS)
 
@@ -32,11 +36,15 @@ def run(arguments: Namespace) -> int:
     """
     call = ClusterCall(arguments)
     word = arguments.target
-    ref = parse_ref(word if "/" in word else f"pod/{word}", call.client)
-    pods = _pods(call, ref)
+    if bool(word) is bool(arguments.selector):
+        raise UsageError("Either one object or a selector says whose logs", "Write POD, KIND/NAME or -l SELECTOR.")
+    if arguments.follow and arguments.previous:
+        raise UsageError("A run that is over cannot be followed", "Leave out --follow or --previous.")
+    if arguments.tail is None:
+        arguments.tail = _TAIL if arguments.since is None else ALL_LINES
+    ref = parse_ref(word if "/" in word else f"pod/{word}", call.client) if word else None
+    pods = _pods_of(call, ref) if ref is not None else _selected(call)
     if arguments.follow:
-        if arguments.previous:
-            raise UsageError("A run that is over cannot be followed", "Leave out --follow or --previous.")
         return _follow(call, ref, pods)
     lines: list[tuple[str, LogLine]] = []
     logs = 0
@@ -51,18 +59,27 @@ def run(arguments: Namespace) -> int:
     return EXIT_OK if logs else EXIT_NOTHING_READ
 
 
-def _pods(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
+def _pods_of(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
     found = ref.read(call.client)
     if ref.kind == PODS:
         return [found]
-    selector = found.get("spec", {}).get("selector") or {}
-    labels = selector.get("matchLabels", selector if "matchExpressions" not in selector else {})
+    labels = label_selector(found.get("spec", {}).get("selector") or {})
     if not labels:
         raise UsageError(f"{ref.text} has no pods of its own", "Name a pod, or a workload or service with a selector.")
-    pods, _ = call.client.list(PODS, ref.namespace, labels=",".join(f"{key}={value}" for key, value in labels.items()))
+    pods, _ = call.client.list(PODS, ref.namespace, labels=labels)
     if not pods and not call.arguments.follow:
         hint = "--follow waits for the first; `devenv kube get` says why there is none."
         raise NotFound(f"{ref.text} has no pods", hint, status=404)
+    return pods
+
+
+def _selected(call: ClusterCall) -> list[dict[str, Any]]:
+    selector, namespace = call.arguments.selector, call.client.target.namespace
+    pods, _ = call.client.list(PODS, namespace, labels=selector)
+    if not pods and not call.arguments.follow:
+        reason = why_empty(call.client, namespace)
+        hint = reason or "--follow waits for the first; `devenv kube get pods --show-labels` shows what there is."
+        raise NotFound(f"No pod in namespace {namespace} matches {sanitize(selector)}", hint, status=404)
     return pods
 
 
@@ -70,7 +87,12 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
     """Yield the log of each container of a pod; what has not started, or has no run before, is said on stderr."""
     meta, arguments = pod["metadata"], call.arguments
     names = _containers(pod, arguments.container)
-    query = {"timestamps": True, "tailLines": arguments.tail, "previous": arguments.previous or None}
+    query = {
+        "timestamps": True,
+        "tailLines": None if arguments.tail == ALL_LINES else arguments.tail,
+        "sinceSeconds": None if arguments.since is None else max(1, math.ceil(arguments.since)),
+        "previous": arguments.previous or None,
+    }
     for name in names:
         try:
             told = call.client.request(
@@ -97,22 +119,23 @@ def _containers(pod: dict[str, Any], wanted: str) -> tuple[str, ...]:
     return (wanted,) if wanted else names
 
 
-def _follow(call: ClusterCall, ref: Ref, pods: list[dict[str, Any]]) -> int:
+def _follow(call: ClusterCall, ref: Ref | None, pods: list[dict[str, Any]]) -> int:
     """Print lines as they come, of pods that come later too, until ctrl-c."""
     container = call.arguments.container
-    keys = [f"kubernetes:{pod['metadata']['uid']}" for pod in pods]
-    if container:
-        for pod in pods:
-            _containers(pod, container)
-        keys = [f"{key}/{container}" for key in keys]
-    elif ref.kind != PODS and ref.kind.plural != "services":
+    for pod in pods:
+        _containers(pod, container)  # raises
+    keys = _keys(pods, container)
+    # Of pods that come later, a workload's are known to be its own; which have the labels is asked for again.
+    several = ref is None or ref.kind != PODS
+    by_labels = several and (ref is None or ref.kind.plural == "services" or bool(container))
+    if ref is not None and several and not by_labels:
         keys = [f"kubernetes:{ref.read(call.client)['metadata']['uid']}"]
     backend = KubeBackend(call.client.target, call.environ)
-    backend.watch_kinds(_FOLLOWED, ref.namespace)
+    backend.watch_kinds(_FOLLOWED, call.client.target.namespace if ref is None else ref.namespace)
     woken = threading.Event()
     backend.start(woken.set)
     names: dict[str, str] = {}
-    following = False
+    following = grown = False
     told = ""
     try:
         while True:
@@ -121,24 +144,38 @@ def _follow(call: ClusterCall, ref: Ref, pods: list[dict[str, Any]]) -> int:
             for change in backend.drain():
                 match change:
                     case Snapshot(_, resources):
+                        grown |= any(item.key not in names for item in resources if item.kind == "pod")
                         names |= {item.key: item.name for item in resources}
                     case Seen(_, resource):
+                        grown |= resource.kind == "pod" and resource.key not in names
                         names[resource.key] = resource.name
                     case Gone(_, key):
                         names.setdefault(key, "")
                     case LogLine():
-                        name = names.get(change.key.partition("/")[0], "") if ref.kind != PODS else ""
+                        name = names.get(change.key.partition("/")[0], "") if several else ""
                         _print(change, name, timestamps=call.arguments.timestamps)
                     case Connection():
                         if change.state is ConnectionState.LIVE and not following:
                             following = True
-                            backend.follow_logs(keys, call.arguments.tail)
+                            backend.follow_logs(keys, call.arguments.tail, call.arguments.since)
                         if change.message != told:
                             told = change.message
                             warn(told or "the cluster answers again", no_color=call.no_color)
+            if grown and following and by_labels:
+                with suppress(Unreachable):  # the backend says so, and the next turn asks again
+                    keys = _keys(_pods_of(call, ref) if ref is not None else _selected(call), container)
+                    backend.follow_logs(keys, call.arguments.tail, call.arguments.since)
+                    grown = False
             sys.stdout.flush()
     finally:
         backend.stop()
+
+
+def _keys(pods: list[dict[str, Any]], container: str) -> list[str]:
+    """Return the key of each pod, or of the container of that name in those that have it."""
+    end = f"/{container}" if container else ""
+    have = (pod for pod in pods if not container or container in container_names(pod))
+    return [f"kubernetes:{pod['metadata']['uid']}{end}" for pod in have]
 
 
 def _print(line: LogLine, name: str, *, timestamps: bool) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from devenv.builds.affected import changed_files
-from devenv.cli.console import colors_wanted, paint, tell, warn
-from devenv.cli.table import format_table
+from devenv.cli.console import colors_wanted, format_table, paint, tell, warn
 from devenv.cli.task_project import TaskProject, require_changes, task_project
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.text import human_duration, sanitize

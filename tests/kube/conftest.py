@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import devenv
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.kube_settings import KubeSettings
@@ -36,7 +37,8 @@ def kubeconfig(api: ApiServer, tmp_path: Path) -> Path:
 @pytest.fixture
 def environ(kubeconfig: Path, tmp_path: Path) -> dict[str, str]:
     """An environment that knows this server and nothing of the machine's own clusters and proxies."""
-    return {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    own = {"PYTHONPATH": str(Path(devenv.__file__).parents[1])}  # programs run this code, not an installed copy
+    return {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **own}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,10 @@ def test_events_of_one_object(kube: Run, api: ApiServer) -> None:
     assert [json.loads(line)["reason"] for line in done.stdout.splitlines()] == ["Pulled", "BackOff"]
     assert len(kube("events", "--warnings", "--json").stdout.splitlines()) == 1
     assert len(kube("events").stdout.splitlines()) == 4
+    assert kube("events", "--for", "pod/web-1", "--json").stdout == done.stdout
+    assert kube("events", "--for=pod/web-1", "-A", "--json").stdout == done.stdout
+    assert kube("events", "--for=pod/web-1", "-n", "other", "--json").stdout == ""
+    assert kube("events", "--for=pod/web-1", "pod/web-1").returncode == 2
 
 
 def test_logs_of_all_pods_of_a_workload_in_the_order_of_time(kube: Run, api: ApiServer) -> None:
@@ -120,6 +125,43 @@ def test_a_namespace_that_is_not_there_or_is_going_says_so(kube: Run, api: ApiSe
     assert f"the namespace going is being deleted: {left}" in done.stderr
 
 
+def test_logs_of_all_pods_with_a_label_and_of_a_workload_chosen_by_expressions(kube: Run, api: ApiServer) -> None:
+    chosen = deployment("api")
+    chosen["spec"]["selector"] = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]}
+    pods = [pod(f"{name}-1", labels={"app": name, "tier": "front"}) for name in ("web", "api", "db")]
+    api.put(chosen, *pods)
+    for at, name in enumerate(("web-1", "api-1", "db-1"), start=1):
+        api.logs.write(name, "hello", at=1_700_000_000_000_000_000 + at * 1_000_000_000)
+    done = kube("logs", "-l", "tier=front,app!=db")
+    assert done.stdout.splitlines() == ["web-1 | hello", "api-1 | hello"], done.stderr
+    assert kube("logs", "deployment/api").stdout == done.stdout
+    assert kube("logs", "--selector", "app in (db)").stdout == "hello\n"
+    for words, code, said in (
+        (("-l", "app=nobody"), 1, "No pod in namespace default matches app=nobody"),
+        (("-l", "app=web", "web-1"), 2, "Either one object or a selector"),
+        ((), 2, "Either one object or a selector"),
+    ):
+        done = kube("logs", *words)
+        assert (done.returncode, done.stdout) == (code, "")
+        assert said in done.stderr
+
+
+def test_logs_since_a_time_are_all_of_it_unless_a_number_is_named(kube: Run, api: ApiServer) -> None:
+    api.put(pod("web-1"))
+    now = time.time_ns()
+    for age in (7200, 3000, *range(600, 0, -1)):
+        api.logs.write("web-1", f"{age} s ago", at=now - age * 1_000_000_000)
+    lines = kube("logs", "web-1", "--since", "1h").stdout.splitlines()
+    assert (len(lines), lines[0]) == (601, "3000 s ago")
+    assert len(kube("logs", "web-1", "--since=1m30s").stdout.splitlines()) in range(60, 91)
+    assert kube("logs", "web-1", "--since", "1h", "--tail", "1").stdout == "1 s ago\n"
+    assert len(kube("logs", "web-1").stdout.splitlines()) == 500
+    assert len(kube("logs", "web-1", "--tail", "-1").stdout.splitlines()) == 602
+    done = kube("logs", "web-1", "--since", "90")
+    assert done.returncode == 2
+    assert "'90' is not a time as in 90s, 5m or 1h30m" in done.stderr
+
+
 def test_logs_of_the_run_before(kube: Run, api: ApiServer) -> None:
     again = pod("web-1")
     again["status"]["containerStatuses"] = [running("main", "web:1", restarts=1)]
@@ -148,6 +190,36 @@ def test_followed_logs_go_on_until_ctrl_c(line: list[str], environ: Environ, api
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=LIMIT)
         assert process.returncode == 130
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("words", [("-l", "app=web"), ("deployment/web", "-c", "main")])
+def test_followed_logs_by_label_begin_at_a_time_and_include_pods_that_come_later(
+    line: list[str], environ: Environ, api: ApiServer, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    api.put(deployment("web"), pod("web-1", labels={"app": "web"}), pod("db-1", labels={"app": "db"}))
+    api.logs.write("web-1", "old", at=time.time_ns() - 600_000_000_000)
+    api.logs.write("web-1", "new")
+    api.logs.write("db-1", "of another")
+    process = subprocess.Popen(
+        [*line, "logs", "-f", "--since", "5m", *words],
+        env=environ,
+        cwd=tmp_path / "work",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "web-1 | new\n"
+        api.put(pod("web-2", labels={"app": "web"}))
+        api.logs.write("web-2", "later")
+        assert process.stdout.readline() == "web-2 | later\n"
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=LIMIT)
+        assert (process.returncode, rest) == (130, "")
     finally:
         process.kill()
         process.communicate()

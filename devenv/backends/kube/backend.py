@@ -241,9 +241,12 @@ class KubeBackend:
         self._stats = tuple(key for key in keys if key.startswith("kubernetes:"))
         self._metrics.watch(self._stats)
 
-    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
-        """Follow the logs of exactly these pods, containers ("<pod's key>/<name>") and workloads."""
-        self._logs.follow(keys, tail)
+    def follow_logs(self, keys: Collection[str], tail: int = 500, since: float | None = None) -> None:
+        """Follow the logs of exactly these pods, containers ("<pod's key>/<name>") and workloads.
+
+        They begin with the last `tail` lines (ALL_LINES: no limit) of those written `since` that many seconds.
+        """
+        self._logs.follow(keys, tail, since)
 
     def watch_detail(self, key: str | None) -> None:
         """Nothing to do: a watch tells all of an object, and `read` gives what is not kept of it."""

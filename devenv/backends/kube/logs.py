@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -74,6 +75,7 @@ LOOK_AGAIN: Final = 10.0  # seconds to wait for a container to start, unless the
 REST: Final = 0.002
 PAUSE: Final = 0.01
 FLOOD: Final = 20
+ALL_LINES: Final = -1  # as a number of last lines
 MOST: Final = 200  # logs followed at once: a connection and a thread each
 
 
@@ -81,7 +83,16 @@ class ContainerLog:
     """Reads one container's log until its pod is gone. `run` and `down` belong to a Stream."""
 
     def __init__(
-        self, client: KubeClient, pod: Resource, container: str, buffer: Buffer, *, key: str, tail: int, prefix: str
+        self,
+        client: KubeClient,
+        pod: Resource,
+        container: str,
+        buffer: Buffer,
+        *,
+        key: str,
+        tail: int,
+        prefix: str,
+        since: float | None = None,  # time.monotonic() of the first line wanted
     ) -> None:
         self._client = client
         self._pod = pod
@@ -90,6 +101,7 @@ class ContainerLog:
         self._key = key
         self._tail = tail
         self._prefix = prefix
+        self._since = since
         self._resume = Resume()
         self._changed = threading.Event()
         self._followed = -1  # the run (its restart count) that was read last
@@ -174,7 +186,9 @@ class ContainerLog:
         query: dict[str, Any] = {"container": self._container, "timestamps": True}
         params = self._resume.params(self._tail)
         if "since" not in params:
-            return query | {"tailLines": self._tail}
+            # Counted back from the server's own clock, which ours may differ from.
+            age = None if self._since is None else max(1, ceil(time.monotonic() - self._since))
+            return query | {"tailLines": None if self._tail == ALL_LINES else self._tail, "sinceSeconds": age}
         since = datetime.fromtimestamp(int(float(params["since"])), UTC)
         return query | {"sinceTime": since.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
@@ -218,15 +232,18 @@ class PodLogs:
         self._lock = threading.Lock()
         self._wanted: frozenset[str] = frozenset()
         self._tail = 500
+        self._since: float | None = None
         self._readers: dict[str, dict[str, ContainerLog]] = {}  # by key and container
         self._streams: dict[str, dict[str, Stream]] = {}
         self._openers: dict[str, Stream] = {}
 
-    def follow(self, keys: Collection[str], tail: int) -> None:
+    def follow(self, keys: Collection[str], tail: int, since: float | None = None) -> None:
         """Follow exactly these pods, containers and workloads."""
         with self._lock:
             self._wanted = frozenset(key for key in keys if key.startswith("kubernetes:"))
             self._tail = tail
+            if since is None or self._since is None:  # named again, it means the same moment
+                self._since = None if since is None else time.monotonic() - since
         self._settle()
 
     def notice(self, pod: Resource, exists: bool) -> None:
@@ -313,7 +330,16 @@ class PodLogs:
                 return None
             for name in names:
                 prefix = f"[{name}] " if len(names) > 1 else ""
-                reader = ContainerLog(self._client, pod, name, self._buffer, key=key, tail=self._tail, prefix=prefix)
+                reader = ContainerLog(
+                    self._client,
+                    pod,
+                    name,
+                    self._buffer,
+                    key=key,
+                    tail=self._tail,
+                    prefix=prefix,
+                    since=self._since,
+                )
                 follower = Stream(f"kube-log-{pod.name}-{name}", reader.run, reader.down)
                 self._readers.setdefault(key, {})[name] = reader
                 self._streams.setdefault(key, {})[name] = follower

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,11 @@ def _log(handler: Handler, namespace: str, name: str) -> None:
     if since:
         begin = datetime.fromisoformat(since).astimezone(UTC).timestamp() * 1e9
         start = sum(1 for stamp, _ in lines if stamp < begin)
-    elif "tailLines" in query:
-        start = max(0, len(lines) - int(query["tailLines"]))
+    if "sinceSeconds" in query:
+        begin = time.time_ns() - int(query["sinceSeconds"]) * 1_000_000_000
+        start = sum(1 for stamp, _ in lines if stamp < begin)
+    if "tailLines" in query:
+        start = max(start, len(lines) - int(query["tailLines"]))
     stamped = query.get("timestamps") == "true"
     if query.get("follow") != "true" or previous:
         handler.reply(b"".join(_line(entry, stamped) for entry in lines[start:]), media="text/plain")
