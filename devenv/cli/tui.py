@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from devenv.control.guard import Guard
-    from devenv.load.live.runner import LoadRunner
+    from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
-    from devenv.verify.live import LiveRun, RunWish
+    from devenv.verify.runner import LiveRun, RunWish
 
 
 def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False) -> int:
@@ -120,7 +120,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
 
 def _start_verify(arguments: Namespace, wish: RunWish) -> LiveRun:
     """Start pytest beside this process, for the terminal to follow; raises DevenvError where nothing can be run."""
-    from devenv.verify.live import LiveRun
+    from devenv.verify.runner import LiveRun
 
     root, folder = smoketests_of(arguments)
     return LiveRun(folder, root, wish, project_environment(arguments))
@@ -128,7 +128,7 @@ def _start_verify(arguments: Namespace, wish: RunWish) -> LiveRun:
 
 def _load_runner(context: Context, guard: Guard) -> LoadRunner:
     """Return what starts load tests of the project."""
-    from devenv.load.live.runner import LoadRunner
+    from devenv.load.runner import LoadRunner
 
     config = context.config
     root = config.root or Path(context.options.directory)

@@ -22,8 +22,7 @@ from devenv.runs.evidence import Header, Mark, Probe, read_evidence
 from devenv.runs.history import History, Trend
 from devenv.runs.identity import this_machine
 from devenv.runs.replay import ReadOnlyControl, ReplayBackend, choose_file
-from devenv.verify.live import RUNNING
-from devenv.verify.runner import Outcome, run_tests
+from devenv.verify.runner import RUNNING, Outcome, run_tests
 
 
 def run(arguments: Namespace) -> int:

@@ -96,6 +96,11 @@ def machine_id() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+def is_alive(owner: str) -> bool:
+    """Whether that is a process of this machine, and the same that it was; nobody may signal it otherwise."""
+    return owner.startswith(f"{machine_id()}/") and not is_dead(owner)
+
+
 def is_dead(owner: str) -> bool:
     """Whether the owner in a label was a process of this machine and has ended; False for others' and nonsense."""
     parts = owner.strip().split("/")

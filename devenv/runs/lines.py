@@ -24,7 +24,9 @@ from devenv.core.errors import DevenvError
 from devenv.core.stored import Moment, is_file
 
 
-class _Line(msgspec.Struct):
+class Timed(msgspec.Struct):
+    """What every line of a recording has."""
+
     t: Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
     type: str
     at: Moment = 0.0
@@ -60,8 +62,9 @@ class Lines:
 class Tail:
     """Reads what is appended to a file; a last line that is not whole yet is left for the next time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type = Timed) -> None:
         self._path = path
+        self._kind = kind  # what every line has
         self._offset = 0
         self.broken = 0  # lines that cannot be read, as a full disk leaves them
 
@@ -77,7 +80,7 @@ class Tail:
                 self._offset += len(raw)
                 try:
                     line = msgspec.json.decode(raw, type=dict[str, Any])
-                    msgspec.convert(line, _Line)
+                    msgspec.convert(line, self._kind)
                 except (ValueError, RecursionError):
                     self.broken += 1
                     continue

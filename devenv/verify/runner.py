@@ -1,12 +1,15 @@
-"""Runs a project's smoke tests as a pytest of their own, and reads what it left."""
+"""Runs a project's smoke tests as a pytest of their own, here or in the background, and reads what it left."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclus
 from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
 from devenv.runs.criteria import Better, Measurement, Verdict
-from devenv.verify.live import these_tests
+from devenv.runs.lines import LIFELINE, STREAM, Tail
+from devenv.runs.process import BackgroundRun, start_process
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode
@@ -130,3 +134,83 @@ def run_tests(
 def read_report(path: Path) -> Mapping[str, Any] | None:
     """Read a report.json; None where there is none. Raises Unreadable."""
     return read_plain(path, _ReportFile)
+
+
+RUNNING = "--devenv-running"
+
+
+def these_tests(folder: Path) -> list[str]:
+    """Return the options of pytest that say that the smoke tests are in this folder, whatever its name."""
+    return ["-o", f"devenv_smoketests={shlex.quote(str(folder.absolute()))}"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunWish:
+    """What shall be run: pytest's options, and node ids of tests (none: all of them)."""
+
+    options: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+    @property
+    def running(self) -> bool:
+        """Whether what is up is tested instead of an isolated copy."""
+        return RUNNING in self.options
+
+
+class _Told(msgspec.Struct):
+    phase: str
+
+
+class LiveRun(BackgroundRun):
+    """One pytest in the background. When this process is gone, however it ended, the run cancels itself.
+
+    What it brought up is always taken down.
+    """
+
+    def __init__(self, folder: Path, root: Path, wish: RunWish, environ: Mapping[str, str]) -> None:
+        self.wish = wish
+        self.cancelled = False
+        self._place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
+        self._stream = self._place / "stream.jsonl"
+        self._told = Tail(self._stream, _Told)
+        output = self._place / "output.txt"
+        what = wish.tests or (str(folder),)
+        command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *wish.options, *what]
+        theirs, self._lifeline = os.pipe()
+        surroundings = dict(environ) | {STREAM: str(self._stream), LIFELINE: str(theirs)}
+        try:
+            process = start_process(command, root, surroundings, output, (theirs,))
+        except OSError as error:
+            os.close(self._lifeline)
+            shutil.rmtree(self._place, ignore_errors=True)
+            raise DevenvError(f"the tests cannot be started: {error}") from error
+        finally:
+            os.close(theirs)
+        super().__init__(output, process)
+
+    def cancel(self) -> bool:
+        """Interrupt it, once: it takes its stacks down, and a second signal would cut that short. False: too late."""
+        if self.cancelled or self._process is None or self.is_over:
+            return False
+        self.cancelled = True
+        self._process.send_signal(signal.SIGTERM)
+        return True
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Return what the run told since the last call; a line that is not whole yet waits."""
+        return list(self._told.read())
+
+    def close(self) -> None:
+        """Forget the files of a run that has ended; one that goes on keeps them, it writes to them."""
+        if self.is_over and self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+            shutil.rmtree(self._place, ignore_errors=True)
+
+
+Launch = Callable[[RunWish], LiveRun]
+
+
+def launcher(folder: Path, root: Path, environ: Mapping[str, str] = os.environ) -> Launch:
+    """Return the function that starts runs of the smoke tests in `folder`, for the project in `root`."""
+    return lambda wish: LiveRun(folder, root, wish, environ)

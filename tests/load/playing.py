@@ -14,8 +14,7 @@ from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
-from devenv.load.live.process import STARTED, LiveLoad, LoadWish
-from devenv.load.live.runner import LoadRunner
+from devenv.load.runner import STARTED, LiveLoad, LoadRunner, LoadWish
 from devenv.runs.identity import runs_folder
 
 ROOT = Path(__file__).resolve().parents[2]

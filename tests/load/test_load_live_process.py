@@ -13,10 +13,9 @@ import pytest
 
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.kube_settings import KubeSettings
+from devenv.load.known_runs import find_running, known_runs
 from devenv.load.live.following import Following
-from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
-from devenv.load.live.runner import LoadRunner, find_running
-from devenv.load.live.runs import known_runs
+from devenv.load.runner import OUTPUT, LiveLoad, LoadRunner, LoadWish
 from devenv.runs.identity import owner_of
 from tests.load.playing import ROOT, Played, played, wait_for
 

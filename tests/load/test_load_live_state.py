@@ -11,8 +11,8 @@ import pytest
 from devenv.core.errors import DevenvError
 from devenv.load.live.course import BINS, Course
 from devenv.load.live.following import Following
-from devenv.load.live.process import LiveLoad
 from devenv.load.live.state import LoadState
+from devenv.load.runner import LiveLoad
 from devenv.runs.identity import this_process
 from devenv.tui.runs.load_charts import chart_parts
 from tests.load.recorded import FOLDER, lines_of, recorded

@@ -15,7 +15,7 @@ from devenv.core.model import Happening
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.evidence import EvidenceScreen
 from devenv.tui.runs.verify import VerifyScreen
-from devenv.verify.live import LiveRun, RunWish, launcher
+from devenv.verify.runner import LiveRun, RunWish, launcher
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log

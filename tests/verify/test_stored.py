@@ -25,10 +25,10 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State
 from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
+from devenv.load.known_runs import known_runs
 from devenv.load.live.following import Following
-from devenv.load.live.process import LiveLoad
-from devenv.load.live.runs import known_runs
 from devenv.load.report import make_report, save_outcome
+from devenv.load.runner import LiveLoad
 from devenv.runs.criteria import Verdict
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark
 from devenv.runs.history import History

@@ -16,8 +16,8 @@ from devenv.core.errors import DevenvError
 from devenv.runs.criteria import Verdict
 from devenv.runs.lines import STREAM
 from devenv.verify.collector import join_cases
-from devenv.verify.live import LiveRun, RunWish
 from devenv.verify.run_state import RunState
+from devenv.verify.runner import LiveRun, RunWish
 from devenv.verify.stages import BuildWatch
 from devenv.verify.waiting import unmeasurable, wait_until
 
@@ -115,7 +115,7 @@ def test_hangs(stack_like, verify_session=None):
 FOLLOWER = """
 import os, sys, time
 from pathlib import Path
-from devenv.verify.live import LiveRun, RunWish
+from devenv.verify.runner import LiveRun, RunWish
 run = LiveRun(Path("smoketests"), Path.cwd(), RunWish(), os.environ)
 Path("pid").write_text(str(run._process.pid))
 Path("place").write_text(str(run._place))

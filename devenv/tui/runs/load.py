@@ -21,9 +21,8 @@ from textual.widgets import Static
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.load.live.following import Following
-from devenv.load.live.process import OUTPUT, LiveLoad, LoadWish
-from devenv.load.live.runner import VERB, LoadRunner
 from devenv.load.live.state import LoadState
+from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadRunner, LoadWish
 from devenv.tui.runs.load_charts import chart_parts
 from devenv.tui.runs.load_form import LoadFormScreen, load_targets
 from devenv.tui.runs.load_leave import DETACH, STOP, LoadLeaveScreen
@@ -35,7 +34,7 @@ from devenv.tui.widgets.bars import FooterBar, Line
 from devenv.tui.widgets.text_pane import ViewScroll
 
 if TYPE_CHECKING:
-    from devenv.load.live.runs import KnownRun
+    from devenv.load.known_runs import KnownRun
     from devenv.tui.main_screen import MainScreen
 
 LOOK: Final = 1.0  # seconds between two looks at what the run wrote; it writes once a second
@@ -476,7 +475,9 @@ class LoadRunsScreen(Screen[None]):
         self.run_worker(self._read, thread=True, exclusive=True)
 
     def _read(self) -> None:
-        found = self.load_runs.runner.known()
+        from devenv.load.known_runs import known_runs
+
+        found = known_runs(self.load_runs.runner.root)
         self.app.call_from_thread(self._take, found)
 
     def _take(self, found: list[KnownRun]) -> None:

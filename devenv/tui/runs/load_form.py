@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from devenv.load.live.process import LoadWish
+from devenv.load.runner import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
 from devenv.tui.runs.load_rows import minutes
 from devenv.tui.shown import shown

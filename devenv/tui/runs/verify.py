@@ -23,8 +23,8 @@ from devenv.tui.runs.result_rows import detail_parts, result_rows, step_parts, s
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.bars import FooterBar, Line
 from devenv.tui.widgets.text_pane import DetailScroll
-from devenv.verify.live import RUNNING, Launch, LiveRun, RunWish
 from devenv.verify.run_state import RunState, TestState
+from devenv.verify.runner import RUNNING, Launch, LiveRun, RunWish
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen

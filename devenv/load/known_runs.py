@@ -8,13 +8,13 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from devenv.core.errors import EXIT_INTERRUPTED
+from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
-from devenv.load.live.process import STARTED, LiveLoad, is_alive
 from devenv.load.recording import BASE, RunFile
 from devenv.load.report import OUTCOME, OutcomeFile
-from devenv.runs.identity import owner_in, runs_folder
+from devenv.load.runner import STARTED, LiveLoad, MakeRunner
+from devenv.runs.identity import is_alive, owner_in, runs_folder
 
 T = TypeVar("T")
 SHOWN: Final = 20  # runs
@@ -59,6 +59,16 @@ def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
 def running(root: Path) -> KnownRun | None:
     """Return the newest run of the project that goes on."""
     return next((run for run in known_runs(root) if run.goes_on), None)
+
+
+def find_running(make: MakeRunner) -> KnownRun | None:
+    """Return the load test of the project that goes on, whoever started it; reads files."""
+    if not find(runs_folder(), "*/load"):
+        return None  # the usual case costs nothing more
+    try:
+        return running(make().root)
+    except DevenvError:
+        return None  # whoever opens the screen is told why
 
 
 class _Wish(msgspec.Struct):
