@@ -11,8 +11,8 @@ import msgspec
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
+from devenv.load.outcome import OUTCOME, OutcomeFile
 from devenv.load.recording import BASE, RunFile
-from devenv.load.report import OUTCOME, OutcomeFile
 from devenv.load.runner import STARTED, LiveLoad, MakeRunner
 from devenv.runs.identity import is_alive, owner_in, runs_folder
 

@@ -14,13 +14,19 @@ A target that cannot be reached or prepared ends it with devenv's own codes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, Inconclusive
-from devenv.load.thresholds import Finding, breached
+from devenv.core.stored import read_plain, readable
+from devenv.load.thresholds import Finding, breached, parse
 from devenv.runs.criteria import Verdict
+from devenv.runs.lines import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ EXIT_FAILED_REQUESTS: Final = 1
 EXIT_INCONCLUSIVE: Final = Inconclusive.exit_code
 EXIT_EXCEPTION: Final = 70
 EXIT_BREACHED: Final = 99
+OUTCOME: Final = "outcome.json"
 BUSY: Final = 90.0  # percent of a core: a generator above it measures itself
 LATE: Final = 0.1  # seconds after its intended start at which a request counts as late
 LATE_SHARE: Final = 0.01  # of all arrivals, and the run is inconclusive
@@ -163,3 +170,52 @@ def generator_reasons(busiest: Sequence[float], arrivals: int, late: int, droppe
     if dropped:
         reasons.append(f"{dropped} requests were not sent, because too many were in flight")
     return reasons
+
+
+def save_outcome(folder: Path, exit_code: int, verdict: Verdict, reasons: Sequence[str], findings: Any) -> None:
+    """Keep how the run ended beside its recording."""
+    data = {
+        "exit_code": exit_code,
+        "verdict": verdict.value,
+        "reasons": list(reasons),
+        "findings": [finding_data(item) for item in findings],
+    }
+    write_text(folder / OUTCOME, json.dumps(data, indent=2) + "\n")
+
+
+class _FindingData(msgspec.Struct):
+    threshold: str
+    value: float | None
+    holds: bool | None
+    margin: float | None
+
+
+class OutcomeFile(msgspec.Struct):
+    """What is read of outcome.json."""
+
+    exit_code: int | None = None
+    verdict: Verdict | None = None
+    reasons: list[str] = []
+    findings: list[_FindingData] = []
+
+
+def read_outcome(folder: Path) -> dict[str, Any] | None:
+    """Return what outcome.json says, None where there is none; raises Unreadable."""
+    return read_plain(folder / OUTCOME, OutcomeFile)
+
+
+def stored_outcome(folder: Path) -> dict[str, Any] | None:
+    """Return the same with findings as such; raises Unreadable."""
+    data = read_outcome(folder)
+    if data is not None:
+        with readable(folder / OUTCOME):
+            data["findings"] = [
+                Finding(parse(item["threshold"]), item["value"], item["holds"], item["margin"])
+                for item in data["findings"]
+            ]
+    return data
+
+
+def finding_data(item: Finding) -> dict[str, Any]:
+    """Return a threshold's result as plain data."""
+    return {"threshold": str(item.threshold), "value": item.value, "holds": item.holds, "margin": item.margin}

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from devenv import __version__
 from devenv.core.errors import EXIT_INTERRUPTED
-from devenv.core.stored import read_plain, readable
+from devenv.core.stored import readable
 from devenv.load.figures import Figures
 from devenv.load.knee import Knee, find_knee
-from devenv.load.outcome import Judgement
+from devenv.load.outcome import Judgement, finding_data, stored_outcome
 from devenv.load.probes import judge_probes
 from devenv.load.recording import Recording, read_recording
 from devenv.load.scaling import judge_scaling
 from devenv.load.thresholds import Finding, evaluate, parse
 from devenv.runs.criteria import Verdict
-from devenv.runs.lines import write_text
 
 SCHEMA: Final = 1
-OUTCOME: Final = "outcome.json"
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 100.0)
 UNFINISHED: Final = "the run did not come to its end: it was killed, or it still runs"
 
@@ -87,7 +82,7 @@ class Report:
 
 def make_report(folder: Path) -> Report:
     """Conclude everything from the recording in a folder; raises DevenvError where there is none."""
-    recording, ended = read_recording(folder), _outcome(folder)
+    recording, ended = read_recording(folder), stored_outcome(folder)
     with readable(f"the recording in {folder}"):
         return _conclude(recording, ended)
 
@@ -117,54 +112,6 @@ def _probes(recording: Recording, doubts: Sequence[str]) -> Judgement | None:
     scaling = judge_scaling(recording) if doubts else None
     of_scaling = scaling.reasons if scaling is not None else ()
     return judge_probes(recording, [text for text in doubts if text not in of_scaling])
-
-
-def save_outcome(folder: Path, exit_code: int, verdict: Verdict, reasons: Sequence[str], findings: Any) -> None:
-    """Keep how the run ended beside its recording."""
-    data = {
-        "exit_code": exit_code,
-        "verdict": verdict.value,
-        "reasons": list(reasons),
-        "findings": [finding_data(item) for item in findings],
-    }
-    write_text(folder / OUTCOME, json.dumps(data, indent=2) + "\n")
-
-
-class _FindingData(msgspec.Struct):
-    threshold: str
-    value: float | None
-    holds: bool | None
-    margin: float | None
-
-
-class OutcomeFile(msgspec.Struct):
-    """What is read of outcome.json."""
-
-    exit_code: int | None = None
-    verdict: Verdict | None = None
-    reasons: list[str] = []
-    findings: list[_FindingData] = []
-
-
-def read_outcome(folder: Path) -> dict[str, Any] | None:
-    """Return what outcome.json says, None where there is none; raises Unreadable."""
-    return read_plain(folder / OUTCOME, OutcomeFile)
-
-
-def _outcome(folder: Path) -> dict[str, Any] | None:
-    data = read_outcome(folder)
-    if data is not None:
-        with readable(folder / OUTCOME):
-            data["findings"] = [
-                Finding(parse(item["threshold"]), item["value"], item["holds"], item["margin"])
-                for item in data["findings"]
-            ]
-    return data
-
-
-def finding_data(item: Finding) -> dict[str, Any]:
-    """Return a threshold's result as plain data."""
-    return {"threshold": str(item.threshold), "value": item.value, "holds": item.holds, "margin": item.margin}
 
 
 def figures_data(item: Figures) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from devenv.core.model import Resource, Runtime, State
 from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
 from devenv.load.known_runs import known_runs
 from devenv.load.live.following import Following
-from devenv.load.report import make_report, save_outcome
+from devenv.load.outcome import save_outcome
+from devenv.load.report import make_report
 from devenv.load.runner import LiveLoad
 from devenv.runs.criteria import Verdict
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark

@@ -7,8 +7,8 @@ import time
 from devenv.core.errors import DevenvError
 from devenv.core.stored import readable
 from devenv.load.live.state import LoadState
+from devenv.load.outcome import read_outcome
 from devenv.load.recording import LOAD, WATCHED, read_run
-from devenv.load.report import read_outcome
 from devenv.load.runner import LiveLoad
 from devenv.runs.lines import Tail
 
