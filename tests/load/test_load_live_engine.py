@@ -11,7 +11,7 @@ from devenv.control.audit import AuditLog
 from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
-from devenv.load.live.following import Following
+from devenv.load.live import Following
 from devenv.load.runner import LoadRunner, LoadWish
 from devenv.tui.runs.load_charts import chart_parts
 from devenv.tui.runs.load_rows import number_parts, table_parts, title_parts

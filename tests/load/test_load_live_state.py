@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.load.live.course import BINS, Course
-from devenv.load.live.following import Following
-from devenv.load.live.state import LoadState
+from devenv.load.live import BINS, Following, LoadState, TimeSeries
 from devenv.load.runner import LiveLoad
 from devenv.runs.identity import this_process
 from devenv.tui.runs.load_charts import chart_parts
@@ -104,7 +102,7 @@ def test_a_tick_of_no_length_after_the_end_is_counted_and_has_no_rate() -> None:
     state = made()
     state.take_load([tick(1.0), tick(1.0, names=late)])
     assert state.whole["search"].requests == 11
-    assert state.course.columns("rps", 0.0, 2.0, 1, Course.MOST) == [10.0]
+    assert state.course.columns("rps", 0.0, 2.0, 1, TimeSeries.MOST) == [10.0]
 
 
 def test_a_lost_connection_and_what_cannot_be_read_are_told_until_they_are_back() -> None:
@@ -118,13 +116,13 @@ def test_a_lost_connection_and_what_cannot_be_read_are_told_until_they_are_back(
 
 
 def test_two_hours_take_no_more_memory_than_four_minutes() -> None:
-    course = Course()
+    course = TimeSeries()
     for second in range(7200):
         course.add("rps", float(second), 100.0 if second < 3600 else 300.0)
     assert sum(len(bins) for bins in course._series.values()) <= BINS
-    quarters = course.columns("rps", 0.0, 7200.0, 4, Course.MEAN)
+    quarters = course.columns("rps", 0.0, 7200.0, 4, TimeSeries.MEAN)
     assert quarters == [pytest.approx(value, rel=0.01) for value in (100.0, 100.0, 300.0, 300.0)]
-    assert course.columns("rps", 7200.0, 7300.0, 1, Course.MEAN) == [None]
+    assert course.columns("rps", 7200.0, 7300.0, 1, TimeSeries.MEAN) == [None]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State
 from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
 from devenv.load.known_runs import known_runs
-from devenv.load.live.following import Following
+from devenv.load.live import Following
 from devenv.load.outcome import save_outcome
 from devenv.load.report import make_report
 from devenv.load.runner import LiveLoad

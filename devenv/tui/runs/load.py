@@ -20,8 +20,7 @@ from textual.widgets import Static
 
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
-from devenv.load.live.following import Following
-from devenv.load.live.state import LoadState
+from devenv.load.live import Following, LoadState
 from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadRunner, LoadWish
 from devenv.tui.runs.load_charts import chart_parts
 from devenv.tui.runs.load_form import LoadFormScreen, load_targets

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
-from devenv.load.live.course import Course
-from devenv.load.live.state import LoadState
+from devenv.load.live import LoadState, TimeSeries
 from devenv.tui.chart import chart
 from devenv.tui.runs.load_rows import minutes
 from devenv.tui.shown import Part, fit, shown
@@ -50,25 +49,25 @@ def _span(state: LoadState) -> tuple[float, float]:
 
 
 def _wanted(state: LoadState) -> Iterator[tuple[str, str, Callable[[Any], float], float | None, str]]:
-    yield "USERS", "users", Course.LAST, None, "$quiet"
-    yield "REQUESTS /s", "rps", Course.MEAN, None, "$primary"
-    yield "P95 ms", "p95", Course.MOST, _limit(state), "$accent"
-    if any(state.course.columns("failed", *_span(state), 1, Course.MOST)):
-        yield "FAILED /s", "failed", Course.MEAN, None, "$error"
+    yield "USERS", "users", TimeSeries.LAST, None, "$quiet"
+    yield "REQUESTS /s", "rps", TimeSeries.MEAN, None, "$primary"
+    yield "P95 ms", "p95", TimeSeries.MOST, _limit(state), "$accent"
+    if any(state.course.columns("failed", *_span(state), 1, TimeSeries.MOST)):
+        yield "FAILED /s", "failed", TimeSeries.MEAN, None, "$error"
     for name in state.course.names("cpu "):
         yield (
             f"CPU {shown(name.removeprefix('cpu '))} % of a core",
             name,
-            Course.MEAN,
+            TimeSeries.MEAN,
             _cpu_limit(state, name),
             "$warning",
         )
     if state.scaling:
-        yield "REPLICAS desired", "desired", Course.LAST, float(state.scaling["max"]), "$primary"
-        yield "REPLICAS ready", "ready", Course.LAST, None, "$success"
+        yield "REPLICAS desired", "desired", TimeSeries.LAST, float(state.scaling["max"]), "$primary"
+        yield "REPLICAS ready", "ready", TimeSeries.LAST, None, "$success"
         for metric in state.scaling["metrics"]:
             title = f"{shown(metric['name']).upper()} {shown(metric['unit'])} of the autoscaler"
-            yield title, f"metric {metric['name']}", Course.LAST, float(metric["target"]), "$accent"
+            yield title, f"metric {metric['name']}", TimeSeries.LAST, float(metric["target"]), "$accent"
 
 
 def _limit(state: LoadState) -> float | None:

@@ -8,8 +8,7 @@ from typing import Final
 from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.text import human_bytes
 from devenv.load.figures import TOTAL, Figures
-from devenv.load.live.course import Course
-from devenv.load.live.state import LoadState, Phase, Thing
+from devenv.load.live import LoadState, Phase, Thing, TimeSeries
 from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
 from devenv.load.thresholds import Finding, breached, finding_row
 from devenv.tui.shown import Part, fit, shown, shown_lines
@@ -89,7 +88,7 @@ def number_parts(state: LoadState) -> list[Part]:
         parts += [(f"p{percent} ", "$quiet"), (f"{_ms(figures, percent)} ms  ", "bold" if percent == 95 else "")]
     style = "$error" if figures.failures else "$success"
     parts.append((f"  {figures.failures} failed ({figures.fail_ratio:.1%})", style))
-    whole = state.course.columns("generator", state.began, state.until, 1, Course.MEAN)[0] or 0.0
+    whole = state.course.columns("generator", state.began, state.until, 1, TimeSeries.MEAN)[0] or 0.0
     busy = whole if state.over else state.generator.busiest
     parts += [("   generator ", "$quiet"), (f"{busy:.0f}% of a core", "$warning" if state.generator.doubts else "")]
     return parts

@@ -1,18 +1,115 @@
-"""What is known of a load test while it goes on, folded from its recording. Knows no process and no screen."""
+"""What is known of a load test while it goes on, folded from the files of its recording in bounded memory.
+
+Values over time are in bins: when a run grows longer than they reach, two bins become one. Knows no screen.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from devenv.core.errors import DevenvError
+from devenv.core.stored import readable
 from devenv.load.autoscaler import CALM, UP
 from devenv.load.figures import Figures, Tallies, figures_of, total
-from devenv.load.live.course import Course
-from devenv.load.outcome import MANY, generator_reasons
+from devenv.load.outcome import MANY, generator_reasons, read_outcome
+from devenv.load.recording import LOAD, WATCHED, read_run
+from devenv.load.runner import LiveLoad
 from devenv.load.shapes import LENGTHS, SHAPES, Wish
 from devenv.load.thresholds import Finding, Threshold, evaluate, parse
+from devenv.runs.lines import Tail
+
+BINS: Final = 256  # more than a chart has columns; after 2 hours a bin is half a minute
+
+
+@dataclass(slots=True)
+class _Bin:
+    total: float
+    count: int
+    most: float
+    last: float
+
+    def join(self, later: _Bin) -> None:
+        self.total += later.total
+        self.count += later.count
+        self.most = max(self.most, later.most)
+        self.last = later.last
+
+
+def _mean(item: _Bin) -> float:
+    return item.total / item.count
+
+
+def _most(item: _Bin) -> float:
+    return item.most
+
+
+def _last(item: _Bin) -> float:
+    return item.last
+
+
+class TimeSeries:
+    """Series by name over one time axis. Times are seconds since the recording began."""
+
+    MEAN: Final[Callable[[_Bin], float]] = staticmethod(_mean)
+    MOST: Final[Callable[[_Bin], float]] = staticmethod(_most)
+    LAST: Final[Callable[[_Bin], float]] = staticmethod(_last)
+
+    def __init__(self, bins: int = BINS) -> None:
+        self._most_bins = bins
+        self._step = 1.0
+        self._series: dict[str, dict[int, _Bin]] = {}
+
+    def add(self, name: str, t: float, value: float | None) -> None:
+        """Add a value; an unknown one is left out, and shows as a gap."""
+        if value is None or t < 0:
+            return
+        while t / self._step >= self._most_bins:
+            self._fold()
+        bins = self._series.setdefault(name, {})
+        fresh = _Bin(value, 1, value, value)
+        known = bins.setdefault(int(t / self._step), fresh)
+        if known is not fresh:
+            known.join(fresh)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin so."""
+        return sorted(name for name in self._series if name.startswith(prefix))
+
+    def columns(
+        self, name: str, since: float, until: float, count: int, how: Callable[[_Bin], float]
+    ) -> list[float | None]:
+        """Return the values of `count` equal parts of a time; None where nothing is known."""
+        bins = self._series.get(name, {})
+        width = (until - since) / max(1, count)
+        found: list[float | None] = []
+        for column in range(count):
+            first = int((since + column * width) / self._step)
+            end = max(first + 1, int((since + (column + 1) * width) / self._step))
+            values = [how(bins[index]) for index in range(first, end) if index in bins]
+            found.append(_joined(values, how) if values else None)
+        return found
+
+    def _fold(self) -> None:
+        self._step *= 2
+        for name, bins in self._series.items():
+            folded: dict[int, _Bin] = {}
+            for index in sorted(bins):
+                item = bins[index]
+                known = folded.setdefault(index // 2, item)
+                if known is not item:
+                    known.join(item)
+            self._series[name] = folded
+
+
+def _joined(values: list[float], how: Callable[[_Bin], float]) -> float:
+    if how is _last:
+        return values[-1]
+    return max(values) if how is _most else sum(values) / len(values)
+
 
 RECENT: Final = 5  # ticks (seconds) that "now" is
 EVENTS_KEPT: Final = 30
@@ -90,7 +187,7 @@ class LoadState:
     until: float = 0.0  # its newest tick
     phases: list[Phase] = field(default_factory=list)
     users: int = 0
-    course: Course = field(default_factory=Course)
+    course: TimeSeries = field(default_factory=TimeSeries)
     generator: Generator = field(default_factory=Generator)
     things: dict[str, Thing] = field(default_factory=dict)  # containers and pods by key
     scaling: Mapping[str, Any] = field(default_factory=dict)  # what the autoscaler said last
@@ -269,3 +366,43 @@ class LoadState:
             self.course.add("ready", t, self.ready)
             for metric in self.scaling["metrics"]:
                 self.course.add(f"metric {metric['name']}", t, metric["current"])
+
+
+class Following:
+    """Keeps the state of one run up to date; the first look reads all that is there, so it belongs into a thread."""
+
+    def __init__(self, live: LiveLoad) -> None:
+        self.live = live
+        self.state = LoadState()
+        self._load = Tail(live.folder / LOAD)
+        self._watched = Tail(live.folder / WATCHED)
+
+    def look(self) -> None:
+        """Read what is new; raises DevenvError for the recording of another version."""
+        state = self.state
+        if state.over:
+            return
+        is_over = self.live.is_over  # before the last lines are read, or they might be missed
+        try:
+            self._read(is_over)
+        except DevenvError:
+            state.over = True  # as far as anybody here can see
+            raise
+        if is_over or state.began is None:
+            state.last_words = self.live.last_words()
+        if is_over:
+            code = self.live.exit_code
+            state.exit_code = state.outcome.get("exit_code") if code is None else code
+            state.ended = time.time()
+            state.over, state.stopping = True, False
+
+    def _read(self, is_over: bool) -> None:
+        state, folder = self.state, self.live.folder
+        state.run = state.run or read_run(folder) or {}
+        with readable(f"the recording in {folder}"):
+            if state.run:
+                state.take_load(self._load.read())
+                state.take_target(self._watched.read())
+            if is_over:
+                state.outcome = read_outcome(folder) or {}
+            _ = state.findings, state.length  # what is shown of the files has to be computable

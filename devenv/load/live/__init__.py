@@ -1,1 +1,0 @@
-"""Load tests that go on beside this process: started, found again, followed, stopped. Locust is never imported."""
