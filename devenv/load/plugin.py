@@ -27,15 +27,46 @@ from devenv.core.text import sanitize
 from devenv.load import outcome
 from devenv.load.counting import Counting
 from devenv.load.ending import conclude, finish
+from devenv.load.hpa_shape import HpaCourse
+from devenv.load.knee import is_saturated
 from devenv.load.options import check as check_options
 from devenv.load.options import is_open, run_length
+from devenv.load.recording import read_recording
 from devenv.load.session import Data, Plan, Session
-from devenv.load.shapes import OWN, Point, Wish
-from devenv.load.steering import Steering
+from devenv.load.shapes import OWN, Point, Wish, find
 from devenv.load.target import Target, check, find_target
 from devenv.load.thresholds import Threshold, parse_all
 from devenv.load.users import give
 from devenv.runs.identity import Run as Identity
+
+
+class Steering:
+    """Gives the point of the shape for now; None when the run is over."""
+
+    def __init__(self, wish: Wish, session: Session, options: Any) -> None:
+        self._began = time.monotonic()
+        self._wish = wish
+        self._session = session
+        self._rate: float | None = options.rate if session.plan.options["open"] else None
+        self._shape = None if options.shape in ("hpa", OWN) else find(options.shape)
+        self._course = HpaCourse(wish, options.replicas, lambda: read_recording(session.folder), session.note)
+        self._last = ""
+
+    def point(self) -> Point | None:
+        """Return the load that is due; a course that cannot go on ends the run as inconclusive."""
+        if self._shape is None:
+            try:
+                return self._course.point()
+            except DevenvError as error:
+                self._session.doubts.append(f"{error.message}. {error.hint}".rstrip(". "))
+                return None
+        point = self._shape(time.monotonic() - self._began, self._wish)
+        if point is not None and point.phase.startswith("step ") and point.phase != self._last:
+            if self._last and is_saturated(read_recording(self._session.folder), self._rate):
+                return None
+            self._last = point.phase
+        return point
+
 
 TICK = 1.0  # seconds
 logging.getLogger("httpx").setLevel(logging.WARNING)  # the requests of preparing are nobody's news
