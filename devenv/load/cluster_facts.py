@@ -20,7 +20,7 @@ from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError
-from devenv.load.encode import Told
+from devenv.load.encode import Encoded
 
 _LINE: Final = re.compile(r"prober_probe_total\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -54,7 +54,7 @@ class ClusterFacts:
         self._target = target
         self._service = service
         self._client = KubeClient(target, environ)
-        self._told: list[Told] = []
+        self._told: list[Encoded] = []
         self._lock = threading.Lock()
         self._before: dict[str, dict[str, Any]] = {}
         self._missing: dict[str, str] = {}
@@ -64,7 +64,7 @@ class ClusterFacts:
         """Start the thread."""
         self._stream.start()
 
-    def drain(self) -> list[Told]:
+    def drain(self) -> list[Encoded]:
         """Take what was read."""
         with self._lock:
             told, self._told = self._told, []

@@ -6,10 +6,10 @@ from typing import Any
 
 from devenv.core.model import Change, Connection, Gone, Happening, Resource, Sample, Scaling, Seen, Snapshot
 
-Told = tuple[str, dict[str, Any]]
+Encoded = tuple[str, dict[str, Any]]
 
 
-class Telling:
+class Encoder:
     """Turns records into lines; a resource is told again only when something of interest changed."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Telling:
         self._before: dict[str, dict[str, Any]] = {}
         self._sources: dict[str, set[str]] = {}  # keys of each list, as its last snapshot had them
 
-    def take(self, change: Change) -> list[Told]:
+    def take(self, change: Change) -> list[Encoded]:
         """Return the lines that a record means; none for what a load test does not need."""
         match change:
             case Snapshot():
@@ -39,14 +39,14 @@ class Telling:
             case _:
                 return []
 
-    def _snapshot(self, snapshot: Snapshot) -> list[Told]:
+    def _snapshot(self, snapshot: Snapshot) -> list[Encoded]:
         keys = {item.key for item in snapshot.resources}
         gone = self._sources.get(snapshot.backend, set()) - keys
         self._sources[snapshot.backend] = keys
         lines = [line for key in sorted(gone) for line in self._gone(key)]
         return lines + [line for item in snapshot.resources for line in self._resource(item)]
 
-    def _resource(self, item: Resource) -> list[Told]:
+    def _resource(self, item: Resource) -> list[Encoded]:
         self.resources[item.key] = item
         told: dict[str, Any] = {
             "key": item.key,
@@ -67,7 +67,7 @@ class Telling:
         self._before[item.key] = told
         return [("resource", told)]
 
-    def _gone(self, key: str) -> list[Told]:
+    def _gone(self, key: str) -> list[Encoded]:
         if self.resources.pop(key, None) is None:
             return []
         self._before.pop(key, None)

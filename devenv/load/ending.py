@@ -125,7 +125,7 @@ def conclude(folder: Path, facts: Facts) -> Facts:
 
 def finish(folder: Path, facts: Facts, environ: Mapping[str, str]) -> str:
     """Keep the outcome, write everything, and return what people are told; raises DevenvError."""
-    save_outcome(folder, exit_code(facts), verdict(facts), facts.doubts, facts.findings)
+    save_outcome(folder, exit_code(facts), verdict(facts), facts.inconclusive, facts.findings)
     report = write_reports(folder)
     if not facts.interrupted:
         keep(report)

@@ -22,7 +22,7 @@ _NO_REQUEST: Final = "missing request"  # pkg/controller/podautoscaler/replica_c
 _NEEDS: Final = "It needs averageUtilization of CPU as its target, and resources.requests.cpu of every container."
 
 
-def is_at_rest(
+def precheck(
     recording: Recording, service: str, settings: ScalingSettings, wanted: int, waited: float, patience: float
 ) -> bool:
     """Whether it has a metric and desires its minimum, or has desired as much as now for `patience` seconds.
@@ -110,7 +110,7 @@ LOOK_AGAIN = 10.0
 TENTH = 0.1  # of the users calibrate: little enough for the replicas that are there
 
 
-class HpaCourse:
+class HpaShape:
     """Gives the point of this course; `recording` reads what was recorded so far, `note` writes a line to it."""
 
     def __init__(
@@ -130,7 +130,7 @@ class HpaCourse:
         self._since = clock()
         self._settings: ScalingSettings | None = None
         self._look_at = self._since
-        self._is_at_rest = False
+        self._checked = False
         self._users = 0
         self._few = max(1, round(wish.users * TENTH))
 
@@ -143,7 +143,7 @@ class HpaCourse:
             settings = self._look(settings)
         lengths = self._lengths(settings)
         is_over = self._stage < len(lengths) and self._clock() - self._since >= lengths[self._stage]
-        if is_over and (self._stage > 0 or self._is_at_rest):
+        if is_over and (self._stage > 0 or self._checked):
             self._advance(settings)
         points = (
             Point(1, AT_ONCE, CALM[0]),
@@ -169,7 +169,7 @@ class HpaCourse:
         service, patience = str(recording.run["target"]["service"]), self._lengths(settings)[3]
         wanted = self._replicas or settings.maximum
         waited = self._clock() - self._since
-        self._is_at_rest = is_at_rest(recording, service, settings, wanted, waited, patience)
+        self._checked = precheck(recording, service, settings, wanted, waited, patience)
         return settings
 
     def _advance(self, settings: ScalingSettings) -> None:

@@ -140,7 +140,7 @@ class Generator:
         self._hot = next(iter(generator_reasons(tuple(self._busiest), 0, 0, 0)), self._hot)
 
     @property
-    def doubts(self) -> list[str]:
+    def inconclusive(self) -> list[str]:
         """Why the run measures its generator, as it stands."""
         kept = self._kept
         return [*filter(None, [self._hot]), *generator_reasons((), kept["arrivals"], kept["late"], kept["dropped"])]
@@ -187,7 +187,7 @@ class LoadState:
     until: float = 0.0  # its newest tick
     phases: list[Phase] = field(default_factory=list)
     users: int = 0
-    course: TimeSeries = field(default_factory=TimeSeries)
+    series: TimeSeries = field(default_factory=TimeSeries)
     generator: Generator = field(default_factory=Generator)
     things: dict[str, Thing] = field(default_factory=dict)  # containers and pods by key
     scaling: Mapping[str, Any] = field(default_factory=dict)  # what the autoscaler said last
@@ -340,7 +340,7 @@ class LoadState:
             self._warm = Tallies()
         self.generator.add(line.get("generator") or {})
         together = total(names.values())
-        add = self.course.add
+        add = self.series.add
         add("users", t, self.users)
         if seconds:  # what arrives after the end is in a tick of no length
             add("rps", t, together.requests / seconds)
@@ -360,12 +360,12 @@ class LoadState:
         """Put what holds now into the course: what is told only when it changes has no gaps in it."""
         for service in {thing.service for thing in self.things.values()}:
             known = [thing.cpu for thing in self.things.values() if thing.service == service and thing.cpu is not None]
-            self.course.add(f"cpu {service}", t, 100 * sum(known) if known else None)
+            self.series.add(f"cpu {service}", t, 100 * sum(known) if known else None)
         if self.scaling:
-            self.course.add("desired", t, self.scaling["desired"])
-            self.course.add("ready", t, self.ready)
+            self.series.add("desired", t, self.scaling["desired"])
+            self.series.add("ready", t, self.ready)
             for metric in self.scaling["metrics"]:
-                self.course.add(f"metric {metric['name']}", t, metric["current"])
+                self.series.add(f"metric {metric['name']}", t, metric["current"])
 
 
 class Following:

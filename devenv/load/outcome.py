@@ -120,7 +120,7 @@ class Facts:
     interrupted: bool = False
 
     @property
-    def doubts(self) -> Sequence[str]:
+    def inconclusive(self) -> Sequence[str]:
         """Why the run is inconclusive, or only what it says about the autoscaler."""
         if self.scaling is None or self.scaling.verdict is not Verdict.INCONCLUSIVE:
             return self.reasons

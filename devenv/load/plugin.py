@@ -27,7 +27,7 @@ from devenv.core.text import sanitize
 from devenv.load import outcome
 from devenv.load.counting import Counting
 from devenv.load.ending import conclude, finish
-from devenv.load.hpa_shape import HpaCourse
+from devenv.load.hpa_shape import HpaShape
 from devenv.load.knee import is_saturated
 from devenv.load.options import check as check_options
 from devenv.load.options import is_open, run_length
@@ -49,16 +49,16 @@ class Steering:
         self._session = session
         self._rate: float | None = options.rate if session.plan.options["open"] else None
         self._shape = None if options.shape in ("hpa", OWN) else find(options.shape)
-        self._course = HpaCourse(wish, options.replicas, lambda: read_recording(session.folder), session.note)
+        self._hpa = HpaShape(wish, options.replicas, lambda: read_recording(session.folder), session.note)
         self._last = ""
 
     def point(self) -> Point | None:
         """Return the load that is due; a course that cannot go on ends the run as inconclusive."""
         if self._shape is None:
             try:
-                return self._course.point()
+                return self._hpa.point()
             except DevenvError as error:
-                self._session.doubts.append(f"{error.message}. {error.hint}".rstrip(". "))
+                self._session.inconclusive.append(f"{error.message}. {error.hint}".rstrip(". "))
                 return None
         point = self._shape(time.monotonic() - self._began, self._wish)
         if point is not None and point.phase.startswith("step ") and point.phase != self._last:
@@ -282,7 +282,7 @@ class Run:
     def _measure(self, session: Session, counting: Counting) -> None:
         for worker in counting.lost():
             session.note("lost", worker=worker)
-            session.doubts.append(f"the worker {worker} was lost, and with it a part of the load")
+            session.inconclusive.append(f"the worker {worker} was lost, and with it a part of the load")
         session.tick(counting.figures(), self.environment.runner.user_count, self._phase, counting.generator())
         session.tell_errors(counting.errors())
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, Happening, State
-from devenv.load.encode import Telling, Told
+from devenv.load.encode import Encoded, Encoder
 from devenv.load.recording import BASE, WATCHED
 from devenv.runs.lines import Lines, say
 
@@ -71,7 +71,7 @@ class Extra(Protocol):
         """Begin to read."""
         ...
 
-    def drain(self) -> list[Told]:
+    def drain(self) -> list[Encoded]:
         """Take what was read."""
         ...
 
@@ -115,7 +115,7 @@ class Recorder:
         self._backend = backend
         self._lines = lines
         self._extra = extra
-        self._telling = Telling()
+        self._encoder = Encoder()
         self._machine = Machine()
         self._own = Own()
         self._watched: frozenset[str] = frozenset()
@@ -132,7 +132,7 @@ class Recorder:
         for change in self._backend.drain():
             if isinstance(change, Happening) and change.action.startswith("exec_"):
                 continue  # health checks run all the time
-            for kind, values in self._telling.take(change):
+            for kind, values in self._encoder.take(change):
                 self._lines.write(kind, **values)
         if self._extra is not None:
             for kind, values in self._extra.drain():
@@ -140,7 +140,7 @@ class Recorder:
         self._lines.write("tick", machine=self._machine.read(), own=round(self._own.read(), 5))
         keys = frozenset(
             item.key
-            for item in self._telling.resources.values()
+            for item in self._encoder.resources.values()
             if item.kind in ("container", "pod") and item.state is State.RUNNING
         )
         if keys != self._watched:

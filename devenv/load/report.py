@@ -95,8 +95,8 @@ def _conclude(recording: Recording, ended: Mapping[str, Any] | None) -> Report:
     later = [tick for tick in load if tick.t - began >= warm]
     figures = recording.figures(later or load)
     reasons = list(ended["reasons"]) if ended else [UNFINISHED]
-    doubts = [reason for reason in reasons if ended is None or ended["verdict"] == Verdict.INCONCLUSIVE.value]
-    judgements = [item for item in (judge_scaling(recording, doubts), _probes(recording, doubts)) if item]
+    inconclusive = [reason for reason in reasons if ended is None or ended["verdict"] == Verdict.INCONCLUSIVE.value]
+    judgements = [item for item in (judge_scaling(recording, inconclusive), _probes(recording, inconclusive)) if item]
     options = run["options"]
     rate = float(options["rate"]) if options.get("open") else None
     knee = find_knee(recording, rate) if options.get("shape") == "step" and load else None
@@ -107,11 +107,11 @@ def _conclude(recording: Recording, ended: Mapping[str, Any] | None) -> Report:
     return Report(recording, figures, findings, judgements, knee, code, verdict, reasons)
 
 
-def _probes(recording: Recording, doubts: Sequence[str]) -> Judgement | None:
+def _probes(recording: Recording, inconclusive: Sequence[str]) -> Judgement | None:
     """Judge the probes; that the autoscaler could not be tested is no doubt about them."""
-    scaling = judge_scaling(recording) if doubts else None
+    scaling = judge_scaling(recording) if inconclusive else None
     of_scaling = scaling.reasons if scaling is not None else ()
-    return judge_probes(recording, [text for text in doubts if text not in of_scaling])
+    return judge_probes(recording, [text for text in inconclusive if text not in of_scaling])
 
 
 def figures_data(item: Figures) -> dict[str, Any]:

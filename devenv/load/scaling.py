@@ -73,7 +73,9 @@ def complaint(recording: Recording, service: str, since: float = -math.inf) -> s
     return max((item for item in told if item[0] >= since), default=(since, ""))[1]
 
 
-def doubts_of(recording: Recording, service: str, settings: ScalingSettings | None, wanted: int, up: Span) -> list[str]:
+def why_inconclusive(
+    recording: Recording, service: str, settings: ScalingSettings | None, wanted: int, up: Span
+) -> list[str]:
     """Say why nothing can be concluded; empty where it can."""
     said = scalings(recording, service)
     if settings is None or not said:
@@ -145,22 +147,22 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
         if options.get("shape") != "hpa":
             return None
         # Whoever ended it before its load said why, else the recording does.
-        seen = doubts_of(recording, service, settings, wanted, Span(0.0, recording.length))
+        seen = why_inconclusive(recording, service, settings, wanted, Span(0.0, recording.length))
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
-    doubts = list(dict.fromkeys([*reasons, *doubts_of(recording, service, settings, wanted, up)]))
+    inconclusive = list(dict.fromkeys([*reasons, *why_inconclusive(recording, service, settings, wanted, up)]))
     said, found = scalings(recording, service), pods(recording, service)
     if settings is None or not said:
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(doubts))
+        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive))
     before = [int(line["desired"]) for line in said if line["t"] <= up.since]
     start = before[-1] if before else settings.minimum
     stages = _up_stages(recording, service, settings, up, wanted, start, said, found)
     if down is None:
-        doubts.append("the run ended during its load")
+        inconclusive.append("the run ended during its load")
     else:
         after = _down_stages(settings, up, down, start, wanted, said, found)
         stages += after
         if down.until - down.since < after[1].high and after[1].seconds is None:
-            doubts.append("the run ended before the autoscaler had to be down again")
+            inconclusive.append("the run ended before the autoscaler had to be down again")
     problems = [stage.problem for stage in stages if stage.problem]
     problems += _breaches(recording, settings, up, down, said, found)
     load = expected_replicas(recording, service, up, settings)
@@ -177,11 +179,11 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
         least, most = (math.ceil(load * (1 + side * settings.tolerance)) for side in (-1, 1))
         if held and not least <= held[0] <= most and held[0] != settings.maximum:
             problems.append(f"{held[0]} replicas were held for a load of {load:.2f}")
-        if problems and not doubts and not least <= wanted <= most:
+        if problems and not inconclusive and not least <= wanted <= most:
             doubt = f"the load was sized for {wanted} replicas, and what was measured asks for {load:.2f}"
-            doubts = [doubt, *problems]
-    if doubts:
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(doubts), tuple(stages), tuple(facts))
+            inconclusive = [doubt, *problems]
+    if inconclusive:
+        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive), tuple(stages), tuple(facts))
     values = {stage.name: stage.seconds for stage in stages if stage.seconds is not None}
     verdict = Verdict.FAILED if problems else Verdict.PASSED
     return Judgement(NAME, verdict, tuple(problems), tuple(stages), tuple(facts), values)

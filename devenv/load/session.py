@@ -64,7 +64,7 @@ class Session:
         self._loaded = data(plan.target, self.run) if data is not None else None
         self.interrupted = ""  # the signal, or what else ended it before its time
         self.aborted: list[Finding] = []
-        self.doubts: list[str] = []  # why the run is inconclusive
+        self.inconclusive: list[str] = []  # why the run is inconclusive
         self._base = time.monotonic()
         self._lines: Lines | None = None
         self._recorder: subprocess.Popen[str] | None = None
@@ -145,7 +145,7 @@ class Session:
     def judge(self, failures: int, exceptions: int, error_code: int) -> Facts:
         """Return what decides the outcome."""
         reasons = generator_reasons(self._busiest, self._kept["arrivals"], self._kept["late"], self._kept["dropped"])
-        reasons += self.doubts
+        reasons += self.inconclusive
         findings = evaluate(self.plan.thresholds, self.figures())
         if self.interrupted:
             reasons.insert(0, f"ended by {self.interrupted}")

@@ -181,7 +181,7 @@ def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
     if not overlay:
         pytest.skip(f"{INCONCLUSIVE}devenv.toml names no overlay that rolls: [verify.kubernetes] rolling")
     made = environments.isolated(overlay)
-    missing = [doubt for doubt in made.plan.doubts if "stands in" not in doubt]
+    missing = [note for note in made.plan.image_notes if "stands in" not in note]
     try:
         if missing:
             pytest.skip(f"{INCONCLUSIVE}{'; '.join(missing)}: load it into the node, or name one with --image")

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import ScalingSettings
-from devenv.load.hpa_shape import HpaCourse, size_load
+from devenv.load.hpa_shape import HpaShape, size_load
 from devenv.load.shapes import Wish
 from tests.load.synthetic import CONTAINER, SPEC, Story
 
@@ -37,11 +37,11 @@ def test_a_load_that_cannot_be_sized_is_told_with_the_reason(settings: ScalingSe
 
 def course(
     wish: Wish, replicas: int = 3, *, desired: int = 1, cpu: float | None = 20.0, **settings: Any
-) -> tuple[HpaCourse, Story, list[dict[str, Any]], list[float]]:
+) -> tuple[HpaShape, Story, list[dict[str, Any]], list[float]]:
     story, noted, now = Story(), [], [0.0]
     story.settings(**settings, resolution=15.0)
     story.scaling(0.0, desired, cpu)
-    made = HpaCourse(
+    made = HpaShape(
         wish,
         replicas,
         story.recording,
@@ -51,7 +51,7 @@ def course(
     return made, story, noted, now
 
 
-def drive(made: HpaCourse, story: Story, now: list[float], until: float) -> list[tuple[str, int]]:
+def drive(made: HpaShape, story: Story, now: list[float], until: float) -> list[tuple[str, int]]:
     """Let the course run; pods use 12 millicores idle and 3 for each request a second."""
     seen: list[tuple[str, int]] = []
     while now[0] < until:

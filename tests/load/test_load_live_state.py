@@ -92,9 +92,9 @@ def test_a_generator_that_is_its_own_limit_is_told_and_stays_told() -> None:
     state = made()
     busy = {"cpu": [99.0], "arrivals": 10, "late": 0, "dropped": 0}
     state.take_load([tick(1.0, generator=busy), tick(2.0, generator=busy)])
-    assert not state.generator.doubts, "a moment is not the run"
+    assert not state.generator.inconclusive, "a moment is not the run"
     state.take_load([tick(3.0, generator=busy), tick(4.0)])
-    assert ["99 % of a core" in text for text in state.generator.doubts] == [True]
+    assert ["99 % of a core" in text for text in state.generator.inconclusive] == [True]
 
 
 def test_a_tick_of_no_length_after_the_end_is_counted_and_has_no_rate() -> None:
@@ -102,7 +102,7 @@ def test_a_tick_of_no_length_after_the_end_is_counted_and_has_no_rate() -> None:
     state = made()
     state.take_load([tick(1.0), tick(1.0, names=late)])
     assert state.whole["search"].requests == 11
-    assert state.course.columns("rps", 0.0, 2.0, 1, TimeSeries.MOST) == [10.0]
+    assert state.series.columns("rps", 0.0, 2.0, 1, TimeSeries.MOST) == [10.0]
 
 
 def test_a_lost_connection_and_what_cannot_be_read_are_told_until_they_are_back() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import settings_of
-from devenv.load.hpa_shape import is_at_rest
+from devenv.load.hpa_shape import precheck
 from devenv.load.outcome import Judgement
 from devenv.load.probes import judge_probes
 from devenv.load.recording import Recording
@@ -151,7 +151,7 @@ def test_an_autoscaler_that_cannot_act_is_refused_before_the_load(name: str, wan
     settings = settings_of(recording)
     assert settings is not None
     with pytest.raises(DevenvError) as caught:
-        is_at_rest(recording, "frontend", settings, wanted, recording.length, 300.0)
+        precheck(recording, "frontend", settings, wanted, recording.length, 300.0)
     assert caught.value.message == told
     found = judge_scaling(recording, [caught.value.message])
     assert found is not None

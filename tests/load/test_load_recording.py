@@ -27,7 +27,7 @@ from devenv.core.model import (
     State,
 )
 from devenv.load.cluster_facts import parse_probes
-from devenv.load.encode import Telling
+from devenv.load.encode import Encoder
 from devenv.load.knee import find_knee, is_saturated
 from devenv.load.recorder import Machine, Recorder
 from devenv.load.recording import BASE, LOAD, WATCHED, read_recording
@@ -100,17 +100,17 @@ def test_a_recorder_writes_what_changed_and_samples_what_runs(tmp_path: Path) ->
 
 
 def test_a_new_snapshot_tells_what_is_gone_and_only_of_its_own_list() -> None:
-    telling = Telling()
-    telling.take(Snapshot("k#pods", (container("a"), container("b"))))
-    telling.take(Snapshot("k#hpas", (container("c"),)))
-    lines = telling.take(Snapshot("k#pods", (container("b"),)))
+    encoder = Encoder()
+    encoder.take(Snapshot("k#pods", (container("a"), container("b"))))
+    encoder.take(Snapshot("k#hpas", (container("c"),)))
+    lines = encoder.take(Snapshot("k#pods", (container("b"),)))
     assert lines == [("gone", {"key": "a"})]
 
 
 def test_scaling_is_told_with_metrics_and_conditions() -> None:
     condition = ("ScalingActive", "True", "ValidMetricFound", "fine")
     record = Scaling("h", 5.0, "Deployment/web", 1, 5, 1, 3, (ScalingMetric("cpu", "%", 190.0, 70.0),), (condition,))
-    ((kind, told),) = Telling().take(record)
+    ((kind, told),) = Encoder().take(record)
     assert (kind, told["desired"], told["conditions"]) == ("scaling", 3, [list(condition)])
     assert told["metrics"] == [{"name": "cpu", "unit": "%", "current": 190.0, "target": 70.0}]
 

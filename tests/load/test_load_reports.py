@@ -151,11 +151,11 @@ def test_the_verdict_on_the_autoscaler_decides_how_a_run_of_its_shape_ends(tmp_p
     untested.tell(2.0, "probes", counters={})
     full = conclude(saved(untested, tmp_path / "full"), Facts())
     assert [exit_code(conclude(folder, Facts())) for folder in (passed, failed, other)] == [0, 99, 0]
-    assert (exit_code(full), full.doubts) == (
+    assert (exit_code(full), full.inconclusive) == (
         12,
         ("the node is too small: 0/1 nodes are available: 1 Insufficient cpu.",),
     )
-    save_outcome(tmp_path / "full", exit_code(full), verdict(full), full.doubts, [])
+    save_outcome(tmp_path / "full", exit_code(full), verdict(full), full.inconclusive, [])
     judged = make_report(tmp_path / "full").judgements
     assert [(item.name, item.verdict) for item in judged] == [
         ("autoscaling", Verdict.INCONCLUSIVE),

@@ -27,7 +27,7 @@ def chart_parts(state: LoadState, width: int, height: int) -> list[Part]:
     wanted = list(_wanted(state))
     high = max(LOW, min(HIGH, (height - _AXIS) // len(wanted) - 1))
     for title, name, how, mark, style in wanted:
-        values = state.course.columns(name, *_span(state), room, how)
+        values = state.series.columns(name, *_span(state), room, how)
         most = max((value for value in values if value is not None), default=None)
         told = "" if most is None else f"  most {_number(most)}"
         limit = "" if mark is None else f"  ┄ {_number(mark)}"
@@ -52,9 +52,9 @@ def _wanted(state: LoadState) -> Iterator[tuple[str, str, Callable[[Any], float]
     yield "USERS", "users", TimeSeries.LAST, None, "$quiet"
     yield "REQUESTS /s", "rps", TimeSeries.MEAN, None, "$primary"
     yield "P95 ms", "p95", TimeSeries.MOST, _limit(state), "$accent"
-    if any(state.course.columns("failed", *_span(state), 1, TimeSeries.MOST)):
+    if any(state.series.columns("failed", *_span(state), 1, TimeSeries.MOST)):
         yield "FAILED /s", "failed", TimeSeries.MEAN, None, "$error"
-    for name in state.course.names("cpu "):
+    for name in state.series.names("cpu "):
         yield (
             f"CPU {shown(name.removeprefix('cpu '))} % of a core",
             name,

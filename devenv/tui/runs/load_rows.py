@@ -88,15 +88,18 @@ def number_parts(state: LoadState) -> list[Part]:
         parts += [(f"p{percent} ", "$quiet"), (f"{_ms(figures, percent)} ms  ", "bold" if percent == 95 else "")]
     style = "$error" if figures.failures else "$success"
     parts.append((f"  {figures.failures} failed ({figures.fail_ratio:.1%})", style))
-    whole = state.course.columns("generator", state.began, state.until, 1, TimeSeries.MEAN)[0] or 0.0
+    whole = state.series.columns("generator", state.began, state.until, 1, TimeSeries.MEAN)[0] or 0.0
     busy = whole if state.over else state.generator.busiest
-    parts += [("   generator ", "$quiet"), (f"{busy:.0f}% of a core", "$warning" if state.generator.doubts else "")]
+    parts += [
+        ("   generator ", "$quiet"),
+        (f"{busy:.0f}% of a core", "$warning" if state.generator.inconclusive else ""),
+    ]
     return parts
 
 
 def trouble_parts(state: LoadState) -> list[Part]:
     """Return what puts the run in doubt, one line each."""
-    told = [*state.generator.doubts, *state.notes]
+    told = [*state.generator.inconclusive, *state.notes]
     told += [f"{what} cannot be read: {why}" for what, why in state.missing.items()]
     told += [f"{backend}: {why}" for backend, why in state.links.items()]
     told += [reason for reason in state.outcome.get("reasons") or () if reason not in told]

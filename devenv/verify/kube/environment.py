@@ -199,7 +199,7 @@ class KubeEnvironments:
         self._count += 1
         namespace = f"devenv-{self.run.id}-{self._count}"
         objects = source.overlay(overlay or source.tested)
-        images, doubts = self._images(objects)
+        images, image_notes = self._images(objects)
         plan = CopyPlan(
             namespace,
             labels_of(self.run, namespace),
@@ -212,9 +212,9 @@ class KubeEnvironments:
         if change is not None:
             change(copied)
         own = tuple(item["metadata"]["name"] for item in copied if item.get("kind") == "PriorityClass")
-        made = self._made(KubeStackPlan(source, self.run, namespace, tuple(copied), True, tuple(doubts), own))
-        for doubt in doubts:
-            made.mark(doubt)
+        made = self._made(KubeStackPlan(source, self.run, namespace, tuple(copied), True, tuple(image_notes), own))
+        for note in image_notes:
+            made.mark(note)
         if not plan.priorities:
             made.mark("the copy has no PriorityClass: this account may not make one")
         return made
@@ -249,15 +249,15 @@ class KubeEnvironments:
         """
         given, present = self.source.images, self.source.present()
         tested = {bare_name(full_name(image)) for image in _images_of(self.source.overlay(self.source.tested))}
-        found, doubts = dict(given), []
+        found, image_notes = dict(given), []
         for image in _images_of(objects):
             wanted = exchanged(image, given)
-            chosen, doubt = choose(wanted, present)
+            chosen, note = choose(wanted, present)
             if chosen != wanted and bare_name(full_name(wanted)) in tested:
-                chosen, doubt = wanted, f"no node has {wanted}"
+                chosen, note = wanted, f"no node has {wanted}"
             found[bare_name(image)] = chosen
-            doubts += [doubt] if doubt else []
-        return found, doubts
+            image_notes += [note] if note else []
+        return found, image_notes
 
     def _secrets(self, namespace: str, plan: CopyPlan, objects: Iterable[Object]) -> list[Object]:
         """Return the Secrets with random values that the copy's pods read."""

@@ -37,14 +37,14 @@ GONE_WITHIN: Final = 120.0  # seconds until a namespace that was deleted is gone
 
 @dataclass(frozen=True, slots=True)
 class KubeStackPlan:
-    """What a stack is made of: `objects` as they are applied; `doubts` say which images may not be there."""
+    """What a stack is made of: `objects` as they are applied; `image_notes` say which images may not be there."""
 
     source: KubeSource
     run: Run
     namespace: str
     objects: tuple[Object, ...]
     isolated: bool = False
-    doubts: tuple[str, ...] = ()
+    image_notes: tuple[str, ...] = ()
     own: tuple[str, ...] = ()  # PriorityClasses of the copy
 
 
@@ -114,7 +114,7 @@ class KubeStack:
         wanted = [key for key in self.keys if not services or key[2] in services]
         outcome = wait_for(self.client, wanted, patience or Patience(timeout=limit))
         if not outcome.done:
-            seen = "\n".join([outcome.reason, *self.plan.doubts])
+            seen = "\n".join([outcome.reason, *self.plan.image_notes])
             raise VerificationFailed(f"{', '.join(key[2] for key in wanted)} to be rolled out", seen)
         return outcome
 
