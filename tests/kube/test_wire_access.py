@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -194,8 +195,9 @@ def test_a_clusters_own_proxy_is_used_before_the_environments() -> None:
 
 
 def test_a_server_that_is_no_address_is_told() -> None:
-    with pytest.raises(BadKubeconfig, match="not an address: cluster:6443"):
-        read_endpoint({"server": "cluster:6443"}, {})
+    for server in ("cluster:6443", "https://", "https://[bad", "https://cluster:port", "https://cluster:99999"):
+        with pytest.raises(BadKubeconfig, match=f"not an address: {re.escape(server.rstrip('/'))}"):
+            read_endpoint({"server": server}, {})
 
 
 def test_contexts_are_read_without_any_client(api: ApiServer, kubeconfig: Path) -> None:

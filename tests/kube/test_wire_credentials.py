@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,9 @@ BASE64 = base64.b64encode(b"pem").decode()
         ({}, {"client-certificate-data": BASE64}, "without client-key"),
         ({}, {"token": "one", "username": "me", "password": "two"}, "a token and a password"),
         ({}, {"exec": {"apiVersion": EXEC_API, "command": "a"}, "auth-provider": {"name": "oidc"}}, "auth-provider"),
+        ({}, {"auth-provider": {"name": "gcp"}}, "auth-provider gcp: only oidc is left"),
+        ({}, {"as-groups": ["admins"]}, "as-groups .* without as"),
+        ({"insecure-skip-tls-verify": "yes"}, {}, "insecure-skip-tls-verify is 'yes', neither true nor false"),
     ],
 )
 def test_what_kubectl_refuses_is_refused_and_marked(
@@ -171,7 +175,19 @@ def test_what_kubectl_refuses_is_refused_and_marked(
     environ = {"KUBECONFIG": str(path)}
     with pytest.raises(BadKubeconfig, match=f"context 'minikube' cannot be used: .*{words}"):
         make_client(environ=environ).list(NODES)
-    assert words in contexts(environ).all[0].problem
+    assert re.search(words, contexts(environ).all[0].problem)
+
+
+@pytest.mark.parametrize(("field", "value"), [("kind", "Pod"), ("apiVersion", "v2")])
+def test_a_file_of_another_kind_is_no_kubeconfig(api: ApiServer, tmp_path: Path, field: str, value: str) -> None:
+    path = api.kubeconfig(tmp_path / "other")
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(told | {field: value}))
+    with pytest.raises(BadKubeconfig, match=r"other is a .*, not a v1 Config"):
+        contexts({"KUBECONFIG": str(path)})
+    del told["kind"], told["apiVersion"]  # both may be left out
+    path.write_text(json.dumps(told))
+    assert contexts({"KUBECONFIG": str(path)}).current == "minikube"
 
 
 @pytest.mark.parametrize("key", ["certificate-authority-data", "client-certificate-data", "client-key-data"])

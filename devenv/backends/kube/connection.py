@@ -29,7 +29,7 @@ from urllib3.response import BaseHTTPResponse
 from devenv import __version__
 from devenv.backends.kube.credentials import Credentials
 from devenv.backends.kube.errors import BadKubeconfig
-from devenv.backends.kube.kubeconfig import decoded
+from devenv.backends.kube.kubeconfig import decoded, reason_of
 from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class _TLSPool(HTTPSConnectionPool):
 def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
     """Return what a kubeconfig's cluster entry says; raises BadKubeconfig."""
     server = str(cluster.get("server") or "").rstrip("/")
-    if not server.startswith(("http://", "https://")):
+    if not _is_address(server):
         shown = sanitize(server) or "none"
         raise BadKubeconfig(f"The kubeconfig's server is not an address: {shown}", "It begins with https://.")
     authority = str(cluster.get("certificate-authority-data") or "")
@@ -162,16 +162,26 @@ def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> End
         try:
             authority = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise BadKubeconfig(f"Cannot read the certificate authority {sanitize(path)}: {error}") from error
+            raise BadKubeconfig(
+                f"Cannot read the certificate authority {sanitize(path)}: {reason_of(error)}"
+            ) from error
     own_proxy = str(cluster.get("proxy-url") or "")
     return Endpoint(
         server,
         authority,
-        cluster.get("insecure-skip-tls-verify") == "true",
+        str(cluster.get("insecure-skip-tls-verify")).lower() == "true",
         str(cluster.get("tls-server-name") or ""),
         own_proxy or proxy_for(server, environ),
         "proxy-url in the kubeconfig" if own_proxy else "HTTPS_PROXY or NO_PROXY",
     )
+
+
+def _is_address(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an IPv6 address in them, a port that is no number
+        return False
 
 
 class Connection:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
-from devenv.backends.kube.kubeconfig import decoded
+from devenv.backends.kube.kubeconfig import decoded, reason_of
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import mask_secrets, sanitize
@@ -100,7 +100,7 @@ class CredentialSource:
             try:
                 return Path(path).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise BadKubeconfig(f"Cannot read the token file {sanitize(str(path))}: {error}") from error
+                raise BadKubeconfig(f"Cannot read the token file {sanitize(str(path))}: {reason_of(error)}") from error
         provider = self._user.get("auth-provider")
         if isinstance(provider, dict):
             config = provider.get("config")
@@ -131,7 +131,7 @@ def _pem(user: Mapping[str, Any], key: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadKubeconfig(f"Cannot read {key} {sanitize(str(path))}: {error}") from error
+        raise BadKubeconfig(f"Cannot read {key} {sanitize(str(path))}: {reason_of(error)}") from error
 
 
 def certificate_end(pem: str) -> float | None:

@@ -32,6 +32,7 @@ _DATA: Final = {
 }
 # k8s.io/client-go/plugin/pkg/client/auth/exec: what a plugin may be asked for and may answer with.
 EXEC_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_IMPERSONATED: Final = ("as-uid", "as-groups", "as-user-extra")
 _INTERACTIVE: Final = ("Never", "IfAvailable", "Always")
 
 Entries = dict[str, dict[str, Any]]
@@ -75,11 +76,19 @@ def decoded(data: str, key: str) -> str:
         raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it anew.") from error
 
 
+def reason_of(error: OSError | UnicodeDecodeError) -> str:
+    """Say why a file that the kubeconfig names cannot be read; the caller names the file."""
+    return sanitize(getattr(error, "strerror", None) or str(error))
+
+
 def _cluster_problem(cluster: Mapping[str, Any]) -> str:
+    insecure = _text(cluster.get("insecure-skip-tls-verify"))
+    if insecure.lower() not in ("", "true", "false"):
+        return f"its cluster's insecure-skip-tls-verify is {sanitize(insecure)!r}, neither true nor false"
     authority, data = cluster.get("certificate-authority"), cluster.get("certificate-authority-data")
     if authority and data:
         return "its cluster has certificate-authority and certificate-authority-data: only one of both is allowed"
-    if (authority or data) and cluster.get("insecure-skip-tls-verify") == "true":
+    if (authority or data) and insecure.lower() == "true":
         return "its cluster has a certificate authority and insecure-skip-tls-verify: only one of both is allowed"
     return ""
 
@@ -92,10 +101,14 @@ def _user_problem(user: Mapping[str, Any]) -> str:
         return "its user has a client certificate without client-key or client-key-data"
     if user.get("token") and (user.get("username") or user.get("password")):
         return "its user has a token and a password: only one of both is allowed"
-    plugin = user.get("exec")
+    if not user.get("as") and any(user.get(key) for key in _IMPERSONATED):
+        return f"its user has {' or '.join(_IMPERSONATED)} without as"
+    provider, plugin = user.get("auth-provider"), user.get("exec")
+    if isinstance(provider, dict) and _text(provider.get("name")) != "oidc":  # Kubernetes 1.26 removed the others
+        return f"its user has auth-provider {sanitize(_text(provider.get('name'))) or 'none'}: only oidc is left"
     if not isinstance(plugin, dict):
         return ""
-    if isinstance(user.get("auth-provider"), dict):
+    if isinstance(provider, dict):
         return "its user has exec and auth-provider: only one of both is allowed"
     if not plugin.get("command"):
         return "its user's exec names no command"
@@ -167,7 +180,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadKubeconfig(f"Cannot read {sanitize(str(path))}: {error}", "Correct its permissions.") from error
+        raise BadKubeconfig(
+            f"Cannot read {sanitize(str(path))}: {reason_of(error)}", "Correct its permissions."
+        ) from error
     try:
         # Every scalar as text: a context called `yes` or a token of digits is meant as it is written.
         told = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
@@ -180,6 +195,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         return {}
     if not isinstance(told, dict):
         raise BadKubeconfig(f"{sanitize(str(path))} is not a kubeconfig", "Correct or remove it.")
+    version, kind = _text(told.get("apiVersion")) or "v1", _text(told.get("kind")) or "Config"
+    if (version, kind) != ("v1", "Config"):
+        what = sanitize(f"{version} {kind}")
+        raise BadKubeconfig(f"{sanitize(str(path))} is a {what}, not a v1 Config", "Correct or remove it.")
     return told
 
 
