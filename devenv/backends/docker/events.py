@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -118,6 +118,20 @@ def parse_event(line: bytes) -> EngineEvent | None:
         return None
     attributes = actor.get("Attributes") if isinstance(actor, dict) else None
     return EngineEvent(sanitize(container_id), action, _nanoseconds(data), _texts(attributes), sanitize(detail.strip()))
+
+
+def read_events(chunks: Iterable[bytes]) -> Iterator[EngineEvent | ValueError]:
+    """Yield the events in a stream's chunks, and the error of each line that is none: what it told is unknown."""
+    lines = Lines()
+    for chunk in chunks:
+        for line in filter(None, lines.feed(chunk)):
+            try:
+                event = parse_event(line)
+            except ValueError as error:
+                yield error
+            else:
+                if event is not None:
+                    yield event
 
 
 def happening_of(event: EngineEvent) -> Happening:

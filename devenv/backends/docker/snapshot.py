@@ -17,7 +17,7 @@ from devenv.backends.docker import parse
 from devenv.backends.docker.cache import absent_services
 from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
-from devenv.backends.docker.events import Lines, event_params, happening_of, parse_event
+from devenv.backends.docker.events import EngineEvent, event_params, happening_of, read_events
 from devenv.backends.docker.watcher import list_project
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
@@ -131,21 +131,16 @@ class EngineEvents:
             with stream.closing(events.shutdown):
                 stream.succeeded()
                 self._lost_at = None
-                lines = Lines()
-                while data := events.read():
-                    for line in lines.feed(data):
-                        self._take(line)
+                for event in read_events(iter(events.read, b"")):
+                    self._take(event)
         finally:
             events.close()
             client.close()
 
-    def _take(self, line: bytes | None) -> None:
-        try:
-            event = parse_event(line) if line is not None else None
-        except ValueError as error:
-            self._queue.put(EngineUnreachable(f"{self._endpoint.shown} sent an event that cannot be read: {error}"))
-            return
-        if event is not None and event.since != self._since:
+    def _take(self, event: EngineEvent | ValueError) -> None:
+        if isinstance(event, ValueError):
+            self._queue.put(EngineUnreachable(f"{self._endpoint.shown} sent an event that cannot be read: {event}"))
+        elif event.since != self._since:
             self._since = event.since
             self._queue.put(happening_of(event))
 

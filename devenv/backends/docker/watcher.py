@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.client import RawStream, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
-from devenv.backends.docker.events import EngineEvent, Lines, event_params, parse_event
+from devenv.backends.docker.events import EngineEvent, event_params, read_events
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
 from devenv.core.model import Connection, ConnectionState, Health, Project, Resource
@@ -163,21 +163,18 @@ class Watcher:
         return self.project.problem, self.project.hint
 
     def _read(self, events: RawStream) -> None:
-        lines = Lines()
+        for event in read_events(self._heard(events)):
+            if isinstance(event, ValueError):
+                self._list_again()  # whatever it said is unknown now: everything is read again
+            else:
+                self._take(event)
+
+    def _heard(self, events: RawStream) -> Iterator[bytes]:
         while data := events.read():
             self.heard_at = time.monotonic()
-            for line in lines.feed(data):
-                self._take(line)
+            yield data
 
-    def _take(self, line: bytes | None) -> None:
-        try:
-            event = parse_event(line) if line is not None else None
-        except ValueError:
-            # Whatever it said is unknown now: everything is read again.
-            self._list_again()
-            return
-        if event is None:
-            return
+    def _take(self, event: EngineEvent) -> None:
         replayed = event.at_ns <= self._listed_ns and time.monotonic() - self._opened_at < REPLAY
         if replayed and event.at_ns <= self._last_ns:
             return
