@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from devenv.cli.change import guarded, make_guard, run_job
 from devenv.cli.console import format_table
 from devenv.cli.context import Context
+from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
-from devenv.control.scope import optional_of, scope_of
 from devenv.control.verdict import UpVerdict
 from devenv.control.wait import Waiter
 from devenv.core.errors import UsageError

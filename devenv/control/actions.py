@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from devenv.backends.compose.find import ComposeOptions
-from devenv.control.guard import Guard
+from devenv.control.guard import Guard, sharers_of
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
-from devenv.control.scope import sharers_of
 from devenv.core.errors import Refused
 from devenv.core.model import Action, Change, Project
 

@@ -1,20 +1,103 @@
-"""What may be changed, what a change will hit, and the record of it."""
+"""What may be changed, what a change will reach, and the record of it: what was asked for, and how it ended."""
 
 from __future__ import annotations
 
+import getpass
+import json
+import os
 import time
+from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
-from devenv.control.audit import AuditLog
 from devenv.control.protocol import CHANGING_VERBS, Plan
-from devenv.control.scope import sharers_of
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
 from devenv.core.settings import Config
+from devenv.core.stored import state_folder
 from devenv.core.text import sanitize
+
+ROTATE_AT = 5_000_000  # bytes; about 15 000 changes. One older file is kept.
+
+
+def default_path() -> Path:
+    """Return the audit log's file in the user's state folder."""
+    return state_folder() / "audit.jsonl"
+
+
+class AuditLog(Struct, frozen=True):
+    """Appends records to one file, by default the user's; what could not be written is a warning and stops nothing."""
+
+    path: Path = field(default_factory=default_path)
+
+    def write(self, event: str, **facts: object) -> str:
+        """Append a record `{at, event, user, pid, **facts}`; return "" or why it could not be written."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        record: dict[str, object] = {"at": at, "event": event, "user": _user(), "pid": os.getpid(), **facts}
+        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:
+                self.path.replace(self.path.with_suffix(".jsonl.1"))
+            # A pipe that nobody reads is not waited for.
+            # One write of one line to a file opened for appending: records of several processes do not mix.
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+            try:
+                os.write(handle, line)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            return f"the audit log {self.path} cannot be written: {error.strerror}"
+        return ""
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id, as in many containers
+        return str(os.getuid())
+
+
+def scope_of(project: Project, services: tuple[str, ...]) -> Project:
+    """Return the project reduced to these services and all they depend on; none named: the whole project."""
+    if not services:
+        return project
+    wanted = _reached(project, services)
+    return replace(project, services=tuple(service for service in project.services if service.name in wanted))
+
+
+def optional_of(project: Project, services: tuple[str, ...]) -> frozenset[str]:
+    """Return what these services do without: all that is reached through a dependency that is not required alone."""
+    if not services:
+        return frozenset()  # the whole project was asked for
+    return frozenset(_reached(project, services) - _reached(project, services, required_only=True))
+
+
+def sharers_of(project: Project, services: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services, beside these, that live in a namespace of theirs: with its owner's restart they lose it."""
+    owners = set(services)
+    found: list[str] = []
+    while new := [item.name for item in project.services if item.name not in owners and owners & set(item.shares)]:
+        found += new
+        owners |= set(new)
+    return tuple(found)
+
+
+def _reached(project: Project, services: tuple[str, ...], *, required_only: bool = False) -> set[str]:
+    by_name = {service.name: service for service in project.services}
+    reached: set[str] = set()
+    todo = list(services)
+    while todo:
+        name = todo.pop()
+        if name in by_name and name not in reached:
+            reached.add(name)
+            todo += [item.service for item in by_name[name].depends_on if item.required or not required_only]
+    return reached
+
 
 _ids = count(1)
 _WHAT = {

@@ -17,8 +17,8 @@ from devenv.control.compose import ComposeRun
 from devenv.control.credential_helper import HelperWatch
 from devenv.control.engine_failures import service_of_container
 from devenv.control.failures import FailedStep, translate
+from devenv.control.guard import scope_of
 from devenv.control.image_failures import is_build_failure
-from devenv.control.scope import scope_of
 from devenv.control.stream import BuildStatus, Complaint, Remark, service_of_step
 from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.audit import AuditLog
-from devenv.control.guard import Guard, Place
+from devenv.control.guard import AuditLog, Guard, Place
 from devenv.control.kube.change import place_now
 from devenv.control.kube.control import KubeControl
 from devenv.core.errors import Refused

@@ -15,8 +15,7 @@ from fakedocker import fake_docker
 from devenv.backends.compose import ComposeOptions
 from devenv.control import runner
 from devenv.control.actions import ComposeControl
-from devenv.control.audit import AuditLog
-from devenv.control.guard import Guard
+from devenv.control.guard import AuditLog, Guard
 from devenv.core.errors import Refused
 from devenv.core.model import Action, Change, Phase, Progress, Project, Service
 

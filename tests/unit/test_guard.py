@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from devenv.control import audit
-from devenv.control.audit import AuditLog
-from devenv.control.guard import Guard, Place
+from devenv.control import guard
+from devenv.control.guard import AuditLog, Guard, Place
 from devenv.control.protocol import CHANGING_VERBS
 from devenv.core.errors import Interrupted, Refused, ServiceFailed
 from devenv.core.kube_settings import KubeSettings
@@ -120,7 +119,7 @@ def test_a_log_that_cannot_be_written_warns_and_does_not_stop_the_change(tmp_pat
 
 
 def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "ROTATE_AT", 200)
+    monkeypatch.setattr(guard, "ROTATE_AT", 200)
     for number in range(10):
         log.write("x", number=number)
     assert log.path.stat().st_size < 400
@@ -130,7 +129,7 @@ def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_log_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert audit.default_path() == tmp_path / "devenv" / "audit.jsonl"
+    assert guard.default_path() == tmp_path / "devenv" / "audit.jsonl"
 
 
 @pytest.mark.parametrize("verb", ["restart", "stop"])

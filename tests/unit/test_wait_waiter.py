@@ -12,8 +12,8 @@ import pytest
 from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions
+from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
-from devenv.control.scope import optional_of, scope_of
 from devenv.control.stream import Remark
 from devenv.control.verdict import Outcome, UpVerdict
 from devenv.control.wait import Waiter
