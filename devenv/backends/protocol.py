@@ -1,11 +1,12 @@
-"""What the terminal and the commands may ask of any backend, whatever runtime it reads."""
+"""What the terminal and the commands may ask of a backend, whatever runtime it reads; of none, and of several at once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from devenv.core.model import Change
+from devenv.core.model import Change, Connection, ConnectionState
 
 
 class Backend(Protocol):
@@ -45,3 +46,121 @@ class Backend(Protocol):
     def watch_detail(self, key: str | None) -> None:
         """Keep the costly fields of this resource fresh (health checks with their output), of no other."""
         ...
+
+
+class NoBackend:
+    """`Backend` that reads nothing."""
+
+    def __init__(self) -> None:
+        self._told: list[Change] = []
+
+    @property
+    def name(self) -> str:
+        """A name that no runtime has."""
+        return "nothing"
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Tell that there is nothing to wait for."""
+        self._told = [Connection(self.name, ConnectionState.LIVE, since=time.time())]
+        wake()
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def drain(self) -> list[Change]:
+        """Return what was told by `start`, once."""
+        told, self._told = self._told, []
+        return told
+
+    def watch_stats(self, keys: Collection[str]) -> None:
+        """Do nothing."""
+
+    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
+        """Do nothing."""
+
+    def watch_detail(self, key: str | None) -> None:
+        """Do nothing."""
+
+
+KUBERNETES = "kubernetes:"  # how the keys of everything in a cluster begin
+
+
+class JoinedBackend:
+    """Starts with one backend, which answers for every key that no other one claims; more may join while it runs."""
+
+    def __init__(self, first: Backend, *, wake: Callable[[], None] | None = None) -> None:
+        """Join to `first`. `wake` is given where `first` was started already, with that function."""
+        self._first = first
+        self._others: list[tuple[str, Backend]] = []
+        self._wake = wake
+        self._stats: frozenset[str] = frozenset()
+        self._logs: frozenset[str] = frozenset()
+        self._tail = 500
+        self._detail: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the first one."""
+        return self._first.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all, under which their connections are known."""
+        return (self._first.name, *(backend.name for _, backend in self._others))
+
+    def add(self, prefix: str, backend: Backend) -> None:
+        """Give keys with this prefix to one more backend; it is started, and told what is wanted already."""
+        self._others.append((prefix, backend))
+        if self._wake is not None:
+            backend.start(self._wake)
+            self.watch_stats(self._stats)
+            self.follow_logs(self._logs, self._tail)
+            self.watch_detail(self._detail)
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Start all."""
+        self._wake = wake
+        for backend in self._all:
+            backend.start(wake)
+
+    def stop(self) -> None:
+        """Stop all, the last one first."""
+        self._wake = None
+        for backend in reversed(self._all):
+            backend.stop()
+
+    def drain(self) -> list[Change]:
+        """Take what waits in each of them, in its own order."""
+        return [change for backend in self._all for change in backend.drain()]
+
+    def watch_stats(self, keys: Collection[str]) -> None:
+        """Let each sample its own."""
+        self._stats = frozenset(keys)
+        for backend, own in self._split(self._stats):
+            backend.watch_stats(own)
+
+    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
+        """Let each follow its own."""
+        self._logs, self._tail = frozenset(keys), tail
+        for backend, own in self._split(self._logs):
+            backend.follow_logs(own, tail)
+
+    def watch_detail(self, key: str | None) -> None:
+        """Let the one that made the key keep its details fresh, and no other."""
+        self._detail = key
+        owner = self._owner(key) if key is not None else None
+        for backend in self._all:
+            backend.watch_detail(key if backend is owner else None)
+
+    @property
+    def _all(self) -> list[Backend]:
+        return [self._first, *(backend for _, backend in self._others)]
+
+    def _owner(self, key: str) -> Backend:
+        return next((backend for prefix, backend in self._others if key.startswith(prefix)), self._first)
+
+    def _split(self, keys: Collection[str]) -> list[tuple[Backend, frozenset[str]]]:
+        own: dict[int, set[str]] = {id(backend): set() for backend in self._all}
+        for key in keys:
+            own[id(self._owner(key))].add(key)
+        return [(backend, frozenset(own[id(backend)])) for backend in self._all]

@@ -89,9 +89,9 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     where there is none; BadKubeconfig.
     """
     from devenv.backends.kube.kubeconfig import find_target
-    from devenv.backends.nothing import NoBackend
+    from devenv.backends.protocol import NoBackend
     from devenv.control.guard import Guard
-    from devenv.control.nothing import NoControl
+    from devenv.control.protocol import NoControl
     from devenv.tui.app import run as run_app
     from devenv.tui.kube.connect import KubeConnector
 

@@ -22,7 +22,7 @@ LATE = (
     *("devenv.control.job", "devenv.control.stream", "devenv.control.failures", "devenv.control.build"),
     *("devenv.tui.kube", "devenv.tui.verdicts"),
     *("devenv.tui.runs", "devenv.tui.dialogs", "devenv.tui.widgets.text_pane"),
-    *("devenv.backends.kube", "devenv.backends.joined", "devenv.control.kube", "devenv.control.joined"),
+    *("devenv.backends.kube", "devenv.backends.protocol", "devenv.control.kube", "devenv.control.protocol"),
     *("devenv.verify.", "devenv.load.", "devenv.manifests", "devenv.secrets"),
     *("argparse", "tomllib", "sqlite3", "yaml", "kubernetes", "docker"),
 )

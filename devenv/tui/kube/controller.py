@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual.widget import Widget
 from textual.widgets import Input
 
-from devenv.backends.joined import KUBERNETES, JoinedBackend
-from devenv.backends.protocol import Backend
-from devenv.control.joined import JoinedControl
-from devenv.control.protocol import Control
+from devenv.backends.protocol import KUBERNETES, Backend, JoinedBackend
+from devenv.control.protocol import Control, JoinedControl
 from devenv.core.model import ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
