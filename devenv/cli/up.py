@@ -94,7 +94,7 @@ def compose_flags(arguments: Namespace, before: BuildJob | None) -> tuple[str, .
 def _waiter(context: Context, scope: Project, job: Job, timeout: float, optional: frozenset[str]) -> Waiter:
     from devenv.backends.docker.endpoint import resolve_endpoint
     from devenv.backends.docker.snapshot import ProjectWatch
-    from devenv.control.evidence import last_words
+    from devenv.control.wait import last_words
 
     watch = ProjectWatch(scope, resolve_endpoint(context.environ))
     return Waiter(scope, job, watch, last_words(context.options.directory), timeout, optional)

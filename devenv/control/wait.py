@@ -9,17 +9,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
+from devenv.backends.programs import finish
 from devenv.control.job import Job, Report
 from devenv.control.judge import Judge
 from devenv.control.stream import Remark
 from devenv.control.verdict import Outcome, ServiceVerdict, UpVerdict
 from devenv.core.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
-from devenv.core.model import Happening, Progress, Project, Resource
+from devenv.core.model import Happening, Health, Progress, Project, Resource, State
+from devenv.core.text import mask_secrets, sanitize
 
 QUIET = 1.0  # seconds without a step of Compose: it only waits for conditions, nothing is left half made
 READ_PAUSE = 0.1  # seconds between two readings of all containers: a burst of events costs one
@@ -250,3 +252,33 @@ class Waiter:
 
 def _is_up(verdict: ServiceVerdict) -> bool:
     return verdict.outcome in (Outcome.READY, Outcome.COMPLETED)
+
+
+LINES = 10  # log lines that a verdict shows
+_WIDTH = 400  # characters of one line
+
+
+def last_words(directory: str, environ: Mapping[str, str] | None = None) -> Callable[[Resource], tuple[str, ...]]:
+    """Return a function that reads them; what cannot be read is said as a line."""
+
+    def read(resource: Resource) -> tuple[str, ...]:
+        if (
+            resource.state is State.RUNNING
+            and resource.health in (Health.UNHEALTHY, Health.STARTING)
+            and resource.checks
+        ):
+            check = resource.checks[-1]
+            lines = check.output.strip().splitlines() or ["(the health check printed nothing)"]
+            return _tidy([f"last health check: exit code {check.exit_code}", *lines[-LINES:]])
+        command = ["docker", "logs", "--tail", str(LINES), resource.container_id]
+        try:
+            done = finish(command, environ, timeout=20, folder=directory, merged=True)
+        except DevenvError as error:
+            return (f"(its log cannot be read: {error.message})",)
+        return _tidy(sanitize(done.stdout, newlines=True).splitlines()) or ("(it printed nothing)",)
+
+    return read
+
+
+def _tidy(lines: list[str]) -> tuple[str, ...]:
+    return tuple(mask_secrets(line)[:_WIDTH] for line in lines)
