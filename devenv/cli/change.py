@@ -11,9 +11,9 @@ from devenv.cli.console import tell, warn
 from devenv.cli.context import Context, declared_services, read_project
 from devenv.cli.grouping import beyond
 from devenv.cli.progress import pump
+from devenv.control.compose import volumes_at_risk
 from devenv.control.guard import Guard, scope_of, sharers_of
 from devenv.control.job import Job, Report
-from devenv.control.losses import volumes_at_risk
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
 from devenv.core.model import Beyond, Project

@@ -1,4 +1,4 @@
-"""Run one changing verb of `docker compose` as a child process that tells its progress and can be interrupted."""
+"""Run one changing verb of `docker compose` as a child process that tells its progress and can be interrupted; or dry."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typing import IO
 
 from devenv.backends.compose.failures import not_installed
 from devenv.backends.compose.find import ComposeOptions
-from devenv.control.stream import ComposeRecord, parse_line
+from devenv.control.failures import translate
+from devenv.control.stream import Complaint, ComposeRecord, parse_line
+from devenv.core.model import Progress
 
 PATIENCE = 5.0  # seconds between SIGINT, SIGTERM and SIGKILL: Compose needs some to end a build
 _LINE_LIMIT = 1 << 20  # bytes of one JSON line; BuildKit's are a few kilobytes
@@ -137,3 +139,21 @@ def _file_of(document: bytes) -> Iterator[IO[bytes] | int]:
         file.write(document)
         file.seek(0)
         yield file
+
+
+_PREFIX = "Volume "
+
+
+def volumes_at_risk(options: ComposeOptions, targets: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return their full names; anonymous ones have none. Raises what `failures.translate` makes of Compose's error."""
+    run = ComposeRun(options, ("--dry-run", "down", "--volumes", *targets))
+    names: dict[str, None] = {}
+    complaint = ""
+    for record in run.records():
+        if isinstance(record, Progress) and record.id.startswith(_PREFIX) and record.status != "warning":
+            names[record.id.removeprefix(_PREFIX)] = None
+        elif isinstance(record, Complaint):
+            complaint = record.message
+    if run.wait() != 0:
+        raise translate(complaint, None)
+    return tuple(names)

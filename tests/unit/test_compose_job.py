@@ -11,8 +11,8 @@ from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions
 from devenv.control import compose
+from devenv.control.compose import volumes_at_risk
 from devenv.control.job import Job
-from devenv.control.losses import volumes_at_risk
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted, ProjectError, ToolMissing
 from devenv.core.model import Progress, Project, Service
