@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from devenv.backends.compose.failures import environment_failure, project_failure
 from devenv.control.asking import HolderOf, PublishersOf
-from devenv.control.build import Step
 from devenv.control.engine_failures import Around, refused, service_of_container
 from devenv.control.image_failures import build_failed, is_build_failure, pull_failed, short
+from devenv.control.stream import Step
 from devenv.core.errors import DevenvError, ProjectError, ServiceFailed, ToolMissing, UsageError
 from devenv.core.model import Project
 from devenv.core.text import sanitize

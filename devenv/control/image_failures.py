@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from devenv.control.build import Step
 from devenv.control.credential_helper import setting_of
+from devenv.control.stream import Step
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project
 from devenv.core.text import sanitize

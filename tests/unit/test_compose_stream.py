@@ -6,8 +6,7 @@ import base64
 
 import pytest
 
-from devenv.control.build import LINES_KEPT, BuildView
-from devenv.control.stream import BuildStatus, Complaint, Remark, parse_line
+from devenv.control.stream import LINES_KEPT, BuildStatus, BuildView, Complaint, Remark, parse_line
 from devenv.core.model import Progress
 
 

@@ -9,8 +9,8 @@ from collections import deque
 import pytest
 from msgspec.structs import replace
 
-from devenv.control.build import Step
 from devenv.control.failures import FailedStep, translate, unknown_service
+from devenv.control.stream import Step
 from devenv.core.errors import (
     DevenvError,
     EngineForbidden,
