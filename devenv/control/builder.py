@@ -22,10 +22,9 @@ from devenv.backends.docker.plain import EngineImage
 from devenv.backends.programs import output_of
 from devenv.builds.graph import CONTEXT
 from devenv.builds.key import KeyReader, Reading
-from devenv.builds.plan import BuildPlan, Step, image_of, labels_for
+from devenv.builds.plan import LABEL, LABEL_SERVICE, BuildPlan, Step, image_of, labels_for
 from devenv.builds.record import forget_oldest, write_later_key, write_record
 from devenv.control.job import Job, Report
-from devenv.control.kept_images import keep_equal
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project
@@ -245,3 +244,52 @@ def _groups(ready: list[str], needed: Collection[str]) -> list[tuple[str, ...]]:
     """Cut what is ready into calls of Compose: who is waited for gets one of its own, the rest is built in one."""
     rest = tuple(name for name in ready if name not in needed)
     return [*((name,) for name in ready if name in needed), *([rest] if rest else [])]
+
+
+_WITHIN: Final = 30.0  # seconds
+
+
+def keep_equal(
+    names: Iterable[str],
+    service: str,
+    before: Mapping[str, EngineImage],
+    after: Mapping[str, EngineImage],
+    environ: Mapping[str, str] | None = None,
+) -> EngineImage | None:
+    """Return the service's image of before, if the one that was built is equal and its names could be given back.
+
+    `before` and `after` are the engine's images by name. An image without a key of this service is never kept.
+    """
+    names = tuple(names)
+    old = {image.id: image for name in names if (image := before.get(name)) is not None}
+    new = {image.id for name in names if (image := after.get(name)) is not None}
+    if len(old) != 1 or len(new) != 1 or any(name not in before for name in names):
+        return None
+    (image,), (built,) = old.values(), new
+    if image.id == built or image.labels.get(LABEL_SERVICE) != service:
+        return None
+    try:
+        one, other = json.loads(_docker(environ, "image", "inspect", image.id, built))
+        if _content(one) != _content(other):
+            return None
+        for name in names:
+            _docker(environ, "tag", image.id, name)
+    except (DevenvError, ValueError):
+        return None  # an engine that forgot it: what was built is as good
+    try:
+        _docker(environ, "rmi", built)
+    except DevenvError:
+        return image  # somebody uses it already
+    return image
+
+
+def _content(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    config = dict(item.get("Config") or {})
+    config["Labels"] = {
+        key: value for key, value in (config.get("Labels") or {}).items() if key not in (LABEL, LABEL_SERVICE)
+    }
+    return (item.get("RootFS"), config, *(item.get(key) for key in ("Os", "Architecture", "Variant")))
+
+
+def _docker(environ: Mapping[str, str] | None, *arguments: str) -> str:
+    return output_of(("docker", *arguments), environ, timeout=_WITHIN)

@@ -11,7 +11,7 @@ from fakedocker import fake_docker
 
 from devenv.backends.docker.plain import EngineImage
 from devenv.builds.plan import labels_for
-from devenv.control.kept_images import keep_equal
+from devenv.control.builder import keep_equal
 
 OLD = EngineImage("sha256:old", ("web:1", "web:2"), (), labels_for("web", "0" * 64))
 NEW = EngineImage("sha256:new", ("web:1", "web:2"), (), labels_for("web", "1" * 64))
