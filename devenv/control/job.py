@@ -13,11 +13,10 @@ from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.heartbeat import Heartbeat
 from devenv.control.asking import EngineQuestions
 from devenv.control.compose import ComposeRun
-from devenv.control.credential_helper import HelperWatch
 from devenv.control.engine_failures import service_of_container
 from devenv.control.failures import FailedStep, translate
 from devenv.control.guard import scope_of
-from devenv.control.image_failures import is_build_failure
+from devenv.control.image_failures import HelperWatch, is_build_failure
 from devenv.control.stream import BuildStatus, BuildView, Complaint, Remark, service_of_step
 from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project

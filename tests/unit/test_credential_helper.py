@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.control import credential_helper
-from devenv.control.credential_helper import HelperWatch, setting_of
+from devenv.control import image_failures
+from devenv.control.image_failures import HelperWatch, setting_of
 
 LIMIT = 20.0  # seconds
 
@@ -46,9 +46,9 @@ def test_the_setting_that_names_a_helper(environ: dict[str, str], tmp_path: Path
 def test_one_that_hangs_is_told_and_given_up(
     environ: dict[str, str], group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credential_helper, "_LOOK_EVERY", 0.05)
-    monkeypatch.setattr(credential_helper, "TELL_AFTER", 0.1)
-    monkeypatch.setattr(credential_helper, "GIVE_UP_AFTER", 0.5)
+    monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.05)
+    monkeypatch.setattr(image_failures, "TELL_AFTER", 0.1)
+    monkeypatch.setattr(image_failures, "GIVE_UP_AFTER", 0.5)
     told: list[str] = []
     given_up = threading.Event()
     with HelperWatch(group, environ, told.append, given_up.set) as watch:
@@ -63,9 +63,9 @@ def test_one_that_hangs_is_told_and_given_up(
 def test_a_program_of_a_provider_is_no_helper_however_long_it_takes(
     environ: dict[str, str], group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credential_helper, "_LOOK_EVERY", 0.02)
-    monkeypatch.setattr(credential_helper, "TELL_AFTER", 0.0)
-    monkeypatch.setattr(credential_helper, "GIVE_UP_AFTER", 0.1)
+    monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(image_failures, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(image_failures, "GIVE_UP_AFTER", 0.1)
     given_up = threading.Event()
     told: list[str] = []
     with HelperWatch(group, environ, told.append, given_up.set, runs_programs=True) as watch:
@@ -77,10 +77,10 @@ def test_a_program_of_a_provider_is_no_helper_however_long_it_takes(
 def test_nothing_is_said_of_docker_itself_or_without_a_helper(
     environ: dict[str, str], group: int, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credential_helper, "_LOOK_EVERY", 0.02)
-    monkeypatch.setattr(credential_helper, "TELL_AFTER", 0.0)
+    monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.02)
+    monkeypatch.setattr(image_failures, "TELL_AFTER", 0.0)
     if named:  # docker alone is in the group
-        monkeypatch.setattr(credential_helper, "_DOCKERS_OWN", ("docker-compose", Path(sys.executable).name))
+        monkeypatch.setattr(image_failures, "_DOCKERS_OWN", ("docker-compose", Path(sys.executable).name))
     looked = threading.Event()
     told: list[str] = []
     with HelperWatch(group, environ if named else {"DOCKER_CONFIG": "/nowhere"}, told.append, looked.set):
