@@ -1,4 +1,4 @@
-"""What the terminal and the commands may ask of a backend, whatever runtime it reads; of none, and of several at once."""
+"""What the terminal and the commands may ask of a backend, whatever it reads; of none, and of several at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run one changing verb of `docker compose` as a child process that tells its progress and can be interrupted; or dry."""
+"""Run one changing verb of `docker compose` as a child process that tells its progress and can be interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an image could not be pulled or built, by what registries and BuildKit say; and a credential helper that hangs."""
+"""Why an image could not be pulled or built: what registries and BuildKit say, and credential helpers that hang."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def short(message: str) -> str:
     return text if len(text) <= 600 else f"{text[:600]}…"
 
 
-TELL_AFTER: Final = 5.0  # seconds; then again and again
-GIVE_UP_AFTER: Final = 60.0  # seconds
+HELPER_TOLD_AFTER: Final = 5.0  # seconds; then again and again
+HELPER_GIVEN_UP_AFTER: Final = 60.0  # seconds
 _LOOK_EVERY: Final = 1.0  # seconds
 _HELPER_PREFIX: Final = "docker-credential-"
 _DOCKERS_OWN: Final = ("docker", "com.docker.", "ssh", "git")  # what their names begin with
@@ -224,6 +224,7 @@ def setting_of(helper: str, environ: Mapping[str, str] | None = None) -> str:
 class HelperWatch:
     """Looks, from entering to leaving, whether a process group waits for a credential helper.
 
+    Docker waits for one for ever, silently. A helper that needs its user (a keychain to be opened) may take a while.
     `tell` gets a sentence where one takes long. Where it does not end, `error` is set and `give_up` called, once.
     With `runs_programs` the group runs programs of the user's own, as providers are, which may take as long as they
     like: then only what is called as a helper is one. A helper may be a script that became another program.
@@ -265,16 +266,16 @@ class HelperWatch:
             found, words = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
             if found != pid:
                 pid, since, told = found, now, now
-            if not pid or now - told < TELL_AFTER:
+            if not pid or now - told < HELPER_TOLD_AFTER:
                 continue
             told = now
             name = next((name for name in self._known if name in words), next(iter(self._known)))
-            if now - since >= GIVE_UP_AFTER:
-                what = f"docker's credential helper {name} did not answer within {GIVE_UP_AFTER:.0f} s"
+            if now - since >= HELPER_GIVEN_UP_AFTER:
+                what = f"docker's credential helper {name} did not answer within {HELPER_GIVEN_UP_AFTER:.0f} s"
                 self.error = DevenvError(what, f"Mend it, or correct {self._known[name]}.")
                 self._give_up()
                 return
-            end = f"it is given up after {GIVE_UP_AFTER:.0f} s"
+            end = f"it is given up after {HELPER_GIVEN_UP_AFTER:.0f} s"
             self._tell(f"still waiting for docker's credential helper {name} ({now - since:.0f} s; {end})")
 
 

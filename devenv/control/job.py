@@ -11,10 +11,8 @@ from typing import Protocol
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.heartbeat import Heartbeat
-from devenv.control.asking import EngineQuestions
 from devenv.control.compose import ComposeRun
-from devenv.control.engine_failures import service_of_container
-from devenv.control.failures import FailedStep, translate
+from devenv.control.failures import EngineQuestions, FailedStep, service_of_container, translate
 from devenv.control.guard import scope_of
 from devenv.control.image_failures import HelperWatch, is_build_failure
 from devenv.control.stream import BuildStatus, BuildView, Complaint, Remark, service_of_step
