@@ -12,7 +12,7 @@ from devenv.cli.console import format_table
 from devenv.cli.context import Context
 from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
-from devenv.control.verdict import UpVerdict
+from devenv.control.readiness import UpVerdict
 from devenv.control.wait import Waiter
 from devenv.core.errors import UsageError
 from devenv.core.model import Project

@@ -258,9 +258,9 @@ def keep_equal(
 ) -> EngineImage | None:
     """Return the service's image of before, if the one that was built is equal and its names could be given back.
 
-    The key's label makes another image of each key. Where what changed is not in the image (a file that no COPY takes, a
-    comment), layers and configuration are those of the image before: its name goes back to it, so that nobody replaces
-    containers for nothing, and the new one goes away.
+    The key's label makes another image of each key. Where what changed is not in the image (a file that no COPY takes,
+    a comment), layers and configuration are those of the image before: its name goes back to it, so that nobody
+    replaces containers for nothing, and the new one goes away.
 
     `before` and `after` are the engine's images by name. An image without a key of this service is never kept.
     """

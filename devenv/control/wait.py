@@ -16,9 +16,8 @@ from typing import Protocol
 
 from devenv.backends.programs import finish
 from devenv.control.job import Job, Report
-from devenv.control.judge import Judge
+from devenv.control.readiness import Outcome, Readiness, ServiceVerdict, UpVerdict
 from devenv.control.stream import Remark
-from devenv.control.verdict import Outcome, ServiceVerdict, UpVerdict
 from devenv.core.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
 from devenv.core.model import Happening, Health, Progress, Project, Resource, State
 from devenv.core.text import mask_secrets, sanitize
@@ -99,10 +98,10 @@ class Waiter:
         Raises EngineUnreachable when the engine cannot be watched, Interrupted after `interrupt`.
         """
         began = time.monotonic()
-        judge = Judge(self._project, began)
+        readiness = Readiness(self._project, began)
         with self._watching as watch:
             resources = watch.read()
-            judge.see(resources, began)
+            readiness.see(resources, began)
             threads = [
                 threading.Thread(target=self._follow_events, args=(watch,), name="up-events", daemon=True),
                 threading.Thread(target=self._follow_job, name="up-compose", daemon=True),
@@ -110,24 +109,24 @@ class Waiter:
             for thread in threads:
                 thread.start()
             try:
-                return self._judge(judge, watch, report, began)
+                return self._judge(readiness, watch, report, began)
             finally:
                 self._over.set()
                 self._job.interrupt()
                 for thread in threads:
                     thread.join()
 
-    def _judge(self, judge: Judge, watch: Watch, report: Report, began: float) -> UpVerdict:
+    def _judge(self, readiness: Readiness, watch: Watch, report: Report, began: float) -> UpVerdict:
         deadline = began + self._timeout if self._timeout else float("inf")
         resources: tuple[Resource, ...] = ()
         read_at, stepped_at, stale = 0.0, began, True
         ended: _JobEnded | None = None
         while True:
             now = time.monotonic()
-            pause = READ_PAUSE if stale else min(judge.next_change(now), deadline - now, QUIET / 2)
+            pause = READ_PAUSE if stale else min(readiness.next_change(now), deadline - now, QUIET / 2)
             for news in self._take(max(0.0, pause)):
                 if isinstance(news, Happening):
-                    judge.observe(news, time.monotonic())
+                    readiness.observe(news, time.monotonic())
                     stale = True
                 elif isinstance(news, _JobEnded):
                     ended, stale, read_at = news, True, 0.0
@@ -135,7 +134,7 @@ class Waiter:
                     raise news
                 else:
                     if isinstance(news, Progress):
-                        judge.compose_did(news)
+                        readiness.compose_did(news)
                         stepped_at = time.monotonic()
                     report(news)
             if self._interrupted.is_set():
@@ -144,10 +143,10 @@ class Waiter:
             if stale and now - read_at >= READ_PAUSE:
                 resources, read_at = watch.read(), now
                 stale = watch.is_stale
-                judge.see(resources, now)
+                readiness.see(resources, now)
                 if ended is not None:
-                    judge.compose_ended(succeeded=ended.error is None)
-            verdicts = self._explained(judge, judge.verdicts(now))
+                    readiness.compose_ended(succeeded=ended.error is None)
+            verdicts = self._explained(readiness, readiness.verdicts(now))
             self._tell(verdicts, report)
             if stale:
                 continue
@@ -191,10 +190,10 @@ class Waiter:
         """Return those that are not up and have to be."""
         return [verdict for verdict in verdicts if not _is_up(verdict) and verdict.service not in self._optional]
 
-    def _explained(self, judge: Judge, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
+    def _explained(self, readiness: Readiness, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
         found = []
         for verdict in verdicts:
-            blockers = judge.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
+            blockers = readiness.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
             if blockers and not verdict.begun:
                 verdict = replace(verdict, reason=f"not started: waits for {blockers}")
             found.append(verdict)

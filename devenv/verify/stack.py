@@ -14,7 +14,7 @@ from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import ProjectWatch
 from devenv.control.guard import scope_of
 from devenv.control.job import Job
-from devenv.control.verdict import Outcome
+from devenv.control.readiness import Outcome
 from devenv.control.wait import Waiter, last_words
 from devenv.core.errors import DevenvError
 from devenv.core.model import Health, Project, Resource, State

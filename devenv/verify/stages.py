@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from devenv.control.kube.pod_stages import STAGES as POD_STAGES
 from devenv.control.kube.pod_stages import PodStages
+from devenv.control.readiness import UpVerdict
 from devenv.control.stream import Remark
-from devenv.control.verdict import UpVerdict
 from devenv.core.model import Progress
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from fakedocker import fake_docker
 from devenv.backends.compose import ComposeOptions
 from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
+from devenv.control.readiness import Outcome, UpVerdict
 from devenv.control.stream import Remark
-from devenv.control.verdict import Outcome, UpVerdict
 from devenv.control.wait import Waiter
 from devenv.core.errors import EngineUnreachable, Interrupted, PortTaken, ServiceFailed, WaitTimeout
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State

@@ -1,6 +1,7 @@
 """Connections to the engine through the docker SDK: requests, streams, and its failures in devenv's words.
 
-The SDK takes 0.15 s to import, so nothing here imports it before the first connection."""
+The SDK takes 0.15 s to import, so nothing here imports it before the first connection.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A log's bytes become lines: framings taken off, partial lines joined, overlong ones cut, repeated ones skipped.
 
-All parsers are pure and incremental: any cutting of the input gives the same output, and no frame is held whole."""
+All parsers are pure and incremental: any cutting of the input gives the same output, and no frame is held whole.
+"""
 
 from __future__ import annotations
 

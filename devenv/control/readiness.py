@@ -25,11 +25,49 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from devenv.control.stream import service_of_step
-from devenv.control.verdict import Outcome, ServiceVerdict
+from devenv.core.errors import DevenvError
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Service, State
 from devenv.core.why import without_callers
+
+
+class Outcome(StrEnum):
+    """How a service stands."""
+
+    WAITING = "waiting"
+    READY = "ready"  # running and healthy, or running for the settled period without a health check
+    COMPLETED = "completed"  # a one-shot that ended with 0
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceVerdict:
+    """One service: `reason` says what it waits for or why it failed, `after` the seconds until it was ready.
+
+    `evidence` holds the last lines of what speaks for a failure: log lines, or the health check's last output.
+    """
+
+    service: str
+    outcome: Outcome
+    reason: str = ""
+    after: float | None = None
+    container_id: str = ""  # the one that the reason is about
+    exit_code: int | None = None
+    exits: int = 0  # how often its containers ended while we waited
+    begun: bool = False  # all of its containers exist and were started
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpVerdict:
+    """The whole start. `error` is None when every service is ready or completed."""
+
+    services: tuple[ServiceVerdict, ...]
+    seconds: float
+    error: DevenvError | None = None
+
 
 SETTLE = 2.0  # seconds: an interpreter that fails on an import needs up to about one on a busy machine
 RECOVERED = 10.0  # seconds: a run this long is a successful start to the engine too (moby restartmanager)
@@ -57,7 +95,7 @@ class _Track:
     ended: float | None = None  # when its last run did, as far as seen
 
 
-class Judge:
+class Readiness:
     """Follows the services of one `up`. Call `see` and `observe` with news, then `verdicts`."""
 
     def __init__(self, project: Project, began: float) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from devenv.control.judge import CRASH_EXITS, OOM_NEWS, PATIENT_EXITS, RECOVERED, SETTLE, Judge
-from devenv.control.verdict import Outcome, ServiceVerdict
+from devenv.control.readiness import (
+    CRASH_EXITS,
+    OOM_NEWS,
+    PATIENT_EXITS,
+    RECOVERED,
+    SETTLE,
+    Outcome,
+    Readiness,
+    ServiceVerdict,
+)
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
 
@@ -26,18 +34,18 @@ class Scene:
 
     def __init__(self, *services: Service, before: tuple[Resource, ...] = ()) -> None:
         self.now = 0.0
-        self.judge = Judge(project(*services), 0.0)
-        self.judge.see(before, 0.0)
+        self.readiness = Readiness(project(*services), 0.0)
+        self.readiness.see(before, 0.0)
         self.containers = {item.key: item for item in before}
 
     def see(self, *containers: Resource, after: float = 0.0) -> None:
         self.now += after
         self.containers |= {item.key: item for item in containers}
-        self.judge.see(self.containers.values(), self.now)
+        self.readiness.see(self.containers.values(), self.now)
 
     def happen(self, key: str, *actions: str) -> None:
         for action in actions:
-            self.judge.observe(Happening(key, self.now, action, action), self.now)
+            self.readiness.observe(Happening(key, self.now, action, action), self.now)
 
     def start(self, service: str, **changes: object) -> None:
         item = container(service, **changes)  # type: ignore[arg-type]  # the tests name real fields
@@ -52,7 +60,7 @@ class Scene:
 
     def verdict(self, service: str, after: float = 0.0) -> ServiceVerdict:
         self.now += after
-        return next(item for item in self.judge.verdicts(self.now) if item.service == service)
+        return next(item for item in self.readiness.verdicts(self.now) if item.service == service)
 
 
 def test_nothing_exists_yet() -> None:
@@ -74,7 +82,7 @@ def test_without_health_check_it_must_stay_for_the_settled_period() -> None:
     scene = Scene(Service("a"))
     scene.start("a")
     assert scene.verdict("a", after=SETTLE - 0.1).outcome is Outcome.WAITING
-    assert scene.judge.next_change(scene.now) == pytest.approx(0.1)
+    assert scene.readiness.next_change(scene.now) == pytest.approx(0.1)
     assert scene.verdict("a", after=0.1).outcome is Outcome.READY
 
 
@@ -117,7 +125,7 @@ def test_what_was_there_before_is_no_verdict_until_compose_has_acted() -> None:
     for service in "abc":
         assert scene.verdict(service, after=SETTLE).outcome is Outcome.WAITING
         assert "Compose has not dealt with it yet" in scene.verdict(service).reason
-    scene.judge.compose_ended(succeeded=True)
+    scene.readiness.compose_ended(succeeded=True)
     assert [scene.verdict(service).outcome for service in "abc"] == [Outcome.FAILED, Outcome.FAILED, Outcome.READY]
 
 
@@ -134,7 +142,7 @@ def test_what_was_there_before_is_no_verdict_until_compose_has_acted() -> None:
 def test_the_end_of_an_earlier_run_is_not_this_ones(ended: dict[str, object], restart: str) -> None:
     old = container("a", **ended)  # type: ignore[arg-type]  # the tests name real fields
     scene = Scene(Service("a", restart=restart), before=(old,))
-    scene.judge.compose_did(Progress("Container p-a-1", "Starting"))
+    scene.readiness.compose_did(Progress("Container p-a-1", "Starting"))
     scene.happen("docker/a1", "start")
     scene.see(old)
     verdict = scene.verdict("a", after=SETTLE)
@@ -148,7 +156,7 @@ def test_the_end_of_an_earlier_run_is_not_this_ones(ended: dict[str, object], re
 def test_a_start_is_told_by_the_engines_times_alone_whatever_its_clock_says() -> None:
     old = container("a", State.EXITED, exit_code=143, started_at=5000.0)
     scene = Scene(Service("a"), before=(old,))
-    scene.judge.compose_did(Progress("Container p-a-1", "Started", "done"))
+    scene.readiness.compose_did(Progress("Container p-a-1", "Started", "done"))
     scene.see(replace(old, exit_code=3, started_at=200.0))  # the engine's clock was set back meanwhile
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "exited with code 3")
@@ -157,9 +165,11 @@ def test_a_start_is_told_by_the_engines_times_alone_whatever_its_clock_says() ->
 def test_when_compose_gives_up_what_it_did_not_reach_is_stopped_and_not_failed() -> None:
     before = (container("a", State.EXITED, exit_code=143), container("c", State.CREATED, error="an old reason"))
     scene = Scene(Service("a"), Service("b"), Service("c"), Service("d"), before=before)
-    scene.judge.compose_did(Progress("service:b:1", "Error response from daemon: invalid mount config", status="error"))
+    scene.readiness.compose_did(
+        Progress("service:b:1", "Error response from daemon: invalid mount config", status="error")
+    )
     scene.see(container("d", State.CREATED, error="no such program"))
-    scene.judge.compose_ended(succeeded=False)
+    scene.readiness.compose_ended(succeeded=False)
     assert [(scene.verdict(service).outcome, scene.verdict(service).reason) for service in "abcd"] == [
         (Outcome.WAITING, "stopped, not started"),
         (Outcome.FAILED, "could not be created: invalid mount config"),
@@ -170,15 +180,15 @@ def test_when_compose_gives_up_what_it_did_not_reach_is_stopped_and_not_failed()
 
 def test_a_start_that_failed_again_has_the_engines_reason() -> None:
     scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=128, error="port is taken"),))
-    scene.judge.compose_did(Progress("Container p-a-1", "Starting"))
-    scene.judge.compose_ended(succeeded=False)
+    scene.readiness.compose_did(Progress("Container p-a-1", "Starting"))
+    scene.readiness.compose_ended(succeeded=False)
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "could not be started: port is taken")
 
 
 def test_what_compose_leaves_stopped_though_it_ended_well_does_not_come_up_any_more() -> None:
     scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=0),))
-    scene.judge.compose_ended(succeeded=True)
+    scene.readiness.compose_ended(succeeded=True)
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "is stopped: Compose ended without starting it")
 
@@ -187,7 +197,7 @@ def test_an_old_crash_loop_goes_on_while_its_better_successor_is_built() -> None
     scene = Scene(Service("a", restart="always"), before=(container("a"),))
     loop(scene, "a", CRASH_EXITS + 1)
     assert scene.verdict("a").outcome is Outcome.WAITING
-    scene.judge.compose_did(Progress("Container p-a-1", "Recreate"))
+    scene.readiness.compose_did(Progress("Container p-a-1", "Recreate"))
     assert scene.verdict("a").outcome is Outcome.WAITING
     scene.containers.clear()
     scene.start("a", number=2)
@@ -215,7 +225,7 @@ def test_a_container_that_somebody_stops_has_failed_without_a_crash() -> None:
     scene.happen("docker/a1", "kill", "die", "stop")
     scene.see(container("a", State.EXITED, exit_code=143))
     assert scene.verdict("a").outcome is Outcome.WAITING, "Compose is still busy and may be the one"
-    scene.judge.compose_ended(succeeded=True)
+    scene.readiness.compose_ended(succeeded=True)
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 0)
     assert "stopped from outside" in verdict.reason
@@ -242,7 +252,7 @@ def test_a_crash_loop_alone_fails_after_few_exits(restart: str, code: int) -> No
 def test_a_loop_from_before_is_known_by_the_engines_count() -> None:
     scene = Scene(Service("a", restart="always"), before=(container("a", State.RESTARTING, exit_code=3, restarts=12),))
     assert scene.verdict("a").outcome is Outcome.WAITING, "Compose may be about to replace it"
-    scene.judge.compose_did(Progress("Container p-a-1", "Running", "done"))
+    scene.readiness.compose_did(Progress("Container p-a-1", "Running", "done"))
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 12)
 
@@ -294,7 +304,7 @@ def test_who_waits_for_the_loop_is_no_reason_for_patience() -> None:
     scene.verdict("app")
     loop(scene, "app", CRASH_EXITS)
     assert scene.verdict("app").outcome is Outcome.FAILED
-    assert scene.judge.blocked_by("mid", scene.judge.verdicts(scene.now)) == "app to be healthy"
+    assert scene.readiness.blocked_by("mid", scene.readiness.verdicts(scene.now)) == "app to be healthy"
 
 
 COMPLETED = "service_completed_successfully"
@@ -307,10 +317,10 @@ def test_a_service_whose_end_is_waited_for_is_not_ready_while_it_runs() -> None:
     scene.see(container("waits", State.CREATED, started_at=None))
     verdict = scene.verdict("slow", after=SETTLE)
     assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "healthy, must end with 0")
-    assert scene.judge.blocked_by("waits", scene.judge.verdicts(scene.now)) == "slow to be completed"
+    assert scene.readiness.blocked_by("waits", scene.readiness.verdicts(scene.now)) == "slow to be completed"
     scene.crash("slow", 0, State.EXITED)
     assert scene.verdict("slow").outcome is Outcome.COMPLETED
-    assert scene.judge.blocked_by("waits", scene.judge.verdicts(scene.now)) == ""
+    assert scene.readiness.blocked_by("waits", scene.readiness.verdicts(scene.now)) == ""
 
 
 @pytest.mark.parametrize(
@@ -330,41 +340,41 @@ def test_a_condition_is_met_by_what_it_names_and_by_nothing_else(
 ) -> None:
     scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", condition),)))
     scene.see(container("db", state, health=health, exit_code=0 if state is State.EXITED else None))
-    assert bool(scene.judge.blocked_by("web", scene.judge.verdicts(scene.now))) is blocks
+    assert bool(scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now))) is blocks
 
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_dependency_that_is_not_required_blocks_until_it_fails(required: bool) -> None:
     scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", "service_healthy", required),)))
     scene.start("db", health=Health.STARTING)
-    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == "db to be healthy"
+    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == "db to be healthy"
     scene.crash("db", 3, State.EXITED)
-    assert bool(scene.judge.blocked_by("web", scene.judge.verdicts(scene.now))) is required
-    assert scene.judge.blocked_by("web", ()) == "", "what is not in the project blocks nobody"
+    assert bool(scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now))) is required
+    assert scene.readiness.blocked_by("web", ()) == "", "what is not in the project blocks nobody"
 
 
 def test_a_provider_has_done_its_part_when_compose_says_so() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"), Service("web", depends_on=(Dependency("db"),)))
     assert scene.verdict("db").outcome is Outcome.WAITING
-    scene.judge.compose_did(Progress("db", "Creating"))
+    scene.readiness.compose_did(Progress("db", "Creating"))
     assert scene.verdict("db").reason == "its provider cloud has not ended yet: Creating"
-    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == "db to be started"
-    scene.judge.compose_did(Progress("db", "Created", "done"))
+    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == "db to be started"
+    scene.readiness.compose_did(Progress("db", "Created", "done"))
     verdict = scene.verdict("db")
     assert (verdict.outcome, verdict.reason) == (Outcome.READY, "provided by cloud")
-    assert scene.judge.blocked_by("web", scene.judge.verdicts(scene.now)) == ""
+    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == ""
 
 
 def test_a_provider_that_fails_has_its_own_words() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"))
-    scene.judge.compose_did(Progress("db", "no credit left", "error"))
+    scene.readiness.compose_did(Progress("db", "no credit left", "error"))
     verdict = scene.verdict("db")
     assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "its provider cloud failed: no credit left")
 
 
 def test_a_provider_of_which_compose_tells_nothing_is_done_when_compose_is() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"))
-    scene.judge.compose_ended(succeeded=True)
+    scene.readiness.compose_ended(succeeded=True)
     assert scene.verdict("db").outcome is Outcome.READY
 
 
@@ -405,7 +415,7 @@ def test_who_was_killed_is_judged_once_the_engine_had_the_time_to_tell_of_memory
     scene.start("a")
     scene.crash("a", 137, State.EXITED)
     assert scene.verdict("a").outcome is Outcome.WAITING
-    assert 0 < scene.judge.next_change(scene.now) <= OOM_NEWS
+    assert 0 < scene.readiness.next_change(scene.now) <= OOM_NEWS
     late = Scene(Service("a"))
     late.start("a")
     late.crash("a", 137, State.EXITED)
@@ -425,6 +435,6 @@ def test_paused_and_dead_do_not_heal() -> None:
     scene = Scene(Service("a"), Service("b"), Service("c"))
     broken = container("c", State.CREATED, error="no such file")
     scene.see(container("a", State.PAUSED), container("b", State.DEAD), broken)
-    scene.judge.compose_ended(succeeded=True)
-    assert {verdict.outcome for verdict in scene.judge.verdicts(1.0)} == {Outcome.FAILED}
+    scene.readiness.compose_ended(succeeded=True)
+    assert {verdict.outcome for verdict in scene.readiness.verdicts(1.0)} == {Outcome.FAILED}
     assert "no such file" in scene.verdict("c").reason
