@@ -16,8 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "manifest
 from many import write_many
 
 from devenv.manifests import schemas
-from devenv.manifests.check import Outside, check
-from devenv.manifests.judge import judge
+from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.render import render
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.targets import Target, environment_for

@@ -16,8 +16,8 @@ from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.text import sanitize
 from devenv.manifests import access
+from devenv.manifests.check import shown
 from devenv.manifests.credentials import committed_values, decoded, judge, masked, shape_of
-from devenv.manifests.judge import shown
 from devenv.manifests.model import Manifest
 from devenv.manifests.rendering import Rendering, same_namespace
 from devenv.manifests.yamlread import YamlError, read_documents

@@ -14,9 +14,8 @@ from mutation_tools import COMPOSE, SETTINGS
 
 from devenv.cli import main
 from devenv.core.manifest_settings import Allowance, ComposeComparison
-from devenv.manifests.check import Outside, check
+from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.compose_side import parse_services
-from devenv.manifests.judge import judge
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target

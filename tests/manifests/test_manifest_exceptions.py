@@ -11,8 +11,7 @@ import pytest
 from mutation_tools import Objects
 from mutations import MUTATIONS
 
-from devenv.manifests.check import Outside
-from devenv.manifests.judge import Judgement, judge
+from devenv.manifests.check import Judgement, Outside, judge
 from devenv.manifests.model import Manifest
 from devenv.manifests.rendering import Rendering
 

@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from devenv.manifests import access
-from devenv.manifests.check import Outside, check
-from devenv.manifests.judge import judge
+from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.model import Manifest
 from devenv.manifests.output import to_data, to_text
 from devenv.manifests.registry import all_rules

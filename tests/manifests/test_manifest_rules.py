@@ -11,8 +11,7 @@ import pytest
 from mutation_tools import Objects
 from mutations import FILES, MUTATIONS
 
-from devenv.manifests.check import Outside, check
-from devenv.manifests.judge import judge
+from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.model import Finding, Manifest
 from devenv.manifests.registry import all_rules
 from devenv.manifests.rendering import Rendering

@@ -14,8 +14,7 @@ from devenv.control.deploy.images import repository, uses_of
 from devenv.control.kube.rollout_view import WAITED_FOR, Key
 from devenv.core.errors import FindingsFound, UsageError
 from devenv.core.text import sanitize
-from devenv.manifests.check import Outside, load
-from devenv.manifests.judge import judge
+from devenv.manifests.check import Outside, judge, load
 from devenv.manifests.model import Finding, Severity
 from devenv.manifests.rules.config import is_unreleased
 from devenv.manifests.rules.objects import unvalidated
