@@ -16,10 +16,9 @@ import yaml
 from devenv.manifests import access
 from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.model import Manifest
-from devenv.manifests.output import to_data, to_text
+from devenv.manifests.output import to_data, to_sarif, to_text
 from devenv.manifests.registry import all_rules
 from devenv.manifests.rendering import Rendering
-from devenv.manifests.sarif import to_sarif
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 from devenv.manifests.yamlread import YamlError, read_documents
