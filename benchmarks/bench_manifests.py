@@ -17,10 +17,10 @@ from many import write_many
 
 from devenv.manifests import schemas
 from devenv.manifests.check import Outside, check, judge
+from devenv.manifests.kustomization import read_tree
 from devenv.manifests.render import render
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.targets import Target, environment_for
-from devenv.manifests.tree import read_tree
 
 RUNS = 5
 

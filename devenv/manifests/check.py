@@ -13,6 +13,7 @@ from devenv.core.manifest_settings import Allowance, ManifestSettings
 from devenv.core.text import mask_secrets, sanitize
 from devenv.manifests import access, schemas
 from devenv.manifests.compose_side import ComposeService
+from devenv.manifests.kustomization import Tree, read_tree
 from devenv.manifests.model import (
     Excused,
     Finding,
@@ -31,7 +32,6 @@ from devenv.manifests.rendering import Rendering
 from devenv.manifests.rules.config import unreleased
 from devenv.manifests.rules.objects import unvalidated
 from devenv.manifests.targets import Surroundings, Target, environment_for, surroundings
-from devenv.manifests.tree import Tree, read_tree
 
 COMPOSE_RULES = "compose-"
 PREFIX = "devenv.io/ignore."

@@ -15,9 +15,8 @@ from typing import Any
 import yaml
 
 from devenv.manifests import access
-from devenv.manifests.kustomization import Kustomization, generators
+from devenv.manifests.kustomization import Kustomization, Source, Tree, generators, line_of
 from devenv.manifests.model import Manifest, ObjectPath, Place
-from devenv.manifests.tree import Source, Tree, line_of
 from devenv.manifests.yamlread import Document, child_node, read_inline
 
 _HASH = re.compile(r"-[a-z0-9]{10}")  # kustomize's suffix of generated names

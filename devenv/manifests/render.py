@@ -14,9 +14,8 @@ from tempfile import TemporaryDirectory
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import sanitize
-from devenv.manifests.kustomization import Kustomization, generators
+from devenv.manifests.kustomization import Kustomization, SourceProblem, Tree, generators, line_of
 from devenv.manifests.model import Manifest, Place
-from devenv.manifests.tree import SourceProblem, Tree, line_of
 from devenv.manifests.yamlread import YamlError, read_documents
 
 RENDER_TIMEOUT = 60.0  # seconds; kubectl needs 0.4 for 200 objects

@@ -10,11 +10,10 @@ from typing import Any
 from devenv.core.manifest_settings import ManifestSettings
 from devenv.manifests import access, schemas
 from devenv.manifests.compose_side import ComposeService
-from devenv.manifests.kustomization import Kustomization
+from devenv.manifests.kustomization import Kustomization, Tree
 from devenv.manifests.model import Environment, Manifest, ObjectPath, Place, Problem
 from devenv.manifests.provenance import Provenance
 from devenv.manifests.targets import Surroundings
-from devenv.manifests.tree import Tree
 
 # Kind -> where its pod template is. https://kubernetes.io/docs/concepts/workloads/
 _TEMPLATES: dict[tuple[str, str], ObjectPath] = {

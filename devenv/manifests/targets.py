@@ -11,9 +11,15 @@ from pathlib import Path
 
 from devenv.core.errors import UsageError
 from devenv.core.manifest_settings import ManifestSettings
-from devenv.manifests.kustomization import FILE_NAMES, Kustomization, environment_of, kustomization_file, references
+from devenv.manifests.kustomization import (
+    FILE_NAMES,
+    Kustomization,
+    Tree,
+    environment_of,
+    kustomization_file,
+    references,
+)
 from devenv.manifests.model import Environment
-from devenv.manifests.tree import Tree
 from devenv.manifests.yamlread import YamlError, read_documents
 
 _MOST_FILES = 20_000  # looked at around a folder

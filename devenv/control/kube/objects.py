@@ -39,8 +39,8 @@ def read_files(names: tuple[str, ...], stdin: IO[str]) -> list[dict[str, Any]]:
 
 def read_kustomize(folder: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return what kustomize makes of a folder; raises UsageError, and ToolMissing without kubectl."""
+    from devenv.manifests.kustomization import read_tree
     from devenv.manifests.render import render
-    from devenv.manifests.tree import read_tree
 
     path = Path(folder)
     if not path.is_dir():

@@ -15,11 +15,10 @@ from devenv.manifests.credentials import (
     masked,
     shape_of,
 )
-from devenv.manifests.kustomization import generators
+from devenv.manifests.kustomization import generators, line_of
 from devenv.manifests.model import Environment, Place, Problem
 from devenv.manifests.registry import SERVED, error, warning
 from devenv.manifests.rendering import Rendering
-from devenv.manifests.tree import line_of
 
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _PLACEHOLDER = f"@sha256:{'0' * 64}"  # what overlays hold until a release fills it in; no content has this digest

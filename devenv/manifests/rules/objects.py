@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from devenv.manifests import access, schemas
 from devenv.manifests.access import mapping, mappings
+from devenv.manifests.kustomization import line_of
 from devenv.manifests.model import Place, Problem
 from devenv.manifests.registry import error, warning
 from devenv.manifests.rendering import Rendering, Workload, same_namespace
-from devenv.manifests.tree import line_of
 
 # RFC 1123: a subdomain for most names, a label for Services and Namespaces (they become one in DNS).
 _DNS_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"

@@ -15,8 +15,8 @@ from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.errors import ProjectError, Refused, UsageError
 from devenv.core.settings import Config
 from devenv.core.verify_settings import KubeVerifySettings
+from devenv.manifests.kustomization import read_tree
 from devenv.manifests.render import render
-from devenv.manifests.tree import read_tree
 
 _TOLD: Final = 50  # images in a node's status (kubelet, nodeStatusMaxImages)
 _DEFAULT: Final = "docker.io/library/"  # https://github.com/distribution/reference: what a short name stands for
