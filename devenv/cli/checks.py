@@ -18,9 +18,9 @@ from devenv.core.errors import EXIT_OK, DevenvError, FindingsFound, Inconclusive
 from devenv.core.settings import Config, current_folder
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, check, load
-from devenv.manifests.compose_side import read_services
 from devenv.manifests.output import rules_markdown, to_data, to_sarif, to_text
 from devenv.manifests.registry import all_rules
+from devenv.manifests.rendering import read_services
 from devenv.manifests.schemas import choose_versions, known_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.secrets import Need, SecretsReport, needed_secrets, search

@@ -32,7 +32,7 @@ from devenv.core.settings import Config, current_folder
 from devenv.core.stored import state_folder
 from devenv.core.text import human_duration
 from devenv.manifests.check import Outside
-from devenv.manifests.compose_side import read_services
+from devenv.manifests.rendering import read_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.runs.history import History

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from devenv.core.manifest_settings import Allowance, ManifestSettings
 from devenv.core.text import mask_secrets, sanitize
 from devenv.manifests import access, schemas
-from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.kustomization import Tree, read_tree
 from devenv.manifests.model import (
     Excused,
@@ -28,7 +27,7 @@ from devenv.manifests.model import (
 )
 from devenv.manifests.registry import Rule, all_rules
 from devenv.manifests.render import Rendered, render
-from devenv.manifests.rendering import Rendering
+from devenv.manifests.rendering import ComposeService, Rendering
 from devenv.manifests.rules.config import unreleased
 from devenv.manifests.rules.objects import unvalidated
 from devenv.manifests.targets import Surroundings, Target, environment_for, surroundings

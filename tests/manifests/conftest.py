@@ -10,8 +10,7 @@ import pytest
 from mutation_tools import COMPOSE, SETTINGS
 
 from devenv.manifests.check import Outside, load
-from devenv.manifests.compose_side import parse_services
-from devenv.manifests.rendering import Rendering
+from devenv.manifests.rendering import Rendering, parse_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 

@@ -15,8 +15,7 @@ from mutation_tools import COMPOSE, SETTINGS
 from devenv.cli import main
 from devenv.core.manifest_settings import Allowance, ComposeComparison
 from devenv.manifests.check import Outside, check, judge
-from devenv.manifests.compose_side import parse_services
-from devenv.manifests.rendering import Rendering
+from devenv.manifests.rendering import Rendering, parse_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 

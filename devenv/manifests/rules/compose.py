@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from devenv.manifests.access import mapping, mappings, quantity, text
-from devenv.manifests.compose_side import ComposeService
 from devenv.manifests.model import Problem
 from devenv.manifests.registry import warning
-from devenv.manifests.rendering import Container, Rendering, Workload
+from devenv.manifests.rendering import ComposeService, Container, Rendering, Workload
 from devenv.manifests.rules.pods import PROBES
 
 _ALLOW = " Or declare it in devenv.toml: [[manifests.compose.allow]]."
