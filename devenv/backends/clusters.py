@@ -1,4 +1,8 @@
-"""Local clusters by the tools that made them: minikube, kind and k3d; each asked only where its program is here."""
+"""Local clusters by the tools that made them: minikube, kind and k3d; each asked only where its program is here.
+
+minikube's profiles are read from its own JSON: state, driver, addons, what the nodes have. `profile list` looks into
+each machine and takes a second a profile; with `light` it reads the files alone.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,96 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
-from devenv.backends import minikube
 from devenv.backends.kube.kubeconfig import Contexts
-from devenv.backends.programs import output_of
-from devenv.core.errors import DevenvError
+from devenv.backends.programs import BY_HAND, finish, last_words, output_of
+from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import human_bytes, sanitize
+
+MINIKUBE_ANSWERS: Final = 30.0  # seconds; a virtual machine that starts or stops answers slowly
+_MEBI: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile; `cpus` and `memory` (bytes) are what each node was given, 0 where it does not say."""
+
+    name: str
+    status: str  # "Running", "OK", "Stopped", "Paused", "Unknown" ...; "Skipped" for a light list
+    driver: str = ""
+    runtime: str = ""
+    version: str = ""
+    cpus: int = 0
+    memory: int = 0
+    disk: int = 0
+    nodes: tuple[str, ...] = ()
+    addons: tuple[str, ...] = ()  # the enabled ones
+    active: bool = False
+    valid: bool = True
+
+
+def find_minikube(environ: Mapping[str, str]) -> str:
+    """Return the program's path, "" where it is not here: a context called minikube is no sign that it is."""
+    return shutil.which("minikube", path=environ.get("PATH", "")) or ""
+
+
+def read_profiles(environ: Mapping[str, str], *, light: bool = False) -> tuple[Profile, ...]:
+    """Return all profiles, broken ones included. Raises ToolMissing, DevenvError."""
+    told = _minikube(environ, "profile", "list", "--output", "json", *(["--light"] if light else []))
+    if not isinstance(told, dict) or "error" in told:
+        raise DevenvError("minikube cannot list its profiles", "See: minikube profile list")
+    valid = [_profile(item, valid=True) for item in _objects(told.get("valid"))]
+    return (*valid, *(_profile(item, valid=False) for item in _objects(told.get("invalid"))))
+
+
+def _profile(item: Mapping[str, Any], *, valid: bool) -> Profile:
+    config = item.get("Config")
+    config = config if isinstance(config, dict) else {}
+    kubernetes = config.get("KubernetesConfig")
+    kubernetes = kubernetes if isinstance(kubernetes, dict) else {}
+    addons = config.get("Addons")
+    return Profile(
+        name=_text(item.get("Name")),
+        status=_text(item.get("Status")) if valid else "Invalid",
+        driver=_text(config.get("Driver")),
+        runtime=_text(kubernetes.get("ContainerRuntime")),
+        version=_text(kubernetes.get("KubernetesVersion")),
+        cpus=_number(config.get("CPUs")),
+        memory=_number(config.get("Memory")) * _MEBI,
+        disk=_number(config.get("DiskSize")) * _MEBI,
+        nodes=tuple(_text(node.get("Name")) or _text(item.get("Name")) for node in _objects(config.get("Nodes"))),
+        addons=tuple(sanitize(name) for name, on in sorted(addons.items()) if on is True)
+        if isinstance(addons, dict)
+        else (),
+        active=item.get("Active") is True or item.get("ActiveKubeContext") is True,
+        valid=valid,
+    )
+
+
+def _minikube(environ: Mapping[str, str], *arguments: str) -> Any:
+    program = find_minikube(environ)
+    if not program:
+        raise ToolMissing("minikube is not installed, or not on PATH", "https://minikube.sigs.k8s.io/docs/start/")
+    what = " ".join(("minikube", *(word for word in arguments if not word.startswith("-"))))
+    done = finish([program, *arguments], environ, timeout=MINIKUBE_ANSWERS, what=what)
+    try:  # its errors are JSON too, with an exit code
+        return json.loads(done.stdout)
+    except ValueError as error:
+        raise DevenvError(f"{what} failed: {last_words(done)}", BY_HAND) from error
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str:
+    return sanitize(value) if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
 
 TIMEOUT: Final = 10.0  # seconds; kind and k3d ask the container engine only
 
@@ -85,7 +172,7 @@ def _read_minikube(environ: Mapping[str, str]) -> list[Cluster]:
             memory=profile.memory,
             addons=profile.addons,
         )
-        for profile in minikube.read_profiles(environ)
+        for profile in read_profiles(environ)
     ]
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.clusters import read_clusters
+from devenv.backends.clusters import read_clusters, read_profiles
 from devenv.backends.kube.kubeconfig import ContextInfo, Contexts
-from devenv.backends.minikube import read_profiles
 from devenv.core.errors import DevenvError, ToolMissing
 from tests.kube.recorded_objects import FOLDER
 
