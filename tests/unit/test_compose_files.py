@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.compose import ComposeOptions
-from devenv.backends.compose.files import ProjectFiles, files_of
+from devenv.backends.compose.resolve import ProjectFiles, files_of
 
 
 @pytest.fixture
