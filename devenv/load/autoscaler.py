@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from devenv.core.quantity import quantity
+from devenv.core.text import quantity
 from devenv.load.recording import Recording
 
 # Defaults of kube-controller-manager (--horizontal-pod-autoscaler-sync-period, -tolerance) and of autoscaling/v2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from devenv.core.quantity import quantity as quantity
+from devenv.core.text import quantity as quantity
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Item = TypeVar("_Item")

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from devenv.core.model import Health, Resource, Runtime, State
-from devenv.core.quantity import quantity as quantity
+from devenv.core.text import quantity as quantity
 from devenv.core.text import sanitize
 
 TEXT_KEPT: Final = 600  # characters of a message: a line or two of a detail view
