@@ -138,7 +138,10 @@ _UNITS: Final[dict[str | None, float]] = {
 
 
 def quantity(value: object) -> float | None:
-    """Return a Kubernetes quantity ("250m", "1Gi", 2) in its base unit; None where it is none."""
+    """Return a Kubernetes quantity ("250m", "1Gi", 2) in its base unit; None where it is none.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None

@@ -32,7 +32,7 @@ from watchdog.events import (
 from watchdog.observers.api import BaseObserver, EventEmitter
 
 from devenv.core.errors import DevenvError
-from devenv.watch.paths import is_below
+from devenv.watch.rules import is_below
 
 if TYPE_CHECKING:
     from watchdog.observers.api import EventQueue, ObservedWatch

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 from devenv.builds.ignore import IgnoreMatcher, read_patterns
 from devenv.core.errors import ProjectError
 from devenv.core.text import sanitize
-from devenv.watch.paths import is_below
 
 # docker/compose, pkg/watch/ephemeral.go: files that JetBrains' editors, Emacs, vim, Kate and Go write for a moment.
 EPHEMERAL = (
@@ -267,3 +266,8 @@ def _mounted(rule: Rule, body: Mapping[str, Any]) -> str:
         if is_below(rule.path, source) and is_below(rule.target, target):
             return f"{sanitize(rule.path)} is mounted at {sanitize(target)}, so that {rule.action} is not needed"
     return ""
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Tell whether a path is in a folder, or the folder itself; both absolute and without `..`."""
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")

@@ -245,7 +245,11 @@ _NAMES_A_FILE = re.compile(r"\.ya?ml$|\.env(?:\.|$)")
 
 
 class ProjectFiles:
-    """Looks at the files of one project. Nothing of what they hold decides what is in the project: Compose reads it."""
+    """Looks at the files of one project. Nothing of what they hold decides what is in the project: Compose reads it.
+
+    Whether one changed, came or went is told by a stat of each. For some tens of files, most of which do not exist,
+    that costs less than a watch of their folders, and it holds on every file system.
+    """
 
     def __init__(self) -> None:
         self._paths: tuple[Path, ...] = ()
