@@ -6,7 +6,8 @@ Where something hinders it, it says so itself, or the recording lacks what is ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.load.autoscaler import (
@@ -34,6 +35,11 @@ from devenv.load.outcome import Judgement, Stage
 from devenv.load.recording import Recording
 from devenv.runs.criteria import Verdict
 
+NAME: Final = "autoscaling"
+LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late
+SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are told and connections spread
+RECOVERED_WITHIN: Final = 60.0
+UNLOADED: Final = "the run ended before its load began"
 # Events of the HPA controller (pkg/controller/podautoscaler): while another metric works, a lost one is told only so.
 _COMPLAINTS: Final = (
     "FailedGetResourceMetric",
@@ -129,16 +135,37 @@ def _without_metric(
     return ["the autoscaler never got a CPU metric", complaint(recording, service, up.since)]
 
 
-NAME: Final = "autoscaling"
-LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late
-SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are told and connections spread
-RECOVERED_WITHIN: Final = 60.0
-UNLOADED: Final = "the run ended before its load began"
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A test of an autoscaler: how many replicas were `wanted`, and what it and its pods did when."""
+
+    recording: Recording
+    service: str
+    settings: ScalingSettings
+    wanted: int
+    up: Span
+    down: Span | None
+    said: Sequence[dict[str, Any]]  # by the autoscaler
+    pods: list[Pod]
+
+    @property
+    def start(self) -> int:
+        """The replicas that were desired before the load."""
+        return self.desired_at(self.up.since, self.settings.minimum)
+
+    def desired_at(self, t: float, otherwise: int) -> int:
+        """Return the replicas that were desired at a time."""
+        before = [int(line["desired"]) for line in self.said if line["t"] <= t]
+        return before[-1] if before else otherwise
+
+    def first(self, reached: Callable[[int], bool], since: float) -> float | None:
+        """Return when the desired number was so for the first time, after a time."""
+        return first(self.said, lambda line: reached(int(line["desired"])), since)
 
 
 def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgement | None:
     """Judge it; `reasons` make the whole run inconclusive. None for a run of another shape."""
-    up, down = span(recording, UP), span(recording, DOWN)
+    up = span(recording, UP)
     service = str(recording.run["target"].get("service", ""))
     options = recording.run.get("options") or {}
     settings = settings_of(recording)
@@ -150,65 +177,73 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
         seen = why_inconclusive(recording, service, settings, wanted, Span(0.0, recording.length))
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
     inconclusive = list(dict.fromkeys([*reasons, *why_inconclusive(recording, service, settings, wanted, up)]))
-    said, found = scalings(recording, service), pods(recording, service)
+    said = scalings(recording, service)
     if settings is None or not said:
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive))
-    before = [int(line["desired"]) for line in said if line["t"] <= up.since]
-    start = before[-1] if before else settings.minimum
-    stages = _up_stages(recording, service, settings, up, wanted, start, said, found)
+    return _judge(
+        _Test(recording, service, settings, wanted, up, span(recording, DOWN), said, pods(recording, service)),
+        inconclusive,
+    )
+
+
+def _judge(test: _Test, inconclusive: list[str]) -> Judgement:
+    stages, cut_short = _stages(test)
+    inconclusive += [cut_short] if cut_short else []
+    problems = [stage.problem for stage in stages if stage.problem] + _breaches(test)
+    load = expected_replicas(test.recording, test.service, test.up, test.settings)
+    facts = tuple(_facts(test, load, failed=bool(problems)))
+    if load is not None:
+        # Within the tolerance the controller does nothing, on either side of a whole number.
+        least, most = (math.ceil(load * (1 + side * test.settings.tolerance)) for side in (-1, 1))
+        held = test.desired_at(test.up.until, -1)
+        if held >= 0 and not least <= held <= most and held != test.settings.maximum:
+            problems.append(f"{held} replicas were held for a load of {load:.2f}")
+        if problems and not inconclusive and not least <= test.wanted <= most:
+            sized = f"the load was sized for {test.wanted} replicas, and what was measured asks for {load:.2f}"
+            inconclusive = [sized, *problems]
+    if inconclusive:
+        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive), stages, facts)
+    values = {stage.name: stage.seconds for stage in stages if stage.seconds is not None}
+    return Judgement(NAME, Verdict.FAILED if problems else Verdict.PASSED, tuple(problems), stages, facts, values)
+
+
+def _stages(test: _Test) -> tuple[tuple[Stage, ...], str]:
+    """Return all stages, and why they say nothing where the run ended too early, else ""."""
+    rising, down = _up_stages(test), test.down
     if down is None:
-        inconclusive.append("the run ended during its load")
-    else:
-        after = _down_stages(settings, up, down, start, wanted, said, found)
-        stages += after
-        if down.until - down.since < after[1].high and after[1].seconds is None:
-            inconclusive.append("the run ended before the autoscaler had to be down again")
-    problems = [stage.problem for stage in stages if stage.problem]
-    problems += _breaches(recording, settings, up, down, said, found)
-    load = expected_replicas(recording, service, up, settings)
-    facts = [f"the load asked for {load:.2f} replicas, measured in the last third of it"] if load is not None else []
-    facts.append(
+        return tuple(rising), "the run ended during its load"
+    falling = _down_stages(test, down)
+    is_short = down.until - down.since < falling[1].high and falling[1].seconds is None
+    return (*rising, *falling), "the run ended before the autoscaler had to be down again" if is_short else ""
+
+
+def _facts(test: _Test, load: float | None, *, failed: bool) -> Iterator[str]:
+    settings = test.settings
+    if load is not None:
+        yield f"the load asked for {load:.2f} replicas, measured in the last third of it"
+    yield (
         f"metrics every {settings.resolution:g} s, sync {settings.sync:g} s, tolerance {settings.tolerance:g}, "
         f"windows {settings.up_window:g} s up and {settings.down_window:g} s down"
     )
-    facts += unready_words(recording, service, up.until) if problems else []
-    held = [int(line["desired"]) for line in said if line["t"] <= up.until][-1:]
-    facts += [f"{held[0]} replicas were held, {wanted} were planned"] if held else []
-    if load is not None:
-        # Within the tolerance the controller does nothing, on either side of a whole number.
-        least, most = (math.ceil(load * (1 + side * settings.tolerance)) for side in (-1, 1))
-        if held and not least <= held[0] <= most and held[0] != settings.maximum:
-            problems.append(f"{held[0]} replicas were held for a load of {load:.2f}")
-        if problems and not inconclusive and not least <= wanted <= most:
-            doubt = f"the load was sized for {wanted} replicas, and what was measured asks for {load:.2f}"
-            inconclusive = [doubt, *problems]
-    if inconclusive:
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive), tuple(stages), tuple(facts))
-    values = {stage.name: stage.seconds for stage in stages if stage.seconds is not None}
-    verdict = Verdict.FAILED if problems else Verdict.PASSED
-    return Judgement(NAME, verdict, tuple(problems), tuple(stages), tuple(facts), values)
+    if failed:
+        yield from unready_words(test.recording, test.service, test.up.until)
+    held = test.desired_at(test.up.until, -1)
+    if held >= 0:
+        yield f"{held} replicas were held, {test.wanted} were planned"
 
 
-def _up_stages(
-    recording: Recording,
-    service: str,
-    settings: ScalingSettings,
-    up: Span,
-    wanted: int,
-    start: int,
-    said: Sequence[dict[str, Any]],
-    found: list[Pod],
-) -> list[Stage]:
-    begin = up.since
-    fresh = metric_fresh(recording, service, begin)
-    raised = first(said, lambda line: int(line["desired"]) > start, begin)
+def _up_stages(test: _Test) -> list[Stage]:
+    recording, settings, begin, wanted = test.recording, test.settings, test.up.since, test.wanted
+    fresh = metric_fresh(recording, test.service, begin)
+    raised = test.first(lambda desired: desired > test.start, begin)
     # The controller doubles at most, or adds a few, in each period of its policy: the last step may take several.
-    reached = first(said, lambda line: int(line["desired"]) >= wanted, begin)
-    made = next((t for t in sorted(pod.created for pod in found) if t >= begin and alive(found, t) >= wanted), None)
-    ready = ready_count_at(found, wanted, begin) if made is not None else None
+    reached = test.first(lambda desired: desired >= wanted, begin)
+    times = sorted(pod.created for pod in test.pods)
+    made = next((t for t in times if t >= begin and alive(test.pods, t) >= wanted), None)
+    ready = ready_count_at(test.pods, wanted, begin) if made is not None else None
     serving = next((t for t, count in recording.endpoints if t >= begin and count >= wanted), None)
-    calm, good = latency_recovered(recording, ready if ready is not None else begin, up.until)
-    more = 30.0 * max(0, math.ceil(math.log2(max(wanted, 1) / max(start, 1))) - 1) + settings.sync
+    calm, good = latency_recovered(recording, ready if ready is not None else begin, test.up.until)
+    more = 30.0 * max(0, math.ceil(math.log2(max(wanted, 1) / max(test.start, 1))) - 1) + settings.sync
     return [
         _stage("metric fresh", begin, fresh, 0.0, settings.sees_load_within),
         _stage("desired raised", begin, raised, 0.0, settings.reacts_within),
@@ -220,31 +255,16 @@ def _up_stages(
     ]
 
 
-def _down_stages(
-    settings: ScalingSettings,
-    up: Span,
-    down: Span,
-    start: int,
-    wanted: int,
-    said: Sequence[dict[str, Any]],
-    found: list[Pod],
-) -> list[Stage]:
-    begin = down.since
-    at_end = [line for line in said if line["t"] <= begin]
-    held = int(at_end[-1]["desired"]) if at_end else wanted
-    lowered = first(said, lambda line: int(line["desired"]) < held, begin)
-    reached = first(said, lambda line: int(line["desired"]) <= start, begin)
-    gone = next(
-        (
-            t
-            for t in sorted(pod.gone for pod in found if pod.gone is not None)
-            if t >= begin and alive(found, t) <= start
-        ),
-        None,
-    )
+def _down_stages(test: _Test, down: Span) -> list[Stage]:
+    settings, begin, start = test.settings, down.since, test.start
+    held = test.desired_at(begin, test.wanted)
+    lowered = test.first(lambda desired: desired < held, begin)
+    reached = test.first(lambda desired: desired <= start, begin)
+    times = sorted(pod.gone for pod in test.pods if pod.gone is not None)
+    gone = next((t for t in times if t >= begin and alive(test.pods, t) <= start), None)
     # The highest recommendation of the window counts. The last high one falls within a sync of the load's end, or
     # before it, where the metrics of a whole number of replicas ask for one less.
-    asked = asked_until(at_end, found, held, settings, up)
+    asked = asked_until([line for line in test.said if line["t"] <= begin], test.pods, held, settings, test.up)
     low = max(0.0, asked - begin + settings.down_window - settings.sync - LOOK)
     high = settings.down_window + settings.reacts_within - settings.up_window
     steps = _policy_steps(held, start, settings.down_percent)
@@ -267,40 +287,38 @@ def _policy_steps(high: int, low: int, percent: float) -> int:
     return max(0, steps - 1)
 
 
-def _breaches(
-    recording: Recording,
-    settings: ScalingSettings,
-    up: Span,
-    down: Span | None,
-    said: Sequence[dict[str, Any]],
-    found: list[Pod],
-) -> list[str]:
+def _breaches(test: _Test) -> list[str]:
     """Say what happened that must not."""
+    settings, up, down = test.settings, test.up, test.down
     told: list[str] = []
-    end = down.until if down is not None else up.until
-    desired = [int(line["desired"]) for line in said if line["t"] >= up.since]
+    desired = [int(line["desired"]) for line in test.said if line["t"] >= up.since]
     if any(number > settings.maximum for number in desired):
         told.append(f"{max(desired)} replicas were desired, above the maximum of {settings.maximum}")
     if any(number < settings.minimum for number in desired):
         told.append(f"{min(desired)} replicas were desired, below the minimum of {settings.minimum}")
     # A Deployment's surge is for rollouts: scaling makes exactly as many as are desired.
-    counts = [alive(found, pod.created) for pod in found if pod.created >= up.since]
+    counts = [alive(test.pods, pod.created) for pod in test.pods if pod.created >= up.since]
     if counts and max(counts) > settings.maximum:
         told.append(f"{max(counts)} pods ran at once, above the maximum of {settings.maximum}")
-    before = [line for line in said if line["t"] < up.since][-1:]
-    rising = [line for line in said if up.since <= line["t"] < up.until]
+    told += _flapping(test)
+    end = down.until if down is not None else up.until
+    failed = sum(tick.total.failures for tick in test.recording.load_between(up.since, end))
+    return [*told, f"{failed} requests failed while it scaled"] if failed else told
+
+
+def _flapping(test: _Test) -> Iterator[str]:
+    settings, up, down = test.settings, test.up, test.down
+    before = [line for line in test.said if line["t"] < up.since][-1:]
+    rising = [line for line in test.said if up.since <= line["t"] < up.until]
     falls = directions([*before, *rising]).count(-1)
-    rises = directions([line for line in said if down is not None and down.since <= line["t"] <= end]).count(1)
+    falling = [line for line in test.said if down is not None and down.since <= line["t"] <= down.until]
+    rises = directions(falling).count(1)
     if falls or rises:
-        told.append(f"flapping: the desired number fell {falls} times under load and rose {rises} times after it")
+        yield f"flapping: the desired number fell {falls} times under load and rose {rises} times after it"
     if falls and settings.down_window < settings.sees_load_within:
         # ReplicaCalculator.GetResourceReplicas leaves a replica out until a metric's whole window lies after it got
         # Ready, and without the new ones the old ones' relief asks for fewer than there are.
-        told.append(
+        yield (
             f"a window down of {settings.down_window:g} s is shorter than the {settings.sees_load_within:g} s after "
             f"which a new replica counts, with metrics every {settings.resolution:g} s"
         )
-    failed = sum(tick.total.failures for tick in recording.load_between(up.since, end))
-    if failed:
-        told.append(f"{failed} requests failed while it scaled")
-    return told
