@@ -166,6 +166,25 @@ class Happening(Struct, frozen=True):
     text: str
     attributes: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def exit_code(self) -> int | None:
+        """With which exit code a container died; None where the engine does not say so."""
+        text = self._attribute("exitCode")
+        return int(text) if text.isdigit() else None
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether a cluster calls it a warning."""
+        return self._attribute("type") == "Warning"
+
+    @property
+    def count(self) -> str:
+        """How often a cluster saw it; "" where it does not say so."""
+        return self._attribute("count")
+
+    def _attribute(self, name: str) -> str:
+        return next((value for known, value in self.attributes if known == name), "")
+
 
 class LogLine(Struct, frozen=True):
     """One line of output. `cut` counts bytes of an overlong line that are not in `text`."""

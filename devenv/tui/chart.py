@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+BARS: Final = "▁▂▃▄▅▆▇█"
+BLOCKS: Final = f" {BARS}"
 
 
 def chart(
@@ -39,3 +40,10 @@ def chart(
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
+
+
+def sparkline(values: Iterable[float]) -> str:
+    """Draw values as bars on one line, the highest of them (but at least a tenth) as a full one."""
+    known = list(values)
+    top = max((*known, 0.1))
+    return "".join(BARS[min(len(BARS) - 1, int(value / top * len(BARS)))] for value in known)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from devenv.core.model import ConnectionState, Happening, Resource, Sample, State
+from devenv.core.model import ConnectionState, Happening, Resource, Sample
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
-from devenv.tui.board import Board
-from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.main_screen import Handlers, MainScreen
-from devenv.tui.rows import Row
 from devenv.tui.shown import Part
+from devenv.tui.table.lines import Row
 
 if TYPE_CHECKING:
     from devenv.tui.dialogs import Command
@@ -28,12 +26,9 @@ class ComposeController:
     """`devenv.tui.main_screen.Controller` of one project."""
 
     bars: Sequence[Widget] = ()
-    help_on: Sequence[tuple[str, type[Widget]]] = ()
 
     def __init__(self, screen: MainScreen) -> None:
         self._screen = screen
-        self.board = Board(screen.store)
-        self.shelf = LogShelf()
         ask = screen.changes.ask
         self.handlers: Handlers = {
             **{verb: partial(self.change, verb) for verb in OF_SERVICE},
@@ -70,18 +65,13 @@ class ComposeController:
         """Everything is in the table of actions."""
         return iter(())
 
-    def counted(self) -> Collection[Resource]:
-        """Return what the header counts."""
-        return self._screen.store.resources.values()
+    def tell(self, delta: Delta | None, now: float) -> None:
+        """There is nothing of its own to show."""
 
-    def tell_bars(self, now: float) -> None:
-        """There are none."""
-
-    def took(self, delta: Delta) -> None:
-        """There is nothing more to do."""
-
-    def placeholder(self) -> str:
-        """Return what an empty table says."""
+    def empty_text(self, row: Row | None) -> str:
+        """Return what an empty table says, or the empty log of that row."""
+        if row is not None:
+            return "nothing was created yet, so there is no log" if row.absent else "no output yet"
         connection = self._screen.store.connection(self._screen.backend_name)
         if connection is None or connection.state is ConnectionState.CONNECTING:
             return "connecting…"
@@ -89,41 +79,20 @@ class ComposeController:
             return "nothing is declared or running here"
         return "nothing to show until the connection is back"
 
-    def why_no_log(self, row: Row) -> str:
-        """Return what an empty log says."""
-        return "nothing was created yet, so there is no log" if row.absent else "no output yet"
-
-    def measured(self, row: Row) -> Iterable[str]:
-        """Return whose samples a row shows."""
-        return (row.key,)
-
-    def followed(self) -> Iterable[str]:
-        """Return those that exist of the selected resource and of those that were selected before it."""
-        return [key for key in self.shelf.keys if self.was_created(key)]
-
-    def was_created(self, key: str) -> bool:
-        """Whether there is something that may have written a log."""
-        resource = self._screen.store.resource(key)
-        return resource is not None and resource.state not in (State.ABSENT, State.PROVIDED)
-
-    def changes_followed(self, delta: Delta) -> bool:
-        """Whether something that is followed came or changed."""
-        return any(resource.key in self.shelf.keys for resource in delta.updated)
-
     def cluster_place(self) -> None:
         """There is no cluster."""
 
     def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
         """Return its use and the text about it."""
-        from devenv.tui.widgets.detail_text import describe, describe_use
+        from devenv.tui.detail import describe, use
 
         screen = self._screen
         resource = screen.store.resource(row.key)
         if resource is None or (delta is not None and not _touches(delta, row.key)):
             return None
-        use = describe_use(resource, screen.store.sample(row.key), screen.board.history(row.key))
-        text = describe(resource, screen.store.happenings(row.key), time.time()) + screen.verdicts.detail(resource)
-        return use, text
+        sample = screen.store.sample(row.key)
+        text = describe(resource, None, screen.store.happenings(row.key), sample, time.time())
+        return use(resource, sample, screen.board.history(row.key)), text + screen.verdicts.detail(resource)
 
 
 def _touches(delta: Delta, key: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import on
@@ -18,20 +18,20 @@ from textual.widgets import Input, Static
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime
+from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime, State
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, BY_NAME, IN_VIEW, OF_CLUSTER, SERVICE, UserAction, group_of, help_groups
-from devenv.tui.board import Showing
 from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.buffers import LogBuffer, LogShelf
 from devenv.tui.logs.pane import LogJump, LogPane, LogView
-from devenv.tui.rows import Row
 from devenv.tui.shown import Part, shown
+from devenv.tui.table.board import Board
+from devenv.tui.table.lines import GroupKey, Row
 from devenv.tui.verdict_watch import VerdictWatch
 from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar
 from devenv.tui.widgets.prompt import Prompt
-from devenv.tui.widgets.resource_table import ResourceTable
+from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
@@ -51,23 +51,8 @@ class Controller(Protocol):
     handlers: Handlers  # an action that has none is not offered; those of the screen's own actions are replaced
 
     @property
-    def board(self) -> Showing:
-        """The rows of the table."""
-        ...
-
-    @property
-    def shelf(self) -> LogShelf:
-        """The logs at hand."""
-        ...
-
-    @property
     def bars(self) -> Sequence[Widget]:
         """What stands below the header, and below the banner."""
-        ...
-
-    @property
-    def help_on(self) -> Sequence[tuple[str, type[Widget]]]:
-        """Widgets whose keys help lists after those of the table."""
         ...
 
     async def begin(self) -> None:
@@ -90,36 +75,12 @@ class Controller(Protocol):
         """Give the palette what is not in the table of actions."""
         ...
 
-    def counted(self) -> Collection[Resource]:
-        """Return what the header counts."""
+    def tell(self, delta: Delta | None, now: float) -> None:
+        """Show what is the controller's own: after a change, or (None) because time went on."""
         ...
 
-    def tell_bars(self, now: float) -> None:
-        """Bring `bars` up to date."""
-        ...
-
-    def took(self, delta: Delta) -> None:
-        """Do what else a change asks for; it is drawn."""
-        ...
-
-    def placeholder(self) -> str:
-        """Return what an empty table says."""
-        ...
-
-    def why_no_log(self, row: Row) -> str:
-        """Return what an empty log says."""
-        ...
-
-    def measured(self, row: Row) -> Iterable[str]:
-        """Return whose samples a row shows."""
-        ...
-
-    def followed(self) -> Iterable[str]:
-        """Return whose logs are to be followed for the buffers of the shelf."""
-        ...
-
-    def changes_followed(self, delta: Delta) -> bool:
-        """Whether other logs are to be followed after that change."""
+    def empty_text(self, row: Row | None) -> str:
+        """Return what an empty table says, or the empty log of that row."""
         ...
 
     def cluster_place(self) -> tuple[Target, bool] | None:
@@ -150,23 +111,29 @@ class MainScreen(Screen[None]):
         title: str,
         controller: Callable[[MainScreen], Controller],
         *,
-        table: ResourceTable | None = None,
+        in_cluster: bool = False,
         store: Store | None = None,
     ) -> None:
-        """`controller` makes what serves this screen, which shows what is in the `store` already."""
+        """`controller` makes what serves this screen, which shows what is in the `store` already.
+
+        `in_cluster` says that there may be a cluster: its services are lines that open, and it has actions.
+        """
         super().__init__()
         # Side by side from 110 columns: the log keeps more than 60 then, a usual log line.
         self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (110, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (30, "-high")]
         self.header = HeaderBar()
         self.banner = Banner()
-        self.table = table or ResourceTable(id="table")
+        self.in_cluster = in_cluster
+        self.table = FoldingTable(id="table") if in_cluster else ResourceTable(id="table")
         self.log_pane = LogPane()
         self.detail: DetailPane | None = None
         self.action_bar = ActionBar()
         self.footer = FooterBar()
         self.filter = Prompt("part of a name, a state, an image or a port", self.table, id="filter")
         self.store = store or Store()
+        self.board = Board(self.store, long_names=in_cluster)
+        self.shelf = LogShelf(self.board.services.workload_of)
         self.changes = Changes(self, control, self.action_bar)
         self.verdicts = VerdictWatch(self, self._show_verdicts)
         self.backend_name = backend.name
@@ -237,11 +204,6 @@ class MainScreen(Screen[None]):
         self.controller.close()
 
     @property
-    def board(self) -> Showing:
-        """The rows of the table."""
-        return self.controller.board
-
-    @property
     def selected(self) -> Resource | None:
         """The resource under the cursor."""
         row = self.table.selected
@@ -251,11 +213,6 @@ class MainScreen(Screen[None]):
     def detail_visible(self) -> bool:
         """Whether the details are on screen."""
         return self.detail is not None and self.detail.display
-
-    @property
-    def in_cluster(self) -> bool:
-        """Whether there are actions for a cluster here."""
-        return "command" in self.handlers
 
     @property
     def preferred_keys(self) -> frozenset[str]:
@@ -275,26 +232,26 @@ class MainScreen(Screen[None]):
         now = time.time()
         if not delta.empty:
             self.verdicts.take(delta)
-            self.board.take(delta, now)
+            self.board.take(delta)
             self.tell_table()
             if delta.connections:
                 self.banner.tell(self.store.connection(self.backend_name))
             if delta.connections or delta.updated or delta.removed:
                 self.tell_header(now)
             self.tell_detail(delta)
-            if self.controller.changes_followed(delta):
+            if self._changes_followed(delta):
                 self._follow()
             self.changes.tell(delta.actions, now)
         if delta.actions or self.action_bar.running is not None:
             self.action_bar.tell(delta.actions, self.store.progress.values(), now)
         self._tell_keys()
         if not delta.empty:
-            self.controller.took(delta)
+            self.controller.tell(delta, now)
         return delta
 
     def _take_logs(self, lines: Sequence[LogLine | LogsDropped]) -> None:
         on_screen = self.log_pane.view.buffer
-        touched = [self.controller.shelf.take(line) for line in lines]
+        touched = [self.shelf.take(line) for line in lines]
         if any(buffer is on_screen for buffer in touched):
             self.log_pane.view.sync()
             if self._log_jump is not None:
@@ -303,34 +260,34 @@ class MainScreen(Screen[None]):
     def tick(self) -> None:
         """Draw what time alone has changed."""
         now = time.time()
-        self.refresh_rows([row.key for row in self.table.visible_rows])
+        self.refresh_rows()
         self.tell_header(now)
+        self.controller.tell(None, now)
         self.verdicts.look()
         if self.action_bar.running is not None:
             self.action_bar.tell((), self.store.progress.values(), now)
 
-    def refresh_rows(self, keys: Iterable[str]) -> None:
-        """Build rows again, and draw what changed in them."""
-        self.board.refresh(keys, time.time())
+    def refresh_rows(self) -> None:
+        """Make the rows on screen again, and draw what changed in them."""
+        self.board.lines.forget_rows()
         self.tell_table()
         self.tell_detail()
 
     def tell_table(self) -> None:
         """Show the board's rows."""
-        self.table.show(self.board.shown, self._placeholder())
+        self.table.show(self.board.lines, self._placeholder())
         self._subscribe()
 
     def _placeholder(self) -> str:
         if self.board.filter_text and self.store.resources:
             return f"nothing matches “{self.board.filter_text}”; Esc shows everything"
-        return self.controller.placeholder()
+        return self.controller.empty_text(None)
 
     def tell_header(self, now: float) -> None:
-        """Show the project with its connection, and the controller's bars."""
-        resources = self.controller.counted()
+        """Show the project with its connection; what is in a cluster is counted elsewhere."""
+        resources = list(self.board.compose.values())
         project = next((resource.project for resource in resources if resource.project), self.project_hint)
         self.header.tell(project, self.store.connection(self.backend_name), resources, now)
-        self.controller.tell_bars(now)
 
     def tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
         """Show the details of the selected row, after a change only where it is about that."""
@@ -341,24 +298,37 @@ class MainScreen(Screen[None]):
         if described is not None:
             self.detail.tell(row.title, *described, fresh=fresh)
 
-    def _show_verdicts(self, found: Verdicts, keys: Iterable[str]) -> None:
-        self.board.verdict = found.cell
-        if found.services:
-            self.table.show_verdicts()
-        self.refresh_rows(keys)
+    def _show_verdicts(self, found: Verdicts) -> None:
+        self.board.show_verdicts(found.cell, any_known=bool(found.services))
+        self.refresh_rows()
 
     # What is asked of the backend
 
     def _subscribe(self) -> None:
         names = self.table.column_names
         rows = self.table.visible_rows if "cpu" in names or "memory" in names else ()
-        self._subscriptions.stats(key for row in rows if not row.absent for key in self.controller.measured(row))
+        self._subscriptions.stats(key for row in rows if not row.absent for key in self.board.measured(row))
         row = self.table.selected
         exists = row is not None and not row.absent and self.store.resource(row.key) is not None
         self._subscriptions.detail(row.key if row is not None and exists and self.detail_visible else None)
 
     def _follow(self) -> None:
-        self._subscriptions.logs(self.controller.followed())
+        """Follow what exists, after the logs of services have learnt what these are made of now."""
+        for source in self.shelf.kept:
+            group = self.board.services.groups.get(source) if isinstance(source, GroupKey) else None
+            if group is not None and self.shelf.feed(source, group.sources()) is self.log_pane.view.buffer:
+                self.log_pane.view.show(self.log_pane.view.buffer, self.log_pane.view.placeholder)
+        self._subscriptions.logs(key for key in self.shelf.keys if self._was_created(key))
+
+    def _was_created(self, key: str) -> bool:
+        resource = self.store.resource(key)
+        return resource is not None and resource.state not in (State.ABSENT, State.PROVIDED)
+
+    def _changes_followed(self, delta: Delta) -> bool:
+        """Whether something that is followed came or changed, or a service may be made of something else now."""
+        if any(isinstance(source, GroupKey) for source in self.shelf.kept):
+            return bool(delta.updated or delta.removed)
+        return any(resource.key in self.shelf.keys for resource in delta.updated)
 
     @on(ResourceTable.Moved)
     def _moved(self) -> None:
@@ -366,10 +336,9 @@ class MainScreen(Screen[None]):
         if row is None:
             self.log_pane.show("", LogBuffer(), "")
             return
-        shelf = self.controller.shelf
-        first = not shelf.keys
-        buffer = shelf.select(row.identity, row.key, time.time())
-        self.log_pane.show(row.title, buffer, self.controller.why_no_log(row))
+        first = not self.shelf.kept
+        buffer = self.shelf.select(row.path, row.source, time.time())
+        self.log_pane.show(row.title, buffer, self.controller.empty_text(row))
         if self._settle is not None:
             self._settle.stop()
         if first:
@@ -448,8 +417,9 @@ class MainScreen(Screen[None]):
         from devenv.tui.widgets.text_pane import DetailScroll
 
         own = help_groups(self.handlers, in_cluster=self.in_cluster)
+        lines = [("Lines", FoldingTable)] if self.in_cluster else []
         rest = (("Logs", LogView), ("Detail", DetailScroll))
-        self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *self.controller.help_on, *rest)))
+        self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))
 
     def drop(self) -> None:
         """Cancel the running change, or put the error of one away."""
@@ -510,10 +480,10 @@ class MainScreen(Screen[None]):
 
     def row_of_service(self, services: Sequence[str]) -> int | None:
         """Return the row of the last of these services that the table shows; the selected one where none is named."""
-        names = [row.identity.service for row in self.table.rows]
+        names = [row.service for row in self.table.rows]
         last = next((name for name in reversed(services) if name in names), "" if services else None)
         if last is None and self.table.selected is not None:
-            return names.index(self.table.selected.identity.service)
+            return names.index(self.table.selected.service)
         return names.index(last) if last else None
 
     def show_log(self, services: Sequence[str], at: float) -> bool:
@@ -523,11 +493,11 @@ class MainScreen(Screen[None]):
             return False
         self.table.select(index)
         self.go_to_log()
-        key = self.table.rows[index].key
-        self.call_after_refresh(lambda: self._jump(LogJump(self.log_pane.view, key, at)))
+        source = self.table.rows[index].source
+        self.call_after_refresh(lambda: self._jump(LogJump(self.log_pane.view, source, at)))
         return True
 
     def _jump(self, jump: LogJump) -> None:
         row = self.table.selected
-        waits = row is not None and row.key == jump.key and jump.look()
+        waits = row is not None and row.source == jump.source and jump.look()
         self._log_jump = jump if waits else None

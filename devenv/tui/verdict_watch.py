@@ -24,10 +24,10 @@ About = tuple[str, frozenset[tuple[str, str]], frozenset[str]]  # the arguments 
 class VerdictWatch:
     """Of one screen; `look` is called each second and is cheap, however many pods there are beside.
 
-    `show` is called with what was read, and with the keys of the Compose containers that there are.
+    `show` is called with what was read.
     """
 
-    def __init__(self, screen: Screen[None], show: Callable[[Verdicts, Iterable[str]], None]) -> None:
+    def __init__(self, screen: Screen[None], show: Callable[[Verdicts], None]) -> None:
         self._screen = screen
         self._show = show
         self.known: Verdicts | None = None
@@ -83,4 +83,4 @@ class VerdictWatch:
         if found.problem and found.problem != self._told:
             self._told = found.problem
             self._screen.notify(shown(found.problem), title="no verdicts", severity="warning", markup=False)
-        self._show(found, self.containers)
+        self._show(found)

@@ -11,7 +11,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource, Runtime
 from devenv.core.text import human_age
 from devenv.runs.criteria import Verdict
-from devenv.tui.facts import Cell, Tone
+from devenv.tui.table.cells import Cell, Tone
 from devenv.verify.service_verdicts import (
     CONFIG_HASH,
     ServiceVerdict,

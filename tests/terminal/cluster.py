@@ -17,7 +17,6 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.controller import ClusterController
-from devenv.tui.kube.long_table import LongTable
 from tests.terminal.driving import Driver
 from tests.terminal.forwarded import Forwarded
 from tests.terminal.scripted import Buffer, ScriptedBackend, ScriptedControl
@@ -211,7 +210,7 @@ class ClusterDriver(Driver):
 
     async def go(self, title: str) -> None:
         """Put the cursor on the line of that title."""
-        table = cast(LongTable, self.main.table)
+        table = self.main.table
         await self.until(lambda: any(row.title == title for row in table.rows))
         table.select(next(index for index, row in enumerate(table.rows) if row.title == title))
         await self.until(lambda: table.selected is not None and table.selected.title == title)

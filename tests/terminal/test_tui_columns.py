@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.core.model import Action, ConnectionState, Health, Phase, Port, Resource, State
-from devenv.tui.columns import COLUMNS, place
 from devenv.tui.shown import fit_ends
+from devenv.tui.table.columns import COLUMNS, place
 from tests.terminal.cluster import cluster_opened, pod
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import connection, container

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
 from devenv.tui.chart import chart
 from devenv.tui.kube.object_views import stage_of
-from devenv.tui.kube.scaling import autoscaler
+from devenv.tui.table.board import autoscaler
 from tests.terminal.cluster import cluster_opened, pod, replica_set, workload
 
 HPA = Resource(

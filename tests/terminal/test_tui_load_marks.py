@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.logs.buffers import MARKS_KEPT, LogBuffer, LogShelf
-from devenv.tui.rows import Identity
 from devenv.tui.runs.load_form import LoadTarget, load_targets
+from devenv.tui.table.lines import GroupKey
 from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.scripted import container, log
 
-WEB = Identity("shop", "web", 1)
+WEB = ("web", "", "0", "shop", "1")
 
 
 def texts(buffer: LogBuffer) -> list[str]:
@@ -63,13 +62,13 @@ def test_more_marks_than_are_kept_leave_out_the_oldest() -> None:
 
 
 def test_a_log_of_two_sources_has_each_mark_once_and_in_its_place() -> None:
-    shelf = MergedShelf(lambda key: ("", ""))
+    shelf, service = LogShelf(), GroupKey("web", "")
     shelf.select(WEB, "a", 0.0)
     shelf.take(log("a", "first", at=10.0))
     shelf.mark(11.0, "phase")
     shelf.take(log("a", "after", at=12.0))
-    both = shelf.select(Identity("shop", "web", 0, "both"), "group:web", 13.0)
-    shelf.feed("group:web", {"a": "compose", "b": "k8s"})
+    both = shelf.select(("web", ""), service, 13.0)
+    shelf.feed(service, {"a": "compose", "b": "k8s"})
     shelf.take(log("b", "other", at=14.0))
     assert texts(both) == ["compose │ first", "phase", "compose │ after", "k8s │ other"]
 

@@ -59,11 +59,11 @@ async def test_only_the_cells_that_changed_are_drawn(opened: Opening) -> None:
         table = terminal.main.table
         await terminal.settle()
         before = table.cells_updated
-        built = terminal.main.board.rows_built
+        built = terminal.main.board.lines.rows_built
         terminal.backend.emit(Seen("docker", replace(shop()[0], health=Health.UNHEALTHY, started_at=time.time() - 200)))
         await terminal.until(lambda: "✗ unhealthy" in terminal.row("web"))
         assert table.cells_updated - before in (1, 2)  # health, and the age where its text turned meanwhile
-        assert terminal.main.board.rows_built - built <= 1 + len(table.rows)  # the row, and at most one tick
+        assert terminal.main.board.lines.rows_built - built <= 1 + len(table.rows)  # the row, and at most one tick
 
 
 async def test_equal_records_draw_nothing(opened: Opening) -> None:

@@ -128,7 +128,7 @@ async def test_the_width_decides(opened: Opening, width: int, there: bool) -> No
     remember("r1", time.time() - 130, test("a", Verdict.PASSED, "api"))
     async with opened(size=(width, 40)) as terminal:
         await terminal.live(API, WEB)
-        await terminal.until(lambda: terminal.main.table._verified)
+        await terminal.until(lambda: terminal.main.board.services.columns[-1].name == "verdict")
         await terminal.settle()
         assert ("VERIFIED" in terminal.text()) is there
 
@@ -180,7 +180,7 @@ async def test_a_verdict_that_comes_while_one_kind_is_shown_is_there_afterwards(
         await terminal.order("pods")
         await terminal.sees("NODE")
         remember("r1", time.time() - 130, test("a", Verdict.PASSED, "api"))
-        await terminal.until(lambda: terminal.main.table._verified)
+        await terminal.until(lambda: terminal.main.board.services.columns[-1].name == "verdict")
         assert "VERIFIED" not in terminal.text()
         await terminal.press("escape")
         await terminal.sees("VERIFIED", "✓ passed 2m")

@@ -15,12 +15,11 @@ from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import Port, Resource, Runtime, State
 from devenv.tui.action_table import BY_NAME, makes_sense
-from devenv.tui.kube import cells
-from devenv.tui.kube.board import ClusterBoard
-from devenv.tui.kube.groups import compose_words
 from devenv.tui.kube.session import ClusterSession, Forwarding
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.shown import shown
+from devenv.tui.table.board import Board
+from devenv.tui.table.cells import compose_words, state_cell
 
 COMPOSE: Final = "compose"
 KUBERNETES: Final = "kubernetes"
@@ -69,7 +68,7 @@ def _of_cluster(verb: str, cluster: Iterable[Resource]) -> Iterator[RuntimeChoic
         pods = resource.ready[1] if resource.ready is not None else 0
         fits = {"stop": pods > 0, "start": pods == 0}.get(verb, True)
         if fits and resource.kind in BY_NAME[verb].kinds:
-            words = f"{cells.state_cell(resource).text}  {resource.context}/{resource.namespace}"
+            words = f"{state_cell(resource).text}  {resource.context}/{resource.namespace}"
             yield RuntimeChoice(f"{KUBERNETES} {resource.kind}/{resource.name}", words, resource)
 
 
@@ -80,7 +79,7 @@ _SHELL: Final = "command -v bash >/dev/null && exec bash || exec sh"
 class ClusterChanges:
     """Asks what has to be asked first; tells why where something is not possible."""
 
-    def __init__(self, screen: MainScreen, board: ClusterBoard, session: Callable[[], ClusterSession | None]) -> None:
+    def __init__(self, screen: MainScreen, board: Board, session: Callable[[], ClusterSession | None]) -> None:
         """`session` returns the cluster that is shown."""
         self._screen = screen
         self._board = board

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
-from textual.widget import Widget
 from textual.widgets import Input
 
 from devenv.backends.protocol import KUBERNETES, Backend, JoinedBackend
@@ -17,7 +16,6 @@ from devenv.core.model import ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
 from devenv.tui.compose_controller import ComposeController
-from devenv.tui.kube.board import ClusterBoard
 from devenv.tui.kube.cluster_changes import (
     COMPOSE,
     DONE_TO,
@@ -29,22 +27,20 @@ from devenv.tui.kube.cluster_changes import (
 )
 from devenv.tui.kube.command_line import CommandLine, candidates, parse
 from devenv.tui.kube.differences import Differences, read_differences
-from devenv.tui.kube.groups import Group, GroupKey
-from devenv.tui.kube.long_table import LongTable
-from devenv.tui.kube.merged_shelf import MergedShelf
 from devenv.tui.kube.navigation import Choice, Navigation
-from devenv.tui.kube.scaling import autoscaler
 from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.main_screen import Handlers, MainScreen
-from devenv.tui.rows import Row
 from devenv.tui.shown import Part, shown
+from devenv.tui.table.board import autoscaler
+from devenv.tui.table.groups import Group
+from devenv.tui.table.lines import GroupKey, Row
 from devenv.tui.widgets.bars import Banner, ClusterBar
+from devenv.tui.widgets.resource_table import FoldingTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.dialogs import Command
 
-LOGS_MERGED: Final = 20  # pods without a workload whose logs are put together
 NO_LOG: Final = frozenset({"service", "ingress", "node", "configmap", "secret", "horizontalpodautoscaler"})
 OBJECT_VIEWS: Final = ("yaml", "describe", "previous", "owners", "rollout", "hpa")
 TYPED_IN_PALETTE: Final = (
@@ -56,18 +52,14 @@ TYPED_IN_PALETTE: Final = (
 class ClusterController:
     """`devenv.tui.main_screen.Controller` of services of both runtimes; what it watches is what is on screen."""
 
-    help_on: ClassVar[Sequence[tuple[str, type[Widget]]]] = (("Lines", LongTable),)
-
     def __init__(
-        self, screen: MainScreen, table: LongTable, backend: JoinedBackend, control: JoinedControl, connector: Connector
+        self, screen: MainScreen, backend: JoinedBackend, control: JoinedControl, connector: Connector
     ) -> None:
         self._screen = screen
-        self._table = table
+        self.board = screen.board
         self._backend = backend
         self._control = control
         self._compose = ComposeController(screen)
-        self.board = ClusterBoard(screen.store, "")
-        self.shelf = MergedShelf(self.board.services.workload_of)
         self.navigation = Navigation(screen, connector, self)
         self.changes = ClusterChanges(screen, self.board, lambda: self.session)
         self.listeners: list[Callable[[Delta], None]] = []  # of views that are open above this screen
@@ -77,7 +69,8 @@ class ClusterController:
         self.command_line = CommandLine(self._candidates, self._typed, id="command-line")
         self._differences: dict[GroupKey, tuple[object, Differences]] = {}
         self._runtime = COMPOSE  # where the last change of a service of both runtimes was done
-        table.unfold = self._unfold
+        if isinstance(screen.table, FoldingTable):
+            screen.table.unfold = self._unfold
         self.handlers: Handlers = {
             **self._compose.handlers,
             **{verb: partial(self._change, verb) for verb in DONE_TO},
@@ -96,7 +89,7 @@ class ClusterController:
 
     async def begin(self) -> None:
         """Bring the command line, then look for the cluster."""
-        await self._screen.mount(self.command_line, after=self._table)
+        await self._screen.mount(self.command_line, after=self._screen.table)
         self.navigation.begin()
 
     def close(self) -> None:
@@ -122,7 +115,7 @@ class ClusterController:
     @property
     def selected_group(self) -> Group | None:
         """The service that the line under the cursor belongs to; None in the table of one kind."""
-        return self.board.services.group_at(self._table.cursor) if self.board.kind is None else None
+        return self.board.services.group_at(self._screen.table.cursor) if self.board.kind is None else None
 
     @property
     def selected_cluster(self) -> Resource | None:
@@ -164,8 +157,8 @@ class ClusterController:
         return [known for key in keys if (known := self.store.resource(key)) is not None]
 
     def _on_group_line(self, group: Group) -> bool:
-        row = self._table.selected
-        return row is not None and row.key.startswith("group:") and group.has_line
+        row = self._screen.table.selected
+        return row is not None and row.group is not None and group.has_line
 
     # Which actions make sense, and what they do
 
@@ -261,7 +254,7 @@ class ClusterController:
 
     def _go_back(self) -> None:
         """Take one step back: what is open, the filter, then from the kind to the services."""
-        plain = self._screen.focused is self._table and not self._screen.filter.value
+        plain = self._screen.focused is self._screen.table and not self._screen.filter.value
         self._screen.go_back()
         if plain and self.board.kind is not None:
             self.navigation.to_services()
@@ -270,12 +263,12 @@ class ClusterController:
         """Open or close the line under the cursor."""
         if self.board.kind is not None:
             return
-        services, table = self.board.services, self._table
+        services, table = self.board.services, self._screen.table
         group = services.group_at(table.cursor)
         if group is None:
             return
         if not is_open or group.key in services.opened:
-            index = services.index_of_group(group)
+            index = services.find(group.line)
             if index is not None:
                 table.select(index)
             services.toggle(table.cursor, False)
@@ -294,7 +287,7 @@ class ClusterController:
 
     def _typed(self, text: str) -> None:
         self.command_line.close()
-        self._screen.set_focus(self._table)
+        self._screen.set_focus(self._screen.table)
         if text.strip():
             self.obey(text)
 
@@ -320,7 +313,7 @@ class ClusterController:
         self.board.move(session.target.namespace)
         self._control.put(session.control)
         self._backend.add(KUBERNETES, session.backend)
-        self.tell_bars(time.time())
+        self.tell(None, time.time())
         self._screen.tell_table()
         self._screen.refresh_bindings()
 
@@ -336,7 +329,7 @@ class ClusterController:
         """Put the objects of one kind into the table; "" goes back to the services."""
         self.board.show_kind(kind, all_namespaces=self.navigation.all_namespaces)
         self._screen.tell_table()
-        self._screen.tell_header(time.time())
+        self.tell(None, time.time())
         self._screen.refresh_bindings()
 
     def tell_context(self) -> None:
@@ -358,92 +351,40 @@ class ClusterController:
 
     # What the screen shows
 
-    def counted(self) -> Collection[Resource]:
-        """Return what the header counts: Compose's, as the cluster's are counted in its own bar."""
-        return list(self.board.compose.values())
-
-    def tell_bars(self, now: float) -> None:
-        """Show which cluster it is, and how its pods are."""
+    def tell(self, delta: Delta | None, now: float) -> None:
+        """Show which cluster it is, how its pods are and its connection; tell the views above."""
         session = self.session
-        if session is None:
+        if session is not None:
+            namespace = "all namespaces" if self.navigation.all_namespaces else session.target.namespace
+            connection = self.store.connection(session.backend.name)
+            kind = self.board.kind.kind if self.board.kind is not None else ""
+            context = session.target.context.name
+            self.cluster_bar.tell(context, namespace, connection, self.board.counts, session.may_change, kind, now)
+        if delta is None:
             return
-        namespace = "all namespaces" if self.navigation.all_namespaces else session.target.namespace
-        connection = self.store.connection(session.backend.name)
-        kind = self.board.kind.kind if self.board.kind is not None else ""
-        context = session.target.context.name
-        self.cluster_bar.tell(context, namespace, connection, self.board.counts, session.may_change, kind, now)
-
-    def took(self, delta: Delta) -> None:
-        """Show the cluster's connection, and tell the views above."""
-        if delta.connections and self.session is not None:
+        if delta.connections:
             self._tell_connection()
-            self.tell_bars(time.time())
         for listener in tuple(self.listeners):
             listener(delta)
 
-    def placeholder(self) -> str:
-        """Return what an empty table says."""
+    def empty_text(self, row: Row | None) -> str:
+        """Return what an empty table says, or the empty log of that row."""
+        if row is not None:
+            resource = self.store.resource(row.key)
+            if resource is not None and resource.runtime is Runtime.KUBERNETES and resource.kind in NO_LOG:
+                return f"a {resource.kind} writes no log"
+            return self._compose.empty_text(row)
         kind, session = self.board.kind, self.session
         if session is None:
             alone = self.navigation.alone
-            return "no cluster is shown; :ctx chooses one" if alone else self._compose.placeholder()
+            return "no cluster is shown; :ctx chooses one" if alone else self._compose.empty_text(None)
         connection = self.store.connection(session.backend.name)
-        if kind is None:
-            if connection is None or connection.state is ConnectionState.CONNECTING:
-                return f"connecting to {session.target.context.name}…"
-            live = connection.state is ConnectionState.LIVE
-            return self._compose.placeholder() if live else "nothing to show until the cluster answers"
-        if connection is None or connection.state is not ConnectionState.LIVE:
-            return "reading…"
-        return f"there is no {kind.kind} here; Esc goes back to the services"
-
-    def why_no_log(self, row: Row) -> str:
-        """Return what an empty log says."""
-        resource = self.store.resource(row.key)
-        if resource is not None and resource.runtime is Runtime.KUBERNETES and resource.kind in NO_LOG:
-            return f"a {resource.kind} writes no log"
-        return self._compose.why_no_log(row)
-
-    def measured(self, row: Row) -> Iterable[str]:
-        """Return whose samples a row shows: of a service, those of all that it is made of."""
-        group = self._group_of(row)
-        if group is None:
-            return (row.key,)
-        return *group.compose.values(), *(group.workloads.values() or islice(group.pods.values(), LOGS_MERGED))
-
-    def _group_of(self, row: Row) -> Group | None:
-        """Return the group that the row stands for as a whole."""
-        if self.board.kind is not None:
-            resource = self.store.resource(row.key)
-            return self.board.services.group_of_workload(resource) if resource is not None else None
-        index = self.board.services.find(row.identity)
-        group = self.board.services.group_at(index) if index is not None else None
-        if group is None or not group.has_line:
-            return None
-        return group if row.key.startswith("group:") or row.key in group.workloads.values() else None
-
-    def followed(self) -> Iterable[str]:
-        """Return those that exist, after the merged buffers have learnt what their services are made of now."""
-        for key in self.shelf.rows:
-            group = self.board.services.group_for(key) if key.startswith("group:") else None
-            if group is not None:
-                ours = dict.fromkeys(group.compose.values(), "compose")
-                theirs = group.workloads.values() or islice(group.pods.values(), LOGS_MERGED)
-                filled = self.shelf.feed(key, ours | dict.fromkeys(theirs, "k8s"))
-                view = self._screen.log_pane.view
-                if filled is view.buffer:
-                    view.show(filled, view.placeholder)
-        return [key for key in self.shelf.keys if self._was_created(key)]
-
-    def _was_created(self, key: str) -> bool:
-        return self._compose.was_created(key.partition("/")[0] if key.startswith(KUBERNETES) else key)
-
-    def changes_followed(self, delta: Delta) -> bool:
-        """Whether something that is followed came or changed, or a service may be made of something else now."""
-        followed = set(self.shelf.keys)
-        news = any(resource.key in followed for resource in delta.updated)
-        joint = any(key.startswith("group:") for key in self.shelf.rows)
-        return news or (joint and bool(delta.updated or delta.removed))
+        live = connection is not None and connection.state is ConnectionState.LIVE
+        if kind is not None:
+            return f"there is no {kind.kind} here; Esc goes back to the services" if live else "reading…"
+        if connection is None or connection.state is ConnectionState.CONNECTING:
+            return f"connecting to {session.target.context.name}…"
+        return self._compose.empty_text(None) if live else "nothing to show until the cluster answers"
 
     # The details
 
@@ -454,18 +395,18 @@ class ClusterController:
             return self._compose.describe(row, delta)
         if delta is not None and not _concerns(delta, row):
             return None
-        group = self._group_of(row)
+        group = self.board.group_of(row)
         if resource is None:
             return self._describe_joint(group) if group is not None else None
-        from devenv.tui.kube import detail
+        from devenv.tui import detail
 
         sample = self.store.sample(row.key)
         owner = self.store.resource(resource.owner) if resource.owner else None
         text = detail.describe(resource, owner, self.store.happenings(row.key), sample, time.time())
-        return detail.use(sample, self.board.history(row.key)), text + self._verdict_of(resource)
+        return detail.use(resource, sample, self.board.history(row.key)), text + self._verdict_of(resource)
 
     def _describe_joint(self, group: Group) -> tuple[list[Part], list[Part]]:
-        from devenv.tui.kube import detail
+        from devenv.tui import detail
 
         compose, cluster = self._known(group.compose.values()), self._known(group.workloads.values())
         text = detail.describe_joint(group.key.service, compose, cluster, self._differences_of(group))
@@ -507,7 +448,7 @@ class ClusterController:
 
 
 def _concerns(delta: Delta, row: Row) -> bool:
-    if row.key.startswith("group:"):
+    if row.group is not None:
         return bool(delta.updated or delta.removed or delta.samples)
     groups = (delta.updated, delta.samples, delta.happenings)
     return any(item.key == row.key for group in groups for item in group)
@@ -527,9 +468,8 @@ def cluster_screen(
     It shows what is in the `store` already. `wake` is given where both were started already, with that function.
     """
     readers, changers = JoinedBackend(backend, wake=wake), JoinedControl(control, wake=wake)
-    table = LongTable(id="table")
 
     def controller(screen: MainScreen) -> ClusterController:
-        return ClusterController(screen, table, readers, changers, connector)
+        return ClusterController(screen, readers, changers, connector)
 
-    return MainScreen(readers, changers, title, controller, table=table, store=store), readers, changers
+    return MainScreen(readers, changers, title, controller, in_cluster=True, store=store), readers, changers

@@ -13,6 +13,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import mask_secrets
 from devenv.manifests import access
+from devenv.tui.detail import events
 from devenv.tui.kube.session import ClusterSession
 from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import Part, shown, shown_lines
@@ -59,8 +60,6 @@ class TextScreen(ClusterView):
         """Return what was read."""
         if not self._with_events:
             return self._parts
-        from devenv.tui.kube.detail import events
-
         return self._parts + events(self.cluster.store.happenings(self._resource.key))
 
 

@@ -11,11 +11,11 @@ from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetr
 from devenv.core.state import Delta
 from devenv.core.text import human_age
 from devenv.tui.chart import chart
-from devenv.tui.kube import cells
-from devenv.tui.kube.scaling import autoscaler
+from devenv.tui.detail import TONES, clock, events
 from devenv.tui.kube.view import Cluster, ClusterView
 from devenv.tui.shown import Part, fit, shown
-from devenv.tui.widgets.detail_text import TONES, clock
+from devenv.tui.table.board import autoscaler
+from devenv.tui.table.cells import age_cell, state_cell
 
 OWNED_SHOWN = 200  # lines below one owner
 
@@ -101,12 +101,12 @@ class OwnersScreen(ClusterView):
 
 
 def _line(resource: Resource, indent: str, chosen: str, now: float) -> Iterator[Part]:
-    cell = cells.state_cell(resource)
+    cell = state_cell(resource)
     yield indent, "$quiet"
     yield f"{shown(resource.kind)} ", "$quiet"
     yield shown(resource.name), "bold $primary" if resource.key == chosen else "bold"
     yield f"  {shown(cell.text)}", TONES[cell.tone]
-    yield f"  {cells.age_cell(resource, now).text}", "$quiet"
+    yield f"  {age_cell(resource, now).text}", "$quiet"
     yield f"  {shown(resource.why)}\n" if resource.why else "\n", "$warning"
 
 
@@ -129,7 +129,7 @@ class RolloutScreen(ClusterView):
         workload = store.resource(self._key)
         if workload is None:
             return [("it is gone\n", "$warning")]
-        cell = cells.state_cell(workload)
+        cell = state_cell(workload)
         facts = dict(workload.facts)
         parts: list[Part] = [(f"{shown(cell.text)}  ", TONES[cell.tone])]
         told = [
@@ -171,7 +171,7 @@ class RolloutScreen(ClusterView):
 
 def _pod(pod: Resource, stage: int, now: float) -> list[Part]:
     leaving = pod.state == "removing"
-    cell = cells.state_cell(pod)
+    cell = state_cell(pod)
     bar = "".join("━━" if at <= stage else "╌╌" for at in range(len(STAGES)))
     style = (
         "$quiet" if leaving else "$success" if stage == len(STAGES) - 1 else TONES[cell.tone].removesuffix(" reverse")
@@ -242,8 +242,6 @@ class HpaScreen(ClusterView):
             good = status == ("False" if name == "ScalingLimited" else "True")
             parts.append((f"{'✓' if good else '✗'} {shown(name)} ", "$success" if good else "$warning"))
             parts += [(f"{shown(reason)}  ", "bold"), (f"{shown(message)}\n", "$foreground")]
-        from devenv.tui.kube.detail import events
-
         return parts + events(self.cluster.store.happenings(self._key))
 
 

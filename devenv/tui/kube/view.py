@@ -17,15 +17,16 @@ from textual.widgets import Static
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
 from devenv.core.text import human_age, human_bytes, mask_secrets
+from devenv.tui.chart import BARS
+from devenv.tui.detail import clock
 from devenv.tui.shown import Part, fit, shown
 from devenv.tui.widgets.bars import FooterBar
-from devenv.tui.widgets.detail_text import BARS, clock
 from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
 if TYPE_CHECKING:
     from devenv.core.state import Store
-    from devenv.tui.kube.board import ClusterBoard
     from devenv.tui.kube.session import ClusterSession, Forwarding
+    from devenv.tui.table.board import Board
 
 AGAIN: Final = 1.0  # seconds between two looks where only ages change
 PAUSE: Final = (
@@ -44,7 +45,7 @@ class Cluster(Protocol):
         ...
 
     @property
-    def board(self) -> ClusterBoard:
+    def board(self) -> Board:
         """Services and workloads with their pods, and how autoscalers went."""
         ...
 
@@ -208,17 +209,16 @@ class EventsScreen(ClusterView):
         """Return the line of time and the events below it."""
         found = list(self._happenings())
         if self._only_warnings:
-            found = [item for item in found if _is_warning(item[0])]
+            found = [item for item in found if item[0].is_warning]
         if not found:
             return [("no events; the API keeps them for an hour\n", "$quiet")]
         found.sort(key=lambda item: item[0].at, reverse=True)
         parts = _time_line([happening for happening, _ in found], width)
         for happening, name in found[:KEPT]:
-            warning = _is_warning(happening)
-            count = dict(happening.attributes).get("count", "")
+            warning = happening.is_warning
             parts.append((f"{clock(happening.at)} ", "$quiet"))
             parts.append((f"{'▲' if warning else '·'} {shown(happening.action)}", "$warning" if warning else "bold"))
-            parts.append((f" ×{shown(count)}" if count not in ("", "1") else "", "$accent"))
+            parts.append((f" ×{shown(happening.count)}" if happening.count not in ("", "1") else "", "$accent"))
             parts.append((f"  {shown(name)}", "$primary"))
             parts.append((f"  {shown(mask_secrets(happening.text))}\n", "$foreground"))
         if len(found) > KEPT:
@@ -236,10 +236,6 @@ class EventsScreen(ClusterView):
                     yield happening, f"{resource.kind}/{resource.name}"
 
 
-def _is_warning(happening: Happening) -> bool:
-    return dict(happening.attributes).get("type") == "Warning"
-
-
 def _time_line(happenings: list[Happening], width: int) -> list[Part]:
     now = time.time()
     room = max(10, min(width, 120) - 12)
@@ -249,7 +245,7 @@ def _time_line(happenings: list[Happening], width: int) -> list[Part]:
         if 0 <= age < SPAN:
             place = room - 1 - int(age / SPAN * room)
             counts[place] += 1
-            warned[place] |= _is_warning(happening)
+            warned[place] |= happening.is_warning
     top = max((*counts, 1))
     parts: list[Part] = [("-1 h ", "$quiet")]
     for count, warning in zip(counts, warned, strict=True):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from heapq import merge
 from typing import Final
 
+from msgspec.structs import replace
+
 from devenv.core.model import LogLine, LogsDropped
-from devenv.tui.rows import Identity
+from devenv.tui.table.lines import GroupKey, Path
 
 LINES_KEPT: Final = 10_000
 
@@ -73,6 +77,10 @@ class LogBuffer:
 
 SHELF: Final = 3  # logs that are still followed after the selection went on: coming back finds them whole
 MARKS_KEPT: Final = 400
+_BAR: Final = " │ "
+Source = str | GroupKey  # of a line: the key of its resource, or the service that it stands for as a whole
+# Of a pod's key: the key of its workload, and how the pod is called beside the others of that workload.
+WorkloadOf = Callable[[str], tuple[str, str]]
 _MARK: Final = ""  # the key of a mark: of no resource, so that it is not copied with a resource's lines
 
 
@@ -111,47 +119,94 @@ class LogMarks:
 
 
 class LogShelf:
-    """Routes log lines to the buffer of their resource; a line of an unknown one is thrown away."""
+    """The buffers of the lines that were selected lately, and what writes into each.
 
-    def __init__(self) -> None:
-        self._buffers: OrderedDict[str, LogBuffer] = OrderedDict()
-        self._identities: dict[str, Identity] = {}
+    A buffer may be fed by many sources: a workload's pods, or a service in both runtimes; each line then says in front
+    which one wrote it. A line of an unknown source is thrown away.
+    """
+
+    def __init__(self, workload_of: WorkloadOf = lambda key: ("", "")) -> None:
+        self._workload_of = workload_of
+        self._buffers: OrderedDict[Source, LogBuffer] = OrderedDict()
+        self._paths: dict[Source, Path] = {}
+        self._fronts: dict[Source, dict[str, str]] = {}  # of each: its sources, and what stands before their lines
         self.marks = LogMarks()
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Whose logs are wanted."""
+    def kept(self) -> tuple[Source, ...]:
+        """Whose logs are kept, the last selected one last."""
         return tuple(self._buffers)
 
-    def select(self, identity: Identity, key: str, now: float) -> LogBuffer:
-        """Return the buffer of that resource, with the lines of the container that stood in its place before."""
-        buffer = self._buffers.get(key)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Whose logs are wanted: all sources of what is kept."""
+        return tuple(dict.fromkeys(key for one in self._buffers for key in self._fronts[one]))
+
+    def select(self, path: Path, source: Source, now: float) -> LogBuffer:
+        """Return the buffer of that line, with the lines of the container that stood in its place before.
+
+        A new one begins with what its source wrote into another buffer.
+        """
+        buffer = self._buffers.get(source)
         if buffer is None:
             buffer = LogBuffer()
-            older = next((old for old, place in self._identities.items() if place == identity and old != key), None)
+            older = next((old for old, place in self._paths.items() if place == path and old != source), None)
             if older is not None:
-                before = self._buffers.pop(older)
-                del self._identities[older]
+                before = self._forget(older)
                 if before.lines:
-                    buffer.inherit(before, LogLine(key, now, "devenv", "container was re-created"))
-            self._buffers[key] = buffer
-            self._identities[key] = identity
-        self._buffers.move_to_end(key)
+                    buffer.inherit(before, LogLine(str(source), now, "devenv", "container was re-created"))
+            self._buffers[source], self._paths[source], self._fronts[source] = buffer, path, {}
+            if isinstance(source, str):
+                self.feed(source, {source: ""})
+        self._buffers.move_to_end(source)
         while len(self._buffers) > SHELF:
-            gone, _ = self._buffers.popitem(last=False)
-            del self._identities[gone]
+            self._forget(next(iter(self._buffers)))
+        return buffer
+
+    def _forget(self, source: Source) -> LogBuffer:
+        del self._paths[source], self._fronts[source]
+        return self._buffers.pop(source)
+
+    def feed(self, row: Source, fronts: Mapping[str, str]) -> LogBuffer | None:
+        """Let these sources write into the buffer of that line, each with its own words in front.
+
+        Returns the buffer where lines that were at hand already came into it.
+        """
+        fresh = fronts.keys() - self._fronts[row].keys()
+        self._fronts[row] = dict(fronts)
+        return self._fill(row, fresh) if fresh else None
+
+    def _fill(self, row: Source, fresh: set[str]) -> LogBuffer | None:
+        # A source that is followed already does not begin with its last lines once more.
+        buffer = self._buffers[row]
+        known: list[list[LogLine]] = []
+        for source in fresh:
+            other = next((one for one in self._buffers if one != row and self._front(one, source) is not None), None)
+            if other is not None:
+                lines = (
+                    line for line in self._buffers[other].lines if source in (line.key, self._workload_of(line.key)[0])
+                )
+                known.append([self._labelled(row, self._plain(other, line)) for line in lines])
+        if not any(known):
+            return None
+        mine = self.marks.without(buffer)
+        buffer.lines.clear()
+        for line in merge(mine, *known, key=lambda line: line.at or 0.0):
+            self.put(buffer, line)
         return buffer
 
     def take(self, change: LogLine | LogsDropped) -> LogBuffer | None:
-        """Put a line away; return the buffer that it went to."""
-        buffer = self._buffers.get(change.key)
-        if buffer is None:
-            return None
-        if isinstance(change, LogsDropped):
-            buffer.dropped += change.count
-        else:
-            self.put(buffer, change)
-        return buffer
+        """Put a line away; return the buffer that it went to, the last selected one of several."""
+        found: LogBuffer | None = None
+        for row, buffer in self._buffers.items():
+            if self._front(row, change.key) is None:
+                continue
+            found = buffer
+            if isinstance(change, LogsDropped):
+                found.dropped += change.count
+            else:
+                self.put(found, self._labelled(row, change))
+        return found
 
     def put(self, buffer: LogBuffer, line: LogLine) -> None:
         """Append a line, after the marks that are older."""
@@ -167,3 +222,21 @@ class LogShelf:
         """Tell the moments until then also where no later line came; return whether there were any."""
         filled = [self.marks.fill(buffer, until) for buffer in self._buffers.values() if buffer.lines]
         return any(filled)
+
+    def _front(self, row: Source, key: str) -> str | None:
+        """Return what stands before the lines of that key in that buffer; None where they do not belong there."""
+        fronts = self._fronts[row]
+        if key in fronts:
+            return fronts[key]
+        workload, name = self._workload_of(key)
+        if not workload or workload not in fronts:
+            return None
+        return " ".join(part for part in (fronts[workload], name) if part)
+
+    def _labelled(self, row: Source, line: LogLine) -> LogLine:
+        front = self._front(row, line.key)
+        return replace(line, text=f"{front}{_BAR}{line.text}") if front else line
+
+    def _plain(self, row: Source, line: LogLine) -> LogLine:
+        front = self._front(row, line.key)
+        return replace(line, text=line.text.removeprefix(f"{front}{_BAR}")) if front else line

@@ -19,7 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input
 
-from devenv.tui.logs.buffers import LogBuffer
+from devenv.tui.logs.buffers import LogBuffer, Source
 from devenv.tui.logs.rows import LogRows, LogStyles, View, draw, prefix_width
 from devenv.tui.shown import Part, shown
 from devenv.tui.widgets.bars import Line
@@ -229,8 +229,8 @@ PATIENCE: Final = 10.0  # seconds in which lines may still come that are older t
 class LogJump:
     """Puts the view on the newest line before `at`, again with each batch of lines until one is later."""
 
-    def __init__(self, view: LogView, key: str, at: float) -> None:
-        self.key = key
+    def __init__(self, view: LogView, source: Source, at: float) -> None:
+        self.source = source
         self._view = view
         self._at = at
         self._until = time.monotonic() + PATIENCE

@@ -216,7 +216,7 @@ class LoadRuns:
 
     def _mark(self, state: LoadState) -> None:
         """Put the changes of the phase between the lines of the logs."""
-        shelf = self.main.controller.shelf
+        shelf = self.main.shelf
         for phase in state.phases[self._marked :]:
             shelf.mark(phase.at, mark_text(phase))
         self._marked = len(state.phases)

@@ -11,8 +11,8 @@ from devenv.load.figures import TOTAL, Figures
 from devenv.load.live import LoadState, Phase, Thing, TimeSeries
 from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
 from devenv.load.thresholds import Finding, breached, finding_row
+from devenv.tui.detail import clock
 from devenv.tui.shown import Part, fit, shown, shown_lines
-from devenv.tui.widgets.detail_text import clock
 
 THINGS_SHOWN: Final = 12  # containers or pods
 EVENTS_SHOWN: Final = 5

@@ -8,8 +8,8 @@ from typing import Final
 
 from devenv.core.text import human_duration
 from devenv.runs.criteria import WORST_FIRST, Measurement, Verdict
-from devenv.tui.facts import Cell, Tone
 from devenv.tui.shown import shown, shown_lines
+from devenv.tui.table.cells import Cell, Tone
 from devenv.verify.run_state import STAGES, WAITING, RunState, TestState
 
 SIGNS: Final[Mapping[Verdict, tuple[str, Tone]]] = {

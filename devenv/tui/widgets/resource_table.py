@@ -1,8 +1,8 @@
-"""The table of resources on the line API: a change draws the cells that changed, and nothing else."""
+"""The table of resources on the line API: it looks only at lines on screen, and draws the cells that changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import ClassVar, Final
 
@@ -10,14 +10,14 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from devenv.tui.columns import COLUMNS, VERIFIED_COLUMNS, Placed, place
-from devenv.tui.rows import CELLS, Identity, Row
 from devenv.tui.shown import fit, fit_ends, shown
+from devenv.tui.table.columns import Column, Placed, place
+from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 # A container that is re-created is away for a moment; later its return must not move the cursor under a finger.
@@ -25,7 +25,10 @@ RETURN_WITHIN: Final = 15.0
 
 
 class ResourceTable(LineTable[Row]):
-    """Shows rows; the cursor stays on the same service and number whatever happens around it."""
+    """Shows lines: drawing costs what is visible, a change what it touches.
+
+    The cursor stays on the same service and number whatever happens around it.
+    """
 
     STYLES = "table"
     COMPONENT_CLASSES: ClassVar[set[str]] = component_classes("table")
@@ -36,13 +39,17 @@ class ResourceTable(LineTable[Row]):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._selected: tuple[Identity, str] | None = None  # what was announced
-        self._wanted: Identity | None = None  # what the user chose, though it may be away for a moment
+        self.lines: Lines | None = None
+        self._structure = -1
+        self._columns: tuple[Column, ...] = ()
+        self._drawn: tuple[Row, ...] = ()
+        self._top = 0
+        self._selected: tuple[Path, str | GroupKey] | None = None  # what was announced
+        self._wanted: Path | None = None  # what the user chose, though it may be away for a moment
         self._lost_at: float | None = None
         self._placed: tuple[Placed, ...] = ()
         self._placed_for = 0
         self._needs: dict[str, int] = {}  # the widest cell of each column: it only grows, so that columns do not dance
-        self._verified = False
         self.cells_updated = 0  # since the start: a budget of the tests
 
     @property
@@ -56,57 +63,85 @@ class ResourceTable(LineTable[Row]):
         """The columns that fit."""
         return tuple(placed.column.name for placed in self._placed)
 
-    def show(self, rows: Sequence[Row], placeholder: str = "") -> None:
-        """Show these rows; only the difference to what is shown is drawn."""
-        before, self.rows = self.rows, tuple(rows)
-        if [row.identity for row in before] == [row.identity for row in rows]:
-            self._update_cells(before)
+    @property
+    def cursor(self) -> int:
+        """The index of the line under the cursor."""
+        return self._cursor
+
+    def show(self, lines: Lines, placeholder: str = "") -> None:
+        """Show these lines; only those on screen are compared with what is drawn."""
+        if lines.columns is not self._columns:
+            self._columns = lines.columns
+            self._placed_for = 0
+            self.refresh()
+        if lines is not self.lines or lines.structure != self._structure:
+            self._take_lines(lines)
         else:
-            self._update_all()
+            self._update_visible()
         if placeholder != self.placeholder:
             self.placeholder = placeholder
-            if not rows:
+            if not lines:
                 self.refresh()
         self._announce()
 
-    def _update_cells(self, before: Sequence[Row]) -> None:
-        top = self.scroll_offset.y
-        if self._learn(new for old, new in zip(before, self.rows, strict=True) if old.cells != new.cells):
+    def _take_lines(self, lines: Lines) -> None:
+        is_new = lines is not self.lines
+        if is_new:
+            if self.lines is not None:
+                self.lines.chosen = self._wanted
+            self._wanted, self._lost_at, self._cursor = lines.chosen, None, 0
+            self._needs.clear()
+        self.lines = lines
+        self.rows = lines
+        self._structure = lines.structure
+        self._find_line(lines)
+        self._learn(self.visible_rows)
+        self._placed_for = 0
+        self._place()
+        size = Size(0, len(lines) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+        if is_new:
+            self.scroll_to(y=max(0, self._cursor - 1) if self._cursor >= self.size.height - 1 else 0, animate=False)
+        self._remember()
+        self.refresh()
+
+    def _find_line(self, lines: Lines) -> None:
+        index = lines.find(self._wanted) if self._wanted is not None else None
+        if index is None and self._wanted is not None and (other := lines.stand_in(self._wanted)) is not None:
+            self._wanted, index = other, lines.find(other)
+        self._put_cursor(index)
+
+    def _update_visible(self) -> None:
+        before, top = self._drawn, self._top
+        self._remember()
+        grown = self._learn(new for old, new in zip(before, self._drawn, strict=False) if old is not new)
+        moved = top != self._top or len(before) != len(self._drawn)
+        if grown or moved:
             self.refresh()
-        for index, (old, new) in enumerate(zip(before, self.rows, strict=True)):
-            if old.cells == new.cells:
+        if moved:
+            return  # what a scroll or another size has drawn may be older than these rows
+        for y, (old, new) in enumerate(zip(before, self._drawn, strict=True), start=1):
+            if old is new:
                 continue
-            y = 1 + index - top
             for placed in self._placed:
-                at = self.cell_index(placed)
+                at = self._cell_index(placed)
                 if old.cells[at] != new.cells[at]:
                     self.cells_updated += 1
-                    if 1 <= y < self.size.height:
-                        self.refresh(Region(placed.x, y, placed.width, 1))
+                    self.refresh(Region(placed.x, y, placed.width, 1))
 
-    def _update_all(self) -> None:
-        self._find_cursor()
-        self.cells_updated += len(self.rows) * len(self._placed)
-        self._needs.clear()
-        self._learn(self.rows)
-        self._place()
-        self.virtual_size = Size(0, len(self.rows) + 1)
-        self.refresh()
+    def _remember(self) -> None:
+        self._top, self._drawn = self.scroll_offset.y, self.visible_rows
 
     @property
     def _width(self) -> int:
         return self.scrollable_content_region.width
 
-    @property
-    def cell_names(self) -> Sequence[str]:
-        """The columns of a row's cells."""
-        return CELLS
-
     def _learn(self, rows: Iterable[Row]) -> bool:
         """Take in how wide the cells of these rows are; return whether any is wider than all before."""
-        grown = False
+        grown, names = False, self.lines.cell_names if self.lines is not None else ()
         for row in rows:
-            for name, cell in zip(self.cell_names, row.cells, strict=True):
+            for name, cell in zip(names, row.cells, strict=True):
                 width = len(cell.text) if cell.text.isascii() else cell_len(cell.text)
                 if width > self._needs.get(name, -1):
                     self._needs[name] = width
@@ -116,27 +151,13 @@ class ResourceTable(LineTable[Row]):
         return grown
 
     def _place(self) -> None:
-        if self._width != self._placed_for:
+        if self.lines is not None and self._width != self._placed_for:
             self._placed_for = self._width
-            self._placed = self.fit_columns(self._width, self._needs)
+            # Of the names all are known, also those out of sight.
+            self._placed = place(self._width, {**self._needs, "service": self.lines.longest}, self.lines.columns)
 
-    def fit_columns(self, width: int, needs: Mapping[str, int]) -> tuple[Placed, ...]:
-        """Return the columns that fit."""
-        return place(width, needs, VERIFIED_COLUMNS if self._verified else COLUMNS)
-
-    def show_verdicts(self) -> None:
-        """Show what the smoke tests said, from now on."""
-        if not self._verified:
-            self._verified = True
-            self._placed_for = 0
-            self.refresh()
-
-    def cell_index(self, placed: Placed) -> int:
-        """Return which cell of a row that column shows."""
-        return self.cell_names.index(placed.column.name)
-
-    def _find_cursor(self) -> None:
-        self._put_cursor(next((index for index, row in enumerate(self.rows) if row.identity == self._wanted), None))
+    def _cell_index(self, placed: Placed) -> int:
+        return self.lines.cell_names.index(placed.column.name) if self.lines is not None else 0
 
     def _put_cursor(self, index: int | None) -> None:
         """Put it where the wanted row is now; None where it is away."""
@@ -151,9 +172,9 @@ class ResourceTable(LineTable[Row]):
 
     def _announce(self) -> None:
         row = self.selected
-        now = (row.identity, row.key) if row else None
+        now = (row.path, row.source) if row else None
         if self._wanted is None and row is not None:
-            self._wanted = row.identity
+            self._wanted = row.path
         if now != self._selected:
             self._selected = now
             self.post_message(self.Moved())
@@ -166,7 +187,7 @@ class ResourceTable(LineTable[Row]):
         for row in (self._cursor, index):
             self._refresh_row(row)
         self._cursor = index
-        self._wanted, self._lost_at = self.rows[index].identity, None
+        self._wanted, self._lost_at = self.rows[index].path, None
         self._reveal()
         self._announce()
 
@@ -183,10 +204,12 @@ class ResourceTable(LineTable[Row]):
         self.post_message(self.Scrolled())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Tell that other rows are visible."""
+        """Tell that other rows are visible, and take in how wide their cells are."""
         super().watch_scroll_y(old_value, new_value)
         if round(old_value) != round(new_value):
             self.post_message(self.Scrolled())
+        if self._learn(self.visible_rows):
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen: the head, a row, or nothing."""
@@ -208,7 +231,7 @@ class ResourceTable(LineTable[Row]):
     def _draw_row(self, row: Row, under_cursor: bool) -> Strip:
         parts = []
         for placed in self._placed:
-            cell = row.cells[self.cell_index(placed)]
+            cell = row.cells[self._cell_index(placed)]
             tone = "quiet" if row.absent else cell.tone
             parts.append((_fitted(cell.text, placed), self._style(tone)))
         strip = self._join(parts, self._style("plain"), mark="▌ " if under_cursor else "  ")
@@ -251,3 +274,20 @@ def _fitted(text: str, placed: Placed) -> str:
     if placed.column.name == "restarts" and len(text) > placed.width:
         text = text.partition(" ")[0]  # the count without the age of the newest
     return fit(text, placed.width, right=placed.column.right)
+
+
+class FoldingTable(ResourceTable):
+    """The table where lines open into what they are made of."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="open"),
+        Binding("left", "unfold(False)", "close", key_display="←", id="close"),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.unfold: Callable[[bool], None] = lambda wanted: None  # called with whether the line is to be opened
+
+    def action_unfold(self, wanted: bool) -> None:
+        """Open or close the line under the cursor."""
+        self.unfold(wanted)

@@ -50,8 +50,10 @@ COLUMNS: Final = (
     Column("ports", "PORTS", 9, 100, 2, elastic=True, spare=True),
     Column("age", "AGE", 4, 4, 3, right=True),
 )
-# With what the smoke tests last said, once they have said something: the first to give way, the details have it too.
-VERIFIED_COLUMNS: Final = (*COLUMNS, Column("verdict", "VERIFIED", 12, 18, 1, spare=True))
+# A pod's name is longer than a container's.
+LONG_NAMES: Final = (Column("service", "SERVICE", 20, 80, 9, elastic=True), *COLUMNS[1:])
+# What the smoke tests last said, once they have said something: the first to give way, the details have it too.
+VERIFIED: Final = (Column("verdict", "VERIFIED", 12, 18, 1, spare=True),)
 MARGIN: Final = 2  # the cursor's mark and a space
 
 

@@ -5,12 +5,41 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import overload
+from typing import NamedTuple, overload
 
-from devenv.tui.columns import COLUMNS, Column
-from devenv.tui.rows import CELLS, Identity, Row
+from msgspec import Struct
+
+from devenv.tui.table.cells import CELLS, Cell
+from devenv.tui.table.columns import COLUMNS, Column
 
 Path = tuple[str, ...]  # where a line stands: lines are in the order of their paths
+
+
+class GroupKey(NamedTuple):
+    """A service, and the namespace where that is not the one whose services are the Compose project's too."""
+
+    service: str
+    namespace: str
+
+
+class Row(Struct, frozen=True):
+    """One line of the table. `cells` are in the order of the lines' columns, and harmless.
+
+    The path is what the line stands for, whichever container is behind it now: it outlives a container's re-creation.
+    """
+
+    path: Path
+    service: str
+    key: str  # of the resource that it stands for; "" where it stands for several
+    title: str
+    cells: tuple[Cell, ...]
+    absent: bool = False
+    group: GroupKey | None = None  # of a service that it stands for as a whole, with all of its resources
+
+    @property
+    def source(self) -> str | GroupKey:
+        """Whose log is the line's."""
+        return self.group or self.key
 
 
 class Lines(Sequence[Row], ABC):
@@ -25,7 +54,7 @@ class Lines(Sequence[Row], ABC):
         self.structure = 0
         self.longest = 0  # of the first cells: it only grows, so that columns do not dance
         self.needle = ""
-        self.chosen: Identity | None = None  # where the cursor was when other lines were shown
+        self.chosen: Path | None = None  # where the cursor was when other lines were shown
         self.rows_built = 0  # since the start: a budget of the tests
 
     @abstractmethod
@@ -36,24 +65,18 @@ class Lines(Sequence[Row], ABC):
     def width(self, path: Path) -> int:
         """Return how many cells the line's first cell needs, cheaply."""
 
-    @staticmethod
-    def identity(path: Path) -> Identity:
-        """Return what the line stands for."""
-        return Identity("", path[0], 0, "\n".join(path[1:]))
+    @abstractmethod
+    def filter(self, needle: str) -> None:
+        """Show only what has this text."""
 
-    def find(self, identity: Identity) -> int | None:
+    def find(self, path: Path) -> int | None:
         """Return the index of that line, None where it is not there."""
-        path = (identity.service, *identity.name.split("\n"))
         index = bisect_left(self._paths, path)
         return index if index < len(self._paths) and self._paths[index] == path else None
 
-    def stand_in(self, identity: Identity) -> Identity | None:
+    def stand_in(self, path: Path) -> Path | None:
         """Return the line that a line which is there, but not shown, is now a part of; None where there is none."""
         return None
-
-    def path_at(self, index: int) -> Path:
-        """Return the path of a line."""
-        return self._paths[index]
 
     def stale(self, path: Path) -> None:
         """Let the row be made again when somebody looks."""
@@ -65,17 +88,16 @@ class Lines(Sequence[Row], ABC):
 
     def show(self, path: Path) -> None:
         """Put a line into its place; nothing happens where it is there."""
-        index = bisect_left(self._paths, path)
-        if index < len(self._paths) and self._paths[index] == path:
+        if self.find(path) is not None:
             return
-        self._paths.insert(index, path)
+        self._paths.insert(bisect_left(self._paths, path), path)
         self.longest = max(self.longest, self.width(path))
         self.structure += 1
 
     def hide(self, path: Path) -> None:
         """Take a line away; nothing happens where it is not there."""
-        index = bisect_left(self._paths, path)
-        if index < len(self._paths) and self._paths[index] == path:
+        index = self.find(path)
+        if index is not None:
             del self._paths[index]
             self.structure += 1
         self._rows.pop(path, None)

@@ -7,15 +7,14 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from devenv.core.model import Resource, Sample
+from devenv.core.model import Resource
 from devenv.core.state import Store
-from devenv.core.text import human_age, human_restarts
-from devenv.tui.columns import Column
-from devenv.tui.facts import Cell
-from devenv.tui.kube import cells
-from devenv.tui.kube.lines import Lines, Path
-from devenv.tui.rows import Row
+from devenv.core.text import human_age
 from devenv.tui.shown import shown
+from devenv.tui.table import cells
+from devenv.tui.table.cells import Cell
+from devenv.tui.table.columns import Column
+from devenv.tui.table.lines import Lines, Path, Row
 
 FACTS_SHOWN: Final = 8  # columns: more do not fit on any terminal; the details have them all
 FACT_WIDEST: Final = 44
@@ -62,9 +61,9 @@ class KindLines(Lines):
             del self._keys[path]
             self.hide(path)
 
-    def sample(self, sample: Sample) -> None:
-        """Take in what a resource uses."""
-        path = self._placed.get(sample.key)
+    def changed(self, key: str) -> None:
+        """Let the line of a resource be made again: it was measured."""
+        path = self._placed.get(key)
         if path is not None:
             self.stale(path)
 
@@ -83,26 +82,23 @@ class KindLines(Lines):
         now = time.time()
         resource = self._store.resource(self._keys[path])
         if resource is None:
-            return Row(self.identity(path), "", path[1], tuple(Cell("") for _ in self.cell_names), True)
-        cpu, memory = cells.sample_cells(resource, self._store.sample(resource.key))
-        since = None if resource.restarted_at is None else now - resource.restarted_at
-        restarts = human_restarts(resource.restarts, since)
+            return Row(path, path[0], "", path[1], cells.arranged({}, self.cell_names), True)
+        cpu, memory = cells.use_cells(resource, self._store.sample(resource.key))
         ready = "" if resource.ready is None else f"{resource.ready[0]}/{resource.ready[1]}"
         known = {
             "service": Cell(resource.name),
             "namespace": Cell(resource.namespace, "quiet"),
             "ready": Cell(ready, "warn" if resource.ready and resource.ready[0] < resource.ready[1] else "plain"),
-            "state": cells.state_cell(resource, with_count=self.kind != "pod"),
-            "restarts": Cell(restarts, "warn" if resource.restarts else "quiet"),
+            "state": cells.object_state(resource, with_count=self.kind != "pod"),
+            "restarts": cells.restarts_cell(resource, now),
             "cpu": cpu,
             "memory": memory,
             "why": Cell(resource.why, "warn" if resource.health != "healthy" else "quiet"),
             "age": Cell(human_age(now - resource.created_at) if resource.created_at else "–", "quiet"),
         }
         known |= {f"fact:{name}": Cell(value) for name, value in resource.facts}
-        made = tuple(known.get(name, Cell("", "quiet")) for name in self.cell_names)
-        safe = tuple(Cell(shown(cell.text), cell.tone) for cell in made)
-        return Row(self.identity(path), resource.key, shown(resource.name), safe, False)
+        safe = cells.arranged(known, self.cell_names)
+        return Row(path, path[0], resource.key, shown(resource.name), safe)
 
     def _learn(self, resource: Resource) -> None:
         grown = False

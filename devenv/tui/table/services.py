@@ -1,0 +1,322 @@
+"""The table of services: one line a service, which opens into what it is made of in a cluster and in Compose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Final, Protocol
+
+from rich.cells import cell_len
+
+from devenv.core.model import Resource, Runtime, State
+from devenv.core.state import Store
+from devenv.tui.action_table import ROLLED
+from devenv.tui.shown import shown
+from devenv.tui.table import cells
+from devenv.tui.table.cells import NO_VERDICT, WORKLOADS, Cell
+from devenv.tui.table.columns import COLUMNS, LONG_NAMES, VERIFIED
+from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, compose_places, group_key, object_path
+from devenv.tui.table.lines import GroupKey, Lines, Path, Row
+
+PODS_ASKED: Final = 20  # for the images that they run: seldom more than one
+OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "    "
+
+
+class Verdict(Protocol):
+    """What the smoke tests last said of a service; `running` are the images that a workload's pods run."""
+
+    def __call__(self, resource: Resource, now: float, running: Iterable[str] = ()) -> Cell:
+        """Return it as a cell."""
+        ...
+
+
+class ServiceLines(Lines):
+    """Lines of Compose containers, workloads and pods. What one change costs does not grow with how many there are."""
+
+    def __init__(self, store: Store, home: str = "", *, long_names: bool = False) -> None:
+        """Join services of the namespace `home` with those of the Compose project.
+
+        `long_names` says that there may be pods, whose names are longer than a container's.
+        """
+        super().__init__()
+        self._store = store
+        self.home = home
+        self.verdict: Verdict = lambda resource, now, running=(): NO_VERDICT
+        self.groups: dict[GroupKey, Group] = {}
+        self.opened: set[GroupKey] = set()
+        self._long_names = long_names
+        self._placed: dict[str, Path] = {}  # where each resource stands
+        self._titles: dict[Path, str] = {}  # of Compose's lines
+        self._counted: dict[str, int] = {}  # restarts of the pods
+        self._matched: dict[GroupKey, set[Path]] = {}
+        self.show_verdicts(False)
+
+    def show_verdicts(self, wanted: bool) -> None:
+        """Choose the columns, with or without that of the smoke tests."""
+        self.columns = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if wanted else ())
+        self.forget_rows()
+
+    # What comes and goes
+
+    def put(self, resource: Resource) -> None:
+        """Take in a resource of the cluster, new or changed."""
+        if not belongs(resource):
+            self.remove(resource.key)
+            return
+        path = object_path(resource, self.home)
+        before = self._placed.get(resource.key)
+        if before is not None and before != path:
+            self.remove(resource.key)
+            before = None
+        group = self._group(path)
+        if before is None:
+            self._placed[resource.key] = path
+            self._change(group, self._shelf(group, path), path, resource.key)
+        if resource.kind == "pod":
+            group.restarts += (resource.restarts or 0) - self._counted.get(resource.key, 0)
+            self._counted[resource.key] = resource.restarts or 0
+        self.changed(resource.key)
+
+    def remove(self, key: str) -> None:
+        """Forget a resource of the cluster."""
+        path = self._placed.pop(key, None)
+        if path is None:
+            return
+        group = self._group(path)
+        group.restarts -= self._counted.pop(key, 0)
+        self._change(group, self._shelf(group, path), path, "")
+
+    def changed(self, key: str) -> None:
+        """Let the line of a resource be made again: it changed, something happened to it, or it was measured."""
+        path = self._placed.get(key)
+        if path is None:
+            return
+        group = self._group(path)
+        self.stale(path)
+        self.stale(group.line)
+        if self.needle:
+            self._match(group, path)
+
+    def put_compose(self, resources: Iterable[Resource], changed: Collection[str]) -> None:
+        """Take in all resources of the Compose project: there are few, and their names depend on each other."""
+        wanted = compose_places(resources)
+        before = {path: key for group in self.groups.values() for path, key in group.compose.items()}
+        for path, key in before.items():
+            if path not in wanted or wanted[path][0].key != key:
+                self._placed.pop(key, None)
+            if path not in wanted:
+                group = self._group(path)
+                self._change(group, group.compose, path, "")
+                self._titles.pop(path, None)
+        for path, (resource, title) in wanted.items():
+            group, key = self._group(path), resource.key
+            renamed = self._titles.get(path) != title
+            self._titles[path] = title
+            self._placed[key] = path
+            if path not in before:
+                self._change(group, group.compose, path, key)
+            group.compose[path] = key
+            if renamed or before.get(path) != key or key in changed:
+                self.changed(key)
+
+    def clear_cluster(self, home: str) -> None:
+        """Forget everything of the cluster: another one comes."""
+        for key, path in list(self._placed.items()):
+            if path[2] != COMPOSE:
+                self.remove(key)
+        self.home = home
+
+    @staticmethod
+    def _shelf(group: Group, path: Path) -> dict[Path, str]:
+        return group.pods if path[2] == POD else group.workloads
+
+    def _change(self, group: Group, shelf: dict[Path, str], path: Path, key: str) -> None:
+        shape = group.shape
+        if key:
+            shelf[path] = key
+        else:
+            shelf.pop(path, None)
+        if shape != group.shape:
+            self._rearrange(group)  # seldom: the first or the last member of a sort
+        if not key:
+            self.hide(path)
+            self._matched.get(group.key, set()).discard(path)
+        elif not self.needle and self._is_visible(group, path):
+            self.show(path)
+        self.stale(group.line)
+        if group.empty:
+            self.hide(group.line)
+            self.groups.pop(group.key, None)
+
+    # Which lines there are
+
+    def toggle(self, index: int, wanted: bool | None = None) -> bool:
+        """Open or close the line's group; return whether anything changed."""
+        group = self.group_at(index)
+        if group is None or not group.has_line or self.needle:
+            return False
+        is_open = group.key in self.opened
+        if wanted is is_open:
+            return False
+        (self.opened.discard if is_open else self.opened.add)(group.key)
+        self._rearrange(group)
+        return True
+
+    def filter(self, needle: str) -> None:
+        """Show only what has this text in its name, state, reason or image, with the line that it belongs to."""
+        self.needle = needle.casefold()
+        self._matched.clear()
+        visible: list[Path] = []
+        for group in self.groups.values():
+            visible += self._visible(group)
+        self.reset(visible)
+
+    def stand_in(self, path: Path) -> Path | None:
+        """Return the group's line where it is closed, or has just become one."""
+        group = self.groups.get(group_key(path)) if len(path) > 2 else None
+        if group is None or not group.has_line or group.key in self.opened:
+            return None
+        return group.line
+
+    def _rearrange(self, group: Group) -> None:
+        for path in (group.line, *group.compose, *group.workloads, *group.pods):
+            self.hide(path)
+        for path in self._visible(group):
+            self.show(path)
+
+    def _visible(self, group: Group) -> list[Path]:
+        members = group.members()
+        if self.needle:
+            found = {path for path in members if self._means(path)}
+            self._matched[group.key] = found
+            own = self.needle in self._name(group.line).casefold()
+            return [*([group.line] if group.has_line and (found or own) else ()), *found]
+        if not group.has_line:
+            return members
+        return [group.line, *(members if group.key in self.opened else ())]
+
+    def _is_visible(self, group: Group, path: Path) -> bool:
+        if group.alone and path in group.workloads:
+            return False
+        return not group.has_line or group.key in self.opened
+
+    def _match(self, group: Group, path: Path) -> None:
+        matched = self._matched.setdefault(group.key, set())
+        if not (group.alone and path in group.workloads) and self._means(path):
+            matched.add(path)
+            self.show(path)
+            if group.has_line:
+                self.show(group.line)
+            return
+        matched.discard(path)
+        self.hide(path)
+
+    def _means(self, path: Path) -> bool:
+        resource = self._store.resource(self.key_at(path))
+        if resource is None:
+            return False
+        words = [self._name(path), resource.name, resource.image, resource.state, resource.status, resource.why]
+        if path in self._titles:
+            words += [cell.text for cell in self.build(path).cells]
+        return self.needle in "\n".join((*words, resource.health)).casefold()
+
+    # What belongs to a line
+
+    def group_at(self, index: int) -> Group | None:
+        """Return the group that the line belongs to."""
+        if not 0 <= index < len(self._paths):
+            return None
+        return self.groups.get(group_key(self._paths[index]))
+
+    def group_of_workload(self, resource: Resource) -> Group | None:
+        """Return the group whose pods are those of this workload."""
+        path = self._placed.get(resource.key)
+        return self._group(path) if path is not None and path[2] == WORKLOAD else None
+
+    def workload_of(self, key: str) -> tuple[str, str]:
+        """Return the key of a pod's workload, and the pod's name beside the others of it; "" for none."""
+        path = self._placed.get(key)
+        if path is None or path[2] != POD:
+            return "", ""
+        group = self._group(path)
+        name = path[3].removeprefix(f"{group.key.service}-") if len(group.pods) > 1 else ""
+        return next(iter(group.workloads.values()), ""), name
+
+    def key_at(self, path: Path) -> str:
+        """Return the key of what the line stands for; "" of one that stands for several."""
+        group = self._group(path)
+        if path == group.line and group.has_line:
+            return group.alone
+        return group.compose.get(path) or group.workloads.get(path) or group.pods.get(path) or ""
+
+    def running(self, group: Group) -> list[str]:
+        """Return the images that the pods of the group's one workload run."""
+        pods = (self._store.resource(key) for key in islice(group.pods.values(), PODS_ASKED))
+        return [pod.image_id for pod in pods if pod is not None] if len(group.workloads) == 1 else []
+
+    def _group(self, path: Path) -> Group:
+        key = group_key(path)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(key)
+        return group
+
+    # What a line says
+
+    def width(self, path: Path) -> int:
+        """Return the cells of the line's name with its mark."""
+        mark = 0 if not self._long_names else 2 if len(path) == 2 else 6
+        return cell_len(self._name(path)) + mark
+
+    def build(self, path: Path) -> Row:
+        """Make the row of a line."""
+        now = time.time()
+        group = self._group(path)
+        name, is_group = self._name(path), path == group.line and group.has_line
+        resource = self._store.resource(self.key_at(path))
+        if is_group:
+            mark = OPEN if group.key in self.opened or self.needle else CLOSED
+        else:
+            mark = MEMBER if group.has_line else ""
+        first = Cell(f"{mark}{name}")
+        if resource is None and is_group:
+            made = cells.arranged(self._joint_cells(first, group, now))
+            return Row(path, group.key.service, "", shown(name), made, group=group.key)
+        if resource is None:
+            return Row(path, group.key.service, "", name, cells.arranged({"service": Cell(name, "quiet")}), True)
+        absent = resource.state in (State.ABSENT, State.PROVIDED)
+        title = self._titles.get(path, name)
+        first = Cell(first.text, "quiet" if absent else "plain")
+        about = self._store.sample(resource.key), self._store.happenings(resource.key)
+        known = cells.line_cells(first, resource, *about, now, self._verdict(resource, group, now))
+        if resource.kind in WORKLOADS:
+            known["restarts"] = cells.restarts_of_pods(group.restarts)
+        service = resource.service if path in self._titles else group.key.service
+        return Row(path, service, resource.key, shown(title), cells.arranged(known), absent)
+
+    def _verdict(self, resource: Resource, group: Group, now: float) -> Cell:
+        if resource.runtime is Runtime.COMPOSE:
+            return self.verdict(resource, now)
+        return self.verdict(resource, now, self.running(group)) if resource.kind in ROLLED else NO_VERDICT
+
+    def _joint_cells(self, name: Cell, group: Group, now: float) -> dict[str, Cell]:
+        store = self._store
+        compose = [found for key in group.compose.values() if (found := store.resource(key)) is not None]
+        keys = group.workloads.values() or islice(group.pods.values(), 1)
+        cluster = [found for key in keys if (found := store.resource(key)) is not None]
+        samples = [sample for one in (*compose, *cluster) if (sample := store.sample(one.key)) is not None]
+        said = [cell for found in compose if (cell := self.verdict(found, now)).text]
+        # Of several replicas one may run another image: the service as a whole is then not what was tested.
+        ours = next((cell for cell in said if cell.tone == "quiet"), said[0] if said else NO_VERDICT)
+        verdict = cells.worst_verdict([ours, *(self._verdict(found, group, now) for found in cluster)])
+        happened = [(found, store.happenings(found.key)) for found in compose]
+        return cells.joint_cells(name, happened, cluster, samples, group.restarts, now, verdict)
+
+    def _name(self, path: Path) -> str:
+        group = self._group(path)
+        if len(path) == 2:
+            return path[0] if not path[1] else f"{path[0]} ({path[1]})"
+        if path[2] == COMPOSE:
+            return f"compose {self._titles[path]}" if group.has_line else self._titles[path]
+        return f"{path[3]} {path[4]}" if path[2] == WORKLOAD else path[3]
