@@ -227,9 +227,9 @@ def _content(archive: tarfile.TarFile, name: str) -> bytes:
 
 
 def _pack(file: IO[bytes], about: About, log: bytes, folder: Path, made: Tree) -> None:
-    # No time of packing: equal results are equal files.
+    # No name and no time of packing: equal results are equal files.
     with (
-        gzip.GzipFile(fileobj=file, mode="wb", compresslevel=3, mtime=0) as zipped,
+        gzip.GzipFile("", "wb", 3, file, mtime=0) as zipped,
         tarfile.open(fileobj=zipped, mode="w|", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name, content in ((_ABOUT, msgspec.json.encode(about)), (_LOG, log)):
