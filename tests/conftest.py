@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
+
+# Bytecode is kept also where PYTHONDONTWRITEBYTECODE is set: each worker would compile every test anew, and each of the
+# programs that tests start what it imports. They inherit the variable: what they write and edit themselves stays plain.
+sys.dont_write_bytecode = False
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    compileall.compile_dir(Path(__file__).parents[1] / "devenv", quiet=2)
 
 
 def pytest_configure() -> None:
