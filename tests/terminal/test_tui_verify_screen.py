@@ -16,6 +16,7 @@ from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.evidence import EvidenceScreen
 from devenv.tui.runs.verify import VerifyScreen
 from devenv.verify.runner import LiveRun, RunWish, launcher
+from tests.nested import WITHOUT_PLUGINS
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log
@@ -76,7 +77,7 @@ class Runs:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.made: list[LiveRun] = []
-        environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_ADDOPTS": WITHOUT_PLUGINS}
         self._launch = launcher(folder / "smoketests", folder, environ)
 
     def __call__(self, wish: RunWish) -> LiveRun:
@@ -93,7 +94,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     monkeypatch.delenv("CI", raising=False)
     (tmp_path / "smoketests").mkdir()
     (tmp_path / "smoketests" / "test_it.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return Runs(tmp_path)
 
 

@@ -11,6 +11,7 @@ import pytest
 from unlike import COMPOSE, DOCKERFILE, ROOT, SETTINGS, TESTS
 
 from devenv.verify import leftovers
+from tests.nested import WITHOUT_PLUGINS
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # With it, pytest repeats whole messages in its summary, and what these tests count is there twice.
     for variable in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", WITHOUT_PLUGINS)
     return folder / "devenv"
 
 
@@ -42,7 +44,7 @@ def project(tmp_path: Path, base_image: str) -> Iterator[Path]:
         ".env": f"BASE={base_image}\n",
         "www/page.txt": "one\n",
         "smoketests/test_unlike.py": TESTS,
-        "pytest.ini": "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n",
+        "pytest.ini": "[pytest]\nfilterwarnings = error\n",
     }
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

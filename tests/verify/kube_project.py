@@ -62,7 +62,7 @@ class Project:
             (folder / name / "kustomization.yaml").write_text(OVERLAY)
             (folder / name / "all.yaml").write_text(OBJECTS.replace("IMAGE", image))
         (folder / "devenv.toml").write_text(SETTINGS)
-        (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "compose.yaml").write_text("services: {web: {image: 'web:dev'}}")
         (folder / "smoketests").mkdir()
         (folder / "smoketests" / "conftest.py").write_text(SHORT_NAMES)

@@ -75,7 +75,7 @@ def suite(folder: Path, image: str, setup: str = "['up --build -d']") -> Path:
     (folder / "tests" / "docker-compose.yml").write_text(COMPOSE.replace("IMAGE", image))
     (folder / "tests" / "conftest.py").write_text(CONFTEST.replace("SETUP", setup))
     (folder / "tests" / "test_web.py").write_text(TESTS)
-    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "devenv.toml").write_text('[verify]\ntests = "tests"\n')
     return folder
 

@@ -60,7 +60,7 @@ def test_no_project(verify_session):
 def run(folder: Path, text: str, *options: str) -> str:
     (folder / "smoketests").mkdir()
     (folder / "smoketests" / "test_it.py").write_text(text)
-    (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "smoketests", *options]
     environ = os.environ | {"COLUMNS": "120"}
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)

@@ -44,7 +44,7 @@ class Folder:
     def __init__(self, path: Path, api: ApiServer) -> None:
         self.path = path
         (path / "smoketests").mkdir(parents=True)
-        (path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+        (path / "pytest.ini").write_text("[pytest]\n")
         self._environ = os.environ | {"KUBECONFIG": str(api.kubeconfig(path / "kubeconfig"))}
         for name in ("DEVENV_CONTEXT", "DEVENV_NAMESPACE"):
             self._environ.pop(name, None)

@@ -43,7 +43,7 @@ def test_skipped():
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "smoketests").mkdir()
     (tmp_path / "smoketests" / "test_it.py").write_text(TESTS)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     return tmp_path
 
 
