@@ -1,6 +1,6 @@
 """`python -m benchmarks.bench_kube [--pods 100,1000,7000] [--runs N] [--idle S] [--churn S]`: the program on a cluster.
 
-The API server is ours (tests/kube/api_server), in a process of its own; the program runs in a pseudo-terminal.
+The API server is ours (fakes/api_server), in a process of its own; the program runs in a pseudo-terminal.
 Time to the table is from the start of the process: to the first row, and to the cluster's line that counts all pods.
 Goals are those of the issue: 7,000 pods on screen < 5 s, event to screen < 0.15 s, memory < 250 MB, idle CPU < 2 %.
 """

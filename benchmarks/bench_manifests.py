@@ -11,16 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "manifests"))
-
-from many import write_many
-
 from devenv.manifests import schemas
 from devenv.manifests.check import Outside, check, judge
 from devenv.manifests.kustomization import read_tree
 from devenv.manifests.render import render
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.targets import Target, environment_for
+from fakes.kustomize_folder import write_many
 
 RUNS = 5
 

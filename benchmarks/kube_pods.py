@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.kube.api_server import ApiServer, deployment, owner_reference, pod
+from fakes.api_server import ApiServer, deployment, owner_reference, pod
 
 PODS_EACH = 100
 Object = dict[str, object]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kube_pods import PODS_EACH, fill
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 RATE = 10.0
 

@@ -11,7 +11,7 @@ import devenv
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.kube_settings import KubeSettings
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 from tests.kube.deploying import Deployer
 
 

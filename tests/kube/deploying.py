@@ -13,7 +13,7 @@ from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import RenderedOverlay
 from devenv.control.deploy.run import Options, Services
 from devenv.control.kube.wait import Patience
-from tests.kube.api_server import ApiServer, deployment
+from fakes.api_server import ApiServer, deployment
 
 QUICK = Patience(timeout=8, pull=0.3, config=0.3, schedule=0.3, quota=0.3)
 OK = (Check("web", Status.DONE, "answers"), Check("data kept", Status.DONE, "it is there"))

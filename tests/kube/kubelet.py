@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 
 from devenv.backends.kube.kinds import PODS
-from tests.kube.api_server.handler import Handler
+from fakes.api_server.handler import Handler
 
 REFUSED = "error forwarding port 8000 to pod x, uid : dial tcp4 127.0.0.1:8000: connect: connection refused"
 GOOD_BYE = b"\x88\x02\x03\xe8"

@@ -14,7 +14,7 @@ import pytest
 
 from devenv.cli.kube_status import read_cluster
 from devenv.core.kube_settings import KubeSettings
-from tests.kube.api_server import ApiServer, deployment, event, namespace_object, pod, running, waiting
+from fakes.api_server import ApiServer, deployment, event, namespace_object, pod, running, waiting
 
 Environ = dict[str, str]
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from devenv.backends.kube.kubeconfig import Target
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 from tests.kube.watching import LIMIT, watching
 
 Environ = dict[str, str]

@@ -8,7 +8,7 @@ from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS
 from devenv.backends.kube.kubeconfig import ContextInfo, Target
 from devenv.core.model import Health, Scaling, Seen, State
-from tests.kube.api_server import ApiServer, deployment, event, owner_reference, pod, waiting
+from fakes.api_server import ApiServer, deployment, event, owner_reference, pod, waiting
 from tests.kube.watching import watching
 
 Environ = dict[str, str]

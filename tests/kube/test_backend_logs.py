@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.kubeconfig import Target
-from tests.kube.api_server import ApiServer, pod, running
+from fakes.api_server import ApiServer, pod, running
 from tests.kube.watching import watching
 
 Environ = dict[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.kube.metrics import seconds
 from devenv.core.model import Connection
-from tests.kube.api_server import ApiServer, pod, pod_metrics
+from fakes.api_server import ApiServer, pod, pod_metrics
 from tests.kube.watching import watching
 
 Environ = dict[str, str]

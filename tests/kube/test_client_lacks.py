@@ -21,7 +21,7 @@ from devenv.backends.kube.errors import Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
 from devenv.backends.kube.kubeconfig import contexts
 from devenv.control.kube.forward import Forward
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 from tests.kube.authority import Authority
 from tests.kube.kubelet import Kubelet
 

@@ -13,7 +13,7 @@ from devenv.control.kube.apply import FieldConflicts, apply, plan_apply
 from devenv.control.kube.diff import CHANGED, masked_pair
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.text import MASK
-from tests.kube.api_server import ApiServer, Refusal, deployment, namespace_object
+from fakes.api_server import ApiServer, Refusal, deployment, namespace_object
 
 SECRET: dict[str, Any] = {
     "apiVersion": "v1",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.cli import main
-from tests.kube.api_server import ApiServer, deployment, pod
+from fakes.api_server import ApiServer, deployment, pod
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {LEVEL: %s}\n"
 

@@ -14,8 +14,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
 from devenv.control.kube.forward import Forward, listen
 from devenv.core.errors import PortTaken, UsageError
-from tests.kube.api_server import ApiServer, Refusal, deployment, pod
-from tests.kube.api_server.handler import Handler
+from fakes.api_server import ApiServer, Refusal, deployment, pod
+from fakes.api_server.handler import Handler
 from tests.kube.kubelet import Kubelet
 
 

@@ -17,7 +17,7 @@ from devenv.control.kube.control import KubeControl
 from devenv.core.errors import Refused
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Action, Phase, Progress
-from tests.kube.api_server import ApiServer, deployment
+from fakes.api_server import ApiServer, deployment
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from devenv.cli import main
 from devenv.control.kube.kubectl_line import Effect
 from devenv.control.minikube import find_minikube, parse_minikube
 from devenv.core.errors import ToolMissing
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 
 
 @pytest.fixture

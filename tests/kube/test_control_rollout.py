@@ -14,9 +14,9 @@ from devenv.control.kube.control import VERBS
 from devenv.control.kube.rollout import history, status_words
 from devenv.core.errors import DevenvError, Interrupted, UsageError
 from devenv.core.model import Progress
-from tests.kube.api_server import ApiServer, deployment, pod, subresources
-from tests.kube.api_server.handler import Handler
-from tests.kube.api_server.served import document
+from fakes.api_server import ApiServer, deployment, pod, subresources
+from fakes.api_server.handler import Handler
+from fakes.api_server.served import document
 from tests.kube.test_control_verbs import budget, call
 
 

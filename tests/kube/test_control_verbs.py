@@ -12,7 +12,7 @@ from devenv.backends.kube.errors import Conflict, NotFound, TooManyRequests
 from devenv.control.kube.change import Call, Impact, parse_ref, parse_refs
 from devenv.control.kube.control import VERBS
 from devenv.core.errors import Interrupted, UsageError, WaitTimeout
-from tests.kube.api_server import ApiServer, deployment, pod, template
+from fakes.api_server import ApiServer, deployment, pod, template
 
 POLICIES = {"Delete": "are deleted", "Retain": "stay", "Recycle": "is emptied"}
 

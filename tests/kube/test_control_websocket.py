@@ -14,7 +14,7 @@ import pytest
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.control.kube import websocket
 from devenv.control.kube.websocket import Endpoint, HandshakeRefused, WebSocket, connect
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 from tests.kube.kubelet import GOOD_BYE, GUID, Kubelet
 
 PATH = "/api/v1/namespaces/default/pods/web-1/portforward?ports=8000"

@@ -13,7 +13,7 @@ from devenv.control.deploy.revisions import Revision, decode, encode, make_revis
 from devenv.control.kube.apply import FieldConflicts
 from devenv.core.errors import DevenvError, FindingsFound, Refused, UsageError
 from devenv.manifests.model import Finding, Severity
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 from tests.kube.deploying import Deployer, application, image_of
 
 

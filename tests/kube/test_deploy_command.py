@@ -14,7 +14,7 @@ from devenv.backends.kube.kinds import Kind
 from devenv.cli import main
 from devenv.runs.history import History
 from devenv.runs.identity import this_machine
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 from tests.kube.deploying import image_of
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "deploy-report.schema.json"

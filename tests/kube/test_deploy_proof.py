@@ -21,7 +21,7 @@ from devenv.core.verify_settings import (
 )
 from devenv.verify import deploy_proof
 from devenv.verify.deploy_proof import ClusterProver
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 from tests.kube.deploying import application
 
 SETTINGS = VerifySettings(

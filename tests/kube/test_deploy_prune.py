@@ -12,8 +12,8 @@ from devenv.control.deploy.lock import DeploymentRecord
 from devenv.control.deploy.outcome import Outcome, Verdict
 from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
 from devenv.core.errors import Refused
-from tests.kube.api_server import ApiServer
-from tests.kube.api_server.handler import Handler
+from fakes.api_server import ApiServer
+from fakes.api_server.handler import Handler
 from tests.kube.deploying import Deployer, application, image_of
 
 CLAIM = {

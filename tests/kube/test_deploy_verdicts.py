@@ -7,7 +7,7 @@ import pytest
 from devenv.control.deploy.outcome import Check, Status, Verdict
 from devenv.control.kube.wait import Waiting
 from devenv.core.errors import EXIT_ROLLED_BACK, Interrupted
-from tests.kube.api_server import ApiServer, Refusal
+from fakes.api_server import ApiServer, Refusal
 from tests.kube.deploying import OK, Deployer, ScriptedProver, application, image_of
 
 

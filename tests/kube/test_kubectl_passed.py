@@ -13,7 +13,7 @@ import pytest
 
 import devenv
 from devenv.cli import main
-from tests.kube.api_server import ApiServer, deployment, pod
+from fakes.api_server import ApiServer, deployment, pod
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.parse.workload import parse_deployment, template_hash
-from tests.kube.api_server import deployment
+from fakes.api_server import deployment
 
 Change = Callable[[dict[str, Any]], object]
 

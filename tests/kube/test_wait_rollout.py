@@ -13,7 +13,7 @@ import pytest
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden
 from devenv.control.kube.wait import Patience, Waiting, WaitResult, look, wait_for
-from tests.kube.api_server import ApiServer, deployment, template
+from fakes.api_server import ApiServer, deployment, template
 
 WEB = (("deployment", "default", "web"),)
 QUICK = Patience(timeout=10, pull=0.3, config=0.3, schedule=0.3, quota=0.3)

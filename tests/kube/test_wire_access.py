@@ -17,7 +17,7 @@ from devenv.backends.kube.errors import BadKubeconfig
 from devenv.backends.kube.kubeconfig import contexts, find_target, kubeconfig_stamp, load_kubeconfig
 from devenv.core.errors import EXIT_NO_CLUSTER, UsageError
 from devenv.core.kube_settings import KubeSettings
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 
 def config(path: Path, *names: str, current: str = "", **about: Any) -> Path:

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from devenv.backends.kube.client import KubeClient, collection_paused
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 from tests.kube.seen import Watched, wait_for
 
 

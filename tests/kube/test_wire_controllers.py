@@ -9,7 +9,7 @@ import pytest
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
-from tests.kube.api_server import ApiServer, deployment, template
+from fakes.api_server import ApiServer, deployment, template
 from tests.kube.seen import wait_for
 
 REVISION = "deployment.kubernetes.io/revision"

@@ -16,7 +16,7 @@ from devenv.backends.kube.credentials import CredentialSource
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
 from devenv.backends.kube.kubeconfig import contexts
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 MakeClient = Callable[..., KubeClient]
 EXEC_API = "client.authentication.k8s.io/v1"

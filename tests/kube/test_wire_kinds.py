@@ -7,7 +7,7 @@ import pytest
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import DEPLOYMENTS, KNOWN, NODES, POD_METRICS, PODS, Kind, discover, find_kind
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 WIDGETS = Kind("shop.example", "v1alpha1", "widgets", "Widget", short=("wd",))
 

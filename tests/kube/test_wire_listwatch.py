@@ -11,7 +11,7 @@ import pytest
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Gone, Unreachable
 from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
-from tests.kube.api_server import ApiServer, deployment, pod
+from fakes.api_server import ApiServer, deployment, pod
 from tests.kube.seen import Watched, wait_for
 
 MakeClient = Callable[..., KubeClient]

@@ -26,7 +26,7 @@ from devenv.backends.kube.errors import (
 )
 from devenv.backends.kube.kinds import DEPLOYMENTS, NODES, PDBS, PODS, SECRETS
 from devenv.core.errors import EXIT_NO_CLUSTER, EXIT_NO_PERMISSION
-from tests.kube.api_server import ApiServer, deployment, pod
+from fakes.api_server import ApiServer, deployment, pod
 
 MakeClient = Callable[..., KubeClient]
 APPLY = "application/apply-patch+yaml"

@@ -15,7 +15,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.credentials import certificate_end
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES, PODS
-from tests.kube.api_server import ApiServer, pod
+from fakes.api_server import ApiServer, pod
 from tests.kube.authority import Authority
 from tests.kube.seen import Watched, wait_for
 

@@ -18,8 +18,8 @@ from devenv.load.cluster_facts import ClusterFacts
 from devenv.load.recorder import Recorder
 from devenv.load.recording import gather
 from devenv.runs.lines import Lines, Tail
-from tests.kube.api_server import ApiServer
-from tests.kube.api_server.handler import Handler
+from fakes.api_server import ApiServer
+from fakes.api_server.handler import Handler
 from tests.load.synthetic import CONTAINER, SPEC, Story
 
 WITHIN = 15.0  # seconds

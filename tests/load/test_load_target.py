@@ -9,7 +9,7 @@ import pytest
 from devenv.core.errors import Refused
 from devenv.core.settings import load_config
 from devenv.load.target import find_target
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 
 def folder_with(tmp_path: Path, settings: str) -> Path:

@@ -10,12 +10,12 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from many import PARTS, write_many
 
 from devenv.manifests import access, rendering, schemas, yamlread
 from devenv.manifests.check import Outside, check
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
+from fakes.kustomize_folder import PARTS, write_many
 
 APPLICATIONS = 40
 

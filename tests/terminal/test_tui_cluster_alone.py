@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import ProjectError
-from tests.kube.api_server import ApiServer, deployment
+from fakes.api_server import ApiServer, deployment
 from tests.terminal.real_terminal import RealTerminal
 
 DEVENV = (sys.executable, "-m", "devenv")

@@ -19,7 +19,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.connect import KubeConnector
 from devenv.tui.kube.controller import ClusterController
-from tests.kube.api_server import ApiServer, deployment
+from fakes.api_server import ApiServer, deployment
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
 

@@ -12,9 +12,9 @@ from devenv.backends.docker.backend import DockerBackend
 from devenv.core.errors import ProjectError
 from devenv.core.model import Project, Service
 from devenv.tui.app import DevenvApp
+from fakes.docker_engine import FakeEngine
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl
-from tests.wire.fake_engine import FakeEngine
 
 
 class Scope:

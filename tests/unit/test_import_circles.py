@@ -1,4 +1,4 @@
-"""No two modules import each other in a circle: imports in functions and for typing alone count too."""
+"""Who imports whom: no circle of modules, in functions and for typing alone neither; and nobody imports tests."""
 
 from __future__ import annotations
 
@@ -51,3 +51,9 @@ def test_a_circle_is_seen(
     (folder / "alone.py").write_text("import json\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert circles(graph_of(name)) == {f"{name}.first", f"{name}.second"}
+
+
+def test_benchmarks_and_fakes_import_no_tests() -> None:
+    graph = grimp.build_graph("benchmarks", "fakes", include_external_packages=True, cache_dir=None)
+    assert "fakes.api_server" in graph.find_modules_directly_imported_by("benchmarks.kube_server")
+    assert {module for module in graph.modules if module.partition(".")[0] == "tests"} == set()

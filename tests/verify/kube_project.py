@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from devenv.verify.kube.leftovers import PRIORITY_CLASSES
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = """

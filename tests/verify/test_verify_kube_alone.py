@@ -12,7 +12,7 @@ import pytest
 
 from devenv.runs.criteria import Verdict
 from devenv.verify.service_verdicts import ServiceVerdicts, place_of
-from tests.kube.api_server import ApiServer, deployment
+from fakes.api_server import ApiServer, deployment
 
 ROOT = Path(__file__).parents[2]
 KUSTOMIZATION = "{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, resources: [web.yaml]"

@@ -7,8 +7,8 @@ import re
 from kube_project import BOTH, Project, api, project
 
 from devenv.runs.identity import this_process
-from tests.kube.api_server import namespace_object
-from tests.kube.api_server.handler import Handler
+from fakes.api_server import namespace_object
+from fakes.api_server.handler import Handler
 
 __all__ = ["api", "project"]  # fixtures: pytest finds them here
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kube_project import BOTH, Project, api, project
 
-from tests.kube.api_server import ApiServer
+from fakes.api_server import ApiServer
 
 __all__ = ["api", "project"]  # fixtures: pytest finds them here
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wire.fake_engine import FakeEngine
+from fakes.docker_engine import FakeEngine
 from tests.wire.reading import Reader
 
 

@@ -12,7 +12,7 @@ import pytest
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.plain import EngineImage, list_images
 from devenv.core.errors import DevenvError, EngineUnreachable
-from tests.wire.fake_engine import FakeEngine
+from fakes.docker_engine import FakeEngine
 
 LIST = "/images/json"
 ENTRIES = [

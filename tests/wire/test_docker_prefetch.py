@@ -13,7 +13,7 @@ from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.plain import list_plainly
 from devenv.core.errors import ProjectError
 from devenv.core.model import Connection, Snapshot, State
-from tests.wire.fake_engine import FakeEngine
+from fakes.docker_engine import FakeEngine
 from tests.wire.reading import Reader
 
 LIST = "/containers/json"

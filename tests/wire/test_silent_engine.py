@@ -14,8 +14,8 @@ import pytest
 from devenv.backends.docker import heartbeat
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.heartbeat import Heartbeat
+from fakes.docker_engine import FakeEngine
 from tests.unit.fakedocker import fake_docker
-from tests.wire.fake_engine import FakeEngine
 
 ROOT = Path(__file__).parents[2]
 # Compose reads the project by itself, and then waits for the engine as the docker program does: without an end.

@@ -14,7 +14,7 @@ from devenv.backends.docker.client import connect
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
 from devenv.core.model import Health, State
-from tests.wire.fake_engine import FakeEngine
+from fakes.docker_engine import FakeEngine
 from tests.wire.reading import Reader
 
 

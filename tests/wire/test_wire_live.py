@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from devenv.backends.docker.parse import LABEL_FOLDER
 from devenv.core.errors import ProjectError
 from devenv.core.model import Beyond, Connection, Health, Port, Resource, Service, State
-from tests.wire.fake_engine import CUT, FakeEngine
+from fakes.docker_engine import CUT, FakeEngine
 from tests.wire.reading import Reader
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.wire.fake_engine import CLEAN, CUT, FakeEngine, frame
+from fakes.docker_engine import CLEAN, CUT, FakeEngine, frame
 from tests.wire.reading import Reader
 
 

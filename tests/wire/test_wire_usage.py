@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from devenv.backends.docker import sampler
-from tests.wire.fake_container import rfc3339
-from tests.wire.fake_engine import FakeEngine
+from fakes.docker_container import rfc3339
+from fakes.docker_engine import FakeEngine
 from tests.wire.reading import Reader
 
 MB = 1_000_000

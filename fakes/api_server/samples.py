@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.kube.api_server.status import Object
-from tests.kube.api_server.store import now
+from fakes.api_server.status import Object
+from fakes.api_server.store import now
 
 
 def namespace_object(name: str) -> Object:

@@ -6,12 +6,12 @@ import copy
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import ENDPOINT_SLICES, PDBS, PODS, PVCS, SERVICES
-from tests.kube.api_server.samples import owner_reference
-from tests.kube.api_server.status import Object
-from tests.kube.api_server.workloads import is_ready, leaving
+from fakes.api_server.samples import owner_reference
+from fakes.api_server.status import Object
+from fakes.api_server.workloads import is_ready, leaving
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.controllers import Controllers
+    from fakes.api_server.controllers import Controllers
 
 
 def reconcile(controllers: Controllers) -> None:

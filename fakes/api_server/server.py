@@ -16,16 +16,16 @@ from types import TracebackType
 from typing import Self
 
 from devenv.backends.kube.kinds import NAMESPACES, NODES, Kind
-from tests.kube.api_server.controllers import Controllers
-from tests.kube.api_server.faults import Faults
-from tests.kube.api_server.handler import Handler, Listener
-from tests.kube.api_server.operations import Operations
-from tests.kube.api_server.patches import merge
-from tests.kube.api_server.samples import namespace_object, node_object
-from tests.kube.api_server.served import Served
-from tests.kube.api_server.status import Object
-from tests.kube.api_server.store import Store
-from tests.kube.api_server.streams import Logs, Watches
+from fakes.api_server.controllers import Controllers
+from fakes.api_server.faults import Faults
+from fakes.api_server.handler import Handler, Listener
+from fakes.api_server.operations import Operations
+from fakes.api_server.patches import merge
+from fakes.api_server.samples import namespace_object, node_object
+from fakes.api_server.served import Served
+from fakes.api_server.status import Object
+from fakes.api_server.store import Store
+from fakes.api_server.streams import Logs, Watches
 
 Route = Callable[[Handler, str, bytes], None]
 

@@ -22,8 +22,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
-from tests.wire.fake_container import FakeContainer
-from tests.wire.fake_http import CLEAN, CUT, Handler, Server, frame, log_bytes, passes
+from fakes.docker_container import FakeContainer
+from fakes.docker_http import CLEAN, CUT, Handler, Server, frame, log_bytes, passes
 
 __all__ = ["CLEAN", "CUT", "FakeEngine", "frame"]
 

@@ -15,14 +15,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import yaml
 
 from devenv.backends.kube.kinds import Kind
-from tests.kube.api_server import subresources
-from tests.kube.api_server.selectors import both
-from tests.kube.api_server.served import document
-from tests.kube.api_server.status import Object, Refusal, expired
-from tests.kube.api_server.store import Change
+from fakes.api_server import subresources
+from fakes.api_server.selectors import both
+from fakes.api_server.served import document
+from fakes.api_server.status import Object, Refusal, expired
+from fakes.api_server.store import Change
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.server import ApiServer
+    from fakes.api_server.server import ApiServer
 
 VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2", "platform": "linux/amd64"}
 VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}

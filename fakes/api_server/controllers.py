@@ -18,13 +18,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, EVENTS, JOBS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
-from tests.kube.api_server import endpoints, pod_life, rolling, workloads
-from tests.kube.api_server.samples import event, owner_reference
-from tests.kube.api_server.status import Object, Refusal
-from tests.kube.api_server.store import now
+from fakes.api_server import endpoints, pod_life, rolling, workloads
+from fakes.api_server.samples import event, owner_reference
+from fakes.api_server.status import Object, Refusal
+from fakes.api_server.store import now
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.server import ApiServer
+    from fakes.api_server.server import ApiServer
 
 BEHAVIOURS = ("ok", "missing", "crash", "unready", "unschedulable", "never-starts")
 MOST_STEPS = 500

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.kube.api_server.patches import key_of, list_key
-from tests.kube.api_server.status import Object, Refusal
-from tests.kube.api_server.store import now
+from fakes.api_server.patches import key_of, list_key
+from fakes.api_server.status import Object, Refusal
+from fakes.api_server.store import now
 
 Path = tuple[str, ...]  # ("f:spec", "f:containers", 'k:{"name":"web"}', "f:image"): the steps of fieldsV1
 _SERVERS = ("managedFields", "uid", "resourceVersion", "creationTimestamp", "generation", "name", "namespace")

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import PDBS, PODS, Kind
-from tests.kube.api_server.selectors import label_test
-from tests.kube.api_server.served import SCALABLE
-from tests.kube.api_server.status import Object, Refusal
+from fakes.api_server.selectors import label_test
+from fakes.api_server.served import SCALABLE
+from fakes.api_server.status import Object, Refusal
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.handler import Handler
+    from fakes.api_server.handler import Handler
 
 
 def answer(handler: Handler, kind: Kind, namespace: str, name: str, sub: str, body: Object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.kube.api_server.status import Refusal
+from fakes.api_server.status import Refusal
 
 # Which field identifies an item of a list; a list that is not here is replaced as a whole.
 LIST_KEYS: dict[str, tuple[str, ...]] = {

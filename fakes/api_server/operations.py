@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from devenv.backends.kube.kinds import NAMESPACES, Kind
-from tests.kube.api_server import managed, patches
-from tests.kube.api_server.served import Served
-from tests.kube.api_server.status import Object, Refusal, already_exists, changed_meanwhile, invalid, not_found
-from tests.kube.api_server.store import Store, now
+from fakes.api_server import managed, patches
+from fakes.api_server.served import Served
+from fakes.api_server.status import Object, Refusal, already_exists, changed_meanwhile, invalid, not_found
+from fakes.api_server.store import Store, now
 
 Admission = Callable[
     [str, Kind, Object], None

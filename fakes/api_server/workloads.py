@@ -7,11 +7,11 @@ import json
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import DAEMON_SETS, JOBS, NODES, REPLICA_SETS, STATEFUL_SETS, Kind
-from tests.kube.api_server.pod_life import set_condition
-from tests.kube.api_server.status import Object, Refusal
+from fakes.api_server.pod_life import set_condition
+from fakes.api_server.status import Object, Refusal
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.controllers import Controllers
+    from fakes.api_server.controllers import Controllers
 
 
 def template_hash(template: Object) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from tests.kube.api_server.status import Object, Refusal
+from fakes.api_server.status import Object, Refusal
 
 _SET = re.compile(r"^\s*(\S+)\s+(in|notin)\s*\(([^)]*)\)\s*$")
 _PARTS = re.compile(r",(?![^(]*\))")

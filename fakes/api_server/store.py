@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from devenv.backends.kube.kinds import Kind
-from tests.kube.api_server.status import Object
+from fakes.api_server.status import Object
 
 HISTORY = 20_000
 

@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import DEPLOYMENTS, REPLICA_SETS
-from tests.kube.api_server.pod_life import set_condition
-from tests.kube.api_server.samples import owner_reference
-from tests.kube.api_server.status import Object
-from tests.kube.api_server.workloads import template_hash
+from fakes.api_server.pod_life import set_condition
+from fakes.api_server.samples import owner_reference
+from fakes.api_server.status import Object
+from fakes.api_server.workloads import template_hash
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.controllers import Controllers
+    from fakes.api_server.controllers import Controllers
 
 REVISION = "deployment.kubernetes.io/revision"
 

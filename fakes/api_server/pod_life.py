@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from devenv.backends.kube.kinds import NODES, PODS
-from tests.kube.api_server.samples import running, waiting
-from tests.kube.api_server.status import Object
-from tests.kube.api_server.store import now
+from fakes.api_server.samples import running, waiting
+from fakes.api_server.status import Object
+from fakes.api_server.store import now
 
 if TYPE_CHECKING:
-    from tests.kube.api_server.controllers import Controllers
+    from fakes.api_server.controllers import Controllers
 
 UNSCHEDULABLE = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available."
 MOST_RESTARTS = 3  # then a crash loop waits, so that `settle` ends

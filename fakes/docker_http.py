@@ -11,10 +11,10 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.wire.fake_container import FakeContainer, rfc3339
+from fakes.docker_container import FakeContainer, rfc3339
 
 if TYPE_CHECKING:
-    from tests.wire.fake_engine import FakeEngine
+    from fakes.docker_engine import FakeEngine
 
 API = "1.51"
 CLEAN, CUT = "clean", "cut"  # how a stream ends: with the last chunk, or in the middle

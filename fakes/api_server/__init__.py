@@ -23,7 +23,7 @@ Discovery     api.served.add(Kind(...)), api.served.metrics = False, api.aggrega
 Controllers   api.controllers: see controllers.py. Nothing moves by itself until they are started or stepped.
 """
 
-from tests.kube.api_server.samples import (
+from fakes.api_server.samples import (
     deployment,
     event,
     namespace_object,
@@ -35,8 +35,8 @@ from tests.kube.api_server.samples import (
     template,
     waiting,
 )
-from tests.kube.api_server.server import ApiServer
-from tests.kube.api_server.status import Refusal
+from fakes.api_server.server import ApiServer
+from fakes.api_server.status import Refusal
 
 __all__ = [
     "ApiServer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devenv.backends.kube.kinds import KNOWN, Kind
-from tests.kube.api_server.status import Object, Refusal
+from fakes.api_server.status import Object, Refusal
 
 MORE = (
     Kind("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",)),

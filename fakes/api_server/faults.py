@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 
 from devenv.backends.kube.kinds import Kind
-from tests.kube.api_server.status import Refusal
+from fakes.api_server.status import Refusal
 
 
 @dataclass
