@@ -19,10 +19,10 @@ OWN_MODULES = 78
 LATE = (
     *("devenv.cli.parser", "devenv.cli.kube", "devenv.core.toml"),
     *("devenv.core.verify_settings", "devenv.core.manifest_settings", "devenv.core.load_settings"),
-    *("devenv.control.job", "devenv.control.stream", "devenv.control.failures", "devenv.control.stream"),
+    *("devenv.control.job", "devenv.control.stream", "devenv.control.failures"),
     *("devenv.tui.kube", "devenv.tui.verdicts"),
     *("devenv.tui.runs", "devenv.tui.dialogs", "devenv.tui.widgets.text_pane"),
-    *("devenv.backends.kube", "devenv.backends.protocol", "devenv.control.kube", "devenv.control.protocol"),
+    *("devenv.backends.kube", "devenv.control.kube"),
     *("devenv.verify.", "devenv.load.", "devenv.manifests", "devenv.secrets"),
     *("argparse", "tomllib", "sqlite3", "yaml", "kubernetes", "docker"),
 )

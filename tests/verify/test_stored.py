@@ -18,9 +18,9 @@ import pytest
 from verify_samples import report_of
 
 from devenv.cli.verify import evidence_lines
-from devenv.control.deploy.lock import only_one
 from devenv.control.deploy.revisions import LocalRevisions, Revision
 from devenv.control.guard import AuditLog, default_path
+from devenv.control.local_lock import only_one
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State
