@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from argparse import Namespace
 
+from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.cli.console import format_table, tell
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines
 from devenv.control.kube.change import Call, parse_refs
 from devenv.control.kube.rollout import check_rolled, history, status_words
-from devenv.control.kube.rollout_view import progress_of
 from devenv.control.kube.wait import Patience, Waiting, wait_for
 from devenv.core.errors import EXIT_OK, ServiceFailed, UsageError, WaitTimeout
 
@@ -29,7 +29,7 @@ def run_status(arguments: Namespace) -> int:
     if arguments.json:
         data: list[object] = []
         for ref, item in found:
-            progress = progress_of(ref.kind.name.lower(), item)
+            progress = progress_of(read_workload(ref.kind.name.lower(), item))
             counts = {"desired": progress.desired, "updated": progress.updated, "ready": progress.ready}
             data.append({"target": ref.target, "done": progress.done, **counts, "words": status_words(ref, item)})
         print_json(data)

@@ -12,7 +12,7 @@ import pytest
 
 from devenv.backends.kube.errors import Conflict
 from devenv.backends.kube.kinds import PODS, Kind
-from devenv.control.kube.pod_trouble import pod_trouble
+from devenv.backends.kube.pod_start import pod_trouble
 from devenv.control.kube.wait import Patience
 from devenv.core.errors import DevenvError, UsageError
 from devenv.verify.kube.cluster import EVERY, Cluster, read_pod
@@ -56,7 +56,7 @@ def helper_pod(stack: KubeStack, name: str, labels: dict[str, str], program: str
 
     def look() -> str:
         found = read_pod(stack.client.get(PODS.path(stack.name, name)), "")
-        trouble = pod_trouble(found.data)
+        trouble = pod_trouble(found.seen)
         if trouble is not None:
             lasting.look(f"the pod {name} cannot run: {trouble.reason}, {trouble.text}", Patience().allows(trouble))
         return found.status

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from devenv.control.kube.pod_stages import STAGES as POD_STAGES
-from devenv.control.kube.pod_stages import PodStages
+from devenv.backends.kube.pod_start import STAGES as POD_STAGES
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.readiness import UpVerdict
 from devenv.control.stream import Remark
 from devenv.core.model import Progress

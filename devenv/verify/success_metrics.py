@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.outcome import Outcome, Status
 from devenv.control.deploy.outcome import Verdict as Ended
-from devenv.control.kube.pod_stages import PodStages
 from devenv.core.text import human_age
 from devenv.runs.criteria import SUCCESS_METRICS, WORST_FIRST, Better, Criterion, Measurement, Verdict, criterion, judge
 from devenv.runs.history import History

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.outcome import Changed, Check, Outcome, Proof, Stage, Status, Verdict
-from devenv.control.kube.pod_stages import PodStages
 from devenv.runs.criteria import Verdict as Judged
 from devenv.runs.history import History
 from devenv.runs.identity import this_machine

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.kubeconfig import ContextInfo
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.images import (
     ImageTools,
     ProgramLoader,
@@ -23,7 +24,6 @@ from devenv.control.deploy.images import (
     uses_of,
 )
 from devenv.control.deploy.outcome import Status
-from devenv.control.kube.pod_stages import PodStages
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project, Service
 from tests.kube.deploying import application

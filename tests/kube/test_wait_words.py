@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from devenv.control.kube.pod_stages import stages_of
-from devenv.control.kube.pod_trouble import Healing, creation_trouble, pod_trouble
-from devenv.control.kube.rollout_view import RolloutView, WorkloadState, progress_of
+from devenv.backends.kube.pod import read_pod
+from devenv.backends.kube.pod_start import Healing, creation_trouble, pod_trouble, stages_of
+from devenv.backends.kube.workload import progress_of, read_workload
+from devenv.control.kube.rollout_view import RolloutView, WorkloadState
 from devenv.control.kube.wait import Patience, StuckClock
 
 NO_SUCH_HOST = 'Head "https://registry.test/v2/web/manifests/2": dial tcp: lookup registry.test: no such host'
@@ -68,7 +69,7 @@ ENDED = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
 def test_a_pods_trouble_is_told_with_what_waiting_can_do(
     item: dict[str, Any], reason: str, healing: Healing, words: str
 ) -> None:
-    found = pod_trouble(item)
+    found = pod_trouble(read_pod(item))
     assert found is not None
     assert (found.reason, found.healing) == (reason, healing)
     assert words in found.text
@@ -78,7 +79,7 @@ def test_an_init_container_that_crashes_is_told() -> None:
     item = pod(
         waits("PodInitializing"), initContainerStatuses=[{**waits("CrashLoopBackOff", restarts=2), "name": "init"}]
     )
-    found = pod_trouble(item)
+    found = pod_trouble(read_pod(item))
     assert found is not None
     assert found.healing is Healing.CRASH
     assert "container init" in found.text
@@ -87,12 +88,12 @@ def test_an_init_container_that_crashes_is_told() -> None:
 def test_a_ready_pod_and_one_that_has_completed_have_no_trouble() -> None:
     ready = pod(phase="Running")
     ready["status"]["conditions"].append({"type": "Ready", "status": "True"})
-    assert pod_trouble(ready) is None
-    assert pod_trouble(pod(phase="Succeeded")) is None
+    assert pod_trouble(read_pod(ready)) is None
+    assert pod_trouble(read_pod(pod(phase="Succeeded"))) is None
 
 
 def test_messages_are_made_safe_and_passwords_are_hidden() -> None:
-    found = pod_trouble(pod(waits("ErrImagePull", "\x1b[31mpassword=hunter2 denied")))
+    found = pod_trouble(read_pod(pod(waits("ErrImagePull", "\x1b[31mpassword=hunter2 denied"))))
     assert found is not None
     assert "\x1b" not in found.text
     assert "hunter2" not in found.text
@@ -116,7 +117,7 @@ def state(*troubles: Any) -> WorkloadState:
 
 
 def test_a_trouble_has_its_time_and_begins_anew_when_it_comes_again() -> None:
-    trouble = pod_trouble(pod(waits("ErrImagePull", NO_SUCH_HOST)))
+    trouble = pod_trouble(read_pod(pod(waits("ErrImagePull", NO_SUCH_HOST))))
     clock = StuckClock(Patience(pull=10))
     assert clock.look([state(trouble)], 100.0) is None
     assert clock.look([state(trouble)], 109.0) is None
@@ -129,17 +130,17 @@ def test_a_trouble_has_its_time_and_begins_anew_when_it_comes_again() -> None:
 
 def test_two_names_of_one_trouble_share_their_time() -> None:
     clock = StuckClock(Patience(pull=10))
-    first = pod_trouble(pod(waits("ErrImagePull", NO_SUCH_HOST)))
-    second = pod_trouble(pod(waits("ImagePullBackOff", NO_SUCH_HOST)))
+    first = pod_trouble(read_pod(pod(waits("ErrImagePull", NO_SUCH_HOST))))
+    second = pod_trouble(read_pod(pod(waits("ImagePullBackOff", NO_SUCH_HOST))))
     assert clock.look([state(first)], 100.0) is None
     assert clock.look([state(second)], 110.0) is not None
 
 
 def test_a_crash_is_stuck_by_its_restarts_and_a_quota_waits_for_pods_that_go() -> None:
     clock = StuckClock(Patience(crash_restarts=2, quota=0))
-    once = pod_trouble(pod(waits("CrashLoopBackOff", restarts=1)))
+    once = pod_trouble(read_pod(pod(waits("CrashLoopBackOff", restarts=1))))
     assert clock.look([state(once)], 0.0) is None
-    assert clock.look([state(pod_trouble(pod(waits("CrashLoopBackOff", restarts=2))))], 1.0) is not None
+    assert clock.look([state(pod_trouble(read_pod(pod(waits("CrashLoopBackOff", restarts=2)))))], 1.0) is not None
     quota = creation_trouble("web-abc", {"message": "exceeded quota"})
     assert clock.look([state(quota)], 2.0, lambda namespace: namespace == "shop") is None
     assert clock.look([state(quota)], 2.0) is not None
@@ -184,7 +185,7 @@ def test_a_workload_is_rolled_out_as_kubectl_says(
     kind: str, spec: dict[str, Any], status: dict[str, Any], done: bool, words: str
 ) -> None:
     item = {"metadata": {"name": "web", "generation": 2}, "spec": spec, "status": {"observedGeneration": 2, **status}}
-    found = progress_of(kind, item)
+    found = progress_of(read_workload(kind, item))
     assert found.done is done
     assert words in found.words
 
@@ -212,7 +213,7 @@ def test_the_stages_of_a_recorded_pod() -> None:
         ],
     )
     pulled = {"reason": "Pulled", "firstTimestamp": "2026-11-23T19:35:35Z", "eventTime": None}
-    found = stages_of(item, [pulled], "deployment/web")
+    found = stages_of(read_pod(item), [pulled], "deployment/web")
     assert found.seconds == {"scheduled": 0, "pulled": 3, "started": 4, "ready": 5}
     assert found.digests == {"web": "sha256:cf9073fe"}
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from devenv.backends.kube.fields import mapping, time_of
 from devenv.backends.kube.kinds import KNOWN, PODS, SERVICES, Kind
 from devenv.backends.kube.parse import Parsed, parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
-from devenv.backends.kube.parse.common import joined, mapping, time_of
+from devenv.backends.kube.parse.common import joined
 from devenv.backends.kube.parse.network import Endpoints, endpoints_of
 from devenv.core.model import Gone, Health, Resource, Scaling, Seen, Snapshot, State
 from devenv.core.text import human_age

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.backends.kube.cache import Book
-from devenv.backends.kube.parse.common import key_of, mapping, number, text, time_of, word
+from devenv.backends.kube.fields import key_of, mapping, number, text, time_of, word
 from devenv.backends.streams import Buffer
 from devenv.core.model import Happening
 

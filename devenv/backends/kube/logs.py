@@ -21,9 +21,10 @@ from devenv.backends.docker.lines import LineAssembler, Resume
 from devenv.backends.kube.cache import WORKLOADS, Book
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
+from devenv.backends.kube.fields import mapping, mappings, word
 from devenv.backends.kube.kinds import PODS
-from devenv.backends.kube.parse.common import mapping, mappings, number, time_of, word
-from devenv.backends.kube.parse.pod import end_words, last_end
+from devenv.backends.kube.parse.pod import end_words
+from devenv.backends.kube.pod import read_container, read_pod
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.errors import DevenvError
 from devenv.core.model import LogLine, Resource
@@ -36,8 +37,7 @@ class Run:
 
     restarts: int
     running: bool
-    ended: bool  # it has ended, now or before the present run
-    end: str  # in words
+    end: str  # of its last run, in words; "" where none has ended
     ended_at: float | None
     over: bool  # the pod has ended, or is an init container's work done: it will not run again
 
@@ -49,24 +49,20 @@ def container_names(pod: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(word(item.get("name")) for name in lists for item in mappings(spec.get(name)))
 
 
-def run_of(pod: Mapping[str, Any], container: str) -> Run:
+def run_of(raw: Mapping[str, Any], container: str) -> Run:
     """Return how that container is, from the pod's object."""
-    status = mapping(pod.get("status"))
-    lists = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
-    found = mapping(
-        next((item for name in lists for item in mappings(status.get(name)) if item.get("name") == container), None)
-    )
-    state, ended = mapping(found.get("state")), last_end(found)
-    done = mapping(state.get("terminated"))
-    is_init = any(item.get("name") == container for item in mappings(status.get("initContainerStatuses")))
+    pod = read_pod(raw)
+    debug = map(read_container, mappings(pod.status.get("ephemeralContainerStatuses")))
+    item = next((item for item in (*pod.containers, *debug) if item.name == container), None)
+    if item is None:
+        return Run(restarts=0, running=False, end="", ended_at=None, over=pod.is_finished)
+    end = item.last_end
     return Run(
-        restarts=number(found.get("restartCount")),
-        running=bool(state.get("running")),
-        ended=bool(ended),
-        end=end_words(ended) if ended else "",
-        ended_at=time_of(ended.get("finishedAt")),
-        over=status.get("phase") in ("Succeeded", "Failed")
-        or (is_init and bool(done) and number(done.get("exitCode")) == 0),
+        restarts=item.restarts,
+        running=item.running,
+        end=end_words(end) if end is not None else "",
+        ended_at=end.at if end is not None else None,
+        over=pod.is_finished or (item.init and item.ended is not None and item.ended.code == 0),
     )
 
 

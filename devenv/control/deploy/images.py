@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from devenv.backends.kube.kubeconfig import ContextInfo
+from devenv.backends.kube.pod_start import PodStages, digest_of
 from devenv.backends.programs import output_of
 from devenv.control.deploy.outcome import Check, Status
-from devenv.control.kube.pod_stages import PodStages, digest_of
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Project
 from devenv.core.text import sanitize

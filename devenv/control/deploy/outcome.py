@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 
 from devenv import __version__
 from devenv.backends.kube.errors import Forbidden
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.kube.apply import FieldConflicts, ObjectChange
-from devenv.control.kube.pod_stages import PodStages
 from devenv.control.kube.wait import Waiting
 from devenv.core.errors import EXIT_OK, EXIT_ROLLED_BACK, DevenvError, Inconclusive, ServiceFailed
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from devenv.backends.kube.workload import WAITED_FOR
 from devenv.control.deploy.images import repository, uses_of
-from devenv.control.kube.rollout_view import WAITED_FOR, Key
+from devenv.control.kube.rollout_view import Key
 from devenv.core.errors import FindingsFound, UsageError
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, judge, load

@@ -13,11 +13,11 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
+from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.images import ImageTools, check_digests
 from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Stage, Status, Verdict
 from devenv.control.deploy.prepare import RenderedOverlay, workloads_of
 from devenv.control.kube.apply import apply
-from devenv.control.kube.pod_stages import PodStages
 from devenv.control.kube.rollout_view import Key
 from devenv.control.kube.wait import Patience, Stuck, Waiting, WaitResult, wait_for
 from devenv.core.errors import DevenvError

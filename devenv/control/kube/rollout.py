@@ -13,10 +13,10 @@ from typing import Any
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
+from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.control.kube.change import Call, Impact, Ref, label_selector
 from devenv.control.kube.diff import diff_lines
 from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
-from devenv.control.kube.rollout_view import progress_of
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 
@@ -106,7 +106,7 @@ _JSON_PATCH = "application/json-patch+json"
 def status_words(ref: Ref, workload: Mapping[str, Any]) -> str:
     """Say how far the rollout is: "rolled out", or what is missing; raises UsageError for other kinds."""
     check_rolled(ref)
-    progress = progress_of(ref.kind.name.lower(), workload)
+    progress = progress_of(read_workload(ref.kind.name.lower(), workload))
     troubles = "; ".join(f"{one.reason}: {one.text}" for one in progress.troubles)
     counts = f"{progress.ready} of {progress.desired} pods ready"
     if progress.done:

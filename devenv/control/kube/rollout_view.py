@@ -1,8 +1,4 @@
-"""What is known of some workloads while they roll out: objects go in as the watches tell them, words come out.
-
-How far one is by its own status are the rules of `kubectl rollout status`, and a Job's end (kubernetes/kubernetes,
-staging/src/k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go).
-"""
+"""What is known of some workloads while they roll out: objects go in as the watches tell them, words come out."""
 
 from __future__ import annotations
 
@@ -11,155 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from devenv.control.kube.pod_stages import PodStages, stages_of, time_of
-from devenv.control.kube.pod_trouble import Healing, Trouble, creation_trouble, pod_trouble, restarts_of, words_of
-from devenv.core.text import sanitize
-
-WAITED_FOR = ("deployment", "statefulset", "daemonset", "job")
-_HASH = "pod-template-hash"
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Counts of pods, whether it is rolled out, and what is missing in words; `observed`: the status is not stale."""
-
-    done: bool
-    observed: bool = True
-    desired: int = 0
-    updated: int = 0
-    ready: int = 0
-    old: int = 0
-    words: str = ""
-    troubles: tuple[Trouble, ...] = ()
-
-
-def progress_of(kind: str, workload: Mapping[str, Any], overdue_since: str = "") -> Progress:
-    """Judge a workload by its spec and status. Kinds that nothing rolls out are done at once.
-
-    `overdue_since`: the exceeded progress deadline of that time is of an earlier rollout, and judges this one not.
-    """
-    metadata, status = workload.get("metadata") or {}, workload.get("status") or {}
-    generation = int(metadata.get("generation") or 0)
-    if kind == "job":
-        return _job(workload, status)
-    if kind not in WAITED_FOR:
-        return Progress(True)
-    if int(status.get("observedGeneration") or 0) < generation:
-        return Progress(False, observed=False, words="its controller has not seen the change yet")
-    if kind == "deployment":
-        return _deployment(workload, status, overdue_since)
-    return _stateful_set(workload, status) if kind == "statefulset" else _daemon_set(workload, status)
-
-
-def old_pods(number: int, what: str = "still there") -> str:
-    """Tell how many pods of an old revision are in some state."""
-    return f"1 old pod is {what}" if number == 1 else f"{number} old pods are {what}"
-
-
-def overdue(deployment: Mapping[str, Any]) -> str:
-    """Return since when a Deployment's progress deadline is exceeded; "" where it is not."""
-    for condition in (deployment.get("status") or {}).get("conditions") or ():
-        if condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-            return str(condition.get("lastTransitionTime") or "unknown")
-    return ""
-
-
-def template_matches(replica_set: Mapping[str, Any], deployment: Mapping[str, Any]) -> bool:
-    """Whether the ReplicaSet was made from the Deployment's present template, as its controller compares them."""
-    return _template(replica_set) == _template(deployment)
-
-
-def _template(owner: Mapping[str, Any]) -> tuple[Any, ...]:
-    template = (owner.get("spec") or {}).get("template") or {}
-    metadata = template.get("metadata") or {}
-    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key != _HASH}
-    return labels, metadata.get("annotations") or {}, template.get("spec") or {}
-
-
-def _deployment(workload: Mapping[str, Any], status: Mapping[str, Any], overdue_since: str) -> Progress:
-    spec, name = workload.get("spec") or {}, str((workload.get("metadata") or {}).get("name", ""))
-    desired = _count(spec, "replicas", 1)
-    replicas, updated, available = (_count(status, key) for key in ("replicas", "updatedReplicas", "availableReplicas"))
-    troubles = []
-    if spec.get("paused"):
-        troubles.append(Trouble(name, "Paused", "its rollout is paused: kubectl rollout resume", Healing.NEVER))
-    if overdue(workload) not in ("", overdue_since):
-        text = f"nothing moved within its progressDeadlineSeconds ({spec.get('progressDeadlineSeconds', 600)} s)"
-        troubles.append(Trouble(name, "ProgressDeadlineExceeded", text, Healing.NEVER))
-    words = ""
-    if updated < desired:
-        words = f"{updated} of {desired} new pods are there"
-    elif replicas > updated:
-        words = old_pods(replicas - updated)
-    elif available < updated:
-        words = f"{available} of {updated} new pods are available"
-        settles = _count(spec, "minReadySeconds")
-        if settles and _count(status, "readyReplicas") >= updated:
-            words += f", once they were ready for {settles} s (minReadySeconds)"
-    ready = min(updated, _count(status, "readyReplicas"))
-    old = max(0, replicas - updated)
-    return Progress(not words and not spec.get("paused"), True, desired, updated, ready, old, words, tuple(troubles))
-
-
-def _stateful_set(workload: Mapping[str, Any], status: Mapping[str, Any]) -> Progress:
-    spec = workload.get("spec") or {}
-    strategy = spec.get("updateStrategy") or {}
-    desired, ready = _count(spec, "replicas", 1), _count(status, "readyReplicas")
-    updated = _count(status, "updatedReplicas")
-    partition = _count(strategy.get("rollingUpdate") or {}, "partition")
-    is_rolling = strategy.get("type", "RollingUpdate") == "RollingUpdate"
-    same = status.get("updateRevision") == status.get("currentRevision")
-    goal = max(0, desired - partition)
-    words = ""
-    if ready < desired:
-        words = f"{ready} of {desired} pods are ready"
-    elif is_rolling and updated < goal and not same:
-        words = f"{updated} of {goal} pods are updated"
-    elif is_rolling and not partition and not same:
-        words = "the last pod is being updated"
-    elif _count(status, "availableReplicas", ready) < desired:
-        words = f"{_count(status, 'availableReplicas')} of {desired} pods are available"
-    return Progress(not words, True, desired, updated, ready, 0 if same else max(0, desired - updated), words)
-
-
-def _daemon_set(workload: Mapping[str, Any], status: Mapping[str, Any]) -> Progress:
-    strategy = ((workload.get("spec") or {}).get("updateStrategy") or {}).get("type", "RollingUpdate")
-    desired, updated = _count(status, "desiredNumberScheduled"), _count(status, "updatedNumberScheduled")
-    ready, available = _count(status, "numberReady"), _count(status, "numberAvailable")
-    words = ""
-    if strategy == "RollingUpdate" and updated < desired:
-        words = f"{updated} of {desired} pods are updated"
-    elif available < desired:
-        words = f"{available} of {desired} pods are available"
-    return Progress(not words, True, desired, updated, ready, max(0, desired - updated), words)
-
-
-def _job(workload: Mapping[str, Any], status: Mapping[str, Any]) -> Progress:
-    spec, name = workload.get("spec") or {}, str((workload.get("metadata") or {}).get("name", ""))
-    wanted = _count(spec, "completions", 1)
-    succeeded, active = _count(status, "succeeded"), _count(status, "active")
-    conditions = {item.get("type"): item for item in status.get("conditions") or () if item.get("status") == "True"}
-    if "Complete" in conditions:
-        return Progress(True, True, wanted, succeeded, succeeded)
-    words = f"{succeeded} of {wanted} have completed"
-    failed = conditions.get("Failed")
-    if failed:
-        text = words_of(failed.get("message"))
-        trouble = Trouble(name, sanitize(str(failed.get("reason") or "Failed")), text, Healing.NEVER)
-        return Progress(False, True, wanted, succeeded, active, words=words, troubles=(trouble,))
-    if spec.get("suspend"):
-        trouble = Trouble(name, "Suspended", "it is suspended, so it never runs", Healing.NEVER)
-        return Progress(False, True, wanted, succeeded, active, words=words, troubles=(trouble,))
-    return Progress(False, True, wanted, succeeded, active, words=words)
-
-
-def _count(table: Mapping[str, Any], key: str, default: int = 0) -> int:
-    value = table.get(key)
-    return default if value is None else int(value)
-
+from devenv.backends.kube.pod import Pod, read_pod
+from devenv.backends.kube.pod_start import Healing, PodStages, Trouble, creation_trouble, pod_trouble, stages_of
+from devenv.backends.kube.workload import Workload, old_pods, progress_of, read_workload
 
 Key = tuple[str, str, str]  # kind in lower case, namespace, name
-_REVISION = "deployment.kubernetes.io/revision"
 OLD: Final = 30.0  # seconds: a pod that is older when it is seen first was not made by the change that is waited for
 _ORDER = list(Healing)
 
@@ -197,7 +49,8 @@ class RolloutView:
 
     workloads: tuple[Key, ...]
     after_change: bool = True
-    _objects: dict[Key, Mapping[str, Any]] = field(default_factory=dict)
+    _objects: dict[Key, Workload] = field(default_factory=dict)  # ReplicaSets too
+    _pods: dict[Key, Pod] = field(default_factory=dict)
     _before: dict[str, str | int] = field(default_factory=dict)  # by uid: an old deadline, or an old pod's restarts
     _events: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)  # by the involved object's uid
 
@@ -206,27 +59,32 @@ class RolloutView:
         if kind == "event":
             about = str((item.get("involvedObject") or {}).get("uid", ""))
             self._events.setdefault(about, {})[_key(kind, item)[2]] = item
+        elif kind == "pod":
+            pod = self._pods[_key(kind, item)] = read_pod(item)
+            if self.after_change:
+                is_old = pod.created is not None and time.time() - pod.created > OLD
+                restarts = max((one.restarts for one in pod.containers), default=0)
+                self._before.setdefault(pod.uid, restarts if is_old else 0)
         else:
-            self._objects[_key(kind, item)] = item
-            if not self.after_change:
-                return
-            if kind == "deployment":
-                self._before.setdefault(_uid(item), overdue(item))
-            elif kind == "pod":
-                self._before.setdefault(_uid(item), restarts_of(item) if _is_old(item) else 0)
+            workload = self._objects[_key(kind, item)] = read_workload(kind, item)
+            if self.after_change and kind == "deployment":
+                self._before.setdefault(workload.uid, workload.overdue)
 
     def remove(self, kind: str, item: Mapping[str, Any]) -> None:
         """Forget an object that was deleted. Events stay: they expire by themselves, and are still true."""
-        self._objects.pop(_key(kind, item), None)
+        (self._pods if kind == "pod" else self._objects).pop(_key(kind, item), None)
 
     def keep_only(self, kind: str, uids: Collection[str]) -> None:
         """Forget what a new list of the kind no longer has."""
-        for key in [key for key, item in self._objects.items() if key[0] == kind and _uid(item) not in uids]:
-            del self._objects[key]
+        if kind == "pod":
+            self._pods = {key: pod for key, pod in self._pods.items() if pod.uid in uids}
+        else:
+            self._objects = {key: one for key, one in self._objects.items() if key[0] != kind or one.uid in uids}
 
     def get(self, key: Key) -> Mapping[str, Any] | None:
-        """Return an object as it was told last; None where it is not there."""
-        return self._objects.get(key)
+        """Return a workload's object as it was told last; None where it is not there."""
+        workload = self._objects.get(key)
+        return workload.raw if workload is not None else None
 
     def states(self) -> tuple[WorkloadState, ...]:
         """Judge every workload as it is now."""
@@ -234,33 +92,33 @@ class RolloutView:
 
     def pods(self) -> tuple[PodStages, ...]:
         """Return the stages of the pods of all new revisions, oldest first."""
-        found = [
+        stages = [
             stages_of(pod, self._about(pod), f"{key[0]}/{key[2]}")
             for key in self.workloads
             if (workload := self._objects.get(key)) is not None
-            for pod in self._new_pods(key[0], workload)
+            for pod in self._new_pods(workload)
         ]
-        return tuple(sorted(found, key=lambda pod: (pod.created, pod.name)))
+        return tuple(sorted(stages, key=lambda pod: (pod.created, pod.name)))
 
     def is_leaving(self, namespace: str) -> bool:
         """Whether a pod of that namespace is on its way out: until it is gone, a quota counts it."""
-        return any(key[0] == "pod" and key[1] == namespace and _is_leaving(item) for key, item in self._objects.items())
+        return any(pod.is_leaving for key, pod in self._pods.items() if key[1] == namespace)
 
     def _state(self, key: Key) -> WorkloadState:
         kind, _, name = key
         workload = self._objects.get(key)
         if workload is None:
             return WorkloadState(*key, done=False, waits="it is not there")
-        progress = progress_of(kind, workload, str(self._before.get(_uid(workload), "")))
+        progress = progress_of(workload, str(self._before.get(workload.uid, "")))
         old = self._old_replicas(workload) if kind == "deployment" and progress.observed else 0
         counts = (progress.desired, progress.updated, progress.ready, max(progress.old, old))
         if progress.done and not old:
             return WorkloadState(*key, True, *counts)
-        troubles = [*progress.troubles, *(self._troubles(kind, workload) if progress.observed else ())]
+        troubles = [*progress.troubles, *(self._troubles(workload) if progress.observed else ())]
         troubles.sort(key=lambda trouble: _ORDER.index(trouble.healing))
         troubles = [_with_cause(trouble, troubles) for trouble in troubles]
         words = [progress.words or (old_pods(old) if old else "")]
-        stopping = 0 if troubles else self._stopping(kind, workload)
+        stopping = 0 if troubles else self._stopping(workload)
         if stopping:
             words.append(old_pods(stopping, "stopping"))
         if troubles:
@@ -273,60 +131,56 @@ class RolloutView:
             words.append(f"{worst.reason}, {worst.text}" if worst.text else worst.reason)
         return WorkloadState(*key, False, *counts, ": ".join(filter(None, words)), tuple(troubles))
 
-    def _troubles(self, kind: str, workload: Mapping[str, Any]) -> list[Trouble]:
-        found = [
-            pod_trouble(pod, self._about(pod), int(self._before.get(_uid(pod), 0)))
-            for pod in self._new_pods(kind, workload)
-        ]
-        return [*self._creation_troubles(kind, workload), *(trouble for trouble in found if trouble is not None)]
+    def _troubles(self, workload: Workload) -> list[Trouble]:
+        pods = self._new_pods(workload)
+        troubles = [pod_trouble(pod, self._about(pod), int(self._before.get(pod.uid, 0))) for pod in pods]
+        return [*self._creation_troubles(workload, pods), *(trouble for trouble in troubles if trouble is not None)]
 
-    def _creation_troubles(self, kind: str, workload: Mapping[str, Any]) -> list[Trouble]:
-        owner = self._owner_of_pods(kind, workload)
+    def _creation_troubles(self, workload: Workload, pods: Sequence[Pod]) -> list[Trouble]:
+        owner = self._owner_of_pods(workload)
         if owner is None:
             return []
-        name = _key(kind, owner)[2]
-        if kind == "deployment":  # its ReplicaSet's condition says it, and goes when it is over; an event stays
-            conditions = (owner.get("status") or {}).get("conditions") or ()
-            failures = [item for item in conditions if item.get("type") == "ReplicaFailure"]
-            return [creation_trouble(name, item) for item in failures if item.get("status") == "True"]
-        told = [item for item in self._about(owner) if item.get("reason") == "FailedCreate"]
-        return [creation_trouble(name, told[-1])] if told and not self._new_pods(kind, workload) else []
+        if (
+            workload.kind == "deployment"
+        ):  # its ReplicaSet's condition says it, and goes when it is over; an event stays
+            failure = owner.replica_failure
+            return [creation_trouble(owner.name, failure)] if failure is not None else []
+        events = [item for item in self._about(owner) if item.get("reason") == "FailedCreate"]
+        return [creation_trouble(owner.name, events[-1])] if events and not pods else []
 
-    def _new_pods(self, kind: str, workload: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        owner = self._owner_of_pods(kind, workload)
+    def _new_pods(self, workload: Workload) -> list[Pod]:
+        owner = self._owner_of_pods(workload)
         if owner is None:
             return []
-        found = [item for key, item in self._objects.items() if key[0] == "pod" and owner_uid(item) == _uid(owner)]
-        return [pod for pod in found if not _is_leaving(pod) and _is_new(kind, workload, pod)]
+        owned = [pod for pod in self._pods.values() if pod.owner[2] == owner.uid]
+        return [pod for pod in owned if not pod.is_leaving and workload.is_new(pod)]
 
-    def _owner_of_pods(self, kind: str, workload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _owner_of_pods(self, workload: Workload) -> Workload | None:
         """Return a Deployment's new ReplicaSet, None while there is none; other workloads own their pods."""
-        if kind != "deployment":
+        if workload.kind != "deployment":
             return workload
         sets = self._replica_sets(workload)
-        same = [item for item in sets if template_matches(item, workload)]
+        same = [item for item in sets if item.template == workload.template]
         if same:
-            return min(same, key=lambda item: str((item.get("metadata") or {}).get("creationTimestamp")))
+            return min(same, key=lambda item: str(item.meta.get("creationTimestamp")))
         # An API server that defaults more fields than the one that made the ReplicaSet makes the templates differ.
-        wanted = _annotation(workload)
-        return next((item for item in sets if wanted and _annotation(item) == wanted), None)
+        return next((item for item in sets if workload.revision and item.revision == workload.revision), None)
 
-    def _old_replicas(self, deployment: Mapping[str, Any]) -> int:
-        new = self._owner_of_pods("deployment", deployment)
-        old = [item for item in self._replica_sets(deployment) if item is not new] if new is not None else []
-        return sum(int((item.get("status") or {}).get("replicas") or 0) for item in old)
+    def _old_replicas(self, deployment: Workload) -> int:
+        new = self._owner_of_pods(deployment)
+        return sum(item.replicas for item in self._replica_sets(deployment) if item is not new) if new else 0
 
-    def _stopping(self, kind: str, workload: Mapping[str, Any]) -> int:
-        owners = {_uid(item) for item in self._replica_sets(workload)} if kind == "deployment" else {_uid(workload)}
-        pods = [item for key, item in self._objects.items() if key[0] == "pod" and owner_uid(item) in owners]
-        return sum(_is_leaving(pod) for pod in pods)
+    def _stopping(self, workload: Workload) -> int:
+        owners = [workload] if workload.kind != "deployment" else self._replica_sets(workload)
+        uids = {item.uid for item in owners}
+        return sum(pod.is_leaving for pod in self._pods.values() if pod.owner[2] in uids)
 
-    def _replica_sets(self, deployment: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        uid = _uid(deployment)
-        return [item for key, item in self._objects.items() if key[0] == "replicaset" and owner_uid(item) == uid]
+    def _replica_sets(self, deployment: Workload) -> list[Workload]:
+        items = self._objects.items()
+        return [item for key, item in items if key[0] == "replicaset" and item.owner[2] == deployment.uid]
 
-    def _about(self, item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        return list(self._events.get(_uid(item), {}).values())
+    def _about(self, item: Pod | Workload) -> list[Mapping[str, Any]]:
+        return list(self._events.get(item.uid, {}).values())
 
 
 def _with_cause(trouble: Trouble, every: Sequence[Trouble]) -> Trouble:
@@ -338,42 +192,6 @@ def _with_cause(trouble: Trouble, every: Sequence[Trouble]) -> Trouble:
         return trouble
     said = f"{cause.reason}, {cause.text}" if cause.text else cause.reason
     return replace(trouble, text=f"{trouble.text}; {cause.subject}: {said}")
-
-
-def owner_uid(item: Mapping[str, Any]) -> str:
-    """Return the uid of the controller that owns an object; "" where there is none."""
-    owners = (item.get("metadata") or {}).get("ownerReferences") or ()
-    return next((str(owner.get("uid")) for owner in owners if owner.get("controller")), "")
-
-
-def _is_new(kind: str, workload: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
-    labels = (pod.get("metadata") or {}).get("labels") or {}
-    if kind == "statefulset":
-        revision = (workload.get("status") or {}).get("updateRevision")
-        return not revision or labels.get("controller-revision-hash") == revision
-    if kind == "daemonset":
-        # The only link that needs no ControllerRevisions; "deprecated" since 1.9, and still written (1.36).
-        annotations = (workload.get("metadata") or {}).get("annotations") or {}
-        generation = annotations.get("deprecated.daemonset.template.generation")
-        return not generation or labels.get("pod-template-generation") == generation
-    return True
-
-
-def _is_old(pod: Mapping[str, Any]) -> bool:
-    created = time_of((pod.get("metadata") or {}).get("creationTimestamp"))
-    return created is not None and time.time() - created > OLD
-
-
-def _annotation(item: Mapping[str, Any]) -> str:
-    return str(((item.get("metadata") or {}).get("annotations") or {}).get(_REVISION, ""))
-
-
-def _is_leaving(item: Mapping[str, Any]) -> bool:
-    return bool((item.get("metadata") or {}).get("deletionTimestamp"))
-
-
-def _uid(item: Mapping[str, Any]) -> str:
-    return str((item.get("metadata") or {}).get("uid", ""))
 
 
 def _key(kind: str, item: Mapping[str, Any]) -> Key:

@@ -17,9 +17,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, EVENTS, JOBS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
 from devenv.backends.kube.listwatch import ListWatch
+from devenv.backends.kube.pod_start import Healing, PodStages, Trouble
 from devenv.backends.streams import Backoff, Stream
-from devenv.control.kube.pod_stages import PodStages
-from devenv.control.kube.pod_trouble import Healing, Trouble
 from devenv.control.kube.rollout_view import Key, RolloutView, WorkloadState
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from devenv.backends.kube import pod as kube
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
+from devenv.backends.kube.fields import time_of
 from devenv.backends.kube.kinds import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -25,10 +27,9 @@ from devenv.backends.kube.kinds import (
     Kind,
 )
 from devenv.backends.kube.kubeconfig import Target
+from devenv.backends.kube.pod_start import Healing, pod_trouble
 from devenv.backends.programs import text_of
 from devenv.control.kube.change import label_selector
-from devenv.control.kube.pod_stages import time_of
-from devenv.control.kube.pod_trouble import Healing, pod_trouble
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import sanitize
 from devenv.manifests.access import quantity
@@ -41,7 +42,7 @@ from devenv.verify.waiting import Absent, Lasting, Never, VerificationFailed, wa
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod. `health` is "healthy" when it is ready; `data` is the whole object.
+    """One pod. `health` is "healthy" when it is ready; `seen` is the pod as the terminal reads it.
 
     `container_id` is the pod's uid: another pod of the same name is another one. `restarts` counts all its containers.
     """
@@ -57,7 +58,12 @@ class Pod:
     image_id: str
     ip: str
     exit_code: int | None
-    data: Object
+    seen: kube.Pod
+
+    @property
+    def data(self) -> Object:
+        """The whole object."""
+        return dict(self.seen.raw)
 
     @property
     def health(self) -> str:
@@ -67,42 +73,32 @@ class Pod:
     @property
     def status(self) -> str:
         """Its phase, or why it waits."""
-        for state in _states(self.data):
-            reason = (state.get("waiting") or state.get("terminated") or {}).get("reason")
+        for item in self.seen.mains:
+            reason = item.waiting or (item.ended.reason if item.ended is not None else "")
             if reason:
-                return str(reason)
-        phase = str((self.data.get("status") or {}).get("phase", ""))
-        return phase if self.ready else f"{phase}, not ready"
+                return reason
+        return self.seen.phase if self.ready else f"{self.seen.phase}, not ready"
 
 
 def read_pod(item: Object, service: str) -> Pod:
     """Read a pod's object."""
-    metadata, status = item["metadata"], item.get("status") or {}
-    conditions = {entry.get("type"): entry.get("status") for entry in status.get("conditions") or ()}
-    containers = status.get("containerStatuses") or []
-    states = _states(item)
-    started = [time_of((state.get("running") or {}).get("startedAt")) for state in states]
-    ended = [state["terminated"].get("exitCode") for state in states if state.get("terminated")]
-    first = containers[0] if containers else {}
+    seen = kube.read_pod(item)
+    containers = seen.mains
+    ended = [one.ended.code for one in containers if one.ended is not None]
     return Pod(
         service=service,
-        name=metadata["name"],
-        container_id=metadata["uid"],
-        ready=conditions.get("Ready") == "True",
-        leaving=bool(metadata.get("deletionTimestamp")),
-        restarts=sum(int(entry.get("restartCount") or 0) for entry in containers),
-        started_at=max((at for at in started if at is not None), default=None),
-        image=str(first.get("image", "")),
-        image_id=str(first.get("imageID", "")),
-        ip=str(status.get("podIP", "")),
+        name=seen.name,
+        container_id=seen.uid,
+        ready=seen.is_ready,
+        leaving=seen.is_leaving,
+        restarts=sum(one.restarts for one in containers),
+        started_at=max((one.running_since for one in containers if one.running_since is not None), default=None),
+        image=containers[0].image if containers else "",
+        image_id=containers[0].image_id if containers else "",
+        ip=str(seen.status.get("podIP", "")),
         exit_code=max(ended) if ended else None,
-        data=item,
+        seen=seen,
     )
-
-
-def _states(item: Mapping[str, Any]) -> list[dict[str, Any]]:
-    statuses = (item.get("status") or {}).get("containerStatuses") or ()
-    return [entry.get("state") or {} for entry in statuses]
 
 
 LIMIT: Final = 120.0  # seconds of one call
@@ -333,7 +329,7 @@ class Cluster:
         if (item.get("spec") or {}).get("replicas") == 0:
             return f"{service} is scaled to 0"
         pods = [pod for pod in self.pods(service) if not pod.ready]
-        troubles = [trouble for pod in pods if (trouble := pod_trouble(pod.data)) is not None]
+        troubles = [trouble for pod in pods if (trouble := pod_trouble(pod.seen)) is not None]
         never = [trouble for trouble in troubles if trouble.healing is Healing.NEVER]
         newest = pods[-1].name if pods else ""
         return next((f"{item.reason}: {item.text}" for item in never if item.subject == newest), "")

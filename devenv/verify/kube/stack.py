@@ -11,11 +11,11 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES
 from devenv.backends.kube.parse.workload import template_hash
+from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.control.kube import rollout
 from devenv.control.kube.apply import apply
 from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.objects import KindBook, flatten
-from devenv.control.kube.rollout_view import progress_of
 from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
 from devenv.core.verify_settings import EndpointSettings
@@ -271,7 +271,7 @@ class KubeStack:
             except NotFound:
                 found.append(f"{name}: it is not there")
                 continue
-            progress = progress_of(str(self.services[name]["kind"]).lower(), item)
+            progress = progress_of(read_workload(str(self.services[name]["kind"]).lower(), item))
             if not progress.done:
                 found.append(f"{name}: {progress.words}")
                 continue

@@ -5,21 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.parse.common import (
-    Parsed,
-    base,
-    conditions,
-    facts,
-    joined,
-    mapping,
-    mappings,
-    number,
-    quantity,
-    text,
-    time_of,
-    why_not,
-    word,
-)
+from devenv.backends.kube.fields import conditions, mapping, mappings, number, text, time_of, why_not, word
+from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.core.model import Health, Scaling, ScalingMetric, State
 
 _TOLERANCE: Final = 0.1  # of the controller: --horizontal-pod-autoscaler-tolerance

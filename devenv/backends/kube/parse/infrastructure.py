@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.parse.common import (
-    Parsed,
-    base,
-    conditions,
-    facts,
-    joined,
-    mapping,
-    mappings,
-    quantity,
-    text,
-    why_not,
-    word,
-)
+from devenv.backends.kube.fields import conditions, mapping, mappings, text, why_not, word
+from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.core.model import Health, State
 from devenv.core.text import human_bytes
 

@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from devenv.backends.kube.parse.common import (
-    Parsed,
-    base,
-    facts,
-    key_of,
-    mapping,
-    mappings,
-    number,
-    selector_text,
-    word,
-)
+from devenv.backends.kube.fields import key_of, mapping, mappings, number, selector_text, word
+from devenv.backends.kube.parse.common import Parsed, base, facts
 from devenv.core.model import Health, Port, State
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"

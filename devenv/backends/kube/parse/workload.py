@@ -11,12 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.parse.common import (
-    Parsed,
-    base,
+from devenv.backends.kube.fields import (
     conditions,
-    facts,
-    joined,
     mapping,
     mappings,
     number,
@@ -27,7 +23,9 @@ from devenv.backends.kube.parse.common import (
     why_not,
     word,
 )
-from devenv.backends.kube.parse.pod import HASH
+from devenv.backends.kube.parse.common import Parsed, base, facts, joined
+from devenv.backends.kube.pod import HASH
+from devenv.backends.kube.workload import Workload, read_workload
 from devenv.core.model import Health, State
 
 # Written by `kubectl rollout restart` (k8s.io/kubectl, pkg/polymorphichelpers/objectrestarter.go).
@@ -53,208 +51,153 @@ def _without_image(container: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in container.items() if name != "image"}
 
 
-REVISION: Final = "deployment.kubernetes.io/revision"
+_NOT_SEEN: Final = "the controller has not seen the newest change yet"
 _CREATION: Final = ("FailedCreate",)
 
 
 def parse_deployment(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a Deployment."""
-    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
-    told = conditions(status)
-    wanted, updated = wanted_of(spec), number(status.get("updatedReplicas"))
-    have, ready = number(status.get("replicas")), number(status.get("readyReplicas"))
-    available = number(status.get("availableReplicas"))
-    progress = mapping(told.get("Progressing"))
-    stuck = progress.get("reason") == "ProgressDeadlineExceeded"
-    paused = spec.get("paused") is True
-    observed = _is_observed(raw, status)
+    item = read_workload("deployment", raw)
+    desired, updated, available = item.desired, item.updated, item.available or 0
+    stuck, paused = bool(item.overdue), item.is_paused
     words = ["rollout paused" if paused else ""]
-    if not observed:
-        words.append("the controller has not seen the newest change yet")
-    elif not paused or updated < wanted:
-        words.append(_rollout(wanted, updated, have, available))
+    if not item.is_observed:
+        words.append(_NOT_SEEN)
+    elif not paused or updated < desired:
+        words.append(_rollout(item))
     if stuck:
-        seconds = number(spec.get("progressDeadlineSeconds")) or 600
-        words.append(f"no progress for {seconds} s: {why_not(progress)}")
-    failure = mapping(told.get("ReplicaFailure"))
-    if failing := _replica_failure(raw):
-        words.append(why_not(failure))
-    done = observed and updated >= wanted and have <= updated and available >= wanted
-    bad = stuck or failing
+        seconds = number(item.spec.get("progressDeadlineSeconds")) or 600
+        words.append(f"no progress for {seconds} s: {why_not(item.conditions['Progressing'])}")
+    words.append(why_not(item.replica_failure))
+    done = item.is_observed and updated >= desired and item.replicas <= updated and available >= desired
+    bad = stuck or item.replica_failure is not None
     return _parsed(
-        raw,
-        "deployment",
+        item,
         context,
-        wanted=wanted,
-        ready=ready,
         why=joined(words),
-        health=_health(wanted, ready, bad=bad, done=done),
+        bad=bad,
+        done=done,
         paused=paused and not bad,
         columns=(
-            ("up to date", f"{updated}/{wanted}"),
+            ("up to date", f"{updated}/{desired}"),
             ("available", str(available)),
             ("paused", "yes" if paused else ""),
-            ("strategy", word(mapping(spec.get("strategy")).get("type"))),
-            ("revision", word(mapping(mapping(raw.get("metadata")).get("annotations")).get(REVISION))),
+            ("strategy", word(item.strategy.get("type"))),
+            ("revision", item.revision),
         ),
     )
 
 
 def parse_replica_set(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a ReplicaSet; its service is the Deployment that owns it."""
-    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
-    meta = mapping(raw.get("metadata"))
-    wanted, ready = wanted_of(spec), number(status.get("readyReplicas"))
-    failure = mapping(conditions(status).get("ReplicaFailure"))
-    bad = _replica_failure(raw)
-    _, owner, _ = owner_of(meta)
-    label = word(mapping(meta.get("labels")).get(HASH))
+    item = read_workload("replicaset", raw)
     return _parsed(
-        raw,
-        "replicaset",
+        item,
         context,
-        wanted=wanted,
-        ready=ready,
-        why=why_not(failure) if bad else "",
-        health=_health(wanted, ready, bad=bad, done=ready >= wanted),
-        service=owner or word(str(meta.get("name") or "")).removesuffix(f"-{label}"),
-        columns=(("revision", word(mapping(meta.get("annotations")).get(REVISION))),),
+        why=why_not(item.replica_failure),
+        bad=item.replica_failure is not None,
+        service=item.owner[1] or item.name.removesuffix(f"-{word(item.labels.get(HASH))}"),
+        columns=(("revision", item.revision),),
     )
 
 
 def parse_stateful_set(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a StatefulSet."""
-    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
-    wanted, ready = wanted_of(spec), number(status.get("readyReplicas"))
-    updated, have = number(status.get("updatedReplicas")), number(status.get("replicas"))
-    available = number(status.get("availableReplicas"))
-    strategy = mapping(spec.get("updateStrategy"))
-    partition = number(mapping(strategy.get("rollingUpdate")).get("partition"))
-    on_delete = strategy.get("type") == "OnDelete"
-    rolls = status.get("updateRevision") != status.get("currentRevision")
+    item = read_workload("statefulset", raw)
+    desired, updated, goal = item.desired, item.updated, item.desired - item.partition
     words = []
-    if not _is_observed(raw, status):
-        words.append("the controller has not seen the newest change yet")
-    elif rolls and on_delete and updated < wanted:
-        words.append(f"{wanted - updated} of {wanted} run the old revision until they are deleted (OnDelete)")
-    elif rolls and updated < wanted - partition:
-        words.append(f"rollout: {updated} of {wanted - partition} updated")
-    elif partition and updated < wanted:
-        words.append(f"rollout stops at the partition: {updated} of {wanted} updated")
-    if have < wanted:
-        words.append(f"{have} of {wanted} created")
-    elif ready < wanted and not words:
-        words.append(f"{ready} of {wanted} ready")
+    if not item.is_observed:
+        words.append(_NOT_SEEN)
+    elif item.is_rolling and item.strategy.get("type") == "OnDelete" and updated < desired:
+        words.append(f"{desired - updated} of {desired} run the old revision until they are deleted (OnDelete)")
+    elif item.is_rolling and updated < goal:
+        words.append(f"rollout: {updated} of {goal} updated")
+    elif item.partition and updated < desired:
+        words.append(f"rollout stops at the partition: {updated} of {desired} updated")
+    if item.replicas < desired:
+        words.append(f"{item.replicas} of {desired} created")
+    elif item.ready < desired and not words:
+        words.append(f"{item.ready} of {desired} ready")
     return _parsed(
-        raw,
-        "statefulset",
+        item,
         context,
-        wanted=wanted,
-        ready=ready,
         why=joined(words),
-        health=_health(wanted, ready, bad=False, done=ready >= wanted),
         columns=(
-            ("up to date", f"{updated if rolls else have}/{wanted}"),
-            ("available", str(available)),
-            ("strategy", word(strategy.get("type"))),
-            ("revision", word(status.get("updateRevision"))),
+            ("up to date", f"{updated if item.is_rolling else item.replicas}/{desired}"),
+            ("available", str(item.available or 0)),
+            ("strategy", word(item.strategy.get("type"))),
+            ("revision", word(item.status.get("updateRevision"))),
         ),
     )
 
 
 def parse_daemon_set(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a DaemonSet: a pod a node that it is meant for."""
-    spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
-    wanted, ready = number(status.get("desiredNumberScheduled")), number(status.get("numberReady"))
-    updated, misplaced = number(status.get("updatedNumberScheduled")), number(status.get("numberMisscheduled"))
+    item = read_workload("daemonset", raw)
+    desired, updated, misplaced = item.desired, item.updated, number(item.status.get("numberMisscheduled"))
     words = []
-    if not _is_observed(raw, status):
-        words.append("the controller has not seen the newest change yet")
-    elif updated < wanted:
-        words.append(f"rollout: {updated} of {wanted} nodes updated")
-    elif ready < wanted:
-        words.append(f"{ready} of {wanted} nodes ready")
+    if not item.is_observed:
+        words.append(_NOT_SEEN)
+    elif updated < desired:
+        words.append(f"rollout: {updated} of {desired} nodes updated")
+    elif item.ready < desired:
+        words.append(f"{item.ready} of {desired} nodes ready")
     if misplaced:
         words.append(f"{misplaced} on nodes that it is not meant for")
     return _parsed(
-        raw,
-        "daemonset",
+        item,
         context,
-        wanted=wanted,
-        ready=ready,
-        why=joined(words) or ("no node is meant for it" if not wanted else ""),
-        health=_health(wanted, ready, bad=False, done=ready >= wanted and updated >= wanted),
+        why=joined(words) or ("no node is meant for it" if not desired else ""),
+        done=updated >= desired,
         columns=(
-            ("up to date", f"{updated}/{wanted}"),
-            ("available", str(number(status.get("numberAvailable")))),
-            ("strategy", word(mapping(spec.get("updateStrategy")).get("type"))),
+            ("up to date", f"{updated}/{desired}"),
+            ("available", str(item.available or 0)),
+            ("strategy", word(item.strategy.get("type"))),
         ),
     )
 
 
-def wanted_of(spec: Mapping[str, Any]) -> int:
-    """Return the wanted replicas; the API's default is 1."""
-    return 1 if spec.get("replicas") is None else number(spec.get("replicas"))
-
-
-def _rollout(wanted: int, updated: int, have: int, available: int) -> str:
-    if updated < wanted:
-        return f"rollout: {updated} of {wanted} updated"
-    if have > updated:
-        return f"rollout: {have - updated} of the old revision still to end"
-    if available < min(updated, wanted):
-        return f"{available} of {wanted} available"
+def _rollout(item: Workload) -> str:
+    if item.updated < item.desired:
+        return f"rollout: {item.updated} of {item.desired} updated"
+    if item.replicas > item.updated:
+        return f"rollout: {item.replicas - item.updated} of the old revision still to end"
+    if (item.available or 0) < min(item.updated, item.desired):
+        return f"{item.available or 0} of {item.desired} available"
     return ""
 
 
-def _is_observed(raw: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
-    return number(status.get("observedGeneration")) >= number(mapping(raw.get("metadata")).get("generation"))
-
-
-def _health(wanted: int, ready: int, *, bad: bool, done: bool) -> Health:
-    if bad:
-        return Health.UNHEALTHY
-    if not wanted:
-        return Health.NONE
-    return Health.HEALTHY if done and ready >= wanted else Health.STARTING
-
-
 def _parsed(
-    raw: Mapping[str, Any],
-    kind: str,
+    item: Workload,
     context: str,
     *,
-    wanted: int,
-    ready: int,
     why: str,
-    health: Health,
     columns: tuple[tuple[str, str], ...],
+    bad: bool = False,
+    done: bool = True,
     service: str = "",
     paused: bool = False,
 ) -> Parsed:
-    spec = mapping(raw.get("spec"))
-    template = mapping(mapping(spec.get("template")).get("spec"))
-    state = State.PAUSED if paused else State.RUNNING if wanted or ready else State.EXITED
+    """Make the resource; `done`: nothing is missing but what the counts of ready pods say."""
+    desired, ready = item.desired, item.ready
+    health = Health.UNHEALTHY if bad else Health.HEALTHY if done and ready >= desired else Health.STARTING
+    template = mapping(mapping(item.spec.get("template")).get("spec"))
     resource = base(
-        raw,
-        kind,
+        item.raw,
+        item.kind,
         context,
-        state,
-        service=service or word(mapping(raw.get("metadata")).get("name")),
-        health=health,
-        image=word(next((item.get("image") for item in mappings(template.get("containers"))), "")),
-        status=text(f"{ready}/{wanted} ready") if wanted or ready else "scaled to 0",
+        State.PAUSED if paused else State.RUNNING if desired or ready else State.EXITED,
+        service=service or item.name,
+        health=health if bad or desired else Health.NONE,
+        image=word(next((one.get("image") for one in mappings(template.get("containers"))), "")),
+        status=text(f"{ready}/{desired} ready") if desired or ready else "scaled to 0",
         why=why,
-        ready=(ready, wanted),
-        config_hash="" if kind == "replicaset" else template_hash(raw),
-        facts=facts(*columns, ("selector", selector_text(mapping(spec.get("selector")).get("matchLabels")))),
+        ready=(ready, desired),
+        config_hash="" if item.kind == "replicaset" else template_hash(item.raw),
+        facts=facts(*columns, ("selector", selector_text(mapping(item.spec.get("selector")).get("matchLabels")))),
     )
-    return Parsed(resource, _CREATION if ready < wanted and not _replica_failure(raw) else ())
-
-
-def _replica_failure(raw: Mapping[str, Any]) -> bool:
-    """Whether the object itself says that pods cannot be created: then the event says nothing new."""
-    return mapping(conditions(mapping(raw.get("status"))).get("ReplicaFailure")).get("status") == "True"
+    # Where the object itself says that pods cannot be created, the event says nothing new.
+    return Parsed(resource, _CREATION if ready < desired and item.replica_failure is None else ())
 
 
 def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:

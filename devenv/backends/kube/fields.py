@@ -1,0 +1,87 @@
+"""The fields of an API object, read tolerantly: keys, words, numbers, times, conditions, owners.
+
+Pure; a field that is missing, null or of another type reads as empty: an API server of another version is no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from sys import intern
+from types import MappingProxyType
+from typing import Any, Final
+
+from devenv.core.text import sanitize
+
+TEXT_KEPT: Final = 600  # characters of a message: a line or two of a detail view
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def key_of(uid: str) -> str:
+    """Return the key of the object with that uid."""
+    return f"kubernetes:{uid}"
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return the value where it is an object, else an empty one."""
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """Return outside text made safe, cut to what is shown."""
+    return sanitize(value.strip())[:TEXT_KEPT] if isinstance(value, str) else ""
+
+
+def word(value: object) -> str:
+    """Return a short text that many objects share (a namespace, a node, an image), kept in memory once."""
+    return intern(sanitize(value)) if isinstance(value, str) else ""
+
+
+def number(value: object) -> int:
+    """Return a whole number; 0 where there is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def time_of(value: object) -> float | None:
+    """Return an RFC 3339 time as seconds since the epoch."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def conditions(status: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the status' conditions by their type."""
+    return {item["type"]: item for item in mappings(status.get("conditions")) if isinstance(item.get("type"), str)}
+
+
+def why_not(condition: Mapping[str, Any] | None, default: str = "") -> str:
+    """Say a condition in words: its message, else its reason."""
+    if condition is None:
+        return default
+    return text(condition.get("message")) or text(condition.get("reason")) or default
+
+
+def pairs(value: object) -> tuple[tuple[str, str], ...]:
+    """Return labels as pairs."""
+    return tuple((word(name), word(item)) for name, item in value.items()) if isinstance(value, dict) else ()
+
+
+def selector_text(selector: object) -> str:
+    """Write a map of labels as a selector: app=web,tier=front."""
+    return ",".join(f"{name}={value}" for name, value in pairs(selector))
+
+
+def owner_of(meta: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return (kind, name, uid) of the controlling owner, empty where it has none."""
+    for reference in mappings(meta.get("ownerReferences")):
+        if reference.get("controller") is True:
+            return word(reference.get("kind")), word(reference.get("name")), word(reference.get("uid"))
+    return "", "", ""
