@@ -12,9 +12,9 @@ from devenv.cli.context import project_environment
 from devenv.cli.options import read_settings
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.settings import FILE_NAME, current_folder
+from devenv.verify.compose_driver import Source
 from devenv.verify.environment import locate
 from devenv.verify.first_tests import CONFTEST, endpoints_of, settings_text, tests_text
-from devenv.verify.stack import Source
 
 
 def run(arguments: Namespace) -> int:

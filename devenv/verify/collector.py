@@ -24,10 +24,10 @@ from devenv.runs.lines import tell
 from devenv.runs.publish import publish
 from devenv.runs.report import HEAD, Report, rows, table
 from devenv.verify import leftovers
+from devenv.verify.compose_driver import Source
 from devenv.verify.leftovers import Named, forget_old_runs
 from devenv.verify.service_verdicts import ServiceVerdicts, Subject, Verified
 from devenv.verify.session import CARRIER, COMPOSE, INCONCLUSIVE, KUBERNETES, Session
-from devenv.verify.stack import Source
 
 PATIENCE: Final = 5.0  # seconds at the end of a run for an engine that does not say what is left on it
 _NOTHING: Final = {

@@ -19,9 +19,9 @@ from pytest_docker.plugin import Services, containers_scope, execute
 
 from devenv.backends.compose import ComposeOptions
 from devenv.control.job import Job
+from devenv.verify.compose_driver import ComposeStack
 from devenv.verify.fixtures import Measure
 from devenv.verify.session import INCONCLUSIVE, Session
-from devenv.verify.stack import Stack
 
 CRITERION = "services_start"
 _QUIET = ("port", "ps", "logs")  # asked in loops: of no interest as moments
@@ -42,7 +42,7 @@ class FreshServices(Services):  # type: ignore[misc,unused-ignore] # attrs makes
 class _Compose:
     """What Services runs Compose with: the isolated stack, and what is done to it is noted."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: ComposeStack) -> None:
         self._stack = stack
 
     def execute(self, subcommand: str, **options: Any) -> bytes:
@@ -53,7 +53,7 @@ class _Compose:
                 self._stack.recorder.touch(word)
         if words[:1] and words[0] not in _QUIET:
             self._stack.mark(f"compose {subcommand}")
-        found: bytes = execute(f"{shlex.join(self._stack.plan.options.command())} {subcommand}", **options)
+        found: bytes = execute(f"{shlex.join(self._stack.driver.plan.options.command())} {subcommand}", **options)
         return found
 
 
@@ -79,21 +79,26 @@ def docker_services(
         if not verify_session.config.option.devenv_keep:
             stack.recorder.state()
             for command in _commands(docker_cleanup):
-                stack.compose(*shlex.split(command))
+                stack.driver.compose(*shlex.split(command))
     finally:
         environments.remove(stack)
 
 
-def _set_up(session: Session, stack: Stack, commands: str | Sequence[str] | None) -> None:
+def _set_up(session: Session, stack: ComposeStack, commands: str | Sequence[str] | None) -> None:
     __tracebackhide__ = True
     began = time.monotonic()
     try:
         for command in _commands(commands):
             stack.mark(f"compose {command}")
             verb, *flags = shlex.split(command)
-            Job(stack.plan.options, stack.project, verb, tuple(flags), (), stack.plan.source.environ).run(
-                lambda record: None
-            )
+            Job(
+                stack.driver.plan.options,
+                stack.driver.project,
+                verb,
+                tuple(flags),
+                (),
+                stack.driver.plan.source.environ,
+            ).run(lambda record: None)
         session.note_subjects(stack)
         Measure(session, stack.settings.budgets, session.current)(CRITERION, time.monotonic() - began)
     except Exception as error:

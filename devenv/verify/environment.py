@@ -18,9 +18,10 @@ from devenv.core.errors import ProjectError
 from devenv.core.model import Project
 from devenv.core.settings import Config
 from devenv.runs.identity import LABEL_STACK, Run
+from devenv.verify.compose_driver import ComposeDriver, ComposeStack, Source, StackPlan
 from devenv.verify.isolation import Identity, copy_tree, isolate
 from devenv.verify.leftovers import TREES
-from devenv.verify.stack import Source, Stack, StackPlan
+from devenv.verify.stack import Stack
 
 OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in it
 MUTATION = ".devenv-override.yaml"
@@ -68,9 +69,9 @@ class Environments:
         self._keep = keep
         self._scale = scale
         self._numbers = numbers or itertools.count(1)  # of the run: a name is never used twice
-        self.stacks: list[Stack] = []
+        self.stacks: list[ComposeStack] = []
 
-    def running(self) -> Stack:
+    def running(self) -> ComposeStack:
         """Return the stack that is up in the working tree; nothing of it is ever removed."""
         source = self.source
         return self._made(StackPlan(source, self.run, source.project, source.options, source.document, source.root))
@@ -80,7 +81,7 @@ class Environments:
         override: Mapping[str, Any] | None = None,
         edit: Callable[[Path], None] | None = None,
         environ: Mapping[str, str] | None = None,
-    ) -> Stack:
+    ) -> ComposeStack:
         """Return a new isolated copy, not started. `override` is merged as one more file, `edit` changes the copy.
 
         `environ` is for the docker program where it is to use another engine.
@@ -116,7 +117,7 @@ class Environments:
         changed = bool(override) or edit is not None
         return StackPlan(source, self.run, project, isolated, document, folder, True, changed)
 
-    def remove(self, stack: Stack) -> None:
+    def remove(self, stack: ComposeStack) -> None:
         """Take one stack down with all that is its own; with --keep it stays as it is."""
         if stack in self.stacks:
             self.stacks.remove(stack)
@@ -130,8 +131,8 @@ class Environments:
         if trees.is_dir() and not any(trees.iterdir()):
             trees.rmdir()
 
-    def _made(self, plan: StackPlan) -> Stack:
-        stack = Stack(plan, self._scale)
+    def _made(self, plan: StackPlan) -> ComposeStack:
+        stack = Stack(ComposeDriver(plan, self._scale))
         self.stacks.append(stack)
         return stack
 

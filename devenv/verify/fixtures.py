@@ -12,12 +12,12 @@ import pytest
 
 from devenv.runs.criteria import Measurement, Verdict, criterion, judge
 from devenv.verify.calls import Writer
+from devenv.verify.compose_driver import ComposeStack
 from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
 from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
 from devenv.verify.session import INCONCLUSIVE, Session, suffix_of
-from devenv.verify.stack import Stack
 from devenv.verify.waiting import EVERY, Never, VerificationFailed, wait_until
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -73,7 +73,7 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def isolated_stack(stack: Stack) -> Iterator[Stack]:
+def isolated_stack(stack: ComposeStack) -> Iterator[ComposeStack]:
     """The shared stack for a test that breaks something: never the one that somebody works with, mended afterwards.
 
     `isolated_stack.stop("web")`, `.restart()`, `.down(volumes=True)`, `.up()`. With --devenv-running, where what is
@@ -89,7 +89,7 @@ def isolated_stack(stack: Stack) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
+def fresh_stack(verify_session: Session) -> Iterator[Callable[..., ComposeStack]]:
     """Make a stack of the test's own, which is removed at its end: `stack = fresh_stack()` builds and starts one.
 
     `fresh_stack(override={"services": {"web": {"environment": {"MODE": "x"}}}})` merges one more Compose file,
@@ -99,14 +99,14 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
     if verify_session.config.option.devenv_running:
         pytest.skip(f"{INCONCLUSIVE}it needs an isolated copy, and --running tests what is up")
     environments = verify_session.environments()
-    made: list[Stack] = []
+    made: list[ComposeStack] = []
 
     def make(
         up: bool = True,
         build: bool = True,
         override: Mapping[str, Any] | None = None,
         edit: Callable[[Path], None] | None = None,
-    ) -> Stack:
+    ) -> ComposeStack:
         found = environments.isolated(override, edit)
         made.append(found)
         if up:
@@ -124,7 +124,7 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., Stack]]:
 
 
 @pytest.fixture
-def endpoint(stack: Stack) -> Callable[[str], Endpoint]:
+def endpoint(stack: ComposeStack) -> Callable[[str], Endpoint]:
     """Return an address of the shared stack by its name: `endpoint("web").get("/health").status_code == 200`.
 
     Names are those of [[verify.endpoint]] in devenv.toml, else each service with one published port. `.get`, `.post`
@@ -135,18 +135,18 @@ def endpoint(stack: Stack) -> Callable[[str], Endpoint]:
 
 
 @pytest.fixture
-def engine(stack: Stack) -> Engine:
+def engine(stack: ComposeStack) -> Engine:
     """The containers of the shared stack as the engine sees them: `engine.container("web").health == "healthy"`.
 
     `.exec("web", "id", "-u")`, `.logs("web")`, `.inspect("web")`, `.limits("web")`; what happened and when with
     `.now()`, `.wait_event("die", "web", since=...)` and `.wait_health(...)`; and `.kill`, `.stop`, `.signal_main`, for
     `isolated_stack.engine`. On Kubernetes it is the namespace, with the same names.
     """
-    return stack.engine
+    return stack.driver.engine
 
 
 @pytest.fixture
-def writer() -> Iterator[Callable[[Stack], Writer]]:
+def writer() -> Iterator[Callable[[ComposeStack], Writer]]:
     """Write to a stack in the background for as long as the test runs: `written = writer(isolated_stack)`.
 
     How is said in devenv.toml, [verify.persistence]; without it the test is inconclusive. `written.acknowledged` has
@@ -154,7 +154,7 @@ def writer() -> Iterator[Callable[[Stack], Writer]]:
     """
     made: list[Writer] = []
 
-    def start(stack: Stack) -> Writer:
+    def start(stack: ComposeStack) -> Writer:
         if stack.persistence is None:
             pytest.skip(f"{INCONCLUSIVE}devenv.toml has no [verify.persistence]")
         made.append(Writer(stack.persistence))
@@ -176,7 +176,7 @@ def wait_for() -> Callable[..., Any]:
     """
 
     def wait(
-        what: str, probe: Callable[[], T], timeout: float, *, every: float = EVERY, stack: Stack | None = None
+        what: str, probe: Callable[[], T], timeout: float, *, every: float = EVERY, stack: ComposeStack | None = None
     ) -> T:
         __tracebackhide__ = True
         if stack is not None:
@@ -240,7 +240,9 @@ def measure(request: pytest.FixtureRequest, verify_session: Session, target: str
 
 
 @pytest.fixture
-def own_engine(verify_session: Session, stack: Stack, measure: Measure) -> Iterator[tuple[OwnEngine, Stack]]:
+def own_engine(
+    verify_session: Session, stack: ComposeStack, measure: Measure
+) -> Iterator[tuple[OwnEngine, ComposeStack]]:
     """A second engine that may be restarted, and a stack on it which is not started yet: `engine, stack = own_engine`.
 
     It has the images of the shared stack. It needs Linux and root; elsewhere the test is inconclusive.

@@ -16,8 +16,8 @@ from devenv.backends.kube.pod_start import pod_trouble
 from devenv.control.kube.wait import Patience
 from devenv.core.errors import DevenvError, UsageError
 from devenv.verify.kube.cluster import EVERY, Cluster, read_pod
+from devenv.verify.kube.driver import KubeStack
 from devenv.verify.kube.source import Object, containers_of
-from devenv.verify.kube.stack import KubeStack
 from devenv.verify.service_verdicts import Verified
 from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session
 from devenv.verify.waiting import Lasting, VerificationFailed, wait_until
@@ -55,7 +55,7 @@ def helper_pod(stack: KubeStack, name: str, labels: dict[str, str], program: str
     lasting = Lasting()
 
     def look() -> str:
-        found = read_pod(stack.client.get(PODS.path(stack.name, name)), "")
+        found = read_pod(stack.driver.client.get(PODS.path(stack.name, name)), "")
         trouble = pod_trouble(found.seen)
         if trouble is not None:
             lasting.look(f"the pod {name} cannot run: {trouble.reason}, {trouble.text}", Patience().allows(trouble))
@@ -132,7 +132,7 @@ def note_subjects(session: Session, stack: KubeStack) -> None:
     """Note what the shared namespace is made of, once."""
     known = session.verified.get(KUBERNETES)
     if known is None or not any(subject.config for subject in known.subjects.values()):
-        session.verified[KUBERNETES] = Verified(session.kube_environments().place, stack.subjects())
+        session.verified[KUBERNETES] = Verified(session.kube_environments().place, stack.driver.subjects())
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def rolling_copy(verify_session: Session, target: str) -> Iterator[KubeStack]:
     if not overlay:
         pytest.skip(f"{INCONCLUSIVE}devenv.toml names no overlay that rolls: [verify.kubernetes] rolling")
     made = environments.isolated(overlay)
-    missing = [note for note in made.plan.image_notes if "stands in" not in note]
+    missing = [note for note in made.driver.plan.image_notes if "stands in" not in note]
     try:
         if missing:
             pytest.skip(f"{INCONCLUSIVE}{'; '.join(missing)}: load it into the node, or name one with --image")

@@ -21,15 +21,15 @@ from devenv.core.signals import interrupt_once
 from devenv.runs.criteria import Measurement
 from devenv.runs.identity import Run, begin_run
 from devenv.runs.lines import hold_on
+from devenv.verify.compose_driver import ComposeStack
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
 from devenv.verify.service_verdicts import Verified
-from devenv.verify.stack import Stack
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:
+    from devenv.verify.kube.driver import KubeStack
     from devenv.verify.kube.environment import KubeEnvironments
-    from devenv.verify.kube.stack import KubeStack
 
 
 COMPOSE: Final = "compose"
@@ -93,9 +93,9 @@ class Session:
         self._causes = Causes()
 
     @property
-    def stacks(self) -> list[Stack | KubeStack]:
+    def stacks(self) -> list[ComposeStack | KubeStack]:
         """Every stack that there is now, on any runtime."""
-        found: list[Stack | KubeStack] = [stack for made in self._all() for stack in made.stacks]
+        found: list[ComposeStack | KubeStack] = [stack for made in self._all() for stack in made.stacks]
         return [*found, *(self._kube.stacks if self._kube is not None else ())]
 
     @property
@@ -179,10 +179,10 @@ class Session:
         """Keep what a test measured until its report is made."""
         self._pending.setdefault(test, []).append(measurement)
 
-    def note_subjects(self, stack: Stack) -> None:
+    def note_subjects(self, stack: ComposeStack) -> None:
         """Note what the stack is made of, once; a stack that a test changed is not what people run."""
-        if not stack.plan.changed and not self.verified.get(COMPOSE, Verified()).subjects:
-            self.verified[COMPOSE] = Verified("", stack.subjects())
+        if not stack.driver.plan.changed and not self.verified.get(COMPOSE, Verified()).subjects:
+            self.verified[COMPOSE] = Verified("", stack.driver.subjects())
 
     def mark(self, kind: str, text: str) -> None:
         """Write a moment into the evidence of every stack that there is."""

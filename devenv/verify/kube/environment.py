@@ -16,6 +16,7 @@ from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.runs.identity import Run
 from devenv.verify.kube.cluster import workloads_in
+from devenv.verify.kube.driver import KubeDriver, KubeStack, KubeStackPlan
 from devenv.verify.kube.leftovers import annotations_of, labels_of, note_cluster
 from devenv.verify.kube.source import (
     KubeSource,
@@ -27,8 +28,8 @@ from devenv.verify.kube.source import (
     full_name,
     pod_specs,
 )
-from devenv.verify.kube.stack import KubeStack, KubeStackPlan
 from devenv.verify.service_verdicts import place_of
+from devenv.verify.stack import Stack
 
 CLUSTER_WIDE: Final = ("Namespace", "PriorityClass")  # those that a copy has of its own
 
@@ -238,7 +239,7 @@ class KubeEnvironments:
             raise problem
 
     def _made(self, plan: KubeStackPlan) -> KubeStack:
-        stack = KubeStack(plan, self._scale)
+        stack = Stack(KubeDriver(plan, self._scale))
         self.stacks.append(stack)
         return stack
 

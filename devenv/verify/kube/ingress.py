@@ -18,8 +18,8 @@ from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import INGRESSES, NODES, SECRETS, Kind
 from devenv.backends.programs import output_of
 from devenv.core.errors import DevenvError
+from devenv.verify.kube.driver import KubeStack
 from devenv.verify.kube.source import Object
-from devenv.verify.kube.stack import KubeStack
 
 INGRESS_CLASSES: Final = Kind("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False)
 # Where controllers listen on a node or, on a laptop's cluster, on loopback: the standard port, and those that a
@@ -107,7 +107,7 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
     host = str(ingress["spec"]["rules"][0]["host"])
     wanted = str(ingress["spec"].get("ingressClassName") or "")
     try:
-        classes, _ = stack.client.list(INGRESS_CLASSES)
+        classes, _ = stack.driver.client.list(INGRESS_CLASSES)
     except Forbidden as error:
         raise CannotReach(f"it is not known whether there is an ingress controller: {error.message}") from error
     names = [item["metadata"]["name"] for item in classes]
@@ -136,11 +136,11 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
 
 
 def _ingress(stack: KubeStack) -> Object:
-    found = [item for item in stack.objects if item["kind"] == "Ingress"]
+    found = [item for item in stack.driver.objects if item["kind"] == "Ingress"]
     if not found:
         raise CannotReach("the overlay has no Ingress")
     name = found[0]["metadata"]["name"]
-    live: Object = stack.client.get(INGRESSES.path(stack.name, name))
+    live: Object = stack.driver.client.get(INGRESSES.path(stack.name, name))
     return live
 
 
@@ -159,7 +159,7 @@ def _candidates(stack: KubeStack, ingress: Object, chosen: str) -> Iterator[tupl
 
 def _node_addresses(stack: KubeStack) -> list[str]:
     try:
-        nodes, _ = stack.client.list(NODES)
+        nodes, _ = stack.driver.client.list(NODES)
     except Forbidden:
         return []
     found: list[dict[str, Any]] = [item for node in nodes for item in (node.get("status") or {}).get("addresses") or ()]
@@ -180,14 +180,14 @@ def _unlabelled(stack: KubeStack) -> str:
     """Say that no namespace has the label by which the policies know the controller, where that is so."""
     wanted = {
         label
-        for item in stack.objects
+        for item in stack.driver.objects
         if item["kind"] == "NetworkPolicy"
         for rule in (item["spec"].get("ingress") or ())
         for source in rule.get("from") or ()
         for label in ((source.get("namespaceSelector") or {}).get("matchLabels") or {}).items()
     }
     try:
-        namespaces, _ = stack.client.list(Kind("", "v1", "namespaces", "Namespace", namespaced=False))
+        namespaces, _ = stack.driver.client.list(Kind("", "v1", "namespaces", "Namespace", namespaced=False))
     except Forbidden:
         return ""
     there = {label for item in namespaces for label in (item["metadata"].get("labels") or {}).items()}

@@ -1,12 +1,14 @@
-"""One namespace under test: applied, changed, watched and removed."""
+"""The Kubernetes driver of a stack under test: one namespace, applied, changed, recorded and removed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
+from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES
@@ -15,24 +17,27 @@ from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.control.kube import rollout
 from devenv.control.kube.apply import apply
 from devenv.control.kube.change import Call, Ref
+from devenv.control.kube.forward import Forward
 from devenv.control.kube.objects import KindBook, flatten
 from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
+from devenv.core.model import Project, Resource, Service
 from devenv.core.verify_settings import EndpointSettings
+from devenv.runs.evidence import Probe
 from devenv.runs.identity import Run
-from devenv.verify.calls import Persistence, Reload
-from devenv.verify.http import endpoint_named
+from devenv.verify.http import Endpoint
 from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
-from devenv.verify.kube.endpoint import KubeEndpoint
-from devenv.verify.kube.source import KubeSource, Object
-from devenv.verify.kube.watching import record
-from devenv.verify.recorder import explain
+from devenv.verify.kube.source import KubeSource, Object, containers_of
+from devenv.verify.recorder import Recorder
 from devenv.verify.service_verdicts import Subject, digests
+from devenv.verify.stack import Stack, Started
 from devenv.verify.stages import UpReport, of_pods
-from devenv.verify.waiting import Lasting, Never, VerificationFailed, wait_until
+from devenv.verify.waiting import Never, VerificationFailed, wait_until
 
 STAYS: Final = ("Namespace", "PriorityClass", "ResourceQuota", "LimitRange", "PersistentVolumeClaim", "Secret")
 GONE_WITHIN: Final = 120.0  # seconds until a namespace that was deleted is gone, its pods' grace included
+RECORDED: Final = ("pod",)  # kinds that have logs
+HELD: Final = 1.0  # seconds that a connection is held while no pod takes it: a test shall see that nothing answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,69 +53,69 @@ class KubeStackPlan:
     own: tuple[str, ...] = ()  # PriorityClasses of the copy
 
 
-class KubeStack:
-    """A namespace under test. Raises VerificationFailed where it does not do what is expected of it, and KubeError."""
+class KubeDriver:
+    """What a stack asks of a namespace; `devenv.verify.stack.Driver` says what each method is for. Raises KubeError."""
 
-    target: Final = "kubernetes"
+    target = "kubernetes"
+    every = EVERY
+    root: Path | None = None  # nothing is reloaded in a pod
 
     def __init__(self, plan: KubeStackPlan, scale: float = 1.0) -> None:
         self.plan = plan
+        self.scale = scale
         self.name = plan.namespace
+        self.folder = plan.source.root
         self.isolated = plan.isolated
         self.settings = plan.source.config.verify
-        self.scale = scale
+        self.wait_timeout = plan.source.config.wait_timeout
         self.objects = list(plan.objects)
-        self.first_up: UpReport | None = None  # of the shared copy: how its first deployment went
-        self.services: Mapping[str, Object] = {
+        self.services: Mapping[str, Any] = {
             item["metadata"]["name"]: item for item in plan.objects if item.get("kind") in WORKLOAD_KINDS
         }
-        target = replace(plan.source.target, namespace=plan.namespace)
-        self.client = KubeClient(target, plan.source.environ)
+        target, environ = replace(plan.source.target, namespace=plan.namespace), plan.source.environ
+        self.client = KubeClient(target, environ)
+        # It is recorded by the reader that the terminal has too.
+        project = Project(self.name, "", (), tuple(Service(name) for name in self.services))
         path = plan.run.folder / "evidence" / f"{self.name}.jsonl"
-        self.recorder = record(plan.source, self.name, self.services, plan.run.id, path)
-        self.engine = Cluster(self.client, self.name, self.services, self.recorder, plan.source.environ)
-        self.endpoints = {item.name: KubeEndpoint(item, self.engine, self.recorder.probe) for item in self._endpoints()}
-        settings = self.settings.persistence
-        self.persistence = Persistence(settings, self.endpoint) if settings is not None else None
-        self.recorder.start()
-
-    @property
-    def reloads(self) -> list[Reload]:
-        """None: nothing is reloaded in a pod."""
-        return []
+        self.recorder = Recorder(path, plan.run.id, project, environ, KubeBackend(target, environ), RECORDED)
+        self.engine = Cluster(self.client, self.name, self.services, self.recorder, environ)
 
     @property
     def keys(self) -> list[tuple[str, str, str]]:
         """The workloads as waiting names them."""
         return [(item["kind"].lower(), self.name, name) for name, item in self.services.items()]
 
-    def endpoint(self, name: str) -> KubeEndpoint:
-        """Return an endpoint by its name; raises DevenvError with the names there are."""
-        return endpoint_named(self.endpoints, name)
+    def endpoint_settings(self) -> list[EndpointSettings]:
+        """Return those of devenv.toml whose workload is there."""
+        return [item for item in self.settings.endpoints if item.service in self.services]
 
-    def up(self, *, build: bool = False, timeout: float | None = None) -> UpReport:
-        """Apply all objects, wait until the workloads are rolled out and every endpoint of theirs is served.
+    def make_endpoint(self, settings: EndpointSettings) -> Endpoint:
+        """Make an endpoint that a port-forward leads to."""
+        return KubeEndpoint(settings, self.engine, self.recorder.probe)
 
-        `build` is for Compose: the images are on the node before.
-        """
+    def up(self, *, build: bool, wait: bool, services: Sequence[str], limit: float) -> Started:
+        """Apply all objects, and wait until the workloads are rolled out; the images are on the node before."""
         __tracebackhide__ = True
-        at, began = time.time(), time.monotonic()
-        self.mark("apply")
+        began = time.monotonic()
+        self._mark("apply")
         apply(self.client, self.objects, force_conflicts=True)
         applied = time.monotonic() - began
-        limit = self._limit(timeout)
-        outcome = self.wait_rolled_out(limit)
-        for endpoint in self.endpoints.values():
-            if self._declared(endpoint.settings.service):
-                endpoint.wait_served(max(1.0, limit - (time.monotonic() - began)))
-        return of_pods(outcome.pods, at, applied, time.monotonic() - began)
+        if not wait:
+            return Started(frozenset(), lambda at, seconds: UpReport(seconds, {"applied": applied}))
+        pods = self._roll_out(limit, services).pods
+        names = frozenset(name for name in services or self.services if self._declared(name))
+        return Started(names, lambda at, seconds: of_pods(pods, at, applied, seconds))
 
     def wait_rolled_out(
         self, timeout: float | None = None, *services: str, patience: Patience | None = None
     ) -> WaitResult:
         """Wait until the workloads are rolled out; raises VerificationFailed with what holds them back."""
         __tracebackhide__ = True
-        limit = self._limit(timeout)
+        limit = (self.wait_timeout if timeout is None else timeout) * self.scale
+        return self._roll_out(limit, services, patience)
+
+    def _roll_out(self, limit: float, services: Sequence[str], patience: Patience | None = None) -> WaitResult:
+        __tracebackhide__ = True
         wanted = [key for key in self.keys if not services or key[2] in services]
         outcome = wait_for(self.client, wanted, patience or Patience(timeout=limit))
         if not outcome.done:
@@ -118,12 +123,9 @@ class KubeStack:
             raise VerificationFailed(f"{', '.join(key[2] for key in wanted)} to be rolled out", seen)
         return outcome
 
-    def down(self, *, volumes: bool = False) -> None:
+    def down(self, *, volumes: bool) -> None:
         """Remove what was applied but the namespace with its limits, and, without `volumes`, all that holds data."""
         self._own("down")
-        self.recorder.state()
-        if volumes and self.persistence is not None:
-            self.persistence.forget()
         book = KindBook(self.client)
         stays = set(STAYS) - ({"PersistentVolumeClaim"} if volumes else set())
         for item in reversed(flatten(self.objects)):
@@ -146,7 +148,7 @@ class KubeStack:
 
     def restart(self, *services: str) -> None:
         """Begin a rolling restart."""
-        self.mark(f"restart {' '.join(services)}")
+        self._mark(f"restart {' '.join(services)}")
         kinds = {name: WORKLOAD_KINDS[item["kind"]] for name, item in self.services.items()}
         refs = tuple(Ref(kinds[name], self.name, name) for name in services or self.services)
         rollout.restart(Call(self.client, refs))
@@ -166,38 +168,29 @@ class KubeStack:
         wait_until(f"the old pods of {service} to be gone", left, timeout, lambda seen: not seen, every=EVERY)
         return time.monotonic() - began
 
-    def mend(self) -> None:
-        """Bring it back to what the manifests say, whatever a test has done to it."""
+    def reset(self) -> None:
+        """Delete the pods that are not ready: others take their place."""
         for service in self.services:
             for pod in self.engine.pods(service):
                 if not pod.ready:
                     self.client.request("DELETE", f"/api/v1/namespaces/{self.name}/pods/{pod.name}")
-        self.up()
 
-    def wait_healthy(self, timeout: float | None = None, services: Sequence[str] = ()) -> float:
-        """Wait until the workloads are rolled out and all their pods are ready; return the seconds it took."""
+    def before_waiting(self, services: Sequence[str], limit: float) -> str:
+        """Wait until the workloads are rolled out; then the pods themselves have the last word.
+
+        The controllers may not have seen yet that a pod is gone. Raises Never where nobody has deployed it.
+        """
         __tracebackhide__ = True
-        began = time.monotonic()
         if not self.isolated:
             self._refuse_absent(services or tuple(self.services))
-        self.wait_rolled_out(timeout, *services)
-        # The controllers may not have seen yet that a pod is gone: the pods themselves have the last word.
-        what = f"all pods of {', '.join(services) or self.name} to be ready"
-        lasting = Lasting()
+        self._roll_out(limit, services)
+        return f"all pods of {', '.join(services) or self.name} to be ready"
 
-        def look() -> list[str]:
-            unready = self._unready(*services)
-            if unready:
-                reasons = [self.engine.in_vain(name) for name in services or self.services if self._declared(name)]
-                lasting.look(next(filter(None, reasons), ""))
-            return unready
-
-        wait_until(what, look, self._limit(timeout), lambda seen: not seen, every=EVERY)
-        return time.monotonic() - began
-
-    def is_well(self) -> bool:
-        """Whether every workload is rolled out with all its pods ready."""
-        return not self._unready()
+    def unready(self, services: Sequence[str] = ()) -> tuple[list[str], str]:
+        """Return which workloads are not rolled out with all their pods ready; in vain by the pods' own reasons."""
+        unready = self._unready(*services)
+        declared = [name for name in services or self.services if unready and self._declared(name)]
+        return unready, next(filter(None, map(self.engine.in_vain, declared)), "")
 
     def subjects(self) -> dict[str, Subject]:
         """Return what each workload is made of, as verdicts are about it; what cannot be read is left unknown."""
@@ -207,36 +200,28 @@ class KubeStack:
                 images = digests(pod.image_id for pod in self.engine.pods(name))
                 found[name] = Subject(images, template_hash(self.client.get(self.engine.path(name))))
             except KubeError as error:
-                self.mark(f"what is verified of {name} could not be told: {error.message}")
+                self._mark(f"what is verified of {name} could not be told: {error.message}")
         return found
 
-    def mark(self, text: str) -> None:
-        """Write a moment into the evidence."""
-        self.recorder.mark("phase", text)
-
-    def explain(self, at: float | None = None) -> str:
-        """Say what the namespace showed around that time: last event, probe and log lines, and what is missing."""
-        text = explain(self.recorder, time.time() if at is None else at)
+    def explain(self) -> list[str]:
+        """Return what is missing."""
         try:
             waits = self._unready()
         except KubeError as error:
             waits = [f"the cluster could not be asked: {error.message}"]
-        return "\n".join([text, *(f"workload:   {line}" for line in waits)])
+        return [f"workload:   {line}" for line in waits]
 
-    def close(self, *, keep: bool = False) -> None:
-        """Write the last state down, and remove all that is the stack's own; safe at any time, even half made."""
+    def end(self, *, remove: bool) -> None:
+        """Remove the namespace and what else is the stack's own, then stop the recorder and the connection."""
         try:
-            self.recorder.state()
-            self.recorder.mark("cleanup", "kept as it is" if keep or not self.isolated else "clean-up begins")
+            if remove:
+                self._remove()
         finally:
-            for endpoint in self.endpoints.values():
-                endpoint.close()
-            try:
-                if self.isolated and not keep:
-                    self._remove()
-            finally:
-                self.recorder.stop()
-                self.client.close()
+            self.recorder.stop()
+            self.client.close()
+
+    def _mark(self, text: str) -> None:
+        self.recorder.mark("phase", text)
 
     def _remove(self) -> None:
         from devenv.verify.kube.leftovers import delete_namespace, delete_priority
@@ -261,7 +246,7 @@ class KubeStack:
             names = services or tuple(self.services)
             return [pod.name for name in names for pod in self.engine.pods(name, leaving=True)]
 
-        wait_until("the pods to be gone", there, self._limit(None), lambda seen: not seen, every=EVERY)
+        wait_until("the pods to be gone", there, self.wait_timeout * self.scale, lambda seen: not seen, every=EVERY)
 
     def _unready(self, *services: str) -> list[str]:
         found = []
@@ -299,10 +284,65 @@ class KubeStack:
     def _own(self, verb: str) -> None:
         if not self.isolated:
             raise DevenvError(f"{self.name} is not a copy: tests do not {verb} it", "Use isolated_stack in this test.")
-        self.mark(verb)
+        self._mark(verb)
 
-    def _limit(self, timeout: float | None) -> float:
-        return (self.plan.source.config.wait_timeout if timeout is None else timeout) * self.scale
 
-    def _endpoints(self) -> list[EndpointSettings]:
-        return [item for item in self.settings.endpoints if item.service in self.services]
+KubeStack = Stack[KubeDriver]
+
+
+class KubeEndpoint(Endpoint):
+    """One address. The forward begins at the first call; a pod that is not ready is reached too, as tests ask why."""
+
+    def __init__(self, settings: EndpointSettings, cluster: Cluster, record: Callable[[Probe], None]) -> None:
+        super().__init__(settings, _nobody, record)
+        self._cluster = cluster
+        self._forward: Forward | None = None
+        self._local = 0
+
+    @property
+    def url(self) -> str:
+        """The base address; raises DevenvError while there is no such workload."""
+        if self._forward is None:
+            cluster, service = self._cluster, self.settings.service
+            cluster.path(service)  # notes that a test touched it, and knows the names where there is none
+            item = cluster.workloads[service]
+            forward = Forward(
+                cluster.client,
+                str(item["kind"]).lower(),
+                service,
+                self.settings.port or _only_port(item),
+                namespace=cluster.namespace,
+                unready=True,
+                patience=HELD,
+            )
+            self._local = forward.start()
+            self._forward = forward
+        return f"http://127.0.0.1:{self._local}"
+
+    def in_vain(self) -> str:
+        """Say why no pod will ever answer, "" where one may."""
+        return self._cluster.in_vain(self.settings.service)
+
+    def close(self) -> None:
+        """Close the connections and the forward."""
+        super().close()
+        forward, self._forward = self._forward, None
+        if forward is not None:
+            forward.close()
+
+
+def _only_port(item: Object) -> int:
+    found = [
+        int(port["containerPort"])
+        for container in containers_of(item["spec"]["template"]["spec"])
+        for port in container.get("ports") or ()
+    ]
+    if len(found) != 1:
+        raise Never(
+            f"{item['kind']} {item['metadata']['name']} has {len(found)} ports", "Name one in [[verify.endpoint]]."
+        )
+    return found[0]
+
+
+def _nobody(service: str) -> Resource:
+    raise DevenvError(f"{service} is no container")
