@@ -46,11 +46,11 @@ def find_minikube(environ: Mapping[str, str]) -> str:
 
 def read_profiles(environ: Mapping[str, str], *, light: bool = False) -> tuple[Profile, ...]:
     """Return all profiles, broken ones included. Raises ToolMissing, DevenvError."""
-    told = _minikube(environ, "profile", "list", "--output", "json", *(["--light"] if light else []))
-    if not isinstance(told, dict) or "error" in told:
+    answer = _minikube(environ, "profile", "list", "--output", "json", *(["--light"] if light else []))
+    if not isinstance(answer, dict) or "error" in answer:
         raise DevenvError("minikube cannot list its profiles", "See: minikube profile list")
-    valid = [_profile(item, valid=True) for item in _objects(told.get("valid"))]
-    return (*valid, *(_profile(item, valid=False) for item in _objects(told.get("invalid"))))
+    valid = [_profile(item, valid=True) for item in _objects(answer.get("valid"))]
+    return (*valid, *(_profile(item, valid=False) for item in _objects(answer.get("invalid"))))
 
 
 def _profile(item: Mapping[str, Any], *, valid: bool) -> Profile:
@@ -143,7 +143,7 @@ def read_clusters(known: Contexts, environ: Mapping[str, str]) -> tuple[tuple[Cl
         "kind": _read_kind,
         "k3d": _read_k3d,
     }
-    found: list[Cluster] = []
+    all_clusters: list[Cluster] = []
     remarks = []
     names = {context.name for context in known.all}
     for tool, read in readers.items():
@@ -154,8 +154,8 @@ def read_clusters(known: Contexts, environ: Mapping[str, str]) -> tuple[tuple[Cl
         except DevenvError as error:
             remarks.append(error.message)
             continue
-        found += [item if item.context in names else replace(item, context="") for item in clusters]
-    return tuple(found), tuple(remarks)
+        all_clusters += [item if item.context in names else replace(item, context="") for item in clusters]
+    return tuple(all_clusters), tuple(remarks)
 
 
 def _read_minikube(environ: Mapping[str, str]) -> list[Cluster]:
@@ -197,18 +197,18 @@ def _read_kind(environ: Mapping[str, str]) -> list[Cluster]:
 
 def _read_k3d(environ: Mapping[str, str]) -> list[Cluster]:
     try:
-        told = json.loads(_run(environ, "k3d", "cluster", "list", "--output", "json") or "[]")
+        listed = json.loads(_run(environ, "k3d", "cluster", "list", "--output", "json") or "[]")
     except ValueError as error:
         raise DevenvError("k3d cluster list does not print JSON", "Try it by hand.") from error
     clusters = []
-    for item in told if isinstance(told, list) else ():
+    for item in listed if isinstance(listed, list) else ():
         if not isinstance(item, dict):
             continue
         name = sanitize(str(item.get("name", "")))
-        running, wanted = item.get("serversRunning"), item.get("serversCount")
+        running, declared = item.get("serversRunning"), item.get("serversCount")
         state = "" if not isinstance(running, int) else "Stopped" if not running else "Running"
-        if isinstance(running, int) and isinstance(wanted, int) and 0 < running < wanted:
-            state = f"{running} of {wanted} servers run"
+        if isinstance(running, int) and isinstance(declared, int) and 0 < running < declared:
+            state = f"{running} of {declared} servers run"
         nodes = tuple(
             ClusterNode(sanitize(str(node.get("name", ""))), sanitize(str((node.get("State") or {}).get("Status", ""))))
             for node in item.get("nodes") or ()

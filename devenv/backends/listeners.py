@@ -60,20 +60,20 @@ def _collide(hex_address: str, host_ip: str) -> bool:
     listening = ipaddress.ip_address(b"".join(words))
     if not host_ip or listening.is_unspecified:
         return True
-    wanted = ipaddress.ip_address(host_ip)
+    address = ipaddress.ip_address(host_ip)
     if isinstance(listening, ipaddress.IPv6Address) and listening.ipv4_mapped is not None:
         listening = listening.ipv4_mapped
-    return wanted.is_unspecified or wanted == listening
+    return address.is_unspecified or address == listening
 
 
 def _owner(inode: str, proc: Path) -> int | None:
-    wanted = f"socket:[{inode}]"
+    socket_name = f"socket:[{inode}]"
     for entry in proc.iterdir():
         if not entry.name.isdigit():
             continue
         # Processes end while we look, and those of other users do not let us look: neither is the one we can name.
         with suppress(OSError):
-            if any(_target(link) == wanted for link in (entry / "fd").iterdir()):
+            if any(_target(link) == socket_name for link in (entry / "fd").iterdir()):
                 return int(entry.name)
     return None
 

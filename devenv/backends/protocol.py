@@ -52,7 +52,7 @@ class NoBackend:
     """`Backend` that reads nothing."""
 
     def __init__(self) -> None:
-        self._told: list[Change] = []
+        self._changes: list[Change] = []
 
     @property
     def name(self) -> str:
@@ -61,7 +61,7 @@ class NoBackend:
 
     def start(self, wake: Callable[[], None]) -> None:
         """Tell that there is nothing to wait for."""
-        self._told = [Connection(self.name, ConnectionState.LIVE, since=time.time())]
+        self._changes = [Connection(self.name, ConnectionState.LIVE, since=time.time())]
         wake()
 
     def stop(self) -> None:
@@ -69,8 +69,8 @@ class NoBackend:
 
     def drain(self) -> list[Change]:
         """Return what was told by `start`, once."""
-        told, self._told = self._told, []
-        return told
+        changes, self._changes = self._changes, []
+        return changes
 
     def watch_stats(self, keys: Collection[str]) -> None:
         """Do nothing."""

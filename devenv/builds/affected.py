@@ -37,10 +37,10 @@ def changed_files(folder: Path, since: str = "") -> tuple[str, tuple[Path, ...]]
 def ignored_paths(folder: Path) -> tuple[Path, ...]:
     """Return what Git ignores in a folder, a folder that it ignores whole as one path; nothing without Git."""
     try:
-        told = _git(folder, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+        listed = _git(folder, "ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
     except DevenvError:
         return ()
-    return tuple(folder / name.rstrip("/") for name in told.split("\0") if name)
+    return tuple(folder / name.rstrip("/") for name in listed.split("\0") if name)
 
 
 def affected_services(reader: KeyReader, changed: Iterable[Path], project_files: Iterable[Path]) -> dict[str, str]:
@@ -51,12 +51,12 @@ def affected_services(reader: KeyReader, changed: Iterable[Path], project_files:
     files = [_plain(path) for path in changed]
     general = {_plain(path) for path in project_files}
     shared = next((path for path in files if path in general), None)
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for service in sorted(reader.definitions):
         why = shared or _touched(reader, service, files)
         if why is not None:
-            found[service] = why
-    return found
+            reasons[service] = why
+    return reasons
 
 
 def _touched(reader: KeyReader, service: str, files: list[str]) -> str | None:

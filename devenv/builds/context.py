@@ -61,8 +61,8 @@ class _Walk:
 
     def folder(self, path: str, bits: int, pending: list[Entry]) -> None:
         """Add what is in a folder. `pending` are the ignored folders above, which only what is kept brings back."""
-        with os.scandir(f"{self._root}/{path}" if path else self._root) as found:
-            for item in found:
+        with os.scandir(f"{self._root}/{path}" if path else self._root) as entries:
+            for item in entries:
                 self._item(item, f"{path}/{item.name}" if path else item.name, bits, pending)
 
     def _item(self, item: os.DirEntry[str], path: str, bits: int, pending: list[Entry]) -> None:

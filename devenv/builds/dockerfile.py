@@ -38,10 +38,10 @@ def image_references(text: str, args: Mapping[str, str], target: str = "") -> tu
     if not stages:
         return ()
     by_name = {stage.name: number for number, stage in enumerate(stages) if stage.name}
-    wanted = by_name.get(target.lower(), _number(target, len(stages)))
-    todo = [len(stages) - 1 if wanted is None else wanted]
+    target_stage = by_name.get(target.lower(), _number(target, len(stages)))
+    todo = [len(stages) - 1 if target_stage is None else target_stage]
     seen: set[int] = set()
-    found: dict[str, None] = {}
+    references: dict[str, None] = {}
     while todo:
         number = todo.pop(0)
         if number in seen:
@@ -56,8 +56,8 @@ def image_references(text: str, args: Mapping[str, str], target: str = "") -> tu
             if other is not None and other < number:
                 todo.append(other)
             elif name.lower() != "scratch":
-                found[name] = None
-    return tuple(found)
+                references[name] = None
+    return tuple(references)
 
 
 def _number(name: str, count: int) -> int | None:
@@ -138,12 +138,12 @@ def _expand(text: str, known: Mapping[str, str]) -> str:
         if match["plain"] is not None:
             return match["plain"]
         name, how, word = match["bare"] or match["name"], match["how"] or "", match["word"] or ""
-        found = known.get(name)
-        is_set = found is not None and (bool(found) or not how.startswith(":"))
+        text = known.get(name)
+        is_set = text is not None and (bool(text) or not how.startswith(":"))
         if how.endswith("-"):
-            return found or "" if is_set else _expand(word, known)
+            return text or "" if is_set else _expand(word, known)
         if how.endswith("+"):
             return _expand(word, known) if is_set else ""
-        return match[0] if found is None else found
+        return match[0] if text is None else text
 
     return _VARIABLE.sub(value, text)

@@ -40,8 +40,8 @@ class Graph(msgspec.Struct, frozen=True):
 
     def bases(self, service: str) -> tuple[str, ...]:
         """Return the services from whose images this one's is made."""
-        found = {edge.needs for edge in self.edges if edge.service == service and edge.kind != DEPENDS_ON}
-        return tuple(sorted(found))
+        services = {edge.needs for edge in self.edges if edge.service == service and edge.kind != DEPENDS_ON}
+        return tuple(sorted(services))
 
     def order(self) -> tuple[str, ...]:
         """Return the services, each after its bases. Raises ProjectError that names the services of a circle."""

@@ -52,7 +52,7 @@ class BadPattern(ProjectError):
 
 def read_patterns(content: bytes) -> tuple[str, ...]:
     """Return the patterns of an ignore file, cleaned; comments and empty lines are left out."""
-    found = []
+    patterns = []
     text = content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     for line in text.split("\n"):
         pattern = line.removesuffix("\r")
@@ -67,8 +67,8 @@ def read_patterns(content: bytes) -> tuple[str, ...]:
             pattern = _clean(pattern)
             if len(pattern) > 1:
                 pattern = pattern.removeprefix("/")
-        found.append(f"!{pattern}" if negated else pattern)
-    return tuple(found)
+        patterns.append(f"!{pattern}" if negated else pattern)
+    return tuple(patterns)
 
 
 class IgnoreMatcher:
@@ -216,10 +216,10 @@ def _compile(pattern: str) -> Callable[[str], bool]:
         whole = ending[1:] if ending.startswith("/") else None
         return lambda path: path.endswith(ending) or path == whole
     try:
-        found = re.compile(_python_syntax(expression, pattern))
+        compiled = re.compile(_python_syntax(expression, pattern))
     except re.error as error:
         raise BadPattern(pattern) from error
-    return lambda path: found.fullmatch(path) is not None
+    return lambda path: compiled.fullmatch(path) is not None
 
 
 def _python_syntax(expression: str, pattern: str) -> str:

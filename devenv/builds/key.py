@@ -151,13 +151,13 @@ class KeyReader:
     def ignoring(self, service: str) -> dict[str, tuple[Path, IgnoreMatcher]]:
         """Return the folder and the ignore rules of each of a service's contexts."""
         one = self.definitions[service]
-        found = {}
+        ignored = {}
         if not is_remote(one.context):
-            found[MAIN] = (Path(one.context), IgnoreMatcher(_choose(_ignore_files(one))[1]))
+            ignored[MAIN] = (Path(one.context), IgnoreMatcher(_choose(_ignore_files(one))[1]))
         for name, value in one.contexts.items():
             if value in self.folders(service):
-                found[name] = (Path(value), IgnoreMatcher(_choose((Path(value) / _IGNORE,))[1]))
-        return found
+                ignored[name] = (Path(value), IgnoreMatcher(_choose((Path(value) / _IGNORE,))[1]))
+        return ignored
 
     def beside(self, service: str) -> tuple[Path, ...]:
         """Return the files that count though no context may have them: Dockerfile and ignore files."""
@@ -168,13 +168,13 @@ class KeyReader:
     def _references(self, one: Definition) -> tuple[str, ...]:
         """Return the images that a Dockerfile names, without those that a named context stands for."""
         if is_remote(one.context):
-            found: tuple[str, ...] = ()
+            references: tuple[str, ...] = ()
         else:
             content = self._dockerfile(one, required=False)
-            found = image_references(content.decode("utf-8", "replace"), one.args, one.target)
+            references = image_references(content.decode("utf-8", "replace"), one.args, one.target)
         named = {normal_image(name) for name in one.contexts}
         images = [value.removeprefix(_IMAGE) for value in one.contexts.values() if value.startswith(_IMAGE)]
-        return (*(item for item in found if normal_image(item) not in named), *images)
+        return (*(item for item in references if normal_image(item) not in named), *images)
 
     def _base_images(self, one: Definition, graph: Graph) -> dict[str, str]:
         services = {edge.name for edge in graph.edges if edge.service == one.service and edge.kind == IMAGE}

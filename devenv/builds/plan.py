@@ -77,12 +77,12 @@ def make_plan(
     `forced` says of some services why they are built whatever their key is. Raises ProjectError for a circle, and for
     a context or a Dockerfile that is not there.
     """
-    wanted = graph.with_bases(services)
+    chosen = graph.with_bases(services)
     keys: dict[str, str] = {}
     building: set[str] = set()
     steps = []
     for service in graph.order():
-        if service not in wanted:
+        if service not in chosen:
             continue
         reading = reader.read(service, graph, keys)
         keys[service] = reading.key

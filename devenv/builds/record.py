@@ -93,8 +93,8 @@ def forget_oldest(store: Store) -> None:
 
 def changes_since(record: Record, reading: Reading, store: Store) -> tuple[Change, ...]:
     """Return what changed between a build and now, what people edit first."""
-    found = list(_changes(record, reading, store))
-    return tuple(sorted(found, key=lambda change: (_ORDER.get(change.kind, len(_ORDER)), change.kind, change.name)))
+    changes = list(_changes(record, reading, store))
+    return tuple(sorted(changes, key=lambda change: (_ORDER.get(change.kind, len(_ORDER)), change.kind, change.name)))
 
 
 def _changes(record: Record, reading: Reading, store: Store) -> Iterator[Change]:

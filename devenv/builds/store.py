@@ -45,7 +45,7 @@ class Store:
     def keep_newest(self, kind: str, most: int) -> None:
         """Remove the oldest files of a kind beyond `most`, and drafts whose writer was killed; raises OSError."""
         folder = self.folder / kind
-        found = sorted(find(folder, "*.json"), key=changed_at, reverse=True)
+        files = sorted(find(folder, "*.json"), key=changed_at, reverse=True)
         drafts = [draft for draft in find(folder, "*.json.*") if changed_at(draft) < time.time() - ABANDONED]
-        for file in (*found[most:], *drafts):
+        for file in (*files[most:], *drafts):
             file.unlink(missing_ok=True)

@@ -122,7 +122,7 @@ class BuildJob:
         self._environ = environ
         self._root = root or Path(project.directory)
         self._lock = threading.Lock()
-        self._wanted = True
+        self._interrupted = False
         self._pending: Pending | None = None
         self._builder: Builder | None = None
         self.built: tuple[Built, ...] = ()
@@ -140,7 +140,7 @@ class BuildJob:
         builds = ProjectBuilds(self._options, self._project, self._document, self._root, self._environ)
         plan = builds.plan(self._targets or builds.graph.services, (), listing.result())
         with self._lock:
-            if not self._wanted:
+            if self._interrupted:
                 raise Interrupted(_CANCELED)
             builder = self._builder = builds.builder(plan, ())
         self.built = builder.run(report)
@@ -151,7 +151,7 @@ class BuildJob:
     def interrupt(self) -> None:
         """End it as ctrl-c would, from any thread; `run` then raises Interrupted."""
         with self._lock:
-            self._wanted = False
+            self._interrupted = True
             pending, builder = self._pending, self._builder
         if pending is not None:
             pending.close()
@@ -160,13 +160,13 @@ class BuildJob:
 
     def _resolve(self) -> None:
         with self._lock:
-            if not self._wanted:
+            if self._interrupted:
                 raise Interrupted(_CANCELED)
             pending = self._pending = begin_resolve(self._options, self._targets, self._environ)
         try:
             self._project = pending.result()
         except DevenvError as error:
-            if not self._wanted:  # it failed because it was ended
+            if self._interrupted:  # it failed because it was ended
                 raise Interrupted(_CANCELED) from error
             raise
         self._document = pending.document

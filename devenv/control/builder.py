@@ -71,7 +71,7 @@ class Builder:
         self._environ = environ
         self._lock = threading.Lock()
         self._jobs: list[Job] = []
-        self._wanted = True
+        self._interrupted = False
         self._seconds: dict[str, float] = {}  # of each service, from the start of Compose to its last step
         self._driver: bool | None = None
         self.warning = ""  # why what was built could not be written down
@@ -103,7 +103,7 @@ class Builder:
     def interrupt(self) -> None:
         """End it as ctrl-c would, from any thread; `run` then raises Interrupted."""
         with self._lock:
-            self._wanted = False
+            self._interrupted = True
             jobs = tuple(self._jobs)
         for job in jobs:
             job.interrupt()
@@ -154,7 +154,7 @@ class Builder:
         job = Job(self._options, self._project, "build", self._flags, services, self._environ, document)
         try:
             with self._lock:
-                if not self._wanted:
+                if self._interrupted:
                     raise Interrupted("build was canceled before it began")
                 self._jobs.append(job)
             job.run(told)
@@ -170,7 +170,7 @@ class Builder:
         # With --pull, a name is looked for in its registry.
         named = has_bases and "--pull" not in self._flags and self._is_engines_builder()
         held = services if named else graph.with_bases(services)
-        found = {}
+        sections = {}
         for name in held:
             body = self._document["services"][name]
             build = dict(body["build"])
@@ -179,8 +179,8 @@ class Builder:
                 build["additional_contexts"] = {
                     context: self._image_of(value) for context, value in build.get("additional_contexts", {}).items()
                 }
-            found[name] = {key: body[key] for key in _KEPT if key in body} | {"build": build}
-        project = {"name": self._project.name, "services": found}
+            sections[name] = {key: body[key] for key in _KEPT if key in body} | {"build": build}
+        project = {"name": self._project.name, "services": sections}
         if "secrets" in self._document:
             project["secrets"] = self._document["secrets"]
         return json.dumps(project).encode()
@@ -193,10 +193,10 @@ class Builder:
         """Whether BuildKit is the engine's own, which sees the engine's images; a builder in a container does not."""
         if self._driver is None:
             try:
-                told = output_of(("docker", "buildx", "inspect"), self._environ, timeout=_DRIVER_WITHIN)
+                said = output_of(("docker", "buildx", "inspect"), self._environ, timeout=_DRIVER_WITHIN)
             except DevenvError:
-                told = ""  # the build itself says what is wrong
-            lines = (line.partition(":") for line in told.splitlines())
+                said = ""  # the build itself says what is wrong
+            lines = (line.partition(":") for line in said.splitlines())
             self._driver = any(key == "Driver" and value.strip() == "docker" for key, _, value in lines)
         return self._driver
 
@@ -204,11 +204,11 @@ class Builder:
         """Read the keys once more, with the images as they were: what differs was edited while it was built."""
         reader = KeyReader(self._definitions, self._plan.images, self._store)
         keys: dict[str, str] = {}
-        found = {}
+        readings = {}
         for step in self._plan.steps:
-            found[step.service] = reader.read(step.service, self._plan.graph, keys)
-            keys[step.service] = found[step.service].key
-        return found
+            readings[step.service] = reader.read(step.service, self._plan.graph, keys)
+            keys[step.service] = readings[step.service].key
+        return readings
 
     def _write(self, steps: Iterable[Step]) -> None:
         images = self._images()

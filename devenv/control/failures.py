@@ -50,12 +50,12 @@ class EngineQuestions:
 
     def start_errors(self, names: Sequence[str]) -> dict[str, str]:
         """Return why these containers did not start, by name, where the engine noted a reason."""
-        found = {}
+        errors = {}
         for line in self._inspect("{{json .Name}} {{json .State.Error}}", *names):
             name, _, error = line.partition(" ")
             if error not in ("", '""'):
-                found[sanitize(json.loads(name)).removeprefix("/")] = sanitize(json.loads(error))
-        return found
+                errors[sanitize(json.loads(name)).removeprefix("/")] = sanitize(json.loads(error))
+        return errors
 
     def _inspect(self, form: str, *names: str) -> list[str]:
         return self._lines("container", "inspect", "--format", form, "--", *names) if names else []
@@ -198,8 +198,8 @@ def _service_of_port(message: str, project: Project | None, port: int) -> str:
     if project is None:
         return ""
     endpoint = _ENDPOINT.search(message)
-    if endpoint and (found := service_of_container(endpoint[1], project)):
-        return found
+    if endpoint and (owner := service_of_container(endpoint[1], project)):
+        return owner
     return next((service.name for service in project.services if any(p.host == port for p in service.ports)), "")
 
 
@@ -228,8 +228,8 @@ def _address(message: str, around: Around) -> DevenvError | None:
 
 def _owner(message: str, around: Around) -> str:
     endpoint = _ENDPOINT.search(message)
-    found = service_of_container(endpoint[1], around.project) if endpoint and around.project else ""
-    return f"Service {found}" if found else around.who
+    service = service_of_container(endpoint[1], around.project) if endpoint and around.project else ""
+    return f"Service {service}" if service else around.who
 
 
 def _mount(message: str, around: Around) -> DevenvError | None:
@@ -243,8 +243,8 @@ def _mount(message: str, around: Around) -> DevenvError | None:
             f"Look at {source}: where a file is missing, Docker makes a folder of its name. Or correct the target.",
         )
     if match := _NO_SOURCE.search(message):
-        told = f"{around.who} could not be created: {sanitize(match[1])}, which it mounts, does not exist"
-        return DevenvError(told, "Make it, or correct the service's volumes, secrets or configs, then: devenv up")
+        text = f"{around.who} could not be created: {sanitize(match[1])}, which it mounts, does not exist"
+        return DevenvError(text, "Make it, or correct the service's volumes, secrets or configs, then: devenv up")
     if match := _REFUSED_VOLUME.search(message):
         said = f"The volume {sanitize(match[1])} could not be created: {short(match[2])}"
         return DevenvError(said, "Correct `driver` or `driver_opts` of the volume, or install its plugin.")
@@ -261,8 +261,8 @@ def _done(message: str) -> str:
 def _disk(message: str, around: Around) -> DevenvError | None:
     if "no space left on device" not in message:
         return None
-    told = f"{around.who} could not be {_done(message)}, since the engine's disk is full: {short(message)}"
-    return DevenvError(told, "See what takes the room: docker system df")
+    sentence = f"{around.who} could not be {_done(message)}, since the engine's disk is full: {short(message)}"
+    return DevenvError(sentence, "See what takes the room: docker system df")
 
 
 def _network(message: str, around: Around) -> DevenvError | None:
@@ -287,8 +287,8 @@ def _start(message: str, around: Around) -> DevenvError | None:
     if not _START.search(message):
         return None
     hints = (hint for pattern, hint in _START_HINTS if re.search(pattern, message, re.IGNORECASE))
-    told = f"{around.who} could not be started: {short(message)}"
-    return ServiceFailed(told, next(hints, "Check its command and image."))
+    text = f"{around.who} could not be started: {short(message)}"
+    return ServiceFailed(text, next(hints, "Check its command and image."))
 
 
 _NETWORK = re.compile(r"network (\S+) declared as external, but could not be found")

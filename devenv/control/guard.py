@@ -66,8 +66,8 @@ def scope_of(project: Project, services: tuple[str, ...]) -> Project:
     """Return the project reduced to these services and all they depend on; none named: the whole project."""
     if not services:
         return project
-    wanted = _reached(project, services)
-    return replace(project, services=tuple(service for service in project.services if service.name in wanted))
+    reached = _reached(project, services)
+    return replace(project, services=tuple(service for service in project.services if service.name in reached))
 
 
 def optional_of(project: Project, services: tuple[str, ...]) -> frozenset[str]:
@@ -80,11 +80,11 @@ def optional_of(project: Project, services: tuple[str, ...]) -> frozenset[str]:
 def sharers_of(project: Project, services: tuple[str, ...]) -> tuple[str, ...]:
     """Return the services, beside these, that live in a namespace of theirs: with its owner's restart they lose it."""
     owners = set(services)
-    found: list[str] = []
+    sharers: list[str] = []
     while new := [item.name for item in project.services if item.name not in owners and owners & set(item.shares)]:
-        found += new
+        sharers += new
         owners |= set(new)
-    return tuple(found)
+    return tuple(sharers)
 
 
 def _reached(project: Project, services: tuple[str, ...], *, required_only: bool = False) -> set[str]:

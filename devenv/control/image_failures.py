@@ -150,8 +150,8 @@ def _why_not(message: str, image: str) -> tuple[str, str] | None:
         if match := re.search(pattern, message, re.IGNORECASE):
             helper = match.groupdict().get("helper") or ""
             facts |= {"helper": helper, "setting": setting_of(helper)}
-            told = f"{what.format(**facts)} ({short(message)})"
-            return re.sub(r"\s+", " ", told), hint.format(**facts)
+            text = f"{what.format(**facts)} ({short(message)})"
+            return re.sub(r"\s+", " ", text), hint.format(**facts)
     return None
 
 
@@ -263,9 +263,9 @@ class HelperWatch:
         pid, since, told = 0, 0.0, 0.0
         while not self._over.wait(_LOOK_EVERY):
             now = time.monotonic()
-            found, words = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
-            if found != pid:
-                pid, since, told = found, now, now
+            helper, words = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
+            if helper != pid:
+                pid, since, told = helper, now, now
             if not pid or now - told < HELPER_TOLD_AFTER:
                 continue
             told = now

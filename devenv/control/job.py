@@ -72,7 +72,7 @@ class Job:
         self._before = before
         self._run: ComposeRun | None = None
         self._lock = threading.Lock()
-        self._wanted = True
+        self._interrupted = False
         self.steps = 0  # how many steps Compose told: 0 means there was nothing to do
 
     def run(self, report: Report) -> None:
@@ -84,7 +84,7 @@ class Job:
             self._before.run(report)
         arguments = (self._verb, *self._flags, *self._targets)
         with self._lock:
-            if not self._wanted:
+            if self._interrupted:
                 raise Interrupted(f"{self._verb} was canceled before it began")
             run = self._run = ComposeRun(self._options, arguments, self._environ, self._document)
         pulse = self._heartbeat(report, run)
@@ -102,7 +102,7 @@ class Job:
             raise pulse.error
         if helper.error is not None:
             raise helper.error
-        if not self._wanted:
+        if self._interrupted:
             raise Interrupted(f"{self._verb} was interrupted")
         if code == 0:
             return
@@ -122,7 +122,7 @@ class Job:
     def interrupt(self) -> None:
         """End it as ctrl-c would, from any thread; `run` then raises Interrupted."""
         with self._lock:
-            self._wanted = False
+            self._interrupted = True
             run = self._run
         if self._before is not None:
             self._before.interrupt()
@@ -151,9 +151,9 @@ class Job:
     def _follow(self, run: ComposeRun, report: Report) -> _Heard:
         # `build` builds what is named, `up` also what that depends on.
         scope = scope_of(self._project, self._targets)
-        wanted = set(self._targets) if self._verb == "build" and self._targets else None
+        built = set(self._targets) if self._verb == "build" and self._targets else None
         view = BuildView(
-            tuple(item.name for item in scope.services if item.builds and (wanted is None or item.name in wanted))
+            tuple(item.name for item in scope.services if item.builds and (built is None or item.name in built))
         )
         heard = _Heard(view)
         remarks: list[str] = []

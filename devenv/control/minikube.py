@@ -48,8 +48,8 @@ class MinikubeLine:
         """Say what it takes away."""
         if self.verb == "delete" and self.all_profiles:
             return "Deletes ALL clusters of minikube with everything in them, not only this profile's."
-        told = _WHAT.get(self.verb, f"Runs minikube {self.verb} {{names}} in {{name}}.")
-        return told.format(name=sanitize(profile), names=sanitize(", ".join(self.names)))
+        template = _WHAT.get(self.verb, f"Runs minikube {self.verb} {{names}} in {{name}}.")
+        return template.format(name=sanitize(profile), names=sanitize(", ".join(self.names)))
 
 
 def parse_minikube(words: Sequence[str]) -> MinikubeLine:
@@ -88,8 +88,8 @@ def parse_minikube(words: Sequence[str]) -> MinikubeLine:
 
 def find_minikube(environ: Mapping[str, str]) -> str:
     """Return its path; raises ToolMissing. A context called minikube is no sign that the program is here."""
-    found = shutil.which("minikube", path=environ.get("PATH", ""))
-    if not found:
+    program = shutil.which("minikube", path=environ.get("PATH", ""))
+    if not program:
         hint = "Install it (https://minikube.sigs.k8s.io/docs/start/). What is in the cluster: devenv kubectl ..."
         raise ToolMissing("minikube is not installed, or not on PATH", hint)
-    return found
+    return program

@@ -170,17 +170,17 @@ class Readiness:
 
     def verdicts(self, now: float) -> tuple[ServiceVerdict, ...]:
         """Judge every service at the time `now`."""
-        found = {name: self._judge(service, now) for name, service in self._services.items()}
-        looping = {name for name, verdict in found.items() if self._loops(verdict)}
-        waiting = [name for name, verdict in found.items() if verdict.outcome is Outcome.WAITING]
-        company = {name for name in waiting if self._has_company(name, found, looping)}
+        verdicts = {name: self._judge(service, now) for name, service in self._services.items()}
+        looping = {name for name, verdict in verdicts.items() if self._loops(verdict)}
+        waiting = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.WAITING]
+        company = {name for name in waiting if self._has_company(name, verdicts, looping)}
         # Who was on its way when we last looked was so until some moment between then and now.
         for name in company | self._in_company:
             self._company_until[name] = now
         self._in_company = company
         for name in looping:
-            found[name] = self._crash_loop(found[name])
-        return tuple(self._timed(verdict, now) for verdict in found.values())
+            verdicts[name] = self._crash_loop(verdicts[name])
+        return tuple(self._timed(verdict, now) for verdict in verdicts.values())
 
     def next_change(self, now: float) -> float:
         """Return in how many seconds a verdict may change without any event: a settled period ends."""
@@ -308,13 +308,13 @@ class Readiness:
     def _loops(self, verdict: ServiceVerdict) -> bool:
         return verdict.outcome is Outcome.WAITING and verdict.exits >= CRASH_EXITS
 
-    def _has_company(self, name: str, found: Mapping[str, ServiceVerdict], looping: set[str]) -> bool:
+    def _has_company(self, name: str, verdicts: Mapping[str, ServiceVerdict], looping: set[str]) -> bool:
         return any(
             verdict.outcome is Outcome.WAITING
             and other != name
             and other not in looping
             and not self._needs(other, looping | {name})
-            for other, verdict in found.items()
+            for other, verdict in verdicts.items()
         )
 
     def _crash_loop(self, verdict: ServiceVerdict) -> ServiceVerdict:

@@ -85,7 +85,7 @@ class Waiter:
         self._inbox: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._over = threading.Event()
         self._interrupted = threading.Event()
-        self._told: dict[str, ServiceVerdict] = {}
+        self._reported: dict[str, ServiceVerdict] = {}
 
     def interrupt(self) -> None:
         """End the wait and Compose, from any thread; `run` then raises Interrupted."""
@@ -191,19 +191,19 @@ class Waiter:
         return [verdict for verdict in verdicts if not _is_up(verdict) and verdict.service not in self._optional]
 
     def _explained(self, readiness: Readiness, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
-        found = []
+        explained = []
         for verdict in verdicts:
             blockers = readiness.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
             if blockers and not verdict.begun:
                 verdict = replace(verdict, reason=f"not started: waits for {blockers}")
-            found.append(verdict)
-        return tuple(found)
+            explained.append(verdict)
+        return tuple(explained)
 
     def _tell(self, verdicts: tuple[ServiceVerdict, ...], report: Report) -> None:
         for verdict in verdicts:
-            before = self._told.get(verdict.service)
+            before = self._reported.get(verdict.service)
             if before is None or (before.outcome, before.reason) != (verdict.outcome, verdict.reason):
-                self._told[verdict.service] = verdict
+                self._reported[verdict.service] = verdict
                 report(
                     Progress(
                         id=f"Service {verdict.service}",

@@ -86,7 +86,7 @@ class ManifestSettings(Table, frozen=True):
 
     def __post_init__(self) -> None:
         """Leave out what is not compared."""
-        force_setattr(self, "autoscaling", {name: wanted for name, wanted in self.autoscaling.items() if wanted})
+        force_setattr(self, "autoscaling", {name: policy for name, policy in self.autoscaling.items() if policy})
 
     def below(self, root: Path) -> ManifestSettings:
         """Return the same where an overlay without a path is the folder `root`."""

@@ -149,21 +149,23 @@ class Store:
             if changed <= version:
                 break
             newer.append(entry)
-        found: dict[str, list[str | int]] = {}
+        entries: dict[str, list[str | int]] = {}
         for table, key in reversed(newer):
-            found.setdefault(table, []).append(key)
-        resource_keys = [str(key) for key in found.get("resource", ())]
+            entries.setdefault(table, []).append(key)
+        resource_keys = [str(key) for key in entries.get("resource", ())]
         return Delta(
             version=self._version,
             updated=tuple(self._resources[key] for key in resource_keys if key in self._resources),
             removed=tuple(key for key in resource_keys if key not in self._resources),
-            connections=tuple(self._connections[str(key)] for key in found.get("connection", ())),
-            samples=tuple(self._samples[str(key)] for key in found.get("sample", ()) if str(key) in self._samples),
-            scalings=tuple(self._scalings[str(key)] for key in found.get("scaling", ()) if str(key) in self._scalings),
-            actions=tuple(self._actions[int(key)] for key in found.get("action", ())),
+            connections=tuple(self._connections[str(key)] for key in entries.get("connection", ())),
+            samples=tuple(self._samples[str(key)] for key in entries.get("sample", ()) if str(key) in self._samples),
+            scalings=tuple(
+                self._scalings[str(key)] for key in entries.get("scaling", ()) if str(key) in self._scalings
+            ),
+            actions=tuple(self._actions[int(key)] for key in entries.get("action", ())),
             happenings=tuple(
                 happening
-                for key in found.get("happening", ())
+                for key in entries.get("happening", ())
                 for changed, happening in self._happenings.get(str(key), ())
                 if changed > version
             ),

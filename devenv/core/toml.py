@@ -74,11 +74,11 @@ def typed(values: object, kind: type[T], file: Path, key: str = "") -> T:
         return msgspec.convert(value, kind, dec_hook=hook)
 
     try:
-        found: T = convert(values, kind)
+        typed_value: T = convert(values, kind)
     except msgspec.ValidationError as error:
         message, hint = _mistake(values, kind, key, convert, error)
         raise UsageError(f"{file}: {message}", hint) from error
-    return found
+    return typed_value
 
 
 def _mistake(
@@ -97,9 +97,9 @@ def _mistake(
         inner = [(f"{dot}{name}", value[name], kinds[name]) for name in value]
         for field in fields:
             if field.required and field.encode_name not in value:
-                name, (plain, wanted, _) = f"{dot}{field.encode_name}", _expected(field.type)
-                if wanted != _WORDS[dict]:
-                    return f"{name} must be {wanted}, and it is not there", ""
+                name, (plain, expectation, _) = f"{dot}{field.encode_name}", _expected(field.type)
+                if expectation != _WORDS[dict]:
+                    return f"{name} must be {expectation}, and it is not there", ""
                 inner.append((name, {}, plain))  # the first key that has to be in it says more
     elif isinstance(value, list) and get_origin(kind) is tuple:
         inner = [(f"{key}[{index}]", item, get_args(kind)[0]) for index, item in enumerate(value)]
@@ -129,18 +129,18 @@ def _kinds(kind: Any, value: Iterable[str]) -> dict[str, Any]:
 
 def _expected(kind: Any) -> tuple[Any, str, str]:
     """Return the type without what is around it, what it is in words, and a hint."""
-    told, hint = "", ""
+    text, hint = "", ""
     while get_origin(kind) in (Annotated, Union, types.UnionType):
         for meta in getattr(kind, "__metadata__", ()):
-            told, hint = meta.description or told, (meta.extra or {}).get("hint", hint)
+            text, hint = meta.description or text, (meta.extra or {}).get("hint", hint)
         kind = get_args(kind)[0]
     origin = get_origin(kind) or kind
     if origin is tuple:
         inner = _WORDS.get(_expected(get_args(kind)[0])[0], _WORDS[dict])
-        told = told or f"{inner.replace('a ', 'a list of ')}s"
+        text = text or f"{inner.replace('a ', 'a list of ')}s"
     elif origin is Literal:
-        told = told or f"one of {', '.join(filter(None, get_args(kind)))}"
-    return kind, told or _WORDS.get(origin, "a table"), hint
+        text = text or f"one of {', '.join(filter(None, get_args(kind)))}"
+    return kind, text or _WORDS.get(origin, "a table"), hint
 
 
 def _near(name: str, known: Iterable[str]) -> str:

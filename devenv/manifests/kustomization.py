@@ -305,8 +305,8 @@ def line_of(kustomization: Kustomization, path: ObjectPath) -> int:
     """Return the line of a value in a kustomization file, of the nearest one above it where it has none."""
     node, line = kustomization.node, 1
     for step in path:
-        node, found = child_node(node, step)
+        node, at_key = child_node(node, step)
         if node is None:
             break
-        line = found
+        line = at_key
     return line

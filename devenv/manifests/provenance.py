@@ -128,8 +128,8 @@ def _targets(patch: Any, target: Any, manifest: Manifest, owner: Kustomization) 
             _same_name(access.text(patch, "metadata", "name"), manifest.name, owner)
         )
     for key, value in (("kind", manifest.kind), ("name", manifest.name)):
-        wanted = access.text(target, key)
-        if wanted and wanted != value and not _matches(wanted, value):
+        selector_value = access.text(target, key)
+        if selector_value and selector_value != value and not _matches(selector_value, value):
             return False
     return True
 
@@ -170,10 +170,10 @@ def _descend(node: yaml.Node | None, path: ObjectPath, rendered: Any) -> tuple[i
     depth, line = 0, 0
     for step in path:
         rendered = access.get(rendered, step)
-        inner, found = child_node(node, _index(node, step, rendered) if isinstance(step, int) else step)
+        inner, at_key = child_node(node, _index(node, step, rendered) if isinstance(step, int) else step)
         if inner is None:
             break
-        node, line, depth = inner, found, depth + 1
+        node, line, depth = inner, at_key, depth + 1
     return depth, line
 
 

@@ -99,18 +99,18 @@ def _failed(root: Kustomization, message: str, *, limit: bool = False) -> Render
 
 def _stand_ins(tree: Tree) -> tuple[list[tuple[Path, Path]], list[SourceProblem]]:
     """Find an example for each secret file that git ignores; whatever else is missing is a problem."""
-    found: list[tuple[Path, Path]] = []
+    stand_ins: list[tuple[Path, Path]] = []
     absent: list[SourceProblem] = []
     for owner, reference in tree.missing:
         path = owner.folder / reference.value
         example = _example(path) if reference.field == "secretGenerator" else None
         if example is not None:
-            found.append((path, example))
+            stand_ins.append((path, example))
         else:
             place = Place(owner.file, line_of(owner, reference.path))
             message = f"{reference.field} names {sanitize(reference.value)}, which is not there"
             absent.append(SourceProblem("missing-file", place, message))
-    return found, absent
+    return stand_ins, absent
 
 
 def _example(path: Path) -> Path | None:

@@ -128,9 +128,9 @@ class Workload:
         """The labels that its pods get."""
         return access.mapping(self.manifest.data, *self.template, "metadata", "labels")
 
-    def selectable(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    def selectable(self, labels: Mapping[str, Any]) -> dict[str, Any]:
         """Return its pods' labels with those of the wanted ones that its controller will add to them."""
-        added = {key: value for key, value in wanted.items() if _RUNTIME_LABELS.get(key) == self.kind}
+        added = {key: value for key, value in labels.items() if _RUNTIME_LABELS.get(key) == self.kind}
         pod = added.get(_POD_NAME)
         if pod is not None and str(pod).rpartition("-")[0] != self.manifest.name:
             del added[_POD_NAME]
@@ -351,12 +351,12 @@ class Rendering:
 
     def selected(self, selector: object, namespace: str) -> list[Workload]:
         """Return the workloads whose pods a LabelSelector in a namespace selects."""
-        wanted = access.mapping(selector, "matchLabels")
+        labels = access.mapping(selector, "matchLabels")
         return [
             workload
-            for workload in (self._candidates(wanted) if wanted else self.workloads)
+            for workload in (self._candidates(labels) if labels else self.workloads)
             if same_namespace(workload.manifest.namespace, namespace)
-            and access.labels_match(selector, workload.selectable(wanted))
+            and access.labels_match(selector, workload.selectable(labels))
         ]
 
     def behind(self, service: Manifest) -> list[Workload]:
@@ -405,9 +405,9 @@ class Rendering:
     def _by_kind(self) -> dict[tuple[str, str], list[Manifest]]:
         return access.grouped(((manifest.group, manifest.kind), manifest) for manifest in self.manifests)
 
-    def _candidates(self, wanted: Mapping[str, Any]) -> list[Workload]:
+    def _candidates(self, labels: Mapping[str, Any]) -> list[Workload]:
         """Narrow by one label, so that selecting stays linear where many services meet many workloads."""
-        key, value = min(wanted.items(), key=lambda item: item[0] in _RUNTIME_LABELS)
+        key, value = min(labels.items(), key=lambda item: item[0] in _RUNTIME_LABELS)
         return self.workloads if key in _RUNTIME_LABELS else self._by_label.get((key, str(value)), [])
 
     @cached_property

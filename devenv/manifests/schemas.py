@@ -45,14 +45,14 @@ def _folder() -> Path:
 @cache
 def known_versions() -> tuple[str, ...]:
     """Return the minors that there are schemas for, oldest first; raises ToolMissing."""
-    found = (_FOLDER.fullmatch(entry.name) for entry in _folder().iterdir())
-    return tuple(f"{major}.{minor}" for major, minor in sorted((int(m[1]), int(m[2])) for m in found if m))
+    folders = (_FOLDER.fullmatch(entry.name) for entry in _folder().iterdir())
+    return tuple(f"{major}.{minor}" for major, minor in sorted((int(m[1]), int(m[2])) for m in folders if m))
 
 
-def choose_versions(wanted: tuple[str, ...]) -> tuple[str, ...]:
+def choose_versions(named: tuple[str, ...]) -> tuple[str, ...]:
     """Return the minors to check: the wanted ones, else the last three; raises UsageError for an unknown one."""
     known = known_versions()
-    versions = tuple(dict.fromkeys(".".join(text.strip().lstrip("v").split(".")[:2]) for text in wanted))
+    versions = tuple(dict.fromkeys(".".join(text.strip().lstrip("v").split(".")[:2]) for text in named))
     for version in versions:
         if version not in known:
             raise UsageError(f"There are no schemas of Kubernetes {version}", f"Known: {', '.join(known)}.")
@@ -132,24 +132,24 @@ def errors_of(manifest: Manifest, version: str) -> list[SchemaError]:
     name = minor.find(manifest.api_version, manifest.kind)
     if name is None:
         return []
-    found: list[SchemaError] = []
+    errors: list[SchemaError] = []
     for error in minor.validator(name).iter_errors(manifest.data):
         path: ObjectPath = tuple(error.instance_path)
         if error.kind.name == "additionalProperties":
             for field in error.kind.value:
                 near = difflib.get_close_matches(field, minor.fields(name, path), 1, 0.7)
                 hint = f"; did you mean {near[0]}?" if near else ""
-                found.append(SchemaError((*path, field), f"the field {field} does not exist here{hint}", True))
+                errors.append(SchemaError((*path, field), f"the field {field} does not exist here{hint}", True))
         else:
-            found.append(SchemaError(path, _message(error.kind.name, error.kind.value), False))
-    return found
+            errors.append(SchemaError(path, _message(error.kind.name, error.kind.value), False))
+    return errors
 
 
 def _message(kind: str, value: Any) -> str:
     match kind:
         case "type":
-            wanted = [item for item in value if item != "null"] if isinstance(value, list) else [value]
-            return f"must be {' or '.join(map(_type_name, wanted))}"
+            types = [item for item in value if item != "null"] if isinstance(value, list) else [value]
+            return f"must be {' or '.join(map(_type_name, types))}"
         case "required":
             return f"the field {value} is missing"
         case "enum":

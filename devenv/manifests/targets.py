@@ -46,21 +46,21 @@ def choose_targets(
     Raises UsageError where nothing is left.
     """
     if paths:
-        found = [target for path in paths for target in _of_path(path, settings)]
+        targets = [target for path in paths for target in _of_path(path, settings)]
     elif settings.overlays:
-        found = [Target(name, overlay.path, overlay.environment, True) for name, overlay in settings.overlays.items()]
+        targets = [Target(name, overlay.path, overlay.environment, True) for name, overlay in settings.overlays.items()]
     else:
-        found = [Target(_shown(folder, start), folder) for folder in discover(start)]
-    if not found:
+        targets = [Target(_shown(folder, start), folder) for folder in discover(start)]
+    if not targets:
         raise UsageError(
             f"There is no {FILE_NAMES[0]} in {start} or below it",
             "Name a Kustomize folder, or declare overlays in devenv.toml: [manifests.overlays.NAME] path = ...",
         )
     for name in overlays:
-        if not any(_called(target, name) for target in found):
-            names = ", ".join(sorted({target.name for target in found}))
+        if not any(_called(target, name) for target in targets):
+            names = ", ".join(sorted({target.name for target in targets}))
             raise UsageError(f"There is no overlay {name!r}", f"There are: {names}.")
-    chosen = [target for target in found if not overlays or any(_called(target, name) for name in overlays)]
+    chosen = [target for target in targets if not overlays or any(_called(target, name) for name in overlays)]
     return tuple({target.folder.resolve(): target for target in chosen}.values())
 
 
@@ -99,13 +99,13 @@ class Surroundings:
 
     @cached_property
     def _files(self) -> list[Path]:
-        found: list[Path] = []
+        files: list[Path] = []
         for folder, children, names in os.walk(self._top):
             children[:] = sorted(name for name in children if not name.startswith(".") and name not in _SKIPPED)
-            found += [Path(folder, name) for name in names if name in FILE_NAMES or name.endswith((".yaml", ".yml"))]
-            if len(found) > _MOST_FILES:
+            files += [Path(folder, name) for name in names if name in FILE_NAMES or name.endswith((".yaml", ".yml"))]
+            if len(files) > _MOST_FILES:
                 break  # what is not seen is told as an error, as it would be without this look
-        return found
+        return files
 
     @cached_property
     def kustomizations(self) -> dict[Path, Kustomization]:
@@ -126,13 +126,13 @@ class Surroundings:
 
     def declaring(self, kind: str, name: str) -> Path | None:
         """Return a file with an object of that kind and name, None where there is none."""
-        wanted = [
+        declared = [
             re.compile(rf"^kind:\s*{re.escape(kind)}\s*$", re.M),
             re.compile(rf"\bname:\s*{re.escape(name)}\s*$", re.M),
         ]
         for file in self._files:
             documents = re.split(r"^---", _text_of(file), flags=re.M)
-            if any(all(pattern.search(document) for pattern in wanted) for document in documents):
+            if any(all(pattern.search(document) for pattern in declared) for document in documents):
                 return file
         return None
 

@@ -144,10 +144,10 @@ class Observer:
 
 def _identity(path: str) -> tuple[int, int]:
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except OSError:
         return (0, 0)
-    return (found.st_dev, found.st_ino)
+    return (status.st_dev, status.st_ino)
 
 
 def limit_reached(error: OSError) -> DevenvError:

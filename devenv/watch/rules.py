@@ -177,7 +177,7 @@ def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tup
     """
     bodies: Mapping[str, Mapping[str, Any]] = document.get("services") or {}
     remarks: list[str] = []
-    found: list[ServiceRules] = []
+    with_rules: list[ServiceRules] = []
     for name in services or sorted(bodies):
         body = bodies.get(name) or {}
         entries = (body.get("develop") or {}).get("watch") or ()
@@ -196,12 +196,12 @@ def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tup
             else:
                 rules.append(rule)
         if rules:
-            found.append(ServiceRules(sanitize(name), rules, context, ignored))
-    if not found and not remarks:
+            with_rules.append(ServiceRules(sanitize(name), rules, context, ignored))
+    if not with_rules and not remarks:
         raise ProjectError("No service of the project has develop.watch: there is nothing to watch", HOW)
-    if not found:
+    if not with_rules:
         raise ProjectError("; ".join(remarks), "Remove the mount, or the rule: both do the same.")
-    return tuple(found), remarks
+    return tuple(with_rules), remarks
 
 
 def dockerignore(context: Path, dockerfile: str) -> IgnoreMatcher:

@@ -193,12 +193,12 @@ class Session:
     def _published(self, settings: EndpointSettings) -> Callable[[], str]:
         """Return what looks up the address of an endpoint of devenv.toml; it raises LookupError while there is none."""
         containers = Containers(self._endpoint, self._project.name)
-        found: list[tuple[float, str]] = []
+        published: list[tuple[float, str]] = []
 
         def url() -> str:
             # A port changes with its container only: one look a second is enough.
-            if found and time.monotonic() - found[0][0] < 1:
-                return found[0][1]
+            if published and time.monotonic() - published[0][0] < 1:
+                return published[0][1]
             try:
                 resources = containers.of_service(settings.service)
             except DevenvError as error:
@@ -208,7 +208,7 @@ class Session:
             if port is None:
                 raise LookupError(f"no port of {settings.service} is published")
             address = f"http://{published_at(port, self._endpoint)}:{port.host}{settings.path or '/'}"
-            found[:] = [(time.monotonic(), address)]
+            published[:] = [(time.monotonic(), address)]
             return address
 
         return url

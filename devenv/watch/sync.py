@@ -42,7 +42,7 @@ class Changes:
 
 def changes_of(rules: ServiceRules, paths: Mapping[str, PathEvent]) -> Changes:
     """Look at what is there now, whatever the events said: all that follows is of this moment."""
-    found = Changes()
+    changes = Changes()
     for rule in rules.rules:
         names: list[str] = []
         for path, event in paths.items():
@@ -56,19 +56,19 @@ def changes_of(rules: ServiceRules, paths: Mapping[str, PathEvent]) -> Changes:
                 if gone and rules.matches(rule, path):
                     names.append(path)
                     if rule.action.syncs:
-                        found.deletions[rule.target_of(path)] = path
+                        changes.deletions[rule.target_of(path)] = path
                 continue
             for item in rules.files(rule, path) if stat.S_ISDIR(mode) else (path,):
                 if rules.matches(rule, item) and (rule.is_file or item != rule.path):
                     names.append(item)
                     if rule.action.syncs:
-                        found.copies[rule.target_of(item)] = item
+                        changes.copies[rule.target_of(item)] = item
         if names:
-            found.rules.append(rule)
-            found.names |= dict.fromkeys(_name(rule, path) for path in names)
-    for target in found.copies:  # one rule's file may take the place that another's has left
-        found.deletions.pop(target, None)
-    return found
+            changes.rules.append(rule)
+            changes.names |= dict.fromkeys(_name(rule, path) for path in names)
+    for target in changes.copies:  # one rule's file may take the place that another's has left
+        changes.deletions.pop(target, None)
+    return changes
 
 
 def _name(rule: Rule, path: str) -> str:
@@ -78,14 +78,14 @@ def _name(rule: Rule, path: str) -> str:
 
 def initial(rules: ServiceRules) -> Changes:
     """Return all files of the rules with `initial_sync`."""
-    found = Changes()
+    changes = Changes()
     for rule in rules.rules:
         if rule.initial_sync:
             items = (rule.path,) if rule.is_file else rules.files(rule, rule.path)
             paths = [item for item in items if item != rule.path or rule.is_file]
-            found.copies |= {rule.target_of(path): path for path in paths}
-            found.names |= dict.fromkeys(_name(rule, path) for path in paths)
-    return found
+            changes.copies |= {rule.target_of(path): path for path in paths}
+            changes.names |= dict.fromkeys(_name(rule, path) for path in paths)
+    return changes
 
 
 class Entry(NamedTuple):
@@ -221,19 +221,19 @@ def delete(containers: Containers, inside: Inside, targets: Iterable[str], user:
 
 def obstacles(containers: Containers, inside: Inside, rules: ServiceRules, *, running: bool) -> list[str]:
     """Say where the rules cannot write in this container, and why; nothing is written to find out."""
-    found: list[str] = []
+    reasons: list[str] = []
     for target in dict.fromkeys(rule.target for rule in rules.rules if rule.action.syncs):
         place, kind = inside.mount_over(target)
         where = f"{inside.name}: {sanitize(target)} cannot be written"
         if kind == "ro":
-            found.append(f"{where}: {place} is mounted read-only")
+            reasons.append(f"{where}: {place} is mounted read-only")
         elif kind == "tmpfs":
-            found.append(f"{where}: {place} is a tmpfs, which the engine's archive calls do not reach; use a volume")
+            reasons.append(f"{where}: {place} is a tmpfs, which the engine's archive calls do not reach; use a volume")
         elif not kind and inside.read_only:
-            found.append(f"{where}: the root file system is read-only (`read_only: true`); mount a volume there")
+            reasons.append(f"{where}: the root file system is read-only (`read_only: true`); mount a volume there")
         elif running and inside.uid != 0:
-            found += _owner(containers, inside, target)
-    return found
+            reasons += _owner(containers, inside, target)
+    return reasons
 
 
 def _owner(containers: Containers, inside: Inside, target: str) -> list[str]:

@@ -97,13 +97,13 @@ class Worker:
 
     def _attach(self) -> None:
         """Look which containers there are, and bring new ones up to date."""
-        found = self._containers.of_service(self.service)
-        if not found and self._is_new:
+        containers = self._containers.of_service(self.service)
+        if not containers and self._is_new:
             self._tell("held", text="waits for a container")
         self._is_new = False
-        for gone in set(self._known) - {item.container_id for item in found}:
+        for gone in set(self._known) - {item.container_id for item in containers}:
             del self._known[gone]
-        for item in found:
+        for item in containers:
             owes = item.container_id in self._owing and item.state is State.RUNNING
             if item.container_id not in self._known or owes:
                 self._adopt(item)
@@ -112,14 +112,14 @@ class Worker:
         inside = self._containers.look_inside(resource)
         for text in obstacles(self._containers, inside, self.rules, running=resource.state is State.RUNNING):
             self._tell("warning", text=text)
-        wanted, later = initial(self.rules), changes_of(self.rules, self._touched)
-        wanted.copies |= later.copies
-        wanted.deletions |= later.deletions
-        wanted.names |= later.names
+        all_files, later = initial(self.rules), changes_of(self.rules, self._touched)
+        all_files.copies |= later.copies
+        all_files.deletions |= later.deletions
+        all_files.names |= later.names
         self._owing.discard(inside.id)
-        if wanted:
+        if all_files:
             began = time.time()
-            counts = self._sync(wanted, (inside,))
+            counts = self._sync(all_files, (inside,))
             took = human_duration(time.time() - began)
             self._tell("attached", text=f"to {sanitize(resource.name)} in {took}", counts=counts)
         self._known[inside.id] = inside

@@ -38,8 +38,8 @@ _TOO_OLD = ("unsupported --progress value", "unknown flag: --progress", "unknown
 
 def warnings_in(text: str) -> tuple[str, ...]:
     """Return what the docker program warned of in its log lines, each once."""
-    found = (sanitize(words.replace('\\"', '"')) for words in _WARNING.findall(text))
-    return tuple(dict.fromkeys(found))
+    warnings = (sanitize(words.replace('\\"', '"')) for words in _WARNING.findall(text))
+    return tuple(dict.fromkeys(warnings))
 
 
 def not_installed(error: OSError) -> DevenvError:
@@ -111,9 +111,9 @@ def project_failure(text: str, files: Sequence[str], project: Project | None = N
     where = f"{', '.join(files)}: " if files else ""
     missing = dict.fromkeys(_MISSING.findall(text))
     if missing:
-        told = "; ".join(f"{name}{f': {why}' if why else ''}" for name, why in missing)
+        variables = "; ".join(f"{name}{f': {why}' if why else ''}" for name, why in missing)
         return ProjectError(
-            f"{where}required variables have no value: {sanitize(told)}",
+            f"{where}required variables have no value: {sanitize(variables)}",
             "Set them in the environment or in the project's .env file.",
         )
     if match := _ENV_FILE.search(text):

@@ -92,12 +92,12 @@ def find_project(
         is_root = folder == config.root
         if is_root and config.compose.files:
             return _with_settings(options, config.compose, environ)
-        found = _default_files(folder)
+        defaults = _default_files(folder)
         env_chooses = _env_names_files(folder / ".env")
-        if found or env_chooses:
+        if defaults or env_chooses:
             if env_chooses or any(_env_names_files(Path(file)) for file in options.env_files):
-                found = ()  # other files, which Compose alone knows
-            options = replace(options, directory=str(folder if env_chooses else start), found=found)
+                defaults = ()  # other files, which Compose alone knows
+            options = replace(options, directory=str(folder if env_chooses else start), found=defaults)
             return _with_settings(options, config.compose, environ) if is_root else options
     raise NoComposeFile(
         f"No Compose file found in {start} or any folder above it",

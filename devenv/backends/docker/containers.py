@@ -136,12 +136,12 @@ class Containers:
         if not name or (name.isdecimal() and group.isdecimal()):
             return int(name or 0), int(group or 0)
         people = [line.split(":") for line in self._text(container_id, "/etc/passwd").splitlines()]
-        found = next((fields for fields in people if len(fields) > 3 and name in (fields[0], fields[2])), None)
-        uid = int(name) if name.isdecimal() else int(found[2]) if found else 0
+        fields_of_user = next((fields for fields in people if len(fields) > 3 and name in (fields[0], fields[2])), None)
+        uid = int(name) if name.isdecimal() else int(fields_of_user[2]) if fields_of_user else 0
         if group and not group.isdecimal():
             groups = [line.split(":") for line in self._text(container_id, "/etc/group").splitlines()]
             return uid, next((int(fields[2]) for fields in groups if len(fields) > 2 and fields[0] == group), 0)
-        return uid, int(group) if group else int(found[3]) if found else 0
+        return uid, int(group) if group else int(fields_of_user[3]) if fields_of_user else 0
 
     def _text(self, container_id: str, path: str) -> str:
         """Return a small file of the container; "" where it has none."""

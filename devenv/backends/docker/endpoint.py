@@ -180,11 +180,11 @@ def credential_helpers(environ: Mapping[str, str] = os.environ) -> dict[str, str
     of_registries = helpers.items() if isinstance(helpers, dict) else ()
     named = [("credsStore", content.get("credsStore"))]
     named += [(f"credHelpers of {sanitize(str(registry))}", name) for registry, name in of_registries]
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for setting, name in named:
         if isinstance(name, str) and name:
-            found.setdefault(f"docker-credential-{sanitize(name)}", f"{setting} in {config}")
-    return found
+            settings.setdefault(f"docker-credential-{sanitize(name)}", f"{setting} in {config}")
+    return settings
 
 
 def _read_config(config: Path) -> tuple[str, str]:

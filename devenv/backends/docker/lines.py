@@ -132,12 +132,12 @@ def split_time(text: bytes) -> tuple[float | None, bytes]:
     if text[end - 1] == 0x5A:  # Z: all lines of a minute share the expensive part
         minute = _minutes.get(text[:16])
         if minute is None:
-            found = parse_time(text[:16].decode("ascii", "replace") + ":00Z")
-            if found is None:
+            whole_minute = parse_time(text[:16].decode("ascii", "replace") + ":00Z")
+            if whole_minute is None:
                 return None, text
             if len(_minutes) > 1000:
                 _minutes.clear()
-            minute = _minutes[text[:16]] = found
+            minute = _minutes[text[:16]] = whole_minute
         try:
             return minute + float(text[17 : end - 1]), text[end + 1 :]
         except ValueError:

@@ -168,11 +168,11 @@ class LogReaders:
 
     def follow(self, keys: Collection[str], tail: int) -> None:
         """Follow exactly these containers."""
-        wanted = {key for key in keys if key.startswith("docker/")}
-        for key in self._streams.keys() - wanted:
+        containers = {key for key in keys if key.startswith("docker/")}
+        for key in self._streams.keys() - containers:
             self._readers.pop(key)
             self._streams.pop(key).stop()
-        for key in wanted - self._streams.keys():
+        for key in containers - self._streams.keys():
             reader = LogReader(key, tail, self._endpoint, self._buffer)
             stream = Stream(f"docker-log-{key.removeprefix('docker/')[:12]}", reader.run, reader.down)
             self._readers[key], self._streams[key] = reader, stream

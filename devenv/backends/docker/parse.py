@@ -159,14 +159,14 @@ def image_name(name: object) -> str:
 
 def fold_ports(ports: Iterable[Port | None]) -> tuple[Port, ...]:
     """Sort ports, and show a port published on the same number of IPv4 and IPv6 once (with the IPv4 address)."""
-    found: dict[tuple[int, str, int | None, str], Port] = {}
+    ports_seen: dict[tuple[int, str, int | None, str], Port] = {}
     for port in ports:
         if port is not None:
             side = {"::": "0.0.0.0", "::1": "127.0.0.1", "": "0.0.0.0"}.get(port.host_ip, port.host_ip)
             key = (port.container, port.protocol, port.host, side if port.host is not None else "")
-            if key not in found or ":" in found[key].host_ip:
-                found[key] = port
-    return tuple(sorted(found.values(), key=lambda p: (p.container, p.protocol, p.host or 0, p.host_ip)))
+            if key not in ports_seen or ":" in ports_seen[key].host_ip:
+                ports_seen[key] = port
+    return tuple(sorted(ports_seen.values(), key=lambda p: (p.container, p.protocol, p.host or 0, p.host_ip)))
 
 
 def _listed_port(entry: object) -> Port | None:

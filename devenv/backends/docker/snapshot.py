@@ -104,16 +104,16 @@ class EngineEvents:
 
         Raises EngineUnreachable when the engine has been gone for 15 s.
         """
-        found: list[Happening] = []
+        happenings: list[Happening] = []
         try:
             item = self._queue.get(timeout=max(0.0, timeout))
             while True:
                 if isinstance(item, DevenvError):
                     raise item
-                found.append(item)
+                happenings.append(item)
                 item = self._queue.get_nowait()
         except queue.Empty:
-            return found
+            return happenings
 
     def _open(self) -> tuple[APIClient, RawStream]:
         client = connect(self._endpoint)

@@ -101,10 +101,10 @@ def connect_network(base_url: str, tls: TLSConfig | None, timeout: float) -> API
 def _negotiated(make: Callable[[str], APIClient]) -> APIClient:
     """Ask the engine for its API version. The SDK asks in its constructor, before a caller can set anything."""
     with make(_ANY_API) as client:
-        told = client.version(api_version=False)
-    if not isinstance(told, dict):
+        version = client.version(api_version=False)
+    if not isinstance(version, dict):
         raise ValueError("it answers, but not like an engine")
-    return make(str(told.get("ApiVersion") or _ANY_API))
+    return make(str(version.get("ApiVersion") or _ANY_API))
 
 
 def ssh_command(host: str) -> list[str]:

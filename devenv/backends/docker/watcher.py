@@ -211,7 +211,7 @@ class Inspector:
     def __init__(self, cache: ContainerCache, endpoint: Callable[[], Endpoint]) -> None:
         self._cache = cache
         self._endpoint = endpoint
-        self._wanted: dict[str, None] = {}
+        self._asked: dict[str, None] = {}
         self._changed = threading.Condition()
         self._stopped = False
         self._detail: str | None = None
@@ -222,7 +222,7 @@ class Inspector:
     def ask(self, keys: Iterable[str]) -> None:
         """Inspect these containers soon; callable from any thread."""
         with self._changed:
-            self._wanted.update(dict.fromkeys(keys))
+            self._asked.update(dict.fromkeys(keys))
             self._changed.notify()
 
     def watch(self, key: str | None) -> None:
@@ -231,7 +231,7 @@ class Inspector:
         with self._changed:
             self._detail, self._detail_at = key, None
             if key is not None and key.startswith("docker/"):
-                self._wanted[key] = None
+                self._asked[key] = None
             self._changed.notify()
 
     def run(self, stream: Stream, watcher: Watcher, breaks: Callable[[], None]) -> None:
@@ -254,17 +254,17 @@ class Inspector:
     def _step(self, client: APIClient, endpoint: Endpoint, watcher: Watcher, breaks: Callable[[], None]) -> None:
         quiet_at = max(watcher.heard_at, self._asked_at) + QUIET
         with self._changed:
-            if not self._wanted and not self._stopped:
+            if not self._asked and not self._stopped:
                 until = quiet_at if self._detail_at is None else min(quiet_at, self._detail_at)
                 self._changed.wait(max(0.0, until - time.monotonic()))
-            wanted, self._wanted = self._wanted, {}
+            asked, self._asked = self._asked, {}
             now = time.monotonic()
             if self._detail is not None and self._detail_at is not None and now >= self._detail_at:
-                wanted[self._detail] = None
+                asked[self._detail] = None
                 self._detail_at = None
         if self._stopped:
             return
-        for key in wanted:
+        for key in asked:
             self._inspect(client, endpoint, key)
         if now >= quiet_at:
             self._question(client, endpoint, watcher, breaks)
