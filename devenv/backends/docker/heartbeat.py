@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from devenv.backends.docker.client import CONNECT_TIMEOUT, connect, engine_errors, hint_for
 from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.plain import ask
 from devenv.core.errors import DevenvError, EngineUnreachable
 
 EVERY: Final = 5.0  # seconds between an answer and the next question
@@ -93,13 +93,13 @@ class Heartbeat:
         answers: list[bytes] = []
         answered = threading.Event()
 
-        def ask() -> None:
+        def question() -> None:
             try:
                 answers.append(request(self._endpoint, path, GIVE_UP_AFTER + TELL_EVERY))
             finally:
                 answered.set()
 
-        threading.Thread(target=ask, name="docker-ping", daemon=True).start()
+        threading.Thread(target=question, name="docker-ping", daemon=True).start()
         asked = time.monotonic()
         while not answered.wait(TELL_EVERY) and not self._over.is_set():
             waited = time.monotonic() - asked
@@ -125,16 +125,9 @@ def request(endpoint: Endpoint, path: str, timeout: float) -> bytes:
             finally:
                 client.close()
         return b""
-    # By hand, so that the SDK need not be imported for it.
-    answer = b""
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as engine:
-        engine.settimeout(timeout)
-        engine.connect(endpoint.host.removeprefix("unix://"))
-        engine.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n".encode())
-        while data := engine.recv(1 << 16):
-            answer += data
-    head, _, body = answer.partition(b"\r\n\r\n")
-    return body if b" 200 " in head.partition(b"\r\n")[0] else b""
+    with suppress(OSError, ValueError):
+        return ask(endpoint.host.removeprefix("unix://"), path, timeout)
+    return b""
 
 
 def _containers(listed: bytes) -> list[tuple[str, str, str]]:

@@ -26,11 +26,11 @@ ANSWER_WITHIN: Final = 2.0  # seconds; later than that, the SDK's answer is as e
 LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer
 
 
-def ask(path: str, query: str) -> bytes:
+def ask(path: str, query: str, timeout: float = ANSWER_WITHIN) -> bytes:
     """Return the body of what the engine at this socket answers; raises OSError, ValueError for any other answer."""
     request = f"GET {query} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as engine:
-        engine.settimeout(ANSWER_WITHIN)
+        engine.settimeout(timeout)
         engine.connect(path)
         engine.sendall(request.encode())
         answer = bytearray()
