@@ -1,4 +1,4 @@
-"""`devenv kube rollout status|history`: how far a rollout is, and the revisions that can come back."""
+"""`devenv kube rollout undo|status|history`: how far a rollout is, and the revisions that can come back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from argparse import Namespace
 
 from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.cli.console import format_table, tell
-from devenv.cli.kube_call import ClusterCall, print_json, print_lines
-from devenv.control.kube.change import Call, parse_refs
+from devenv.cli.kube_call import ClusterCall, plan_data, print_json, print_lines, show_plan
+from devenv.control.kube.change import Call, parse_refs, place_now
+from devenv.control.kube.control import KubeWork, weigh
 from devenv.control.kube.rollout import check_rolled, history, status_words
 from devenv.control.kube.wait import Patience, Waiting, wait_for
 from devenv.core.errors import EXIT_OK, ServiceFailed, UsageError, WaitTimeout
@@ -92,3 +93,19 @@ def _watch(call: ClusterCall, workloads: list[tuple[str, str, str]]) -> None:
         raise ServiceFailed(outcome.reason, "Go back: devenv kube rollout undo")
     if not outcome.done:
         raise WaitTimeout(outcome.reason, "Wait longer with --timeout S.")
+
+
+def run_undo(arguments: Namespace) -> int:
+    """Bring an earlier revision back. Raises Refused, and what is wrong with the revision."""
+    call = ClusterCall(arguments)
+    options = {} if arguments.revision is None else {"revision": arguments.revision}
+    refs = parse_refs(tuple(arguments.targets), call.client)
+    plan = weigh(call.guard, call.client, "undo", refs, options)
+    if arguments.dry_run:
+        show_plan(plan, as_json=arguments.json)
+        return EXIT_OK
+    call.confirm(plan)
+    call.carry_out(plan, KubeWork(call.client, plan, call.environ), place_now(call.client, plan.namespace))
+    if arguments.json:
+        print_json({**plan_data(plan), "done": True})
+    return EXIT_OK

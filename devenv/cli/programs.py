@@ -1,28 +1,83 @@
-"""`devenv minikube ...`: minikube with its own flags, output and exit codes, and every change passed by the guard."""
+"""`devenv kubectl` and `devenv minikube`: their own flags, output and exit codes, and changes passed by the guard."""
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS, PVCS
 from devenv.backends.kube.kubeconfig import contexts, find_target
+from devenv.cli.console import warn
 from devenv.cli.kube_call import ClusterCall
-from devenv.cli.kubectl import carry_out
 from devenv.control.guard import Place
 from devenv.control.kube.change import counted
 from devenv.control.kube.kubectl import hand_over
-from devenv.control.kube.kubectl_line import Effect, without_yes
+from devenv.control.kube.kubectl_line import Effect, parse_line, without_yes
+from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused
 from devenv.control.minikube import MinikubeLine, find_minikube, parse_minikube
-from devenv.core.errors import UsageError
+from devenv.control.protocol import Plan
+from devenv.core.errors import EXIT_OK, DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.text import sanitize
 
-_DEFAULT = "minikube"  # the profile that minikube itself takes
+
+def run_kubectl(arguments: Namespace) -> int:
+    """Run it and return kubectl's exit code. Raises Refused, ToolMissing, UsageError, BadKubeconfig."""
+    words, arguments.yes = without_yes(arguments.rest)
+    call = ClusterCall(arguments)
+    line = parse_line(words)
+    planned = KubectlPlan(line, call.config.kubernetes, call.guard, call.environ)
+    try:
+        if line.effect is Effect.READS:
+            return hand_over(planned.command(), call.environ)
+        plan = planned.plan()
+        call.confirm(plan)
+        # kuberc's aliases and defaults could make another command of it than the one that was weighed.
+        environ = {**call.environ, "KUBECTL_KUBERC": "false"}
+        return carry_out(call, plan, planned.now(plan), planned.command(), environ, planned.stdin)
+    except KubectlRefused as refused:
+        sys.stderr.write(refused.said)
+        return refused.code
+    finally:
+        planned.close()
 
 
-def run(arguments: Namespace) -> int:
+def carry_out(
+    call: ClusterCall,
+    plan: Plan,
+    now: Place | None,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    stdin: bytes | None = None,
+) -> int:
+    """Let the guard pass the plan, run the command in this terminal, and record its end. Returns its exit code."""
+    ticket = call.guard.begin(plan, now=now)
+    if ticket.warning:
+        warn(ticket.warning, no_color=call.no_color)
+    failure: BaseException | None = None
+    try:
+        with tempfile.TemporaryFile() as given:
+            if stdin is not None:  # the trial has read it: the command gets it again
+                given.write(stdin)
+                given.seek(0)
+            code = hand_over(command, environ, stdin=given if stdin is not None else None)
+        failure = DevenvError(f"exit code {code}") if code != EXIT_OK else None
+        return code
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        call.guard.finish(ticket, failure)
+
+
+_DEFAULT_PROFILE = "minikube"  # the profile that minikube itself takes
+
+
+def run_minikube(arguments: Namespace) -> int:
     """Run it and return its exit code. Raises ToolMissing, Refused, UsageError for a context of another tool."""
     words, arguments.yes = without_yes(arguments.rest)
     call = ClusterCall(arguments)
@@ -54,12 +109,12 @@ def _profile(call: ClusterCall, line: MinikubeLine) -> tuple[str, bool]:
     if line.profile:
         return line.profile, known.find(line.profile) is not None
     chosen = call.config.kubernetes.context
-    profile = chosen or call.environ.get("MINIKUBE_PROFILE") or known.current or _DEFAULT
+    profile = chosen or call.environ.get("MINIKUBE_PROFILE") or known.current or _DEFAULT_PROFILE
     context = known.find(profile)
     if context is None or context.flavour == "minikube" or (chosen and not context.flavour):
         return profile, context is not None
     if not context.flavour:
-        return _DEFAULT, known.find(_DEFAULT) is not None
+        return _DEFAULT_PROFILE, known.find(_DEFAULT_PROFILE) is not None
     hint = f"Name a profile of minikube with --profile, or use {context.flavour} itself."
     raise UsageError(f"The context {sanitize(profile)} is a cluster of {context.flavour}, not of minikube", hint)
 
