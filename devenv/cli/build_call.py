@@ -112,12 +112,12 @@ class BuildCall:
         folder = Path(self.project.directory)
         revision, changed = changed_files(folder, self._arguments.since or "")
         files = [Path(file) for file in (*self.project.files, *self.project.env_files)]
-        found = affected_services(self.builds.reader, changed, [*files, folder / ".env"])
-        for name, why in found.items():
+        reasons = affected_services(self.builds.reader, changed, [*files, folder / ".env"])
+        for name, why in reasons.items():
             tell(f"{sanitize(name)}: {sanitize(why)} changed since {revision[:12]}", no_color=self._context.no_color)
-        if not found:
+        if not reasons:
             tell(f"Nothing of the builds changed since {revision[:12]}", no_color=self._context.no_color)
-        return set(self.builds.graph.with_dependents(found))
+        return set(self.builds.graph.with_dependents(reasons))
 
 
 def _print(text: str) -> None:

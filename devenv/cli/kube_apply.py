@@ -67,14 +67,14 @@ class _ApplyWork:
     def run(self, report: Report) -> str:
         done = 0
 
-        def told(change: ObjectChange) -> None:
+        def report_change(change: ObjectChange) -> None:
             nonlocal done
             done += 1
             report(Progress(change.title, change.action.capitalize(), "done"))
             if self._stop.is_set() and done < len(self._objects):
                 raise Interrupted(f"{done} of {len(self._objects)} objects were applied, and stay so")
 
-        apply(self._call.client, self._objects, force_conflicts=self._force, report=told)
+        apply(self._call.client, self._objects, force_conflicts=self._force, report=report_change)
         return ""
 
     def interrupt(self) -> None:
@@ -83,14 +83,14 @@ class _ApplyWork:
 
 def _objects(call: ClusterCall) -> list[dict[str, Any]]:
     arguments = call.arguments
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     if arguments.kustomize:
-        found += read_kustomize(arguments.kustomize, call.environ)
+        objects += read_kustomize(arguments.kustomize, call.environ)
     if arguments.filenames:
-        found += read_files(tuple(arguments.filenames), sys.stdin)
-    if not found:
+        objects += read_files(tuple(arguments.filenames), sys.stdin)
+    if not objects:
         raise UsageError("Nothing was named to apply", "Write -f FILE (- for standard input) or -k FOLDER.")
-    return found
+    return objects
 
 
 def _refuse_problems(changes: Sequence[ObjectChange]) -> None:

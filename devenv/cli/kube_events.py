@@ -33,14 +33,14 @@ def run(arguments: Namespace) -> int:
     if ref is not None and not (arguments.all_namespaces and ref.kind.namespaced):
         namespace = ref.namespace or None  # events of a node are in a namespace of their own
     items, version = client.list(EVENTS, namespace)
-    told = sorted((item for item in map(parse_event, items) if _wanted(item, ref, arguments)), key=_at)
+    events = sorted((item for item in map(parse_event, items) if _matches(item, ref, arguments)), key=_at)
     if not items and namespace and not arguments.follow and (reason := why_empty(client, namespace)):
         tell(reason, no_color=call.no_color)
     if arguments.json:
-        print_lines([_json(item) for item in told])
-    elif told or not arguments.follow:
+        print_lines([_json(item) for item in events])
+    elif events or not arguments.follow:
         now = time.time()
-        print_lines(format_table(_HEAD, [_row(item, now) for item in told]))
+        print_lines(format_table(_HEAD, [_row(item, now) for item in events]))
     while arguments.follow:
         version = _follow(call, namespace, version, ref)
     return EXIT_OK
@@ -52,9 +52,9 @@ def _follow(call: ClusterCall, namespace: str | None, version: str, ref: Ref | N
         with call.client.watch(EVENTS, namespace, version) as watch:
             for kind, raw in watch:
                 version = raw["metadata"].get("resourceVersion") or version
-                told = parse_event(raw)
-                if kind in ("ADDED", "MODIFIED") and _wanted(told, ref, call.arguments):
-                    line = _json(told) if call.arguments.json else "  ".join(_row(told, time.time()))
+                event = parse_event(raw)
+                if kind in ("ADDED", "MODIFIED") and _matches(event, ref, call.arguments):
+                    line = _json(event) if call.arguments.json else "  ".join(_row(event, time.time()))
                     sys.stdout.write(f"{line}\n")
                     sys.stdout.flush()
     except Silent:
@@ -64,40 +64,40 @@ def _follow(call: ClusterCall, namespace: str | None, version: str, ref: Ref | N
     return version
 
 
-def _wanted(told: Told, ref: Ref | None, arguments: Namespace) -> bool:
-    if arguments.warnings and not told.warning:
+def _matches(event: Told, ref: Ref | None, arguments: Namespace) -> bool:
+    if arguments.warnings and not event.warning:
         return False
-    return ref is None or (told.kind, told.name) == (ref.kind.name, ref.name)
+    return ref is None or (event.kind, event.name) == (ref.kind.name, ref.name)
 
 
-def _at(told: Told) -> float:
-    return told.happening.at
+def _at(event: Told) -> float:
+    return event.happening.at
 
 
-def _row(told: Told, now: float) -> tuple[str, ...]:
-    happening = told.happening
+def _row(event: Told, now: float) -> tuple[str, ...]:
+    happening = event.happening
     return (
         human_age(now - happening.at),
         dict(happening.attributes).get("type", ""),
         happening.action,
-        f"{told.kind.lower()}/{told.name}".removesuffix("/"),
-        str(told.count),
+        f"{event.kind.lower()}/{event.name}".removesuffix("/"),
+        str(event.count),
         happening.text,
     )
 
 
-def _json(told: Told) -> str:
-    happening = told.happening
+def _json(event: Told) -> str:
+    happening = event.happening
     attributes = dict(happening.attributes)
     data = {
         "at": datetime.fromtimestamp(happening.at, UTC).isoformat(timespec="milliseconds"),
         "type": attributes.get("type", ""),
         "reason": happening.action,
-        "kind": told.kind,
-        "namespace": told.namespace,
-        "name": told.name,
+        "kind": event.kind,
+        "namespace": event.namespace,
+        "name": event.name,
         "container": attributes.get("container", ""),
-        "count": told.count,
+        "count": event.count,
         "component": attributes.get("component", ""),
         "message": happening.text,
     }

@@ -60,10 +60,10 @@ def run(arguments: Namespace) -> int:
 
 
 def _pods_of(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
-    found = ref.read(call.client)
+    workload = ref.read(call.client)
     if ref.kind == PODS:
-        return [found]
-    labels = label_selector(found.get("spec", {}).get("selector") or {})
+        return [workload]
+    labels = label_selector(workload.get("spec", {}).get("selector") or {})
     if not labels:
         raise UsageError(f"{ref.text} has no pods of its own", "Name a pod, or a workload or service with a selector.")
     pods, _ = call.client.list(PODS, ref.namespace, labels=labels)
@@ -95,7 +95,7 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
     }
     for name in names:
         try:
-            told = call.client.request(
+            answer = call.client.request(
                 "GET",
                 PODS.path(meta["namespace"], meta["name"], "log"),
                 query=query | {"container": name},
@@ -105,18 +105,18 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
             tell(f"devenv: {error.message}", no_color=call.no_color)
             continue
         lines = LineAssembler("")
-        text = str(told).encode()
+        text = str(answer).encode()
         stream = name if len(names) > 1 else ""
-        found = (*lines.feed_raw(text), *lines.flush())
-        yield [LogLine(line.key, line.at, stream, line.text, line.cut) for line in found]
+        read = (*lines.feed_raw(text), *lines.flush())
+        yield [LogLine(line.key, line.at, stream, line.text, line.cut) for line in read]
 
 
-def _containers(pod: dict[str, Any], wanted: str) -> tuple[str, ...]:
+def _containers(pod: dict[str, Any], chosen: str) -> tuple[str, ...]:
     names = container_names(pod)
-    if wanted and wanted not in names:
+    if chosen and chosen not in names:
         name = sanitize(str(pod["metadata"]["name"]))
-        raise NotFound(f"{name} has no container {sanitize(wanted)!r}", f"It has {', '.join(names)}.", status=404)
-    return (wanted,) if wanted else names
+        raise NotFound(f"{name} has no container {sanitize(chosen)!r}", f"It has {', '.join(names)}.", status=404)
+    return (chosen,) if chosen else names
 
 
 def _follow(call: ClusterCall, ref: Ref | None, pods: list[dict[str, Any]]) -> int:
@@ -136,7 +136,7 @@ def _follow(call: ClusterCall, ref: Ref | None, pods: list[dict[str, Any]]) -> i
     backend.start(woken.set)
     names: dict[str, str] = {}
     following = grown = False
-    told = ""
+    last_said = ""
     try:
         while True:
             woken.wait(0.5)
@@ -158,9 +158,9 @@ def _follow(call: ClusterCall, ref: Ref | None, pods: list[dict[str, Any]]) -> i
                         if change.state is ConnectionState.LIVE and not following:
                             following = True
                             backend.follow_logs(keys, call.arguments.tail, call.arguments.since)
-                        if change.message != told:
-                            told = change.message
-                            warn(told or "the cluster answers again", no_color=call.no_color)
+                        if change.message != last_said:
+                            last_said = change.message
+                            warn(last_said or "the cluster answers again", no_color=call.no_color)
             if grown and following and by_labels:
                 with suppress(Unreachable):  # the backend says so, and the next turn asks again
                     keys = _keys(_pods_of(call, ref) if ref is not None else _selected(call), container)

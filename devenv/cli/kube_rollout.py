@@ -26,16 +26,16 @@ def run_status(arguments: Namespace) -> int:
         check_rolled(ref)
     if arguments.watch:
         _watch(call, [(ref.kind.name.lower(), ref.namespace, ref.name) for ref in refs])
-    found = [(ref, ref.read(call.client)) for ref in refs]
+    states = [(ref, ref.read(call.client)) for ref in refs]
     if arguments.json:
         data: list[object] = []
-        for ref, item in found:
+        for ref, item in states:
             progress = progress_of(read_workload(ref.kind.name.lower(), item))
             counts = {"desired": progress.desired, "updated": progress.updated, "ready": progress.ready}
             data.append({"target": ref.target, "done": progress.done, **counts, "words": status_words(ref, item)})
         print_json(data)
     else:
-        print_lines([f"{ref.text}: {status_words(ref, item)}" for ref, item in found])
+        print_lines([f"{ref.text}: {status_words(ref, item)}" for ref, item in states])
     return EXIT_OK
 
 
@@ -46,7 +46,7 @@ def run_history(arguments: Namespace) -> int:
     if len(refs) != 1:
         raise UsageError("The history of one workload is shown at a time", "Name one: KIND/NAME.")
     ref = refs[0]
-    found = history(Call(call.client, (ref,)), ref)
+    revisions = history(Call(call.client, (ref,)), ref)
     if arguments.json:
         print_json(
             [
@@ -58,7 +58,7 @@ def run_history(arguments: Namespace) -> int:
                     "cause": one.cause,
                     "replicas": one.replicas,
                 }
-                for one in found
+                for one in revisions
             ]
         )
         return EXIT_OK
@@ -70,19 +70,19 @@ def run_history(arguments: Namespace) -> int:
             ", ".join(one.images),
             one.cause,
         )
-        for one in found
+        for one in revisions
     ]
     print_lines(format_table(("REVISION", "CREATED", "PODS", "IMAGES", "CAUSE"), rows))
     return EXIT_OK
 
 
 def _watch(call: ClusterCall, workloads: list[tuple[str, str, str]]) -> None:
-    told: set[str] = set()
+    shown: set[str] = set()
 
     def report(waiting: Waiting) -> None:
         for words in waiting.words:
-            if words not in told:
-                told.add(words)
+            if words not in shown:
+                shown.add(words)
                 tell(words, no_color=call.no_color)
 
     timeout = call.arguments.timeout

@@ -76,15 +76,15 @@ def read_cluster(settings: KubeSettings, environ: Mapping[str, str]) -> ClusterP
     try:
         target = find_target(settings, environ)
         client = KubeClient(target, environ)
-        found, remarks = read_kinds(client, (*_WORKLOADS, PODS), target.namespace)
-        nothing = "" if found else _why_empty(client, target.namespace)
+        resources, remarks = read_kinds(client, (*_WORKLOADS, PODS), target.namespace)
+        nothing = "" if resources else _why_empty(client, target.namespace)
     except KubeError as error:
         return ClusterPart(settings.context, settings.namespace or "default", error=error.message, hint=error.hint)
     finally:
         if client is not None:
             client.close()
-    pods = tuple(item for item in found if item.kind == "pod")
-    workloads = tuple(item for item in found if item.kind != "pod")
+    pods = tuple(item for item in resources if item.kind == "pod")
+    workloads = tuple(item for item in resources if item.kind != "pod")
     return ClusterPart(target.context.name, target.namespace, workloads, pods, remarks, nothing=nothing)
 
 

@@ -142,18 +142,18 @@ def _affected(project: TaskProject, maker: KeyMaker, tasks: dict[str, Task], arg
             touched.add(task_id)
     if not touched:
         tell(f"Nothing of these tasks changed since {revision[:12]}", no_color=arguments.no_color)
-    wanted = set(touched)
+    names = set(touched)
     for task_id, task in reversed(tasks.items()):
-        if task_id in wanted:
-            wanted |= set(task.needs)
-    return {task_id: task for task_id, task in tasks.items() if task_id in wanted}
+        if task_id in names:
+            names |= set(task.needs)
+    return {task_id: task for task_id, task in tasks.items() if task_id in names}
 
 
 def _summary(results: Sequence[Result], seconds: float) -> str:
     counts = {name: sum(one.status == name for one in results) for name in _COLORS}
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to run"
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to run"
     saved = sum(one.saved for one in results)
-    return f"{told}; {human_duration(seconds)}" + (f" ({human_duration(saved)} saved)" if saved else "")
+    return f"{counted}; {human_duration(seconds)}" + (f" ({human_duration(saved)} saved)" if saved else "")
 
 
 def _raise_failed(results: Sequence[Result]) -> None:
