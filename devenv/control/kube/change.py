@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
-from devenv.backends.kube.kinds import KNOWN, Kind, discover, find_kind
+from devenv.backends.kube.kinds import KNOWN, PODS, Kind, discover, find_kind
+from devenv.backends.kube.pod import Pod, read_pod
 from devenv.control.guard import Place
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, UsageError
@@ -94,6 +95,11 @@ def ref_of(item: Mapping[str, Any], kind: Kind) -> Ref:
     """Return the name of an object that was read."""
     metadata = item["metadata"]
     return Ref(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
+
+
+def pods_in(client: KubeClient, namespace: str | None, *, labels: str = "", fields: str = "") -> list[Pod]:
+    """Return the pods of a namespace, of all where None; raises KubeError."""
+    return [read_pod(item) for item in client.list(PODS, namespace, labels=labels, fields=fields)[0]]
 
 
 Report = Callable[[Progress | Remark], None]

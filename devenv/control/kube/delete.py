@@ -25,7 +25,8 @@ from devenv.backends.kube.kinds import (
     Kind,
     discover,
 )
-from devenv.control.kube.change import Call, Impact, Ref, ref_of, reworded
+from devenv.backends.kube.pod import Pod, read_pod
+from devenv.control.kube.change import Call, Impact, Ref, pods_in, ref_of, reworded
 from devenv.control.kube.pod_losses import last_ready, losses_with
 from devenv.core.errors import Interrupted, UsageError, WaitTimeout
 from devenv.core.text import sanitize
@@ -212,7 +213,7 @@ def survey_delete(call: Call) -> Impact:
             sentences += _of_object(call, ref, item)
         fates += [fate_of_claim(call.client, item)] if ref.kind == PVCS else []
         fates += [fate_of_volume(item)] if ref.kind == PVS else []
-    pods = [item for ref, item in objects if ref.kind == PODS]
+    pods = [read_pod(item) for ref, item in objects if ref.kind == PODS]
     for ref, _ in objects:
         pods += _read_pods(call, ref.name, sentences) if ref.kind == NAMESPACES else []
     if not orphan:
@@ -223,12 +224,11 @@ def survey_delete(call: Call) -> Impact:
         sentences += [f"Not looked at, so more may go: {text}" for text in owned.unread]
         names = {(ref.namespace, ref.name) for ref in owned.refs if ref.kind == PODS}
         for namespace in dict.fromkeys(namespace for namespace, _ in names):
-            found = _read_pods(call, namespace, sentences)
-            pods += [pod for pod in found if (namespace, pod["metadata"]["name"]) in names]
+            pods += [pod for pod in _read_pods(call, namespace, sentences) if (namespace, pod.name) in names]
     sentences += last_ready(call.client, pods)
     sentences += [f"{fate.sentence}." for fate in fates if fate.lost is False]
     lost = dict.fromkeys(fate.sentence for fate in fates if fate.lost is not False)
-    losses = (*lost, *losses_with({str(pod["metadata"].get("uid")): pod for pod in pods}.values()))
+    losses = (*lost, *losses_with({pod.uid: pod for pod in pods}.values()))
     uids = ",".join(str(item["metadata"].get("uid")) for _, item in objects)
     return Impact(tuple(sentences), losses, confirm=True, options=(("uids", uids),))
 
@@ -335,9 +335,9 @@ def _kept_claims(call: Call, item: Mapping[str, Any]) -> list[str]:
     return [sanitize(f"Its claims stay, with their data: {', '.join(kept)}.")] if kept else []
 
 
-def _read_pods(call: Call, namespace: str, sentences: list[str]) -> list[dict[str, Any]]:
+def _read_pods(call: Call, namespace: str, sentences: list[str]) -> list[Pod]:
     try:
-        return call.client.list(PODS, namespace)[0]
+        return pods_in(call.client, namespace)
     except Forbidden as error:
         sentences.append(f"The pods were not looked at, so local data may go: {error.message}")
         return []

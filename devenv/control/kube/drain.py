@@ -12,10 +12,12 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, TooManyRequests
+from devenv.backends.kube.fields import mapping
 from devenv.backends.kube.kinds import NODES, PDBS, PODS
-from devenv.control.kube.change import Call, Impact, Ref, counted, matches, reworded
+from devenv.backends.kube.pod import Pod, read_pod
+from devenv.control.kube.change import Call, Impact, Ref, counted, matches, pods_in, reworded
 from devenv.control.kube.kubectl import command, failed, follow
-from devenv.control.kube.pod_losses import is_finished, last_ready, losses_with, owner_kind, pod_name
+from devenv.control.kube.pod_losses import last_ready, losses_with, pod_name
 from devenv.core.errors import Interrupted, UsageError
 from devenv.core.model import Progress
 from devenv.core.text import sanitize
@@ -103,14 +105,9 @@ def read_budgets(client: KubeClient, namespace: str | None) -> tuple[Budget, ...
     return tuple(_budget(item) for item in items)
 
 
-def budgets_of(pod: Mapping[str, Any], budgets: tuple[Budget, ...]) -> list[Budget]:
+def budgets_of(pod: Pod, budgets: tuple[Budget, ...]) -> list[Budget]:
     """Return those that count this pod."""
-    metadata = pod["metadata"]
-    return [
-        budget
-        for budget in budgets
-        if budget.namespace == metadata.get("namespace") and matches(budget.selector, metadata.get("labels") or {})
-    ]
+    return [one for one in budgets if one.namespace == pod.namespace and matches(one.selector, pod.labels)]
 
 
 def _budget(item: Mapping[str, Any]) -> Budget:
@@ -142,15 +139,15 @@ def survey_drain(call: Call) -> Impact:
     sentences: list[str] = []
     losses: list[str] = []
     held: dict[str, Budget] = {}
-    gone: list[dict[str, Any]] = []
+    gone: list[Pod] = []
     for ref in call.refs:
-        leaving: list[dict[str, Any]] = []
-        staying: list[dict[str, Any]] = []
+        leaving: list[Pod] = []
+        staying: list[Pod] = []
         for pod in _pods_on(call, ref):
             (staying if _stays(pod) else leaving).append(pod)
         names = ", ".join(pod_name(pod) for pod in leaving[:8]) + (" and more" if len(leaving) > 8 else "")
         sentences.append(f"Cordons {ref.text} and evicts {counted(len(leaving), 'pod')}{': ' if names else ''}{names}.")
-        elsewhere = {str(pod["metadata"]["namespace"]) for pod in leaving} - {call.client.target.namespace}
+        elsewhere = {pod.namespace for pod in leaving} - {call.client.target.namespace}
         if elsewhere:
             sentences.append(sanitize(f"A drain reaches every namespace; here also {', '.join(sorted(elsewhere))}."))
         if staying:
@@ -216,22 +213,22 @@ def _budgets(call: Call) -> tuple[Budget, ...]:
         return ()  # the drain itself tells which budget holds it
 
 
-def _pods_on(call: Call, ref: Ref) -> list[dict[str, Any]]:
+def _pods_on(call: Call, ref: Ref) -> list[Pod]:
     labels = call.options.get("selector", "")
-    return call.client.list(PODS, None, labels=labels, fields=f"spec.nodeName={ref.name}")[0]
+    return pods_in(call.client, None, labels=labels, fields=f"spec.nodeName={ref.name}")
 
 
-def _stays(pod: Mapping[str, Any]) -> bool:
-    is_mirror = _MIRROR in (pod["metadata"].get("annotations") or {})
-    return is_mirror or (owner_kind(pod) == "DaemonSet" and not is_finished(pod))
+def _stays(pod: Pod) -> bool:
+    is_mirror = _MIRROR in mapping(pod.meta.get("annotations"))
+    return is_mirror or (pod.owner[0] == "DaemonSet" and not pod.is_finished)
 
 
 def survey_evict(call: Call) -> Impact:
     """Say which budgets hold the pods, and what goes with them."""
     sentences: list[str] = []
-    pods = [(ref, ref.read(call.client)) for ref in _pods(call)]
+    pods = [(ref, read_pod(ref.read(call.client))) for ref in _pods(call)]
     for ref, pod in pods:
-        maker = owner_kind(pod)
+        maker = pod.owner[0]
         if maker:
             sentences.append(f"Removes {ref.text}; its {maker} makes another one.")
         budgets = budgets_of(pod, read_budgets(call.client, ref.namespace))
@@ -257,8 +254,7 @@ def evict(call: Call) -> str:
 
 
 def _explained(call: Call, ref: Ref, error: TooManyRequests) -> TooManyRequests:
-    pod: dict[str, Any] = ref.read(call.client)
-    budgets = budgets_of(pod, read_budgets(call.client, ref.namespace))
+    budgets = budgets_of(read_pod(ref.read(call.client)), read_budgets(call.client, ref.namespace))
     blocking = [budget for budget in budgets if not budget.allowed] or budgets
     if not blocking:
         return error

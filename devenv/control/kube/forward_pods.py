@@ -8,6 +8,7 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
+from devenv.backends.kube.fields import owner_of
 from devenv.backends.kube.kinds import (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -20,7 +21,8 @@ from devenv.backends.kube.kinds import (
     Kind,
     find_kind,
 )
-from devenv.control.kube.change import label_selector
+from devenv.backends.kube.pod import Pod, read_pod
+from devenv.control.kube.change import label_selector, pods_in
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 
@@ -71,14 +73,15 @@ class PodFinder:
         if self.kind != PODS:
             return self._of_workload(self.kind, self.name)
         try:
-            pod = self._client.get(PODS.path(self.namespace, self.name))
+            pod = read_pod(self._client.get(PODS.path(self.namespace, self.name)))
         except NotFound:
             if self._owner is None:
                 raise
             return self._of_workload(*self._owner)
         if self._owner is None:
             self._owner = self._top_owner(pod)
-        if not _is_ready(pod) and self._owner is not None and _is_ending(pod):
+        is_ending = pod.is_leaving or pod.is_finished
+        if not pod.is_serving and self._owner is not None and is_ending:
             return self._of_workload(*self._owner)
         return self._ready([pod])
 
@@ -119,72 +122,50 @@ class PodFinder:
         selector = (workload.get("spec") or {}).get("selector")
         if not isinstance(selector, dict) or not selector:
             raise UsageError(f"A {kind.name} has no pods to forward to", "Name a Service, a workload or a pod.")
-        pods, _ = self._client.list(PODS, self.namespace, labels=label_selector(selector))
+        pods = pods_in(self._client, self.namespace, labels=label_selector(selector))
         if not pods:
             replicas = (workload.get("spec") or {}).get("replicas")
             raise NoPod(f"{kind.name} {sanitize(name)} has no pods" + (" (0 replicas)" if replicas == 0 else ""))
         return self._ready(pods)
 
-    def _ready(self, pods: list[dict[str, Any]]) -> list[PodPort]:
-        ready = [pod for pod in pods if _is_ready(pod)]
+    def _ready(self, pods: list[Pod]) -> list[PodPort]:
+        ready = [pod for pod in pods if pod.is_serving]
         if not ready and self._unready:
-            ready = [pod for pod in pods if _runs(pod)]
+            ready = [pod for pod in pods if pod.phase == "Running" and not pod.is_leaving]
         if not ready:
-            named = ", ".join(f"{pod['metadata']['name']} {_state(pod)}" for pod in pods[:5])
+            named = ", ".join(f"{pod.name} {_state(pod)}" for pod in pods[:5])
             raise NoPod(sanitize(f"no pod is ready: {named}"))
         return [
-            PodPort(self.namespace, pod["metadata"]["name"], str(pod["metadata"].get("uid")), self._number(pod))
-            for pod in sorted(ready, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+            PodPort(self.namespace, pod.name, pod.uid, self._number(pod))
+            for pod in sorted(ready, key=lambda pod: pod.created or 0.0, reverse=True)
         ]
 
-    def _number(self, pod: Mapping[str, Any]) -> int:
+    def _number(self, pod: Pod) -> int:
         if str(self._port).isdecimal():
             return int(self._port)
-        for container in pod["spec"].get("containers") or ():
+        for container in pod.spec.get("containers") or ():
             for port in container.get("ports") or ():
                 if port.get("name") == self._port:
                     return int(port["containerPort"])
         raise UsageError(f"No container of the pod has a port named {self._port}", "Give its number.")
 
-    def _top_owner(self, pod: Mapping[str, Any]) -> tuple[Kind, str] | None:
+    def _top_owner(self, pod: Pod) -> tuple[Kind, str] | None:
         """Return the workload that will replace the pod: of a ReplicaSet its Deployment."""
-        found: tuple[Kind, str] | None = None
-        item = pod
+        top: tuple[Kind, str] | None = None
+        owner = pod.owner
         for _ in range(3):
-            owner = next((one for one in item["metadata"].get("ownerReferences") or () if one.get("controller")), None)
-            kind = next((one for one in _OWNERS if owner and one.name == owner["kind"]), None)
-            if owner is None or kind is None:
+            kind = next((one for one in _OWNERS if one.name == owner[0]), None)
+            if kind is None:
                 break
-            found = (kind, str(owner["name"]))
+            top = (kind, owner[1])
             try:
-                item = self._client.get(kind.path(self.namespace, found[1]))
+                owner = owner_of(self._client.get(kind.path(self.namespace, owner[1]))["metadata"])
             except NotFound:
                 break
-        return found
+        return top
 
 
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
-
-
-def _runs(pod: Mapping[str, Any]) -> bool:
-    return (pod.get("status") or {}).get("phase") == "Running" and not pod["metadata"].get("deletionTimestamp")
-
-
-def _is_ending(pod: Mapping[str, Any]) -> bool:
-    phase = (pod.get("status") or {}).get("phase")
-    return bool(pod["metadata"].get("deletionTimestamp")) or phase in ("Failed", "Succeeded")
-
-
-def _state(pod: Mapping[str, Any]) -> str:
-    if pod["metadata"].get("deletionTimestamp"):
+def _state(pod: Pod) -> str:
+    if pod.is_leaving:
         return "Terminating"
-    status = pod.get("status") or {}
-    for container in status.get("containerStatuses") or ():
-        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
-        if reason:
-            return str(reason)
-    return str(status.get("phase") or "Pending")
+    return next((item.waiting for item in pod.mains if item.waiting), pod.phase or "Pending")

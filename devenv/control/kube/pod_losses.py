@@ -12,26 +12,16 @@ from typing import Any, Final
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.kinds import PODS, SERVICES, Kind
+from devenv.backends.kube.pod import Pod, read_pod
 from devenv.control.kube.change import counted
 from devenv.core.text import sanitize
 
 _NAMED: Final = 8  # pods of which the local data are named one by one
-_HASH: Final = "pod-template-hash"
 
 
-def pod_name(pod: Mapping[str, Any]) -> str:
+def pod_name(pod: Pod) -> str:
     """Return "NAMESPACE/NAME"."""
-    return sanitize(f"{pod['metadata'].get('namespace')}/{pod['metadata']['name']}")
-
-
-def owner_kind(pod: Mapping[str, Any]) -> str:
-    """Return the kind of the controller that makes the pod again; "" where there is none."""
-    return str(_owner(pod).get("kind") or "")
-
-
-def is_finished(pod: Mapping[str, Any]) -> bool:
-    """Whether its containers have all ended for good."""
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return f"{pod.namespace}/{pod.name}"
 
 
 def local_volumes(spec: Mapping[str, Any]) -> str:
@@ -40,61 +30,40 @@ def local_volumes(spec: Mapping[str, Any]) -> str:
     return sanitize(f"emptyDir {', '.join(names)}") if names else ""
 
 
-def losses_with(pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def losses_with(pods: Iterable[Pod]) -> tuple[str, ...]:
     """Return what goes for ever with these pods. What has ended is not missed."""
-    alive = [pod for pod in pods if not is_finished(pod)]
-    local = [pod for pod in alive if local_volumes(pod["spec"])]
-    lost = [f"the local data of pod {pod_name(pod)}: {local_volumes(pod['spec'])}" for pod in local[:_NAMED]]
+    alive = [pod for pod in pods if not pod.is_finished]
+    local = [pod for pod in alive if local_volumes(pod.spec)]
+    lost = [f"the local data of pod {pod_name(pod)}: {local_volumes(pod.spec)}" for pod in local[:_NAMED]]
     if local[_NAMED:]:
         lost.append(f"the local data of {counted(len(local) - _NAMED, 'pod')} more")
-    return (*lost, *(f"pod {pod_name(pod)}: nothing makes it again" for pod in alive if not owner_kind(pod)))
+    return (*lost, *(f"pod {pod_name(pod)}: nothing makes it again" for pod in alive if not pod.owner[0]))
 
 
-def last_ready(client: KubeClient, leaving: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def last_ready(client: KubeClient, leaving: Sequence[Pod]) -> tuple[str, ...]:
     """Return a sentence that names the workloads and Services whose last ready pod is among those that leave."""
-    gone = {pod["metadata"].get("uid") for pod in leaving}
+    gone = {pod.uid for pod in leaving}
     named: dict[str, None] = {}
-    for namespace in dict.fromkeys(str(pod["metadata"].get("namespace")) for pod in leaving if _is_ready(pod)):
-        going = [pod for pod in leaving if pod["metadata"].get("namespace") == namespace and _is_ready(pod)]
-        others = [pod for pod in _list(client, PODS, namespace) if pod["metadata"].get("uid") not in gone]
-        staying = [pod for pod in others if _is_ready(pod)]
+    for namespace in dict.fromkeys(pod.namespace for pod in leaving if pod.is_serving):
+        going = [pod for pod in leaving if pod.namespace == namespace and pod.is_serving]
+        others = (read_pod(item) for item in _list(client, PODS, namespace))
+        staying = [pod for pod in others if pod.uid not in gone and pod.is_serving]
         workloads = {_workload(pod) for pod in staying}
         named |= dict.fromkeys(name for pod in going if (name := _workload(pod)) and name not in workloads)
         for service in _list(client, SERVICES, namespace):
             selector = (service.get("spec") or {}).get("selector")
-            served = [pod for pod in (*going, *staying) if selector and _selects(selector, pod)]
-            if served and all(pod in going for pod in served):
+            served = [pod for pod in (*going, *staying) if selector and selector.items() <= pod.labels.items()]
+            if served and all(pod.uid in gone for pod in served):
                 named[sanitize(f"service/{namespace}/{service['metadata']['name']}")] = None
     if not named:
         return ()
     return (f"Takes the last ready pod of {', '.join(named)}: nothing serves until another one is ready.",)
 
 
-def _workload(pod: Mapping[str, Any]) -> str:
+def _workload(pod: Pod) -> str:
     """Return "deployment/NAMESPACE/NAME" of what runs it for good; "" for Jobs and pods of their own."""
-    owner, metadata = _owner(pod), pod["metadata"]
-    kind, name = str(owner.get("kind") or ""), str(owner.get("name") or "")
-    pod_hash = (metadata.get("labels") or {}).get(_HASH)
-    if kind == "ReplicaSet" and pod_hash and name.endswith(f"-{pod_hash}"):  # a Deployment names its ReplicaSets so
-        kind, name = "Deployment", name.removesuffix(f"-{pod_hash}")
-    return sanitize(f"{kind.lower()}/{metadata.get('namespace')}/{name}") if kind and kind != "Job" else ""
-
-
-def _owner(pod: Mapping[str, Any]) -> Mapping[str, Any]:
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return next((one for one in owners if one.get("controller")), {})
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(item.get("type") == "Ready" and item.get("status") == "True" for item in conditions)
-
-
-def _selects(selector: Mapping[str, str], pod: Mapping[str, Any]) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    return all(labels.get(key) == value for key, value in selector.items())
+    kind, name = pod.workload
+    return f"{kind.lower()}/{pod.namespace}/{name}" if kind and kind != "Job" else ""
 
 
 def _list(client: KubeClient, kind: Kind, namespace: str) -> list[dict[str, Any]]:

@@ -12,19 +12,18 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
-from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, PODS, REPLICA_SETS, STATEFUL_SETS, Kind
-from devenv.backends.kube.workload import progress_of, read_workload
-from devenv.control.kube.change import Call, Impact, Ref, label_selector
+from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, REPLICA_SETS, STATEFUL_SETS, Kind
+from devenv.backends.kube.pod import HASH
+from devenv.backends.kube.workload import REVISION, progress_of, read_workload
+from devenv.control.kube.change import Call, Impact, Ref, label_selector, pods_in
 from devenv.control.kube.diff import diff_lines
 from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 
-CONTROLLER_REVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
+CONTROLLERREVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 ROLLED = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
-_REVISION = "deployment.kubernetes.io/revision"
 _CAUSE = "kubernetes.io/change-cause"
-_HASH = "pod-template-hash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def revisions_of(client: KubeClient, ref: Ref, workload: Mapping[str, Any]) -> l
     """Return the revisions, newest first. Raises UsageError for kinds that have none, and KubeError."""
     check_rolled(ref)
     selector = label_selector((workload.get("spec") or {}).get("selector") or {})
-    kind = REPLICA_SETS if ref.kind == DEPLOYMENTS else CONTROLLER_REVISIONS
+    kind = REPLICA_SETS if ref.kind == DEPLOYMENTS else CONTROLLERREVISIONS
     items, _ = client.list(kind, ref.namespace, labels=selector)
     uid = workload["metadata"].get("uid")
     mine = [
@@ -63,14 +62,14 @@ def check_rolled(ref: Ref) -> None:
 
 
 def _number(item: Mapping[str, Any]) -> int:
-    annotated = (item["metadata"].get("annotations") or {}).get(_REVISION)
+    annotated = (item["metadata"].get("annotations") or {}).get(REVISION)
     return int(annotated or item.get("revision") or 0)
 
 
 def _of_replica_set(item: Mapping[str, Any], *, current: bool) -> Revision:
     template = dict((item.get("spec") or {}).get("template") or {})
     metadata = dict(template.get("metadata") or {})
-    metadata["labels"] = {key: value for key, value in (metadata.get("labels") or {}).items() if key != _HASH}
+    metadata["labels"] = {key: value for key, value in (metadata.get("labels") or {}).items() if key != HASH}
     template["metadata"] = metadata
     replicas = int((item.get("status") or {}).get("replicas") or 0)
     return _revision(item, template, current=current, replicas=replicas)
@@ -242,7 +241,7 @@ def _replacing(call: Call, ref: Ref, workload: Mapping[str, Any], *sentences: st
     if not _has_gap(spec):
         local = local_volumes(((spec.get("template") or {}).get("spec")) or {})
         return Impact((*sentences, *([f"Its pods lose their local data: {local}."] if local else [])))
-    pods = call.client.list(PODS, ref.namespace, labels=label_selector(spec.get("selector") or {}))[0]
+    pods = pods_in(call.client, ref.namespace, labels=label_selector(spec.get("selector") or {}))
     serving = last_ready(call.client, pods)
     return Impact((*sentences, *serving), losses_with(pods), confirm=bool(serving))
 
@@ -305,8 +304,8 @@ def survey_scale(call: Call) -> Impact:
         sentences += _autoscalers(call, ref, wanted)
         labels = str((scale.get("status") or {}).get("selector") or "")
         if wanted < now and labels:
-            pods = call.client.list(PODS, ref.namespace, labels=labels)[0]
-            local = next((text for pod in pods if (text := local_volumes(pod["spec"]))), "")
+            pods = pods_in(call.client, ref.namespace, labels=labels)
+            local = next((text for pod in pods if (text := local_volumes(pod.spec))), "")
             if wanted == 0:
                 losses += losses_with(pods)
                 sentences += last_ready(call.client, pods)
