@@ -9,7 +9,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 
 from devenv.backends.kube.errors import Gone, Silent
-from devenv.backends.kube.events import Told, parse_event
+from devenv.backends.kube.events import ParsedEvent, parse_event
 from devenv.backends.kube.kinds import EVENTS
 from devenv.backends.kube.snapshot import why_empty
 from devenv.cli.console import format_table, tell
@@ -64,17 +64,17 @@ def _follow(call: ClusterCall, namespace: str | None, version: str, ref: Ref | N
     return version
 
 
-def _matches(event: Told, ref: Ref | None, arguments: Namespace) -> bool:
+def _matches(event: ParsedEvent, ref: Ref | None, arguments: Namespace) -> bool:
     if arguments.warnings and not event.warning:
         return False
     return ref is None or (event.kind, event.name) == (ref.kind.name, ref.name)
 
 
-def _at(event: Told) -> float:
+def _at(event: ParsedEvent) -> float:
     return event.happening.at
 
 
-def _row(event: Told, now: float) -> tuple[str, ...]:
+def _row(event: ParsedEvent, now: float) -> tuple[str, ...]:
     happening = event.happening
     return (
         human_age(now - happening.at),
@@ -86,7 +86,7 @@ def _row(event: Told, now: float) -> tuple[str, ...]:
     )
 
 
-def _json(event: Told) -> str:
+def _json(event: ParsedEvent) -> str:
     happening = event.happening
     attributes = dict(happening.attributes)
     data = {

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.cache import Book
+from devenv.backends.kube.cache import Cache
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.connection_state import Link
+from devenv.backends.kube.connection_state import ConnectionTracker
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound
 from devenv.backends.kube.events import EventLog
 from devenv.backends.kube.kinds import (
@@ -52,9 +52,9 @@ class KindStream:
         client: KubeClient,
         kind: Kind,
         namespace: str | None,
-        book: Book,
+        cache: Cache,
         events: EventLog,
-        link: Link,
+        tracker: ConnectionTracker,
         *,
         began: Callable[[KindStream], None],
         back: Callable[[], None],
@@ -62,12 +62,12 @@ class KindStream:
         self.kind = kind
         self.namespace = namespace if kind.namespaced else None
         self._client = client
-        self._book = book
+        self._cache = cache
         self._events = events
-        self._link = link
+        self._tracker = tracker
         self._began = began  # a list begins: it may be another cluster's
         self._back = back  # the connection is there again: nobody waits for the end of a pause
-        self._lock = threading.Lock()  # what arrives after `stop` must not come back into the book
+        self._lock = threading.Lock()  # what arrives after `stop` must not come back into the cache
         self._stopped = False
         self.identity = ""  # of the cluster that the newest list is from
         self._lists = ListWatch(
@@ -80,7 +80,7 @@ class KindStream:
             on_live=self._live,
         )
         self.stream = Stream(f"kube-{kind.full_name}", self._run, self._down)
-        self._link.opening(self.kind.full_name)
+        self._tracker.opening(self.kind.full_name)
 
     def start(self) -> None:
         """Start the thread."""
@@ -94,8 +94,8 @@ class KindStream:
             if self.kind is EVENTS:
                 self._events.clear()
             else:
-                self._book.drop(self.kind)
-        self._link.closed(self.kind.full_name)
+                self._cache.drop(self.kind)
+        self._tracker.closed(self.kind.full_name)
 
     def relist(self) -> None:
         """Forget what was read and read it anew, now: another cluster answers."""
@@ -104,7 +104,7 @@ class KindStream:
             if self.kind is EVENTS:
                 self._events.clear()
             else:
-                self._book.drop(self.kind)
+                self._cache.drop(self.kind)
         self.stream.interrupt()
         self.stream.hurry()
 
@@ -114,8 +114,8 @@ class KindStream:
         except (Forbidden, NotFound) as error:
             with self._lock:
                 if not self._stopped and self.kind is not EVENTS:
-                    self._book.drop(self.kind)
-            self._link.denied(self.kind.full_name, self.kind.plural, self._reason(error))
+                    self._cache.drop(self.kind)
+            self._tracker.denied(self.kind.full_name, self.kind.plural, self._reason(error))
             stream.wait_until(threading.Event(), ASK_AGAIN)
 
     def _reason(self, error: KubeError) -> str:
@@ -126,7 +126,7 @@ class KindStream:
 
     def _down(self, error: Exception | None, pause: float) -> None:
         if not self._stopped:
-            self._link.down(self.kind.full_name, error, pause)
+            self._tracker.down(self.kind.full_name, error, pause)
 
     def _page(self, items: list[dict[str, Any]], first: bool) -> None:
         if first:
@@ -137,7 +137,7 @@ class KindStream:
             if self.kind is EVENTS:
                 self._events.page(items, first)
             else:
-                self._book.page(self.kind, items)
+                self._cache.page(self.kind, items)
 
     def _listed(self, uids: frozenset[str]) -> None:
         with self._lock:
@@ -146,7 +146,7 @@ class KindStream:
             if self.kind is EVENTS:
                 self._events.listed(uids)
             else:
-                self._book.listed(self.kind, uids)
+                self._cache.listed(self.kind, uids)
 
     def _event(self, event: str, raw: dict[str, Any]) -> None:
         with self._lock:
@@ -155,10 +155,10 @@ class KindStream:
             if self.kind is EVENTS:
                 self._events.changed(event, raw)
             else:
-                self._book.changed(self.kind, event, raw)
+                self._cache.changed(self.kind, event, raw)
 
     def _live(self) -> None:
-        if not self._stopped and self._link.live(self.kind.full_name):
+        if not self._stopped and self._tracker.live(self.kind.full_name):
             self._back()
 
 
@@ -254,7 +254,7 @@ class KubeBackend:
     def read(self, key: str = "", *, kind: Kind | None = None, namespace: str = "", name: str = "") -> dict[str, Any]:
         """Return the whole object of that key, or of that kind, namespace and name; blocks. Raises KubeError."""
         if key:
-            entry = self._book.entry(key)
+            entry = self._cache.entry(key)
             if entry is None:
                 raise NotFound("This object is gone, or is not watched any more", status=404)
             kind, namespace, name = entry.kind, entry.shown.namespace, entry.shown.name
@@ -285,22 +285,22 @@ class KubeBackend:
 
     def pods_of(self, key: str) -> tuple[Resource, ...]:
         """Return the pods of a workload, or the pod itself."""
-        return self._book.pods_of(key)
+        return self._cache.pods_of(key)
 
     def _aim(self, target: Target) -> None:
         self.target = target
         self._identity = ""
         self._client = KubeClient(target, self._environ)
-        self._link = Link(target.backend, self._buffer.put, sanitize(target.context.server))
-        self._book = Book(target.backend, target.context.name, self._buffer.put, self._notice)
-        self._events = EventLog(self._book, self._buffer)
-        link = self._link
-        self._metrics = Metrics(self._client, self._book, self._buffer, lambda words: link.remark("metrics", words))
+        self._tracker = ConnectionTracker(target.backend, self._buffer.put, sanitize(target.context.server))
+        self._cache = Cache(target.backend, target.context.name, self._buffer.put, self._notice)
+        self._events = EventLog(self._cache, self._buffer)
+        tracker = self._tracker
+        self._metrics = Metrics(self._client, self._cache, self._buffer, lambda words: tracker.remark("metrics", words))
         self._metrics.watch(self._stats)
-        self._logs = PodLogs(self._client, self._book, self._buffer)
+        self._logs = PodLogs(self._client, self._cache, self._buffer)
         metrics = self._metrics
         # These have nothing to say when they fail: the connection that matters is that of the lists.
-        self._samples = Stream("kube-metrics", lambda stream: metrics.run(stream, lambda: link.is_live), _unheard)
+        self._samples = Stream("kube-metrics", lambda stream: metrics.run(stream, lambda: tracker.is_live), _unheard)
         self._clock = Stream("kube-clock", self._watch_clock, _unheard)
 
     def _notice(self, pod: Resource, exists: bool) -> None:
@@ -323,13 +323,13 @@ class KubeBackend:
                 self._client,
                 kind,
                 self._namespace,
-                self._book,
+                self._cache,
                 self._events,
-                self._link,
+                self._tracker,
                 began=self._check_identity,
                 back=self._hurry,
             )
-        # Only now, when the link knows all of them: the first must not say that everything is live.
+        # Only now, when the tracker knows all of them: the first must not say that everything is live.
         for kind in fresh:
             self._streams[kind].start()
 
@@ -354,7 +354,7 @@ class KubeBackend:
         for item in tuple(self._streams.values()):
             if item.identity not in ("", identity):
                 item.relist()
-        self._book.drop(reader.kind)
+        self._cache.drop(reader.kind)
         text = f"another cluster answers as {sanitize(self.target.context.name)}: everything was read anew"
         self._buffer.put(Happening(self.name, time.time(), "ClusterReplaced", text))
 
@@ -362,11 +362,11 @@ class KubeBackend:
         """Look at the kubeconfig for a current context that somebody changed, and at objects that should be gone."""
         stamp, began_with = kubeconfig_stamp(self._environ), self._current()
         told = began_with
-        book, link, never = self._book, self._link, threading.Event()
+        cache, tracker, never = self._cache, self._tracker, threading.Event()
         version_asked = False
         while not stream.wait_until(never, TICK if version_asked else FIRST_TICK):
-            book.tick()
-            if not version_asked and link.is_live:
+            cache.tick()
+            if not version_asked and tracker.is_live:
                 version_asked = True
                 self._ask_version()
             now = kubeconfig_stamp(self._environ)
@@ -379,16 +379,16 @@ class KubeBackend:
                 self._say_context(current, began_with)
 
     def _ask_version(self) -> None:
-        link = self._link
-        link.version(sanitize(str(self._client.get("/version").get("gitVersion", ""))))
+        tracker = self._tracker
+        tracker.version(sanitize(str(self._client.get("/version").get("gitVersion", ""))))
 
     def _say_context(self, current: str, began_with: str) -> None:
         mine = sanitize(self.target.context.name)
         if current == began_with:
-            self._link.remark("context", "")
+            self._tracker.remark("context", "")
             return
         text = f"the kubeconfig's current context is {sanitize(current) or 'none'} now; devenv stays with {mine}"
-        self._link.remark("context", text)
+        self._tracker.remark("context", text)
         self._buffer.put(Happening(self.name, time.time(), "ContextChanged", text))
 
     def _current(self) -> str:

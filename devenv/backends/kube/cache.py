@@ -46,7 +46,7 @@ def source_of(backend: str, kind: Kind) -> str:
 
 
 def target_of(scaler: Resource) -> tuple[str, str, str]:
-    """Return the name in the book of what an autoscaler scales."""
+    """Return the name in the cache of what an autoscaler scales."""
     kind, _, name = dict(scaler.facts).get("reference", "").partition("/")
     return kind.lower(), scaler.namespace, name
 
@@ -61,7 +61,7 @@ def uid_of(key: str) -> str:
     return "" if "/" in key else key.removeprefix("kubernetes:")
 
 
-class Book:
+class Cache:
     """The objects of one cluster as they are shown; every change is handed to `emit`, in order, under one lock."""
 
     def __init__(

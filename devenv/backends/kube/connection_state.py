@@ -31,7 +31,7 @@ class _Stream:
     tries: int = 0
 
 
-class Link:
+class ConnectionTracker:
     """Collects the states of the streams, by name; all methods may be called from any thread."""
 
     def __init__(self, backend: str, emit: Callable[[Connection], None], endpoint: str = "") -> None:

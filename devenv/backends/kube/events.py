@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from devenv.backends.kube.cache import Book
+from devenv.backends.kube.cache import Cache
 from devenv.backends.kube.fields import key_of, mapping, number, text, time_of, word
 from devenv.backends.streams import Buffer
 from devenv.core.model import Happening
@@ -19,7 +19,7 @@ UNHEALTHY: Final = "Unhealthy"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ParsedEvent:
     """One event: `slot` names what it explains (the reason, with the container's name for a probe's)."""
 
     uid: str  # of the event itself
@@ -33,7 +33,7 @@ class Told:
     namespace: str
 
 
-def parse_event(raw: Mapping[str, Any]) -> Told:
+def parse_event(raw: Mapping[str, Any]) -> ParsedEvent:
     """Read an event, as recorders of events/v1 write them too (eventTime and series instead of count)."""
     meta, about, series = (mapping(raw.get(name)) for name in ("metadata", "involvedObject", "series"))
     about = about or mapping(raw.get("regarding"))
@@ -54,7 +54,7 @@ def parse_event(raw: Mapping[str, Any]) -> Told:
     if container is not None:
         attributes.append(("container", word(container[1])))
     attributes += [("kind", word(about.get("kind"))), ("name", word(about.get("name")))]
-    return Told(
+    return ParsedEvent(
         uid=word(meta.get("uid")),
         happening=Happening(key_of(word(about.get("uid"))), at, reason, message, tuple(attributes)),
         slot=f"{reason}/{word(container[1])}" if reason == UNHEALTHY and container is not None else reason,
@@ -86,11 +86,11 @@ _EXPLAINS: Final = frozenset(
 class EventLog:
     """Takes in the list and the watch of events; all methods belong to the thread of that stream."""
 
-    def __init__(self, book: Book, buffer: Buffer) -> None:
-        self._book = book
+    def __init__(self, cache: Cache, buffer: Buffer) -> None:
+        self._cache = cache
         self._buffer = buffer
         self._told: dict[str, tuple[int, float, str, str, str]] = {}  # by uid: count, time, object, slot, words
-        self._listing: list[Told] = []
+        self._listing: list[ParsedEvent] = []
 
     def page(self, items: Iterable[Mapping[str, Any]], first: bool) -> None:
         """Take in a part of the list."""
@@ -119,10 +119,10 @@ class EventLog:
         for uid in tuple(self._told):
             self._forget(uid)
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, told: ParsedEvent) -> None:
         happening = told.happening
         if told.kind == "Node":  # the kubelet writes the node's name where its uid belongs
-            key = self._book.find("node", "", told.name)
+            key = self._cache.find("node", "", told.name)
             happening = Happening(key or happening.key, happening.at, *_rest(happening))
         known = self._told.get(told.uid)
         if known is not None and known[:2] == (told.count, happening.at):
@@ -131,12 +131,12 @@ class EventLog:
         self._told[told.uid] = (told.count, happening.at, happening.key, slot, told.words)
         self._buffer.put(happening)
         if slot:
-            self._book.note(happening.key, slot, told.words, told.count)
+            self._cache.note(happening.key, slot, told.words, told.count)
 
     def _forget(self, uid: str) -> None:
         known = self._told.pop(uid, None)
         if known is not None and known[3]:
-            self._book.unnote(*known[2:], known[0])
+            self._cache.unnote(*known[2:], known[0])
 
 
 def _rest(happening: Happening) -> tuple[str, str, tuple[tuple[str, str], ...]]:

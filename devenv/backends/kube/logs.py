@@ -18,7 +18,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from devenv.backends.docker.lines import LineAssembler, Resume
-from devenv.backends.kube.cache import WORKLOADS, Book
+from devenv.backends.kube.cache import WORKLOADS, Cache
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from devenv.backends.kube.fields import mapping, mappings, word
@@ -221,9 +221,9 @@ class ContainerLog:
 class PodLogs:
     """The logs that are followed now, one thread a container; `follow` belongs to the owner's thread."""
 
-    def __init__(self, client: KubeClient, book: Book, buffer: Buffer) -> None:
+    def __init__(self, client: KubeClient, cache: Cache, buffer: Buffer) -> None:
         self._client = client
-        self._book = book
+        self._cache = cache
         self._buffer = buffer
         self._lock = threading.Lock()
         self._wanted: frozenset[str] = frozenset()
@@ -277,7 +277,7 @@ class PodLogs:
     def _expanded(self) -> Iterator[tuple[str, Resource]]:
         for key in self._wanted:
             pod_key, _, container = key.partition("/")
-            for pod in self._book.pods_of(pod_key):
+            for pod in self._cache.pods_of(pod_key):
                 yield (key if container else pod.key), pod
 
     def _belongs(self, pod: Resource) -> bool:
@@ -286,7 +286,7 @@ class PodLogs:
         while key and seen < 4:
             if key in self._wanted:
                 return True
-            entry = self._book.entry(key)
+            entry = self._cache.entry(key)
             key = entry.shown.owner if entry is not None and entry.shown.kind in (*WORKLOADS, "pod") else ""
             seen += 1
         return False
@@ -303,8 +303,8 @@ class PodLogs:
 
     def _forget_gone(self) -> None:
         """Drop what is left of pods that are gone: a workload is followed for days, and its pods are replaced."""
-        # The book is asked before the lock is taken: `notice` comes with the book's lock held.
-        gone = [key for key in tuple(self._openers) if self._book.entry(key.partition("/")[0]) is None]
+        # The cache is asked before the lock is taken: `notice` comes with the cache's lock held.
+        gone = [key for key in tuple(self._openers) if self._cache.entry(key.partition("/")[0]) is None]
         with self._lock:
             for key in self._openers.keys() & gone:
                 streams = (self._openers[key], *self._streams.get(key, {}).values())

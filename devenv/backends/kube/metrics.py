@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.cache import Book, Entry
+from devenv.backends.kube.cache import Cache, Entry
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound, Unreachable
 from devenv.backends.kube.fields import mapping, mappings, time_of, word
@@ -56,9 +56,9 @@ def seconds(duration: object) -> float | None:
 class Metrics:
     """Reads the use of the watched pods, workloads (their pods' sum) and nodes. `run` belongs to a Stream."""
 
-    def __init__(self, client: KubeClient, book: Book, buffer: Buffer, tell: Callable[[str], None]) -> None:
+    def __init__(self, client: KubeClient, cache: Cache, buffer: Buffer, tell: Callable[[str], None]) -> None:
         self._client = client
-        self._book = book
+        self._cache = cache
         self._buffer = buffer
         self._tell = tell
         self._keys: tuple[str, ...] = ()
@@ -105,9 +105,9 @@ class Metrics:
         return pause
 
     def _round(self) -> float:
-        wanted = {key: self._book.entry(key) for key in self._keys}
+        wanted = {key: self._cache.entry(key) for key in self._keys}
         nodes = [entry for entry in wanted.values() if entry is not None and entry.shown.kind == "node"]
-        pods = {key: self._book.pods_of(key) for key, entry in wanted.items() if entry is not None}
+        pods = {key: self._cache.pods_of(key) for key, entry in wanted.items() if entry is not None}
         namespaces = {pod.namespace: [] for found in pods.values() for pod in found}  # type: dict[str, list[str]]
         for name in {(pod.namespace, pod.name) for found in pods.values() for pod in found}:
             namespaces[name[0]].append(name[1])
@@ -132,7 +132,7 @@ class Metrics:
         return True
 
     def _pods(self, namespace: str, names: list[str]) -> Iterable[tuple[tuple[str, str], tuple[Any, ...]]]:
-        if self._book.count(PODS) <= MOST_LISTED or len(names) > MOST_SINGLE:
+        if self._cache.count(PODS) <= MOST_LISTED or len(names) > MOST_SINGLE:
             for raw in self._client.get(POD_METRICS.path(namespace)).get("items") or ():
                 yield (namespace, word(mapping(raw.get("metadata")).get("name"))), usage_of(raw)
             return
@@ -162,12 +162,12 @@ class Metrics:
         )
 
     def _limit(self, key: str) -> int | None:
-        entry: Entry | None = self._book.entry(key)
+        entry: Entry | None = self._cache.entry(key)
         if entry is None:
             return None
         if entry.shown.kind in ("pod", "node"):
             return entry.parsed.memory_limit
-        entries = [self._book.entry(pod.key) for pod in self._book.pods_of(key)]
+        entries = [self._cache.entry(pod.key) for pod in self._cache.pods_of(key)]
         limits = [item.parsed.memory_limit for item in entries if item is not None]
         known = [limit for limit in limits if limit is not None]
         return sum(known) if known and len(known) == len(limits) else None

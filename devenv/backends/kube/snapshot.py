@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.backends.kube.cache import Book, source_of
+from devenv.backends.kube.cache import Cache, source_of
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, NotFound
 from devenv.backends.kube.events import EventLog
@@ -51,8 +51,8 @@ def read_kinds(
     """
     buffer = Buffer()
     backend = client.target.backend
-    book = Book(backend, client.target.context.name, buffer.put, lambda pod, exists: None)
-    events = EventLog(book, Buffer())
+    cache = Cache(backend, client.target.context.name, buffer.put, lambda pod, exists: None)
+    events = EventLog(cache, Buffer())
     related = dict.fromkeys(other for kind in kinds for other in _EXPLAINED_BY.get(kind, ()) if other not in kinds)
     missing = []
     for kind in (*related, EVENTS, *kinds):
@@ -69,14 +69,14 @@ def read_kinds(
             events.page(items, True)
             events.listed(uids)
         else:
-            book.page(kind, items)
-            book.listed(kind, uids)
+            cache.page(kind, items)
+            cache.listed(kind, uids)
     wanted = {source_of(backend, kind): number for number, kind in enumerate(kinds)}
     found: dict[str, tuple[Resource, ...]] = {}
     for record in buffer.drain():
         if isinstance(record, Snapshot) and record.backend in wanted:
             found[record.backend] = tuple(
-                entry.shown for item in record.resources if (entry := book.entry(item.key)) is not None
+                entry.shown for item in record.resources if (entry := cache.entry(item.key)) is not None
             )
     ordered = sorted(found.items(), key=lambda item: wanted[item[0]])
     return tuple(resource for _, resources in ordered for resource in resources), tuple(missing)

@@ -16,7 +16,7 @@ from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound
 from devenv.backends.kube.kinds import Kind
 from devenv.control.kube.change import reworded
 from devenv.control.kube.diff import diff_lines, plain
-from devenv.control.kube.objects import CRD, ESTABLISHED_WITHIN, KindBook, flatten, makes, title
+from devenv.control.kube.objects import CRD, ESTABLISHED_WITHIN, KindLookup, flatten, makes, title
 from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 
@@ -136,8 +136,8 @@ def plan_apply(client: KubeClient, objects: Iterable[Mapping[str, Any]]) -> list
     object that the server refuses has a `problem`. Raises Unreachable, Unauthorized, and UsageError for no objects.
     """
     items = flatten(objects)
-    book = KindBook(client)
-    return [_plan_one(client, book, item, items) for item in items]
+    kinds = KindLookup(client)
+    return [_plan_one(client, kinds, item, items) for item in items]
 
 
 def apply(
@@ -153,22 +153,22 @@ def apply(
     Raises FieldConflicts, and the server's error with the object's name and how many were applied before it.
     """
     items = flatten(objects)
-    book = KindBook(client)
+    kinds = KindLookup(client)
     done: list[ObjectChange] = []
     for item in items:
-        change = _apply_one(client, book, item, items, done, force=force_conflicts, dry_run=dry_run)
+        change = _apply_one(client, kinds, item, items, done, force=force_conflicts, dry_run=dry_run)
         done.append(change)
         report(change)
     return done
 
 
 def _plan_one(
-    client: KubeClient, book: KindBook, item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
+    client: KubeClient, kinds: KindLookup, item: Mapping[str, Any], items: Sequence[Mapping[str, Any]]
 ) -> ObjectChange:
-    kind = book.find(item)
+    kind = kinds.find(item)
     if kind is None:
         return _unknown_kind(item, items)
-    body = book.place(item, kind, client.target.namespace)
+    body = kinds.place(item, kind, client.target.namespace)
     live: dict[str, Any] | None = None
     try:
         live = _live(client, kind, body)
@@ -191,7 +191,7 @@ def _plan_one(
 
 def _apply_one(
     client: KubeClient,
-    book: KindBook,
+    kinds: KindLookup,
     item: Mapping[str, Any],
     items: Sequence[Mapping[str, Any]],
     done: Sequence[ObjectChange],
@@ -200,7 +200,7 @@ def _apply_one(
     dry_run: bool,
 ) -> ObjectChange:
     comes = any(change.kind == CRD for change in done)
-    kind = book.find(item, patience=ESTABLISHED_WITHIN if comes and not dry_run else 0.0)
+    kind = kinds.find(item, patience=ESTABLISHED_WITHIN if comes and not dry_run else 0.0)
     if kind is None:
         change = _unknown_kind(item, items)
         if dry_run and not change.problem:
@@ -208,7 +208,7 @@ def _apply_one(
         raise DevenvError(
             f"{change.title}: {change.problem or 'its kind is not served yet'}{_before(done)}", change.hint
         )
-    body = book.place(item, kind, client.target.namespace)
+    body = kinds.place(item, kind, client.target.namespace)
     live: dict[str, Any] | None = None
     try:
         live = _live(client, kind, body)

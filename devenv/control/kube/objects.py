@@ -121,7 +121,7 @@ def title(item: Mapping[str, Any]) -> str:
     return sanitize(f"{item.get('kind')} {namespace}/{name}" if namespace else f"{item.get('kind')} {name}")
 
 
-class KindBook:
+class KindLookup:
     """Knows the kind of every object; asks the server once, and only for what is not built in."""
 
     def __init__(self, client: KubeClient, wait: Callable[[float], None] = time.sleep) -> None:

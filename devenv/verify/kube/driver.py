@@ -18,7 +18,7 @@ from devenv.control.kube import rollout
 from devenv.control.kube.apply import apply
 from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.forward import Forward
-from devenv.control.kube.objects import KindBook, flatten
+from devenv.control.kube.objects import KindLookup, flatten
 from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project, Resource, Service
@@ -126,10 +126,10 @@ class KubeDriver:
     def down(self, *, volumes: bool) -> None:
         """Remove what was applied but the namespace with its limits, and, without `volumes`, all that holds data."""
         self._own("down")
-        book = KindBook(self.client)
+        kinds = KindLookup(self.client)
         stays = set(STAYS) - ({"PersistentVolumeClaim"} if volumes else set())
         for item in reversed(flatten(self.objects)):
-            kind = book.find(item)
+            kind = kinds.find(item)
             if kind is not None and item["kind"] not in stays:
                 self.engine.delete(kind, item["metadata"]["name"])
         self._wait_gone()

@@ -13,7 +13,7 @@ from devenv.core.text import quantity as quantity
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A resource as its own object tells it, and which events (their slots in the book) may say more of the why."""
+    """A resource as its own object tells it, and which events (their slots in the cache) may say more of the why."""
 
     resource: Resource
     explained_by: tuple[str, ...] = ()

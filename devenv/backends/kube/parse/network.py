@@ -24,7 +24,7 @@ class Endpoints:
 
 
 def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
-    """Make a resource of a Service; how many endpoints it has is added by the book."""
+    """Make a resource of a Service; how many endpoints it has is added by the cache."""
     spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
     kind = word(spec.get("type")) or "ClusterIP"
     ports = mappings(spec.get("ports"))
