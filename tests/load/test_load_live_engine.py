@@ -12,8 +12,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live import Following
 from devenv.load.runner import LoadRunner, LoadWish
-from devenv.tui.runs.load_charts import chart_parts
-from devenv.tui.runs.load_rows import number_parts, table_parts, title_parts
+from devenv.tui.runs.load_rows import chart_parts, number_parts, table_parts, title_parts
 from tests.load.conftest import Target
 from tests.load.playing import ROOT, wait_for
 

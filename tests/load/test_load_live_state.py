@@ -12,7 +12,7 @@ from devenv.core.errors import DevenvError
 from devenv.load.live import BINS, Following, LoadState, TimeSeries
 from devenv.load.runner import LiveLoad
 from devenv.runs.identity import this_process
-from devenv.tui.runs.load_charts import chart_parts
+from devenv.tui.runs.load_rows import chart_parts
 from tests.load.recorded import FOLDER, lines_of, recorded
 
 HPA = "hpa-15s"

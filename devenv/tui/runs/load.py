@@ -22,11 +22,9 @@ from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.load.live import Following, LoadState
 from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadRunner, LoadWish
-from devenv.tui.runs.load_charts import chart_parts
-from devenv.tui.runs.load_form import LoadFormScreen, load_targets
-from devenv.tui.runs.load_leave import DETACH, STOP, LoadLeaveScreen
+from devenv.tui.runs.load_form import DETACH, STOP, LoadFormScreen, LoadLeaveScreen, load_targets
 from devenv.tui.runs.load_list import LoadList
-from devenv.tui.runs.load_rows import end_of, mark_text, number_parts, table_parts, title_parts
+from devenv.tui.runs.load_rows import chart_parts, end_of, mark_text, number_parts, table_parts, title_parts
 from devenv.tui.runs.load_text import LoadTextScreen
 from devenv.tui.shown import Part, shown
 from devenv.tui.widgets.bars import FooterBar, Line

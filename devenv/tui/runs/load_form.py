@@ -1,4 +1,4 @@
-"""What the next load test shall be: target, shape, users, duration, and any other option of Locust."""
+"""What is asked about load tests: what the next one shall be, and whether one goes on when the program is left."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from devenv.load.runner import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
@@ -25,6 +25,7 @@ from devenv.tui.widgets.prompt import BurstInput
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
+
 
 MOST_USERS: Final = 100_000
 _TIME: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -155,3 +156,40 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
 
 def _default(shape: str) -> str:
     return f"{minutes(LENGTHS[shape])} min" if shape in LENGTHS else "as long as the autoscaler needs"
+
+
+STOP: Final = "stop"
+DETACH: Final = "detach"
+_SENTENCES: Final = (
+    "Stopped, it writes its reports and removes its collections, and devenv waits for that.\n"
+    "Otherwise it goes on without a terminal, and the next devenv in this project finds it."
+)
+
+
+class LoadLeaveScreen(ModalScreen[str | None]):
+    """Answers STOP or DETACH, None for staying; the focus stands on staying."""
+
+    CSS_PATH = "../dialogs.tcss"
+    DEFAULT_CSS = "LoadLeaveScreen { align: center middle; background: $background 60%; }"
+    AUTO_FOCUS = "#stay"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "dismiss('stop')", "stop it", id="load_leave.stop"),
+        Binding("d", "dismiss('detach')", "let it go on", id="load_leave.detach"),
+        Binding("n,escape,q", "dismiss", "stay", id="load_leave.stay"),
+        Binding("left,h", "app.focus_previous", "other button", show=False, id="load_leave.left"),
+        Binding("right,l", "app.focus_next", "other button", show=False, id="load_leave.right"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Put the question above the three answers."""
+        with Vertical(id="confirm"):
+            yield Static(Content.styled("The load test is still running", "bold"), id="confirm-title", markup=False)
+            yield Static(f"\n{_SENTENCES}\n", id="confirm-text", markup=False)
+            with Horizontal(id="confirm-buttons"):
+                yield Button("stop it and quit (s)", id=STOP, compact=True)
+                yield Button("let it go on (d)", id=DETACH, compact=True)
+                yield Button("stay (Esc)", id="stay", compact=True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id if event.button.id in (STOP, DETACH) else None)

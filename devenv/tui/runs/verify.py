@@ -18,8 +18,7 @@ from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
 from devenv.tui.dialogs import ConfirmScreen
-from devenv.tui.runs.result_list import ResultList
-from devenv.tui.runs.result_rows import detail_parts, result_rows, step_parts, summary_parts
+from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.shown import shown, shown_lines
 from devenv.tui.widgets.bars import FooterBar, Line
 from devenv.tui.widgets.text_pane import DetailScroll
