@@ -6,59 +6,49 @@ Imported when somebody first wants a load test, or when one was found that goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.content import Content
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Static
 
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.load.live import Following, LoadState
 from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadRunner, LoadWish
-from devenv.tui.runs.load_form import DETACH, STOP, LoadFormScreen, LoadLeaveScreen, load_targets
+from devenv.tui.runs.frame import Runs, RunScreen, TextScreen
+from devenv.tui.runs.load_form import DETACH, LoadFormScreen, LoadLeaveScreen, load_targets
 from devenv.tui.runs.load_list import LoadList
 from devenv.tui.runs.load_rows import chart_parts, end_of, mark_text, number_parts, table_parts, title_parts
-from devenv.tui.runs.load_text import LoadTextScreen
 from devenv.tui.shown import Part, shown
-from devenv.tui.widgets.bars import FooterBar, Line
+from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import ViewScroll
 
 if TYPE_CHECKING:
     from devenv.load.known_runs import KnownRun
     from devenv.tui.main_screen import MainScreen
 
-LOOK: Final = 1.0  # seconds between two looks at what the run wrote; it writes once a second
 SETTLED: Final = 1.0  # seconds after which no earlier log line is expected any more
 NOTHING: Final = "No load test was run here yet: n starts one."
 PAGE, MARKDOWN = "report.html", "report.md"
 
 
-class LoadRuns:
+class LoadRuns(Runs):
     """Starts, follows and stops load tests, one at a time; tells the screen, the main screen's line and the logs."""
 
+    LOOK = 1.0  # it writes once a second
+    KEY = "L"
+
     def __init__(self, app: App[int], main: Callable[[], MainScreen], runner: LoadRunner) -> None:
-        self.app = app
-        self._main = main
+        super().__init__(app, main)
         self.runner = runner
         self.wish = LoadWish()  # the last one
         self.following: Following | None = None
-        self._timer: Timer | None = None
-        self._bar: LoadBar | None = None
         self._marked = 0
         self._starting = False
-        self._leaving = False
-
-    @property
-    def main(self) -> MainScreen:
-        """The main screen; another one takes its place when a cluster comes."""
-        return self._main()
 
     @property
     def state(self) -> LoadState | None:
@@ -106,8 +96,7 @@ class LoadRuns:
         self.following = following
         self._marked = 0
         self.main.changes.before_leaving.append(self._asks)
-        self._timer = self._timer or self.app.set_interval(LOOK, self._look)
-        self._timer.resume()
+        self._begin_looking()
         top = self.app.screen
         if isinstance(top, LoadScreen):
             top.show(following)
@@ -177,15 +166,15 @@ class LoadRuns:
             self.main.changes.impossible("stopping it", error)
         self._tell()
 
+    def cancel(self) -> None:
+        """Stop the run, unless it is being stopped already."""
+        if self.state is not None and not self.state.stopping:
+            self.stop()
+
     def screen(self) -> LoadScreen:
         """Make the screen of the run that is followed."""
         assert self.following is not None  # the caller looked
         return LoadScreen(self, self.following)
-
-    def seen(self) -> None:
-        """Note that the screen was opened or left: what has ended needs no line on the main screen any more."""
-        if self._bar is not None:
-            self._bar.display = self.goes_on
 
     def _look(self) -> None:
         following = self.following
@@ -208,8 +197,7 @@ class LoadRuns:
         self._tell()
 
     def _pause(self) -> None:
-        if self._timer is not None:
-            self._timer.pause()
+        self._end_looking()
         self.main.changes.before_leaving.remove(self._asks)
 
     def _mark(self, state: LoadState) -> None:
@@ -223,62 +211,26 @@ class LoadRuns:
         if shelf.settle(time.time() - (0.0 if state.over else SETTLED)):
             self.main.log_pane.view.sync()
 
-    def _tell(self) -> None:
+    def _bar_parts(self) -> Sequence[Part]:
         state = self.state
-        if state is None:
-            return
-        top = self.app.screen
-        on_screen = isinstance(top, LoadScreen) and top.following is self.following
-        if isinstance(top, LoadScreen) and on_screen:
-            top.tell()
-        if self._bar is not None and self._bar.is_attached:
-            # What has ended is on the main screen until it was looked at.
-            self._bar.display = not (state.over and on_screen) and (not state.over or self._bar.display)
-            self._bar.tell(state)
-        elif self.main.is_attached:
-            self._bar = LoadBar()
-            self._bar.tell(state)
-            self.main.mount(self._bar, before=self.main.action_bar)
+        assert state is not None  # a run is followed
+        return ("L ", "bold $primary"), *title_parts(state), ("  ", ""), *number_parts(state)
 
-    def _asks(self) -> bool:
-        """Ask before the program is left while a run goes on; False where there is nothing to ask."""
-        if not self.goes_on:
-            return False
-        if self._leaving:
-            self.app.exit(0)  # it stops by itself: whoever insists need not wait for it
-            return True
-        self.app.push_screen(LoadLeaveScreen(), self._leave)
-        return True
+    def _ask_before_leaving(self) -> None:
+        self.app.push_screen(LoadLeaveScreen(), self._answered)
 
-    def _leave(self, answer: str | None) -> None:
-        if answer == DETACH or (answer == STOP and not self.goes_on):
-            self.app.exit(0)
-        elif answer == STOP:
-            self._leaving = True
-            if self.state is not None and not self.state.stopping:
-                self.stop()
+    def _answered(self, answer: str | None) -> None:
+        if answer is not None:
+            self._leave(at_once=answer == DETACH)
 
 
-class LoadBar(Line):
-    """How the run stands, on the main screen, until it was looked at: one line; a click opens the screen."""
-
-    DEFAULT_CSS = "LoadBar { background: $bar; padding: 0 1; }"
-
-    def tell(self, state: LoadState) -> None:
-        """Show how it stands."""
-        parts = [*title_parts(state), ("  ", ""), *number_parts(state)]
-        self.say(("L ", "bold $primary"), *parts)
-
-    def on_click(self) -> None:
-        """Do what the key does."""
-        self.app.simulate_key("L")
-
-
-class LoadScreen(Screen[None]):
+class LoadScreen(RunScreen):
     """Shows one run; leaving it changes nothing about the run."""
 
     CSS_PATH = "load.tcss"
     AUTO_FOCUS = "#load-tables"
+    KEYS_TITLE = "Load test"
+    KEY_GROUPS = (("Tables and charts", ViewScroll),)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,L", "back", "back", key_display="Esc", tooltip="the run goes on", id="load.back"),
         Binding("x", "stop", "stop", tooltip="reports are written; once more kills it", id="load.stop"),
@@ -300,10 +252,6 @@ class LoadScreen(Screen[None]):
         self.numbers = Line(id="load-numbers")
         self.tables, self.charts = Static(markup=False), Static(markup=False)
         self.left, self.right = ViewScroll(id="load-tables"), ViewScroll(id="load-charts")
-        self.footer = FooterBar()
-        self._told: dict[str, tuple[Part, ...]] = {}
-        self._keys_for: object = None
-        self.drawn = 0  # texts drawn since it was opened: a budget of the tests
 
     def compose(self) -> ComposeResult:
         """Put how it stands above the charts and the tables."""
@@ -318,7 +266,7 @@ class LoadScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
+        super().on_mount()
         self.call_after_refresh(self.tell)
 
     def on_screen_resume(self) -> None:
@@ -329,6 +277,10 @@ class LoadScreen(Screen[None]):
     def on_resize(self) -> None:
         """Make the texts for the new width."""
         self.call_after_refresh(self.tell)
+
+    def shows(self, runs: Runs) -> bool:
+        """Whether it shows the run that is followed."""
+        return runs is self.load_runs and self.following is self.load_runs.following
 
     def show(self, following: Following) -> None:
         """Show another run."""
@@ -343,18 +295,9 @@ class LoadScreen(Screen[None]):
         self.title_line.say((" ", ""), *title_parts(state))
         self.numbers.say((" ", ""), *number_parts(state))
         left, right = self.left.scrollable_content_region, self.right.scrollable_content_region
-        self._draw("tables", self.tables, table_parts(state, left.width, time.time()))
-        self._draw("charts", self.charts, chart_parts(state, right.width, right.height))
-        keys_for = (state.over, state.stopping, state.killed)
-        if keys_for != self._keys_for:
-            self._keys_for = keys_for
-            self.refresh_bindings()
-
-    def _draw(self, name: str, static: Static, parts: list[Part]) -> None:
-        if tuple(parts) != self._told.get(name):
-            self._told[name] = tuple(parts)
-            self.drawn += 1
-            static.update(Content.assemble(*parts))
+        self.draw(self.tables, table_parts(state, left.width, time.time()))
+        self.draw(self.charts, chart_parts(state, right.width, right.height))
+        self.offer_keys((state.over, state.stopping, state.killed))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
@@ -397,13 +340,7 @@ class LoadScreen(Screen[None]):
 
     def action_read_output(self) -> None:
         """Show what Locust printed."""
-        self.app.push_screen(LoadTextScreen("what Locust printed", self.following.live.folder / OUTPUT, at_end=True))
-
-    def action_help(self) -> None:
-        """Show all keys."""
-        from devenv.tui.dialogs import HelpScreen
-
-        self.app.push_screen(HelpScreen((("Load test", LoadScreen), ("Tables and charts", ViewScroll))))
+        self.app.push_screen(TextScreen("what Locust printed", self.following.live.folder / OUTPUT, at_end=True))
 
     def _report(self, name: str) -> bool:
         """Make the reports where the run was killed before it could; False, and told, where that is not possible."""
@@ -433,14 +370,16 @@ class LoadScreen(Screen[None]):
     def _read_report(self) -> None:
         if self._report(MARKDOWN):
             path = self.following.live.folder / MARKDOWN
-            self.app.call_from_thread(lambda: self.app.push_screen(LoadTextScreen("report", path)) and None)
+            self.app.call_from_thread(lambda: self.app.push_screen(TextScreen("report", path)) and None)
 
 
-class LoadRunsScreen(Screen[None]):
+class LoadRunsScreen(RunScreen):
     """Lists the runs; ⏎ opens one."""
 
     CSS_PATH = "load_runs.tcss"
     AUTO_FOCUS = "LoadList"
+    KEYS_TITLE = "Load tests"
+    KEY_GROUPS = (("List", LoadList),)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,L", "dismiss", "back", key_display="Esc", id="load_runs.back"),
         Binding("n", "new", "new load test", id="load_runs.new"),
@@ -453,7 +392,6 @@ class LoadRunsScreen(Screen[None]):
         self.load_runs = runs
         self.head = Line(id="load-runs-title")
         self.runs = LoadList()
-        self.footer = FooterBar()
 
     def compose(self) -> ComposeResult:
         """Put the title above the list."""
@@ -463,7 +401,7 @@ class LoadRunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
+        super().on_mount()
         self.head.say((" load tests ", "bold reverse"))
         self.runs.show((), "reading…")
 
@@ -494,9 +432,3 @@ class LoadRunsScreen(Screen[None]):
     def action_new(self) -> None:
         """Ask what it shall be."""
         self.load_runs.ask()
-
-    def action_help(self) -> None:
-        """Show all keys."""
-        from devenv.tui.dialogs import HelpScreen
-
-        self.app.push_screen(HelpScreen((("Load tests", LoadRunsScreen), ("List", LoadList))))

@@ -6,21 +6,20 @@ Imported when somebody first wants to verify something, not with the program.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
-from textual.screen import Screen
-from textual.timer import Timer
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
 from devenv.tui.dialogs import ConfirmScreen
+from devenv.tui.runs.frame import Runs, RunScreen
 from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_parts, summary_parts
-from devenv.tui.shown import shown, shown_lines
-from devenv.tui.widgets.bars import FooterBar, Line
+from devenv.tui.shown import Part, shown, shown_lines
+from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import DetailScroll
 from devenv.verify.run_state import RunState, TestState
 from devenv.verify.runner import RUNNING, Launch, LiveRun, RunWish
@@ -28,22 +27,21 @@ from devenv.verify.runner import RUNNING, Launch, LiveRun, RunWish
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
 
-LOOK: Final = 0.2  # seconds between two looks at what the run told; only while one goes on
 NOTHING = "Nothing was verified here yet: a tests everything on an isolated copy, u tests what is up."
 
 
-class VerifyRuns:
-    """Starts, follows and cancels runs, one at a time; tells this screen and the line on the main screen."""
+class VerifyRuns(Runs):
+    """Starts, follows and cancels runs of smoke tests, one at a time."""
+
+    LOOK = 0.2
+    KEY = "v"
 
     def __init__(self, main: MainScreen, launch: Launch, options: tuple[str, ...] = ()) -> None:
-        self.main = main
+        super().__init__(main.app, lambda: main)
         self.state: RunState | None = None
         self._launch = launch
         self._options = options  # what `devenv verify --tui` was given
         self._live: LiveRun | None = None
-        self._timer: Timer | None = None
-        self._bar: VerifyBar | None = None
-        self._leaving = False
         main.changes.before_leaving.append(self._asks)
 
     @property
@@ -71,8 +69,7 @@ class VerifyRuns:
             self._tell_error(error)
             return
         self.state = RunState(time.time(), running_stack=wish.running)
-        self._timer = self._timer or self.main.app.set_interval(LOOK, self._look)
-        self._timer.resume()
+        self._begin_looking()
         self._tell()
 
     def cancel(self) -> None:
@@ -91,37 +88,12 @@ class VerifyRuns:
             state.end(code, time.time(), live.last_words())
             live.close()
             self._live = None
-            if self._timer is not None:
-                self._timer.pause()
+            self._end_looking()
             self.main.verdicts.look()  # the run has something to say about the services
             if self._leaving:
-                self.main.app.exit(0)
+                self.app.exit(0)
                 return
         self._tell()
-
-    def _tell(self) -> None:
-        state = self.state
-        if state is None:
-            return
-        now = time.time()
-        top = self.main.app.screen
-        if isinstance(top, VerifyScreen):
-            top.tell(state, now)
-        if self._bar is not None:
-            # What has ended is on the main screen until it was looked at.
-            self._bar.display = not (state.over and isinstance(top, VerifyScreen)) and (
-                not state.over or self._bar.display
-            )
-            self._bar.tell(state, now)
-        elif self.main.is_attached:
-            self._bar = VerifyBar()
-            self._bar.tell(state, now)
-            self.main.mount(self._bar, before=self.main.action_bar)
-
-    def seen(self) -> None:
-        """Note that the screen was opened or left: what has ended needs no line on the main screen any more."""
-        if self._bar is not None:
-            self._bar.display = self.goes_on
 
     def screen(self) -> VerifyScreen:
         """Make the screen."""
@@ -129,57 +101,34 @@ class VerifyRuns:
 
     def _tell_error(self, error: DevenvError) -> None:
         text = "\n".join([*shown_lines(error.message), *(f"→ {line}" for line in shown_lines(error.hint))])
-        self.main.app.notify(text, title=shown("verify is not possible"), severity="error", timeout=10, markup=False)
+        self.app.notify(text, title=shown("verify is not possible"), severity="error", timeout=10, markup=False)
 
-    def _asks(self) -> bool:
-        """Ask before the program is left while a run goes on; False where there is nothing to ask."""
-        if not self.goes_on:
-            return False
-        if self._leaving:
-            # It ends and cleans up by itself: whoever insists need not wait for it.
-            self.main.app.exit(0)
-            return True
+    def _bar_parts(self) -> Sequence[Part]:
+        state = self.state
+        assert state is not None  # a run is followed
+        step = [("  ", ""), *((text, "$quiet") for text, _ in step_parts(state))] if step_parts(state) else []
+        return *summary_parts(state, time.time()), *step, ("  v", "bold $primary"), (" shows it", "$quiet")
+
+    def _ask_before_leaving(self) -> None:
         title = "The smoke tests are still running"
         sentences = (
             "Leaving cancels them and waits until what they brought up is taken down.",
             "Leave once more, and devenv does not wait: they take it down all the same.",
         )
-        self.main.app.push_screen(ConfirmScreen(title, sentences, (), "cancel them and quit"), self._leave)
-        return True
+        self.app.push_screen(ConfirmScreen(title, sentences, (), "cancel them and quit"), self._answered)
 
-    def _leave(self, yes: bool | None) -> None:
-        if not yes:
-            return
-        if not self.goes_on:
-            self.main.app.exit(0)
-            return
-        self._leaving = True
-        self.cancel()
+    def _answered(self, yes: bool | None) -> None:
+        if yes:
+            self._leave(at_once=False)
 
 
-class VerifyBar(Line):
-    """How the run stands, on the main screen, until it was looked at: one line; a click opens the screen."""
-
-    DEFAULT_CSS = "VerifyBar { background: $bar; padding: 0 1; }"
-
-    def tell(self, state: RunState, now: float) -> None:
-        """Show how it stands and what it does."""
-        parts = summary_parts(state, now)
-        step = step_parts(state)
-        if step:
-            parts += [("  ", ""), *((text, "$quiet") for text, _ in step)]
-        self.say(*parts, ("  v", "bold $primary"), (" shows it", "$quiet"))
-
-    def on_click(self) -> None:
-        """Do what the key does."""
-        self.app.simulate_key("v")
-
-
-class VerifyScreen(Screen[None]):
+class VerifyScreen(RunScreen):
     """Shows the run that goes on or the last one; leaving it changes nothing about the run."""
 
     CSS_PATH = "verify.tcss"
     AUTO_FOCUS = "ResultList"
+    KEYS_TITLE = "Smoke tests"
+    KEY_GROUPS = (("Results", ResultList), ("Detail", DetailScroll))
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,v", "back", "back", key_display="Esc", tooltip="the run goes on", id="verify.back"),
         Binding("x", "cancel", "cancel", tooltip="what it brought up is taken down", id="verify.cancel"),
@@ -198,9 +147,6 @@ class VerifyScreen(Screen[None]):
         self.results = ResultList(id="verify-results")
         self.scroll = DetailScroll(id="verify-detail")
         self.body = Static(markup=False)
-        self.footer = FooterBar()
-        self._detail: tuple[tuple[str, str], ...] = ()
-        self._keys_for: object = None
 
     def compose(self) -> ComposeResult:
         """Put how it stands above the results, and what is known of the selected test below them."""
@@ -213,33 +159,33 @@ class VerifyScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show what there is."""
-        self.bindings_updated_signal.subscribe(self, lambda _: self.footer.tell(self))
-        self._tell_now()
+        super().on_mount()
+        self.runs.seen()
+        self.tell()
 
     def on_screen_resume(self) -> None:
         """Show what happened meanwhile."""
-        self._tell_now()
-
-    def _tell_now(self) -> None:
         self.runs.seen()
-        if self.runs.state is not None:
-            self.tell(self.runs.state, time.time())
-        else:
+        self.tell()
+
+    def shows(self, runs: Runs) -> bool:
+        """Whether it is about the runs that these are."""
+        return runs is self.runs
+
+    def tell(self) -> None:
+        """Show how the run stands; only what changed is drawn."""
+        state = self.runs.state
+        if state is None:
             self.title_line.say((" verify ", "bold reverse"))
             self.results.show((), NOTHING)
-
-    def tell(self, state: RunState, now: float) -> None:
-        """Show this state of the run; only what changed is drawn."""
-        self.title_line.say((" verify ", "bold reverse"), (" ", ""), *summary_parts(state, now))
+            return
+        self.title_line.say((" verify ", "bold reverse"), (" ", ""), *summary_parts(state, time.time()))
         self.step.say((" ", ""), *step_parts(state))
         current = state.current
         placeholder = "no test ran" if state.over else "collecting the tests…"
         self.results.show(result_rows(state), placeholder, current.id if current is not None else "")
         self._tell_detail()
-        keys_for = (state.over, state.cancelled, bool(state.failed))
-        if keys_for != self._keys_for:
-            self._keys_for = keys_for
-            self.refresh_bindings()
+        self.offer_keys((state.over, state.cancelled, bool(state.failed)))
 
     @on(ResultList.Moved)
     def _moved(self) -> None:
@@ -248,13 +194,8 @@ class VerifyScreen(Screen[None]):
         self.refresh_bindings()
 
     def _tell_detail(self) -> None:
-        state = self.runs.state
-        if state is None:
-            return
-        parts = tuple(detail_parts(self._selected(), state))
-        if parts != self._detail:
-            self._detail = parts
-            self.body.update(Content.assemble(*parts))
+        if self.runs.state is not None:
+            self.draw(self.body, detail_parts(self._selected(), self.runs.state))
 
     def _selected(self) -> TestState | None:
         row, state = self.results.selected, self.runs.state
@@ -296,13 +237,6 @@ class VerifyScreen(Screen[None]):
         self.results.touched = False
         self.runs.start(running=running, failed_only=failed_only)
         self.refresh_bindings()
-
-    def action_help(self) -> None:
-        """Show all keys."""
-        from devenv.tui.dialogs import HelpScreen
-
-        groups = (("Smoke tests", VerifyScreen), ("Results", ResultList), ("Detail", DetailScroll))
-        self.app.push_screen(HelpScreen(groups))
 
     @on(ResultList.Opened)
     def _open_log(self) -> None:
