@@ -75,8 +75,23 @@ class LoadTick:
     figures: Mapping[str, Figures]
     total: Figures  # all names together
     cpu: tuple[float, ...] = ()
+    arrivals: int = 0
     late: int = 0
     dropped: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted; what arrives after the end is in a tick of no length."""
+        return max((item.seconds for item in self.figures.values()), default=1.0)
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> LoadTick:
+        """Read the generator's line of a second."""
+        told = line.get("generator") or {}
+        figures = {name: Figures.from_data(item) for name, item in line["names"].items()}
+        counts = (int(told.get(key) or 0) for key in ("arrivals", "late", "dropped"))
+        cpu = tuple(float(value) for value in told.get("cpu") or ())
+        return cls(line["t"], int(line["users"]), line["phase"], figures, total(figures.values()), cpu, *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +125,37 @@ class Gap:
     what: str
 
 
-@dataclass(slots=True)
-class Recording:
+class Fold:
+    """Takes the lines of a recording's two files; subclasses keep what they need of each kind (`_on_KIND`)."""
+
+    def take_load(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Take lines that the generator wrote."""
+        for line in lines:
+            self._take(line, self._on_note)
+
+    def take_target(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Take lines that the recorder wrote."""
+        for line in lines:
+            self._take(line, lambda line: None)
+
+    def _take(self, line: Mapping[str, Any], otherwise: Callable[[Any], None]) -> None:
+        if line["type"] == "load":
+            self._on_load(LoadTick.from_line(line))
+            return
+        if line.get("of") is not None:  # another machine's time, on this recording's axis
+            line = {**line, "t_of": line["of"] - (line["at"] - line["t"])}
+        take: Callable[[Any], None] = getattr(self, f"_on_{line['type']}", otherwise)
+        take(line)
+
+    def _on_load(self, tick: LoadTick) -> None:
+        raise NotImplementedError
+
+    def _on_note(self, line: dict[str, Any]) -> None:
+        """Take a line of the generator that is of no other kind."""
+
+
+@dataclass
+class Recording(Fold):
     """Everything that was recorded. The lists of plain lines keep the recording's own words; all are in time order."""
 
     run: Mapping[str, Any]
@@ -151,7 +195,7 @@ class Recording:
             for name, item in tick.figures.items():
                 found.setdefault(name, []).append(item)
         # Every name lasts as long as the whole: a name with no request in a second had a rate of 0 in it.
-        length = sum(max((item.seconds for item in tick.figures.values()), default=1.0) for tick in chosen)
+        length = sum(tick.seconds for tick in chosen)
         summed = {name: _over(items, length) for name, items in found.items()}
         return summed | {"total": _over([tick.total for tick in chosen], length)}
 
@@ -170,6 +214,53 @@ class Recording:
                 sums += usual(values)
                 seen = True
         return sums if seen else None
+
+    def _on_load(self, tick: LoadTick) -> None:
+        self.load.append(tick)
+
+    def _on_phase(self, line: dict[str, Any]) -> None:
+        self.phases.append((line["t"], line["name"]))
+
+    def _on_errors(self, line: dict[str, Any]) -> None:
+        self.errors = [(int(count), name, reason) for count, name, reason in line["most"]]
+
+    def _on_note(self, line: dict[str, Any]) -> None:
+        self.notes.append(line)
+
+    def _on_sample(self, line: dict[str, Any]) -> None:
+        track = self.tracks.setdefault(line["key"], Track(line["key"], line["name"], line["service"]))
+        track.uses.append(Use(line["t_of"], line["t"], line["cpu"], line["memory"], line["limit"], line["window"]))
+
+    def _on_tick(self, line: dict[str, Any]) -> None:
+        if line["machine"] is not None:
+            self.machine.append((line["t"], line["machine"]))
+        self.own.append(line["own"])
+
+    def _on_endpoints(self, line: dict[str, Any]) -> None:
+        self.endpoints.append((line["t"], int(line["ready"])))
+
+    def _on_begin(self, line: dict[str, Any]) -> None:
+        self.cores = line["cores"]
+
+    def _on_settings(self, line: dict[str, Any]) -> None:
+        self.settings = line
+
+    def _on_resource(self, line: dict[str, Any]) -> None:
+        self.resources.append(line)
+
+    _on_gone = _on_resource
+
+    def _on_event(self, line: dict[str, Any]) -> None:
+        self.events.append(line)
+
+    def _on_scaling(self, line: dict[str, Any]) -> None:
+        self.scalings.append(line)
+
+    def _on_probes(self, line: dict[str, Any]) -> None:
+        self.probes.append(line)
+
+    def _on_missing(self, line: dict[str, Any]) -> None:
+        self.missing.append(line)
 
 
 def _over(items: Iterable[Figures], seconds: float) -> Figures:
@@ -192,10 +283,8 @@ def read_recording(folder: Path) -> Recording:
 def gather(run: Mapping[str, Any], load: Sequence[dict[str, Any]], watched: Sequence[dict[str, Any]]) -> Recording:
     """Make a recording of the lines of its two files."""
     made = Recording(run)
-    for line in load:
-        _take_load(made, line)
-    for line in watched:
-        _take_watched(made, line)
+    made.take_load(load)
+    made.take_target(watched)
     made.phases.sort()
     made.gaps += [*_silences([tick.t for tick in made.load], "the load")]
     ticks = [line["t"] for line in watched if line["type"] in ("tick", "begin", "end")]
@@ -203,61 +292,6 @@ def gather(run: Mapping[str, Any], load: Sequence[dict[str, Any]], watched: Sequ
     made.gaps.sort(key=lambda gap: gap.since)
     made.steps = sorted({*_steps(load), *_steps(watched)})
     return made
-
-
-def _take_load(made: Recording, line: dict[str, Any]) -> None:
-    match line["type"]:
-        case "load":
-            generator = line.get("generator", {})
-            figures = {name: Figures.from_data(item) for name, item in line["names"].items()}
-            made.load.append(
-                LoadTick(
-                    line["t"],
-                    int(line["users"]),
-                    line["phase"],
-                    figures,
-                    total(figures.values()),
-                    tuple(generator.get("cpu", ())),
-                    int(generator.get("late", 0)),
-                    int(generator.get("dropped", 0)),
-                )
-            )
-        case "phase":
-            made.phases.append((line["t"], line["name"]))
-        case "errors":
-            made.errors = [(int(count), name, reason) for count, name, reason in line["most"]]
-        case _:
-            made.notes.append(line)
-
-
-def _take_watched(made: Recording, line: dict[str, Any]) -> None:
-    lists = {
-        "resource": made.resources,
-        "gone": made.resources,
-        "event": made.events,
-        "scaling": made.scalings,
-        "probes": made.probes,
-        "missing": made.missing,
-    }
-    match line["type"]:
-        case "sample":
-            track = made.tracks.setdefault(line["key"], Track(line["key"], line["name"], line["service"]))
-            taken = line["of"] - (line["at"] - line["t"])  # the measurement's own wall time on this recording's axis
-            track.uses.append(Use(taken, line["t"], line["cpu"], line["memory"], line["limit"], line["window"]))
-        case "tick":
-            if line["machine"] is not None:
-                made.machine.append((line["t"], line["machine"]))
-            made.own.append(line["own"])
-        case "endpoints":
-            made.endpoints.append((line["t"], int(line["ready"])))
-        case "begin":
-            made.cores = line["cores"]
-        case "settings":
-            made.settings = line
-        case kind if kind in lists:
-            if "of" in line and line["of"] is not None:
-                line = line | {"t_of": line["of"] - (line["at"] - line["t"])}
-            lists[kind].append(line)
 
 
 def _silences(times: Sequence[float], what: str) -> Iterator[Gap]:
