@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
 from devenv.core.model import Happening, HealthCheck, Resource, Runtime, Sample
 from devenv.core.text import human_age, human_bytes, human_duration, mask_secrets
 from devenv.tui.chart import sparkline
 from devenv.tui.shown import Part, shown, shown_lines
 from devenv.tui.table.cells import exit_text, health_cell, health_of, memory_cell, port_text, state_cell
-
-if TYPE_CHECKING:
-    from devenv.tui.kube.differences import Difference
 
 TONES: Final = {
     "plain": "$foreground",
@@ -29,6 +26,14 @@ OUTPUT_LINES: Final = 6  # of one health check
 CHECKS_SHOWN: Final = 5
 HAPPENINGS_SHOWN: Final = 30
 Facts = Iterator[tuple[str, str, str]]  # a label, the text beside it, and its style
+
+
+class Difference(NamedTuple):
+    """One thing in which a service differs between the runtimes, and what each has for it; "" for nothing."""
+
+    what: str
+    compose: str
+    cluster: str
 
 
 def describe(

@@ -6,22 +6,14 @@ Compose's side is its canonical document (`docker compose config --format json`)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import MASK, mask_secrets
 from devenv.manifests import access
+from devenv.tui.detail import Difference
 from devenv.tui.kube.session import ClusterSession
-
-
-class Difference(NamedTuple):
-    """One thing, and what each runtime has for it; "" for nothing."""
-
-    what: str
-    compose: str
-    cluster: str
-
 
 Differences = tuple[Difference, ...] | str  # or why they are not known
 
