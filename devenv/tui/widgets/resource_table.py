@@ -197,7 +197,8 @@ class ResourceTable(LineTable[Row]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Choose the columns for the new width, and for the rows that came into view."""
-        self._learn(self.visible_rows)
+        self._remember()
+        self._learn(self._drawn)
         self._place()
         self.refresh()
         self._reveal()
