@@ -114,8 +114,9 @@ class ClusterController:
 
     @property
     def selected_group(self) -> Group | None:
-        """The service that the line under the cursor belongs to; None in the table of one kind."""
-        return self.board.services.group_at(self._screen.table.cursor) if self.board.kind is None else None
+        """The service under the cursor that is made of several resources; None where the line is one resource."""
+        row = self._screen.table.selected
+        return self.board.services.groups.get(row.group) if row is not None and row.group is not None else None
 
     @property
     def selected_cluster(self) -> Resource | None:
@@ -124,7 +125,7 @@ class ClusterController:
         if resource is not None:
             return resource if resource.runtime is Runtime.KUBERNETES else None
         group = self.selected_group
-        if group is None or not self._on_group_line(group):
+        if group is None:
             return None
         key = next(iter(group.workloads.values()), next(iter(group.pods.values()), ""))
         return self.store.resource(key)
@@ -147,7 +148,7 @@ class ClusterController:
         group = self.selected_group
         if resource is not None:
             return choices(verb, *(((resource,), ()) if resource.runtime is Runtime.COMPOSE else ((), (resource,))))
-        if group is None or not self._on_group_line(group):
+        if group is None:
             return []
         keys = group.workloads.values() or islice(group.pods.values(), 1)
         cluster = self._known(keys) if self.session is not None else ()
@@ -155,10 +156,6 @@ class ClusterController:
 
     def _known(self, keys: Iterable[str]) -> list[Resource]:
         return [known for key in keys if (known := self.store.resource(key)) is not None]
-
-    def _on_group_line(self, group: Group) -> bool:
-        row = self._screen.table.selected
-        return row is not None and row.group is not None and group.has_line
 
     # Which actions make sense, and what they do
 
