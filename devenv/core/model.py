@@ -74,6 +74,37 @@ class HealthCheck(Struct, frozen=True):
     output: str
 
 
+class PodFacts(Struct, frozen=True, tag=True):
+    """What is decided by of a pod: the node that it was placed on ("" before that), and the kind of its owner."""
+
+    node: str = ""
+    owner_kind: str = ""
+
+
+class WorkloadFacts(Struct, frozen=True, tag=True):
+    """What is decided by of a workload: whether its rollout is paused, and the number of its revision (0: unknown)."""
+
+    paused: bool = False
+    revision: int = 0
+
+
+class ServiceFacts(Struct, frozen=True, tag=True):
+    """What is decided by of a cluster's service: its selector in words; "" where it selects no pods."""
+
+    selector: str = ""
+
+
+class AutoscalerFacts(Struct, frozen=True, tag=True):
+    """What is decided by of an autoscaler: the kind and the name of what it scales."""
+
+    target_kind: str = ""
+    target_name: str = ""
+
+
+# Tagged with their names: evidence is read back from JSON.
+KindFacts = PodFacts | WorkloadFacts | ServiceFacts | AutoscalerFacts
+
+
 class Resource(Struct, frozen=True):
     """Something that runs or should run: a container today, a pod or a workload in Kubernetes.
 
@@ -120,6 +151,7 @@ class Resource(Struct, frozen=True):
     ready: tuple[int, int] | None = None  # ready and wanted: containers of a pod, pods of a workload
     config_hash: str = ""  # of a workload: what its pods are made of, but for the images
     facts: tuple[tuple[str, str], ...] = ()  # what its kind has to show: node, IP, hosts, capacity ..., by column name
+    kind_facts: KindFacts | None = None  # what code decides by, where its kind has more than the fields above
 
 
 class ConnectionState(StrEnum):

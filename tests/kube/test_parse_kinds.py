@@ -9,7 +9,7 @@ from devenv.backends.kube.parse import parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import quantity
 from devenv.backends.kube.parse.network import endpoints_of
-from devenv.core.model import Health, Port, ScalingMetric, State
+from devenv.core.model import AutoscalerFacts, Health, PodFacts, Port, ScalingMetric, ServiceFacts, State, WorkloadFacts
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 
 EVERY = {
@@ -261,3 +261,19 @@ def test_quantities(text: object, value: float) -> None:
 @pytest.mark.parametrize("text", ["", "much", None, [], "1Zi", True])
 def test_what_is_no_quantity_is_none(text: object) -> None:
     assert quantity(text) is None
+
+
+def test_what_code_decides_by_is_typed() -> None:
+    meta = {"name": "web", "uid": "u", "annotations": {"deployment.kubernetes.io/revision": "12"}}
+    assert parse({"metadata": meta, "spec": {"paused": True}}, "Deployment", "x").resource.kind_facts == WorkloadFacts(
+        paused=True, revision=12
+    )
+    assert parse({"metadata": meta}, "ReplicaSet", "x").resource.kind_facts == WorkloadFacts(revision=12)
+    owned = {"name": "p", "uid": "u", "ownerReferences": [{"kind": "Job", "name": "j", "uid": "v", "controller": True}]}
+    placed = parse({"metadata": owned, "spec": {"nodeName": "n1"}}, "Pod", "x").resource
+    assert placed.kind_facts == PodFacts("n1", "Job")
+    led = parse({"metadata": meta, "spec": {"selector": {"app": "web"}}}, "Service", "x").resource
+    assert led.kind_facts == ServiceFacts("app=web")
+    target = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3}
+    scaler = parse({"metadata": meta, "spec": target}, "HorizontalPodAutoscaler", "x").resource
+    assert scaler.kind_facts == AutoscalerFacts("Deployment", "web")

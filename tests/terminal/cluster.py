@@ -14,7 +14,19 @@ from devenv.backends.kube.kinds import KNOWN, Kind
 from devenv.backends.kube.kubeconfig import ContextInfo, Contexts, Target
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
-from devenv.core.model import Connection, ConnectionState, Gone, Health, Resource, Runtime, Seen, Snapshot, State
+from devenv.core.model import (
+    Connection,
+    ConnectionState,
+    Gone,
+    Health,
+    PodFacts,
+    Resource,
+    Runtime,
+    Seen,
+    Snapshot,
+    State,
+    WorkloadFacts,
+)
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.controller import ClusterController
 from tests.terminal.driving import Driver
@@ -251,6 +263,7 @@ def workload(name: str, ready: tuple[int, int] = (1, 1), kind: str = "deployment
         "image": f"{name}:dev",
         "created_at": time.time() - 600,
         "facts": (("up to date", f"{ready[1]}/{ready[1]}"), ("revision", "2")),
+        "kind_facts": WorkloadFacts(revision=2),
     }
     key = f"kubernetes:{kind}-{name}"
     return Resource(key, Runtime.KUBERNETES, kind, name, name, State.RUNNING, **(known | facts))
@@ -269,6 +282,7 @@ def pod(service: str, number: int = 1, state: State = State.RUNNING, **facts: An
         "created_at": time.time() - 300,
         "owner": f"kubernetes:replicaset-{service}-7d9",
         "facts": (("node", "minikube"), ("ip", f"10.0.0.{number}")),
+        "kind_facts": PodFacts("minikube", "ReplicaSet"),
     }
     name = f"{service}-7d9-{number:05d}"
     return Resource(f"kubernetes:{name}", Runtime.KUBERNETES, "pod", name, service, state, **(known | facts))

@@ -6,7 +6,7 @@ import time
 
 from msgspec.structs import replace
 
-from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
+from devenv.core.model import Happening, PodFacts, Resource, Runtime, Scaling, ScalingMetric, State, WorkloadFacts
 from devenv.tui.chart import chart
 from devenv.tui.kube.object_views import stage_of
 from devenv.tui.table.board import autoscaler
@@ -144,15 +144,17 @@ async def test_the_log_of_the_run_before() -> None:
 
 async def test_pods_move_through_the_stages_of_a_rollout() -> None:
     async with cluster_opened() as terminal:
-        new = replace(replica_set("web"), key="kubernetes:new", name="web-8f1", facts=(("revision", "3"),))
+        new = replace(replica_set("web"), key="kubernetes:new", name="web-8f1", kind_facts=WorkloadFacts(revision=3))
         terminal.cluster.live(workload("web", (1, 2), why="1 of 2 updated"), kind="deployments")
         terminal.cluster.live(replica_set("web"), new, kind="replicasets")
-        young = pod("web", 9, State.CREATED, owner="kubernetes:new", facts=(), why="not scheduled: no room")
+        young = pod(
+            "web", 9, State.CREATED, owner="kubernetes:new", kind_facts=PodFacts(), why="not scheduled: no room"
+        )
         terminal.cluster.live(pod("web", 1), young)
         await terminal.go("web")
         await terminal.press("R")
         await terminal.sees("ROLLOUT of deployment web", "REVISION 3", "1 created", "REVISION 2", "1 ready", "no room")
-        placed = replace(young, facts=(("node", "minikube"),), why="being created")
+        placed = replace(young, kind_facts=PodFacts("minikube"), why="being created")
         terminal.cluster.seen(placed)
         await terminal.sees("━━━━╌╌╌╌╌╌ scheduled", "being created")
         terminal.cluster.emit(event(young.key, "Pulled", "there", 1))
@@ -164,7 +166,7 @@ async def test_pods_move_through_the_stages_of_a_rollout() -> None:
 
 
 def test_a_stage_needs_no_events() -> None:
-    assert stage_of(pod("web", state=State.CREATED, facts=()), ()) == 0
+    assert stage_of(pod("web", state=State.CREATED, kind_facts=PodFacts()), ()) == 0
     assert stage_of(pod("web", state=State.CREATED), ()) == 1
     assert stage_of(pod("web", ready=(0, 1)), ()) == 3
     assert stage_of(pod("web"), ()) == 4

@@ -8,20 +8,25 @@ import pytest
 
 from devenv.core.errors import Refused, UsageError
 from devenv.core.model import (
+    AutoscalerFacts,
     Connection,
     ConnectionState,
     Gone,
     Happening,
     Health,
     HealthCheck,
+    KindFacts,
     LogLine,
+    PodFacts,
     Port,
     Resource,
     Runtime,
     Sample,
     Seen,
+    ServiceFacts,
     Snapshot,
     State,
+    WorkloadFacts,
 )
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record, read_evidence
 from devenv.runs.replay import ReadOnlyControl, ReplayBackend, choose_file
@@ -65,6 +70,16 @@ def written(folder: Path, records: list[Record]) -> Path:
 
 def test_every_record_comes_back(tmp_path: Path) -> None:
     assert list(read_evidence(written(tmp_path, RECORDS))) == RECORDS
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [PodFacts("n1", "Job"), WorkloadFacts(True, 2), ServiceFacts("app=web"), AutoscalerFacts("Deployment", "w")],
+)
+def test_what_is_decided_by_of_a_cluster_s_object_comes_back_as_its_kind(tmp_path: Path, facts: KindFacts) -> None:
+    pod = Resource("kubernetes:1", Runtime.KUBERNETES, "pod", "web-1", "web", State.RUNNING, kind_facts=facts)
+    records: list[Record] = [HEADER, Seen("kubernetes/x", pod)]
+    assert list(read_evidence(written(tmp_path, records))) == records
 
 
 def test_a_file_that_was_cut_anywhere_is_read_to_its_last_whole_line(tmp_path: Path) -> None:

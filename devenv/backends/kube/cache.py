@@ -22,7 +22,18 @@ from devenv.backends.kube.parse import Parsed, parse
 from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import joined
 from devenv.backends.kube.parse.network import Endpoints, endpoints_of
-from devenv.core.model import Gone, Health, Resource, Scaling, Seen, Snapshot, State
+from devenv.core.model import (
+    AutoscalerFacts,
+    Gone,
+    Health,
+    PodFacts,
+    Resource,
+    Scaling,
+    Seen,
+    ServiceFacts,
+    Snapshot,
+    State,
+)
 from devenv.core.text import human_age
 
 WORKLOADS: Final = ("deployment", "replicaset", "statefulset", "daemonset", "job", "cronjob", "replicationcontroller")
@@ -47,8 +58,8 @@ def source_of(backend: str, kind: Kind) -> str:
 
 def target_of(scaler: Resource) -> tuple[str, str, str]:
     """Return the name in the cache of what an autoscaler scales."""
-    kind, _, name = dict(scaler.facts).get("reference", "").partition("/")
-    return kind.lower(), scaler.namespace, name
+    about = scaler.kind_facts if isinstance(scaler.kind_facts, AutoscalerFacts) else AutoscalerFacts()
+    return about.target_kind.lower(), scaler.namespace, about.target_name
 
 
 def same_scaling(new: Scaling, old: Scaling | None) -> bool:
@@ -319,7 +330,7 @@ def holds_back(pod: Resource) -> bool:
     if pod.state is State.REMOVING:
         return bool(pod.why)
     if pod.state is State.EXITED:
-        return bool(pod.exit_code) and dict(pod.facts).get("controlled by", "").startswith("Job/")
+        return bool(pod.exit_code) and isinstance(pod.kind_facts, PodFacts) and pod.kind_facts.owner_kind == "Job"
     return pod.health is not Health.HEALTHY
 
 
@@ -366,7 +377,7 @@ def with_pods(workload: Resource, held: Sequence[Iterable[Resource]], count: int
 
 def with_endpoints(service: Resource, ready: int, unready: int, workload: str) -> Resource:
     """Add to a service how many endpoints it has, and that it leads nowhere."""
-    selector = dict(service.facts).get("selector", "")
+    selector = service.kind_facts.selector if isinstance(service.kind_facts, ServiceFacts) else ""
     why, health = service.why, service.health
     if selector and not ready:
         nobody = f"no pod matches its selector {selector}"

@@ -13,7 +13,7 @@ from textual.app import SuspendNotSupported
 
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
-from devenv.core.model import Port, Resource, Runtime, State
+from devenv.core.model import Port, Resource, Runtime, State, WorkloadFacts
 from devenv.tui.action_table import BY_NAME, makes_sense
 from devenv.tui.kube.session import ClusterSession, Forwarding
 from devenv.tui.main_screen import MainScreen
@@ -143,7 +143,8 @@ class ClusterChanges:
 
     def pause(self, resource: Resource) -> None:
         """Pause the rollout; resume one that is paused."""
-        self.change("resume" if dict(resource.facts).get("paused") else "pause", resource)
+        about = resource.kind_facts
+        self.change("resume" if isinstance(about, WorkloadFacts) and about.paused else "pause", resource)
 
     def cordon(self, node: Resource) -> None:
         """Cordon the node; uncordon one that is cordoned."""

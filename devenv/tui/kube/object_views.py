@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
 from typing import Final
 
-from devenv.core.model import Happening, Resource, Runtime, Scaling, ScalingMetric, State
+from devenv.core.model import Happening, PodFacts, Resource, Runtime, Scaling, ScalingMetric, State, WorkloadFacts
 from devenv.core.state import Delta
 from devenv.core.text import human_age
 from devenv.tui.chart import chart
@@ -153,7 +153,7 @@ class RolloutScreen(ClusterView):
         for index, key in enumerate(newest):
             owner = store.resource(key)
             revision = _revision(owner)
-            name = f"REVISION {revision:.0f}" if revision else "PODS"
+            name = f"REVISION {revision}" if revision else "PODS"
             members = sorted(by_owner[key], key=lambda pod: (pod.created_at or 0.0, pod.name))
             stages = [stage_of(pod, store.happenings(pod.key)) for pod in members]
             counts = ", ".join(f"{stages.count(at)} {stage}" for at, stage in enumerate(STAGES) if stages.count(at))
@@ -186,9 +186,9 @@ def _pod(pod: Resource, stage: int, now: float) -> list[Part]:
     ]
 
 
-def _revision(owner: Resource | None) -> float:
-    text = dict(owner.facts).get("revision", "") if owner is not None else ""
-    return float(text) if text.isdigit() else 0.0
+def _revision(owner: Resource | None) -> int:
+    about = owner.kind_facts if owner is not None else None
+    return about.revision if isinstance(about, WorkloadFacts) else 0
 
 
 def stage_of(pod: Resource, happenings: Iterable[Happening]) -> int:
@@ -198,7 +198,7 @@ def stage_of(pod: Resource, happenings: Iterable[Happening]) -> int:
     reached = max((_BY_EVENT.get(happening.action, 0) for happening in happenings), default=0)
     if pod.state in (State.RUNNING, State.RESTARTING, State.EXITED):
         return 3
-    if dict(pod.facts).get("node"):
+    if isinstance(pod.kind_facts, PodFacts) and pod.kind_facts.node:
         reached = max(reached, 1)
     return min(reached, 3)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from devenv.backends.kube.fields import conditions, mapping, mappings, number, text, time_of, why_not, word
 from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
-from devenv.core.model import Health, Scaling, ScalingMetric, State
+from devenv.core.model import AutoscalerFacts, Health, Scaling, ScalingMetric, State
 
 _TOLERANCE: Final = 0.1  # of the controller: --horizontal-pod-autoscaler-tolerance
 # Where each type of metric source keeps its name and its target (autoscaling/v2 MetricSpec).
@@ -41,6 +41,7 @@ def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
         status=f"{scaling.current} of {scaling.minimum}-{scaling.maximum} replicas",
         why=joined((condition_words(status), beyond)) if told else "its controller has not looked at it yet",
         ready=(scaling.current, scaling.desired),
+        kind_facts=AutoscalerFacts(*scaling.target.split("/", 1)),
         facts=facts(
             ("reference", scaling.target),
             ("targets", ", ".join(map(metric_text, scaling.metrics))),

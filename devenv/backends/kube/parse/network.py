@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from devenv.backends.kube.fields import key_of, mapping, mappings, number, selector_text, word
 from devenv.backends.kube.parse.common import Parsed, base, facts
-from devenv.core.model import Health, Port, State
+from devenv.core.model import Health, Port, ServiceFacts, State
 
 SERVICE_LABEL: Final = "kubernetes.io/service-name"
 
@@ -34,6 +34,7 @@ def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
     ]
     outside += [word(address) for address in spec.get("externalIPs") or () if isinstance(address, str)]
     pending = kind == "LoadBalancer" and not outside
+    selector = selector_text(spec.get("selector"))
     resource = base(
         raw,
         "service",
@@ -51,12 +52,13 @@ def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
             )
             for item in ports
         ),
+        kind_facts=ServiceFacts(selector),
         facts=facts(
             ("type", kind),
             ("cluster ip", word(spec.get("clusterIP"))),
             ("external", ",".join(outside) or ("<pending>" if pending else word(spec.get("externalName")))),
             ("ports", ",".join(map(_port, ports))),
-            ("selector", selector_text(spec.get("selector"))),
+            ("selector", selector),
         ),
     )
     return Parsed(resource, ("SyncLoadBalancerFailed",) if pending else ())

@@ -9,7 +9,7 @@ from devenv.backends.kube.fields import mapping, mappings, number, time_of, why_
 from devenv.backends.kube.fields import text as shown
 from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.backends.kube.pod import Container, End, Pod, read_pod
-from devenv.core.model import Health, Port, State
+from devenv.core.model import Health, PodFacts, Port, State
 from devenv.core.text import human_bytes
 
 NAME: Final = "app.kubernetes.io/name"
@@ -70,6 +70,7 @@ def parse_pod(raw: Mapping[str, Any], context: str) -> Parsed:
         why=joined(_restarts(pod)) if is_ready else why,
         ready=(row.ready, row.wanted),
         facts=_facts(pod),
+        kind_facts=PodFacts(word(spec.get("nodeName")), pod.owner[0]),
     )
     limit = total(mappings(spec.get("containers")), "limits", "memory")
     return Parsed(

@@ -26,7 +26,7 @@ from devenv.backends.kube.fields import (
 from devenv.backends.kube.parse.common import Parsed, base, facts, joined
 from devenv.backends.kube.pod import HASH
 from devenv.backends.kube.workload import Workload, read_workload
-from devenv.core.model import Health, State
+from devenv.core.model import Health, State, WorkloadFacts
 
 # Written by `kubectl rollout restart` (k8s.io/kubectl, pkg/polymorphichelpers/objectrestarter.go).
 RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
@@ -194,6 +194,7 @@ def _parsed(
         why=why,
         ready=(ready, desired),
         config_hash="" if item.kind == "replicaset" else template_hash(item.raw),
+        kind_facts=WorkloadFacts(item.is_paused, int(item.revision) if item.revision.isdigit() else 0),
         facts=facts(*columns, ("selector", selector_text(mapping(item.spec.get("selector")).get("matchLabels")))),
     )
     # Where the object itself says that pods cannot be created, the event says nothing new.
