@@ -138,18 +138,26 @@ def object_state(resource: Resource, *, with_count: bool = True) -> Cell:
         return Cell(own or str(resource.state), "plain")
     glyph, usual, tone = _OBJECT_STATES[resource.state]
     word, failing = own or usual, resource.health is Health.UNHEALTHY
-    if resource.state is State.RUNNING and resource.ready is not None and resource.ready[0] < resource.ready[1]:
-        other = f"{own} " if own not in ("", "running") else ""  # NotReady, Error
-        return Cell(f"◐ {other}{resource.ready[0]}/{resource.ready[1]} ready" if with_count else f"◐ {word}", "warn")
-    if resource.state is State.RUNNING and failing:
-        tone = "warn"
-    elif resource.state is State.CREATED and failing:
-        tone = "bad"
-    elif resource.state is State.RESTARTING and with_count and resource.restarts:
-        word = f"{word} ({resource.restarts})"
-    elif resource.state is State.EXITED and (failing or resource.exit_code not in (0, None)):
-        return Cell(f"✗ {own or 'failed'}", "alarm")
+    match resource.state:
+        case State.RUNNING:
+            return _running_object(resource, own, with_count=with_count)
+        case State.CREATED if failing:
+            tone = "bad"
+        case State.RESTARTING if with_count and resource.restarts:
+            word = f"{word} ({resource.restarts})"
+        case State.EXITED if failing or resource.exit_code:
+            return Cell(f"✗ {own or 'failed'}", "alarm")
     return Cell(f"{glyph} {word}", tone)
+
+
+def _running_object(resource: Resource, own: str, *, with_count: bool) -> Cell:
+    word = own or "running"
+    if resource.ready is None or resource.ready[0] >= resource.ready[1]:
+        return Cell(f"● {word}", "warn" if resource.health is Health.UNHEALTHY else "good")
+    if not with_count:
+        return Cell(f"◐ {word}", "warn")
+    other = "" if word == "running" else f"{own} "  # NotReady, Error
+    return Cell(f"◐ {other}{resource.ready[0]}/{resource.ready[1]} ready", "warn")
 
 
 def _workload_state(ready: int, wanted: int, *, failing: bool) -> Cell:
