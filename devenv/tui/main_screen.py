@@ -30,7 +30,7 @@ from devenv.tui.table.board import Board
 from devenv.tui.table.lines import GroupKey, Row
 from devenv.tui.verdict_watch import VerdictWatch
 from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar
-from devenv.tui.widgets.prompt import Prompt
+from devenv.tui.widgets.inputs import Prompt
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from textual.widgets import Input
 from devenv.tui.action_table import ACTIONS
 from devenv.tui.shown import Part, shown
 from devenv.tui.widgets.bars import Line
-from devenv.tui.widgets.prompt import BurstInput
+from devenv.tui.widgets.inputs import BurstInput
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kinds import Kind

@@ -23,7 +23,7 @@ from devenv.tui.logs.buffers import LogBuffer, Source
 from devenv.tui.logs.rows import LogRows, LogStyles, View, draw, prefix_width
 from devenv.tui.shown import Part, shown
 from devenv.tui.widgets.bars import Line
-from devenv.tui.widgets.prompt import Prompt
+from devenv.tui.widgets.inputs import Prompt
 
 
 class LogView(ScrollView, can_focus=True):

@@ -20,8 +20,7 @@ from devenv.load.runner import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
 from devenv.tui.runs.load_rows import minutes
 from devenv.tui.shown import shown
-from devenv.tui.widgets.choice import Choice
-from devenv.tui.widgets.prompt import BurstInput
+from devenv.tui.widgets.inputs import BurstInput, Choice
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
