@@ -38,8 +38,9 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)" && "$(BIN)/ruff" check
 	@cd "$(ROOT)" && "$(BIN)/ruff" format --check
 	@cd "$(ROOT)" && "$(BIN)/mypy"
-	@cd "$(ROOT)/compose/backend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docindexer
-	@cd "$(ROOT)/compose/frontend" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
+	@cd "$(ROOT)/compose/shared" && "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docshared
+	@cd "$(ROOT)/compose/backend" && MYPYPATH=../shared "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docindexer
+	@cd "$(ROOT)/compose/frontend" && MYPYPATH=../shared "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
 	@cd "$(ROOT)" && "$(BIN)/lint-imports"
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
 

@@ -49,8 +49,9 @@ def built_images(base: str) -> Iterator[Images]:
         for service in SERVICES:
             context = ROOT / "compose" / service
             run(
-                "docker", "build", "--quiet", "--build-arg", f"PYTHON_IMAGE={base}", "-t", images.name(service), context
-            )
+                "docker", "build", "--quiet", "--build-arg", f"PYTHON_IMAGE={base}", "-t", images.name(service),
+                "--build-context", f"shared={ROOT / 'compose' / 'shared'}", context,
+            )  # fmt: skip
         yield images
     finally:
         names = [images.name(service) for service in SERVICES]

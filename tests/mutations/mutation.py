@@ -9,6 +9,7 @@ from pathlib import Path
 COMPOSE = "compose/compose.yaml"
 BACKEND = "compose/backend/docindexer"
 FRONTEND = "compose/frontend/docfront"
+SHARED = "compose/shared/docshared"
 
 # These tests only build: whether the stack gets up is nothing to them.
 ONLY_BUILD = frozenset(

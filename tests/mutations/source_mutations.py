@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mutation import BACKEND, FRONTEND, Mutation, replace
+from mutation import BACKEND, FRONTEND, SHARED, Mutation, replace
 from stack_mutations import CRASHES, STORE_AWAY
 
 IMPORT = "    from docindexer.settings import Settings, SettingsError\n"
@@ -60,8 +60,8 @@ MUTATIONS = (
     ),
     Mutation(
         "worker-not-missed",
-        "the backend's supervisor lives on when its worker was killed",
-        (replace(f"{BACKEND}/reloading.py", "        if code < 0:\n", "        if code < -64:\n"),),
+        "the services' supervisor lives on when its worker was killed",
+        (replace(f"{SHARED}/reloading.py", "        if code < 0:\n", "        if code < -64:\n"),),
         frozenset({"test_crash_recovery.py::test_crash_inside"}),
     ),
     Mutation(

@@ -25,7 +25,7 @@ SYNTAX_ERROR = "test_hot_reload.py::test_a_syntax_error_is_told_and_mended"
 STORE_AWAY = "test_broken_store.py::test_store_goes_away_and_comes_back"
 VOLUME = "- {type: volume, source: data, target: /data}"
 FIRST_ENDPOINT = '[[verify.endpoint]]\nname = "backend"\n'
-BACKEND_CHECK = '[CMD, python3, -m, docindexer.healthcheck, "http://127.0.0.1:8000/ready"]'
+BACKEND_CHECK = '[CMD, python3, -m, docshared.healthcheck, "http://127.0.0.1:8000/ready"]'
 
 
 def data_in_a_folder(folder: Path) -> None:
@@ -109,7 +109,7 @@ MUTATIONS = (
         (
             replace(
                 COMPOSE,
-                '      test: [CMD, python3, -m, docfront.healthcheck, "http://127.0.0.1:3000/health"]\n',
+                '      test: [CMD, python3, -m, docshared.healthcheck, "http://127.0.0.1:3000/health"]\n',
                 "      disable: true\n",
             ),
         ),

@@ -19,7 +19,9 @@ from docindexer.openapi import DOCUMENT
 from docindexer.settings import Settings
 from docindexer.store import Store
 
-BACKEND_DIR = Path(__file__).resolve().parents[2] / "compose" / "backend"
+COMPOSE_DIR = Path(__file__).resolve().parents[2] / "compose"
+BACKEND_DIR = COMPOSE_DIR / "backend"
+SHARED_DIR = COMPOSE_DIR / "shared"
 JSON_TYPES = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float)}
 
 
@@ -93,7 +95,8 @@ class BackendProcess:
     def __init__(self, folder: Path, source: Path = BACKEND_DIR, **env: str) -> None:
         self.log = folder / f"log-{time.monotonic_ns()}.txt"
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        defaults = {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1", "DATA_DIR": str(folder), "PORT": "0"}
+        path = f"{source}{os.pathsep}{SHARED_DIR}"
+        defaults = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "DATA_DIR": str(folder), "PORT": "0"}
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "docindexer"],

@@ -22,6 +22,7 @@ from docfront.settings import Settings
 
 COMPOSE_DIR = Path(__file__).resolve().parents[2] / "compose"
 FRONTEND_DIR = COMPOSE_DIR / "frontend"
+SHARED_DIR = COMPOSE_DIR / "shared"
 
 
 def closed_port() -> int:
@@ -119,4 +120,9 @@ def service(
 
 def base_environ() -> Mapping[str, str]:
     """Return the environment of a service: nothing of the developer's own settings."""
-    return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(SHARED_DIR),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }

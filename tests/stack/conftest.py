@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _webdriver import Browser
 
 COMPOSE = Path(__file__).resolve().parents[2] / "compose"
-for folder in (COMPOSE / "backend", COMPOSE / "frontend"):
+for folder in (COMPOSE / "backend", COMPOSE / "frontend", COMPOSE / "shared"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

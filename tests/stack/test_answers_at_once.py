@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
-import pytest
 import uvicorn
-from docfront import server
-from docindexer import reloading
+from docshared.listening import bind
 
 
-@pytest.mark.parametrize("bind", [server.bind, reloading.bind], ids=["frontend", "backend"])
-def test_connections_send_without_delay(bind: Callable[[uvicorn.Config], socket.socket]) -> None:
+def test_connections_send_without_delay() -> None:
     with bind(uvicorn.Config("", port=0, log_config=None)) as listener:
         listener.listen()
         with socket.create_connection(listener.getsockname()), listener.accept()[0] as accepted:

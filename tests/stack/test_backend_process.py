@@ -217,7 +217,7 @@ def test_requests_of_probes_are_logged_only_when_they_fail(tmp_path: Path) -> No
     with backend_process(tmp_path) as backend, backend.client() as client:
         for path in ("/health", "/ready", "/metrics"):
             client.get(path)
-        client.get("/api/collections", headers={"User-Agent": "docindexer-healthcheck"})
+        client.get("/api/collections", headers={"User-Agent": "docsearch-healthcheck"})
         (tmp_path / "docsearch.db").unlink()
         client.get("/ready")
 

@@ -174,8 +174,11 @@ class TestService:
     def test_what_the_image_is_made_from_is_watched(self, service: dict[str, Any], name: str) -> None:
         watched = {(entry["action"], entry["path"]) for entry in service["develop"]["watch"]}
         folder = COMPOSE_DIR / name
-        assert watched == {("rebuild", str(folder / "requirements.lock")), ("rebuild", str(folder / "Dockerfile"))}
-        assert all(Path(path).is_file() for _, path in watched)
+        package = COMPOSE_DIR / "shared" / "docshared"
+        assert watched == {
+            ("rebuild", str(path)) for path in (folder / "requirements.lock", folder / "Dockerfile", package)
+        }
+        assert all(Path(path).exists() for _, path in watched)
 
     def test_image_is_built_from_the_lock(self, service: dict[str, Any], name: str) -> None:
         assert service["pull_policy"] == "never", "a start would first ask a registry for an image that is only here"

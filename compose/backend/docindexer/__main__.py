@@ -36,17 +36,16 @@ def main() -> int:
         for problem in error.problems:
             print(f"doc-indexer: {problem}", file=sys.stderr)
         return 2
-    _serve(settings)
-    return 0
+    return _serve(settings)
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings) -> int:
     from pathlib import Path
 
     import uvicorn
+    from docshared.logs import log_config
 
     from docindexer.draining import Drain, DrainingServer
-    from docindexer.logs import log_config
 
     drain = Drain(0 if settings.reload else settings.drain_timeout)
 
@@ -61,7 +60,7 @@ def _serve(settings: Settings) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
-        log_config=log_config(settings.log_level),
+        log_config=log_config(settings.log_level, "docindexer"),
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -75,10 +74,13 @@ def _serve(settings: Settings) -> None:
     server = DrainingServer(config, drain)
     if not settings.reload:
         server.run()
-        return
-    from docindexer.reloading import Reloader, bind
+        return 0
+    from docshared.listening import bind
+    from docshared.reloading import Reloader
 
-    Reloader(config, server.run, [bind(config)], Path(__file__).parent).run()
+    reloader = Reloader(config, server.run, [bind(config)], Path(__file__).parent)
+    reloader.run()
+    return reloader.exit_code
 
 
 if __name__ == "__main__":

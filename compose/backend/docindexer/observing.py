@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 
+from docshared.healthcheck import AGENT
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +17,6 @@ log = logging.getLogger("docindexer.access")
 
 # Asked every few seconds for ever: worth a line only when the answer is bad.
 PROBES = frozenset({"/health", "/ready", "/metrics"})
-PROBE_AGENT = "docindexer-healthcheck"
 
 
 class Observing:
@@ -58,7 +58,7 @@ class Observing:
 
 def _log_request(scope: Scope, route: str, status: int, seconds: float) -> None:
     level = logging.INFO
-    if status < 400 and (route in PROBES or Headers(scope=scope).get("user-agent") == PROBE_AGENT):
+    if status < 400 and (route in PROBES or Headers(scope=scope).get("user-agent") == AGENT):
         level = logging.DEBUG
     if log.isEnabledFor(level):
         fields = {

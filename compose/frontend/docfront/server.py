@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
+from docshared.listening import bind
 from starlette.types import ASGIApp
 
 from docfront.logs import log_config
@@ -39,17 +39,6 @@ def server_config(settings: Settings, app: str | Callable[[], ASGIApp], log: dic
     )
 
 
-def bind(config: uvicorn.Config) -> socket.socket:
-    """Return the listening socket; ends the process with 3 when the port is taken.
-
-    Its connections send at once (TCP_NODELAY). asyncio sets that only where a socket names its protocol, and uvicorn's
-    does not: the body of an answer, written after its head, waits for that to be acknowledged (40 ms, measured).
-    """
-    listener = config.bind_socket()
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
 def serve(settings: Settings) -> int:
     """Serve until a signal and return the exit code; ends the process with 3 when the port is taken."""
     config = server_config(settings, "docfront.app:create_app", log_config(settings.log_level))
@@ -58,7 +47,7 @@ def serve(settings: Settings) -> int:
     if not settings.reload:
         server.run([listener])
         return 0
-    from docfront.reloader import Reloader
+    from docshared.reloading import Reloader
 
     reloader = Reloader(config, server.run, [listener], SOURCE_DIR)
     reloader.run()

@@ -34,13 +34,14 @@ def _value(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
-def log_config(level: str) -> dict[str, Any]:
-    """Return the logging configuration (logging.config.dictConfig) of the service and of uvicorn under it."""
+def log_config(level: str, *names: str) -> dict[str, Any]:
+    """Return the logging configuration (logging.config.dictConfig) of these loggers, and of uvicorn under them."""
+    shown = {"level": level.upper()}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"logfmt": {"()": LogfmtFormatter}},
         "handlers": {"stdout": {"class": "logging.StreamHandler", "formatter": "logfmt", "stream": "ext://sys.stdout"}},
         "root": {"handlers": ["stdout"], "level": "WARNING"},
-        "loggers": {"docindexer": {"level": level.upper()}, "uvicorn": {"level": level.upper()}},
+        "loggers": {name: dict(shown) for name in (*names, "docshared", "uvicorn")},
     }

@@ -1,7 +1,8 @@
-"""Hot reload for development, on uvicorn's supervisor; two things differ from its own poller.
+"""Hot reload for development: a supervisor that starts a new worker when a source file changes.
 
-It sees every difference (an older time stamp after a restore, an added or deleted file), and a worker that was killed
-ends the service.
+Polling, because it works on every kind of mount and a dozen files cost next to nothing. Built on uvicorn's supervisor,
+which differs in two ways: its poller misses added and deleted files and older time stamps, and it goes on for ever
+without a worker after that was killed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from socket import socket
 from uvicorn.config import Config
 from uvicorn.supervisors.basereload import BaseReload
 
-logger = logging.getLogger("docfront.reloader")
+log = logging.getLogger("docshared.reload")
 
 Snapshot = dict[Path, tuple[int, int]]
 
@@ -48,18 +49,28 @@ class Reloader(BaseReload):
         self._folder = folder
         # Before the first worker imports anything, so that an edit during its start counts too.
         self._seen = snapshot(folder)
+        self._told = False
 
     def should_restart(self) -> list[Path] | None:
         """Wait one interval; return the files that changed, or end the loop when the worker was killed."""
         self.pause()
         now = snapshot(self._folder)
-        changed = sorted(path for path, _ in now.items() ^ self._seen.items())
+        changed = sorted({path for path, _ in now.items() ^ self._seen.items()})
         self._seen = now
         if changed:
-            return list(dict.fromkeys(changed))
+            self._told = False
+            return changed
+        self._look_at_worker()
+        return None
+
+    def _look_at_worker(self) -> None:
         code = self.process.exitcode
-        if code is not None and code < 0 and not self.should_exit.is_set():
-            logger.error("The worker was killed by %s; stopping, to be started again.", signal.Signals(-code).name)
+        if code is None or self._told or self.should_exit.is_set():
+            return
+        if code < 0:
+            log.error("worker killed", extra={"signal": signal.Signals(-code).name})
             self.exit_code = 128 - code  # as shells report a death by signal
             self.should_exit.set()
-        return None
+            return
+        log.error("worker ended, waiting for a source change", extra={"exitcode": code})
+        self._told = True
