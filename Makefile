@@ -13,7 +13,7 @@ ARGS ?=
 # Tests run side by side: one lane for what shares the engine or a browser, the other for the rest (tests/conftest.py).
 LANES ?= -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help run test smoke mutations check setup venv lock bench \
+.PHONY: help run test smoke mutations check tasks setup venv lock bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
 
 help: ## List the targets
@@ -43,6 +43,9 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/frontend" && MYPYPATH=../shared "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
 	@cd "$(ROOT)" && "$(BIN)/lint-imports"
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
+
+tasks: venv ## Lint, types and tests of docsearch's packages, what did not change from the cache (ARGS=--affected)
+	@$(DEVENV) run lint types contracts test $(ARGS)
 
 setup: venv ## Prepare this machine: .venv, a Docker Engine that answers, a Python base image
 	@"$(SCRIPTS)/engine"

@@ -124,8 +124,7 @@ class KeyMaker:
         """Return the folders that a task reads, each with a name and with what counts of it."""
         package, inputs = task.package, task.settings.inputs
         own = [one for one in inputs if not one.removeprefix("!").startswith("//")]
-        if own or not inputs:
-            yield package.name, package.folder, self._matcher(package, own)
+        yield package.name, package.folder, self._matcher(package, own)
         above = [one.replace("//", "", 1) for one in inputs if one.removeprefix("!").startswith("//")]
         if above:
             yield "inputs of the root", self.root, self._matcher(self._graph.packages["//"], above)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 MAIN = "import sys; from devenv.cli import main; sys.exit(main())"
 TOML = """
 [tasks."//#lint"]
@@ -42,7 +43,7 @@ def start(folder: Path, *words: str, **environ: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         (sys.executable, "-c", MAIN, *words),
         cwd=folder,
-        env={**os.environ, **environ},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -99,6 +99,18 @@ def test_only_declared_inputs_count(shop: Workspace) -> None:
     assert len({key, changed, shop.key("api#lint")}) == 3
 
 
+def test_inputs_of_the_root_come_on_top_of_the_packages_folder(shop: Workspace) -> None:
+    shop.task("lint", "true", inputs=["//pyproject.toml"])
+    shop.write("pyproject.toml")
+    keys = [shop.key("api#lint")]
+    for name in ("api/new.py", "pyproject.toml"):
+        shop.write(name, "new")
+        keys.append(shop.key("api#lint"))
+    shop.write("other.toml")
+    assert len(set(keys)) == 3
+    assert shop.key("api#lint") == keys[-1]
+
+
 def test_inputs_that_only_leave_out_are_all_the_rest(shop: Workspace) -> None:
     shop.task("lint", "true", inputs=["!docs"])
     key = shop.key("api#lint")
