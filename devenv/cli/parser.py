@@ -15,7 +15,7 @@ from devenv import __version__
 from devenv.cli.build_options import add_build_options
 from devenv.cli.kube_parser import RestParser, add_kube_commands
 from devenv.cli.options import add_project_options, merge_options
-from devenv.cli.task_options import add_cache_commands, add_run_options
+from devenv.cli.task_options import add_cache_commands, add_ci_commands, add_run_options
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add_run_options(_command(commands, "run", "run tasks of devenv.toml, and replay what is known already"))
     add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
+    add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
     starting = watch.add_mutually_exclusive_group()

@@ -1,4 +1,4 @@
-"""The options of `devenv run` and `devenv cache` (docs/MONOREPO.md)."""
+"""The options of `devenv run`, `devenv cache` (docs/MONOREPO.md) and `devenv ci` (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def add_cache_commands(cache: Callable[[str, str], argparse.ArgumentParser]) -> 
     cache("clean", "remove them all")
     for name, what in (("export", "copy them to a folder"), ("import", "copy them from a folder")):
         cache(name, what).add_argument("folder", metavar="DIR", help="for example one that machines share")
+
+
+def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add the commands of `devenv ci`; `ci` makes one of a name and a text."""
+    for name, what in (("list", "show the jobs and the graph of their tasks"), ("pr", "run them, and print one table")):
+        command = ci(name, what)
+        command.add_argument(
+            "--job", action="append", dest="jobs", metavar="NAME", help="only this one; may be repeated"
+        )
+        command.add_argument("--json", action="store_true", help="as JSON (docs/CI_CD.md)")
+        if name == "pr":
+            command.add_argument(
+                "--parallel", type=_count, metavar="N", help="tasks at a time (default: the processors)"
+            )
+            command.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
+            command.add_argument("--junit", metavar="FILE", help="also write the results as JUnit's XML")
 
 
 def _count(text: str) -> int:

@@ -20,7 +20,8 @@ devenv.toml is looked for upward from the current folder. Its paths are relative
 
     [load]                       # what load tests ask of the project: devenv/core/load_settings.py
 
-    [tasks.NAME], [cache]        # what `devenv run` runs, and how much of it is kept: devenv/core/task_settings.py
+    [tasks.NAME], [ci], [cache]  # what `devenv run` and `devenv ci` run, and how much of it is kept:
+                                 # devenv/core/task_settings.py
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from devenv.core.kube_settings import KubeSettings
 if TYPE_CHECKING:
     from devenv.core.load_settings import LoadSettings
     from devenv.core.manifest_settings import ManifestSettings
-    from devenv.core.task_settings import CacheSettings, TaskSettings
+    from devenv.core.task_settings import CacheSettings, CiSettings, TaskSettings
     from devenv.core.toml import File
     from devenv.core.verify_settings import VerifySettings
 
@@ -69,6 +70,7 @@ class GivenTables(Struct, frozen=True):
     load: LoadSettings | None = None
     tasks: dict[str, TaskSettings] | None = None
     cache: CacheSettings | None = None
+    ci: CiSettings | None = None
 
 
 class Config(Struct, frozen=True):
@@ -117,6 +119,13 @@ class Config(Struct, frozen=True):
         from devenv.core.task_settings import CacheSettings
 
         return self.given.cache or CacheSettings()
+
+    @property
+    def ci(self) -> CiSettings:
+        """The table `[ci]`."""
+        from devenv.core.task_settings import CiSettings
+
+        return self.given.ci or CiSettings()
 
 
 def current_folder(files: Sequence[str] = ()) -> Path:
@@ -190,7 +199,7 @@ def _read(path: Path) -> Config:
 def _given(file: File, path: Path) -> GivenTables:
     from devenv.core.toml import typed
 
-    manifests = verify = load = tasks = cache = None
+    manifests = verify = load = tasks = cache = ci = None
     if file.manifests is not None:
         from devenv.core.manifest_settings import ManifestSettings
 
@@ -203,12 +212,13 @@ def _given(file: File, path: Path) -> GivenTables:
         from devenv.core.load_settings import LoadSettings
 
         load = typed(file.load, LoadSettings, path, "load")
-    if file.tasks is not None or file.cache is not None:
-        from devenv.core.task_settings import CacheSettings, TaskSettings
+    if file.tasks is not None or file.cache is not None or file.ci is not None:
+        from devenv.core.task_settings import CacheSettings, CiSettings, TaskSettings
 
         tasks = typed(file.tasks or {}, dict[str, TaskSettings], path, "tasks")
         cache = typed(file.cache or {}, CacheSettings, path, "cache")
-    return GivenTables(manifests, verify, load, tasks, cache)
+        ci = typed(file.ci or {}, CiSettings, path, "ci")
+    return GivenTables(manifests, verify, load, tasks, cache, ci)
 
 
 def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:

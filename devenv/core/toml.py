@@ -46,6 +46,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load: dict[str, Any] | None = None
     tasks: dict[str, Any] | None = None
     cache: dict[str, Any] | None = None
+    ci: dict[str, Any] | None = None
 
 
 def read(path: Path) -> File:

@@ -73,7 +73,7 @@ def test_a_wrong_file_names_itself_and_the_key(tmp_path: Path, text: str, told: 
         (
             "wait_timeuot = 1",
             "Did you mean 'wait_timeout'? "
-            "Known here: cache, compose, kubernetes, load, manifests, read_only, tasks, verify, wait_timeout.",
+            "Known here: cache, ci, compose, kubernetes, load, manifests, read_only, tasks, verify, wait_timeout.",
         ),
         ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
         ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),
