@@ -15,7 +15,7 @@ from _machine import Programs
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {
     *("help", "run", "test", "check", "setup", "lock", "bench", "docker-up", "docker-down", "docker-logs"),
-    *("docker-build", "docker-restart", "docker-clean", "docker-rebuild", "smoke", "mutations"),
+    *("docker-build", "docker-restart", "docker-clean", "docker-rebuild", "smoke", "mutations", "tasks"),
 }
 
 
@@ -54,6 +54,12 @@ def test_check_needs_no_engine() -> None:
     lines = plan("check")
     assert not [line for line in lines if "scripts/engine" in line or "base-image" in line]
     assert "not engine" in lines[-1]
+
+
+def test_tasks_are_devenvs_own_and_need_no_engine() -> None:
+    lines = plan("tasks")
+    assert not [line for line in lines if "scripts/engine" in line or "base-image" in line]
+    assert lines[-1].rstrip().endswith("devenv run lint types contracts test")
 
 
 def test_clean_leaves_the_question_to_devenv() -> None:
