@@ -55,10 +55,14 @@ class Driver:
     async def until(self, condition: Callable[[], object], limit: float = LIMIT) -> None:
         """Let the program run until the condition holds."""
         end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
+        while True:
+            began = time.monotonic()
+            if condition():
+                return
+            now = time.monotonic()
+            if now > end:
                 raise AssertionError(f"not within {limit} s:\n{self.text()}")
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(max(0.005, now - began))  # a look at the screen draws it: half of the time is the app's
 
     async def sees(self, *texts: str) -> None:
         await self.until(lambda: self.shows(*texts))
