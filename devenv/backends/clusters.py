@@ -128,7 +128,7 @@ class Cluster:
     addons: tuple[str, ...] = ()
 
     @property
-    def words(self) -> str:
+    def status_text(self) -> str:
         """Its state in a few words: "Running, docker, 2 CPUs, 3.8 GiB"."""
         nodes = f"{len(self.nodes)} nodes" if len(self.nodes) > 1 else ""
         cpus = f"{self.cpus} CPUs" if self.cpus else ""

@@ -108,9 +108,9 @@ def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[s
         why.append(f"there is no image {', '.join(sanitize(name) for name in missing)}")
     elif not built_key:
         why.append("its image was not built by devenv")
-    elif any(reading.key not in found for found in keys.values()):
+    elif any(reading.key not in digests for digests in keys.values()):
         changes = changes_since(record, reading, reader.store) if record is not None else ()
-        why.append(told(changes) if changes else "its image was built from something else")
+        why.append(changes_text(changes) if changes else "its image was built from something else")
     elif not bases and record is not None and (anew := _made_anew(record, reader)):
         why.append(f"{', '.join(sanitize(base) for base in anew)}, which it is made from, was built anew")
     return Step(service, names, reading, tuple(why), changes, record, built_key)
@@ -145,7 +145,7 @@ def _keys_of(image: EngineImage | None, service: str, reader: KeyReader) -> tupl
     return (later, label) if later else (label,)
 
 
-def told(changes: tuple[Change, ...]) -> str:
+def changes_text(changes: tuple[Change, ...]) -> str:
     """Return a few of the changes in one line."""
     most = 3
     shown = [f"{change.kind} {sanitize(change.name)} {_verb(change)}" for change in changes[:most]]

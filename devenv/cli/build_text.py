@@ -58,7 +58,7 @@ def _mermaid(graph: Graph, shared: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    return re.sub(r'["#<>]', lambda found: f"#{ord(found[0])};", sanitize(text))
+    return re.sub(r'["#<>]', lambda match: f"#{ord(match[0])};", sanitize(text))
 
 
 def _graph_json(graph: Graph) -> dict[str, object]:
@@ -105,7 +105,7 @@ def why_lines(step: Step) -> list[str]:
 
 
 def _shown(value: str) -> str:
-    return sanitize(re.sub(r"\b[0-9a-f]{64}\b", lambda found: found[0][:_SHORT], value)) or "-"
+    return sanitize(re.sub(r"\b[0-9a-f]{64}\b", lambda match: match[0][:_SHORT], value)) or "-"
 
 
 def summary_lines(plan: BuildPlan, built: Iterable[Built], seconds: float) -> list[str]:

@@ -70,7 +70,7 @@ def _row(row: dict[str, object], clusters: dict[str, Cluster]) -> tuple[str, ...
         "*" if row["chosen"] else "",
         sanitize(str(row["context"])),
         str(row["tool"]),
-        "broken" if row["problem"] else cluster.words if cluster is not None else "",
+        "broken" if row["problem"] else cluster.status_text if cluster is not None else "",
         sanitize(str(row["namespace"])),
         "allowed" if row["may_change"] else "read-only",
         sanitize(str(row["server"])),

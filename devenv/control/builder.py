@@ -145,7 +145,7 @@ class Builder:
     ) -> None:
         began = time.monotonic()
 
-        def told(record: Progress | Remark) -> None:
+        def report_timed(record: Progress | Remark) -> None:
             if isinstance(record, Progress) and record.parent_id in services:
                 self._seconds[record.parent_id] = time.monotonic() - began
                 record = _named(record)
@@ -157,7 +157,7 @@ class Builder:
                 if self._interrupted:
                     raise Interrupted("build was canceled before it began")
                 self._jobs.append(job)
-            job.run(told)
+            job.run(report_timed)
         except BaseException as error:  # noqa: BLE001  # carried to the thread that waits, and raised there
             ended.put((services, error))
         else:

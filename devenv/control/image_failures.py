@@ -260,16 +260,16 @@ class HelperWatch:
         self._over.set()
 
     def _watch(self) -> None:
-        pid, since, told = 0, 0.0, 0.0
+        pid, since, told_at = 0, 0.0, 0.0
         while not self._over.wait(_LOOK_EVERY):
             now = time.monotonic()
-            helper, words = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
+            helper, command = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
             if helper != pid:
-                pid, since, told = helper, now, now
-            if not pid or now - told < HELPER_TOLD_AFTER:
+                pid, since, told_at = helper, now, now
+            if not pid or now - told_at < HELPER_TOLD_AFTER:
                 continue
-            told = now
-            name = next((name for name in self._known if name in words), next(iter(self._known)))
+            told_at = now
+            name = next((name for name in self._known if name in command), next(iter(self._known)))
             if now - since >= HELPER_GIVEN_UP_AFTER:
                 what = f"docker's credential helper {name} did not answer within {HELPER_GIVEN_UP_AFTER:.0f} s"
                 self.error = DevenvError(what, f"Mend it, or correct {self._known[name]}.")

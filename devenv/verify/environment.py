@@ -39,14 +39,14 @@ def locate(
     Raises UsageError, ProjectError and what Compose's failures become.
     """
     options = find_project(folder, chosen or ComposeOptions(), environ, config)
-    files = options.files or options.found or _chosen_by_environment(options, environ)
+    files = options.files or options.default_files or _chosen_by_environment(options, environ)
     # Everything is named from here on: variables that choose a project must not choose another one for the copy.
     clean = {
         key: value
         for key, value in environ.items()
         if key not in ("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_DIRECTORY")
     }
-    options = replace(options, files=(*files, *(str(folder / item) for item in overrides)), found=())
+    options = replace(options, files=(*files, *(str(folder / item) for item in overrides)), default_files=())
     if environ.get("COMPOSE_PROJECT_NAME") and not options.project_name:
         options = replace(options, project_name=environ["COMPOSE_PROJECT_NAME"])
     project, document = _resolve(options, clean)

@@ -101,7 +101,7 @@ def tests_text(endpoints: Sequence[EndpointSettings], project: Project, folder: 
 def _by_itself(root: Path) -> tuple[str, ...]:
     """Return the files that Compose finds in the root when nothing names any."""
     try:
-        return find_project(root, ComposeOptions(), {}).found
+        return find_project(root, ComposeOptions(), {}).default_files
     except NoComposeFile:
         return ()
 

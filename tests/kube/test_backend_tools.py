@@ -83,7 +83,7 @@ def test_clusters_of_all_tools_and_their_contexts(programs: Programs) -> None:
     found, remarks = read_clusters(known, programs.environ)
     assert remarks == ()
     by_name = {(cluster.tool, cluster.name): cluster for cluster in found}
-    assert by_name["minikube", "minikube"].words == "OK, docker, 2 CPUs, 3.8 GiB"
+    assert by_name["minikube", "minikube"].status_text == "OK, docker, 2 CPUs, 3.8 GiB"
     assert by_name["kind", "ci"].context == "kind-ci"
     assert [node.name for node in by_name["kind", "ci"].nodes] == ["ci-control-plane", "ci-worker"]
     k3d = by_name["k3d", "dev"]

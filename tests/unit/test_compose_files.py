@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 def found_in(folder: Path, start: str = ".") -> ComposeOptions:
     """What finding the project gives where Compose searches by itself."""
-    return ComposeOptions(os.path.normpath(folder / start), found=(str(folder / "compose.yaml"),))
+    return ComposeOptions(os.path.normpath(folder / start), default_files=(str(folder / "compose.yaml"),))
 
 
 def watched(folder: Path, options: ComposeOptions | None = None) -> ProjectFiles:

@@ -29,7 +29,7 @@ def test_compose_is_started_where_the_user_is_and_finds_the_file_itself(tree: Pa
     found = find_project(tree / "deep" / "er", NOTHING, {})
     assert found.directory == str(tree / "deep" / "er")
     assert found.files == ()
-    assert found.found == (str(tree / "compose.yaml"),)
+    assert found.default_files == (str(tree / "compose.yaml"),)
     assert found.command("up", "-d") == ["docker", "compose", "up", "-d"]
 
 
@@ -37,7 +37,7 @@ def test_compose_is_started_where_the_user_is_and_finds_the_file_itself(tree: Pa
 def test_every_name_of_compose_is_known_and_the_override_belongs_to_it(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     (tmp_path / "compose.override.yml").touch()
-    found = find_project(tmp_path, NOTHING, {}).found
+    found = find_project(tmp_path, NOTHING, {}).default_files
     assert found == (str(tmp_path / name), str(tmp_path / "compose.override.yml"))
 
 
@@ -68,13 +68,14 @@ def test_compose_file_of_the_environment_is_left_to_compose(tmp_path: Path) -> N
     found = find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml:b.yaml"})
     assert found.files == ()
     assert found.directory == str(tmp_path)
-    assert found.found == ()
+    assert found.default_files == ()
     files = tuple(str(tmp_path / name) for name in ("a.yaml", "b.yaml"))
     for file in files:
         Path(file).touch()
-    assert find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml:b.yaml"}).found == files
+    assert find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml:b.yaml"}).default_files == files
     assert (
-        find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml;b.yaml", "COMPOSE_PATH_SEPARATOR": ";"}).found == files
+        find_project(tmp_path, NOTHING, {"COMPOSE_FILE": "a.yaml;b.yaml", "COMPOSE_PATH_SEPARATOR": ";"}).default_files
+        == files
     )
 
 
@@ -83,15 +84,15 @@ def test_compose_file_in_a_parents_env_file_starts_compose_there(tmp_path: Path)
     (tmp_path / ".env").write_text("A=1\nexport COMPOSE_FILE=one.yaml:two.yaml\n")
     (tmp_path / "compose.yaml").touch()
     found = find_project(tmp_path / "sub", NOTHING, {})
-    assert (found.directory, found.found) == (str(tmp_path), ()), "one.yaml and two.yaml, not compose.yaml"
+    assert (found.directory, found.default_files) == (str(tmp_path), ()), "one.yaml and two.yaml, not compose.yaml"
 
 
 def test_an_env_file_that_was_chosen_may_name_other_files(tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").touch()
     (tmp_path / "dev.env").write_text("COMPOSE_FILE=one.yaml\n")
     (tmp_path / "plain.env").write_text("A=1\n")
-    assert find_project(tmp_path, ComposeOptions(env_files=("dev.env",)), {}).found == ()
-    assert find_project(tmp_path, ComposeOptions(env_files=("plain.env",)), {}).found == (
+    assert find_project(tmp_path, ComposeOptions(env_files=("dev.env",)), {}).default_files == ()
+    assert find_project(tmp_path, ComposeOptions(env_files=("plain.env",)), {}).default_files == (
         str(tmp_path / "compose.yaml"),
     )
 
@@ -118,7 +119,7 @@ def test_a_nearer_compose_file_wins_over_devenv_toml_and_its_settings(tree: Path
     (tree / "deep" / "compose.yml").touch()
     config = settings(tree, files=(tree / "compose.yaml",), project_name="shop")
     found = find_project(tree / "deep" / "er", NOTHING, {}, config)
-    assert found.found == (str(tree / "deep" / "compose.yml"),)
+    assert found.default_files == (str(tree / "deep" / "compose.yml"),)
     assert found.project_name == ""
     chosen = find_project(tree / "deep" / "er", NOTHING, {}, config, config_is_chosen=True)
     assert chosen.files == (str(tree / "compose.yaml"),)

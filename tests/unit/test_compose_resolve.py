@@ -125,7 +125,7 @@ def test_another_project_above_does_not_take_the_place_of_one_whose_file_is_gone
     kept = shop.look()
     assert kept is not None
     assert (kept.name, kept.problem) == ("shop", f"The Compose file {shop.file} is gone")
-    assert shop.scope.options.found == (str(shop.file),)
+    assert shop.scope.options.default_files == (str(shop.file),)
     shop.file.write_text(ONE)
     assert names(shop.look()) == ["web"]
 
@@ -135,7 +135,7 @@ def test_a_file_that_moved_is_followed_where_it_is_the_same_project(shop: Shop) 
     moved = shop.look()
     assert moved is not None
     assert (moved.name, moved.problem, moved.directory) == ("shop", "", str(shop.folder.parent))
-    assert shop.scope.options.found == moved.files
+    assert shop.scope.options.default_files == moved.files
 
 
 def test_another_name_for_the_file_or_the_project_is_followed(shop: Shop) -> None:
@@ -145,7 +145,7 @@ def test_another_name_for_the_file_or_the_project_is_followed(shop: Shop) -> Non
     assert (renamed.name, renamed.problem) == ("store", "")
     (shop.folder / "compose.override.yml").touch()
     assert shop.look() is not None
-    assert len(shop.scope.options.found) == 2
+    assert len(shop.scope.options.default_files) == 2
 
 
 def test_inactive_services_stay_known_while_the_file_is_invalid(shop: Shop) -> None:

@@ -35,7 +35,7 @@ def parse_project(document: bytes, options: ComposeOptions) -> Project:
             f"Compose described the project in a way devenv does not understand: {error}",
             "Compare with: docker compose config --format json",
         ) from error
-    files = options.files or options.found
+    files = options.files or options.default_files
     directory = options.project_directory or (str(Path(files[0]).parent) if files else options.directory)
     return Project(
         name=name,

@@ -85,7 +85,7 @@ def from_config(text: str, options: ComposeOptions, environ: Mapping[str, str] |
         return known
     if "no configuration file provided" in text:
         return ProjectError(f"No Compose file found from {options.directory} upward", "Name the file with -f.")
-    known = project_failure(text, options.files or options.found)
+    known = project_failure(text, options.files or options.default_files)
     if known is not None:
         return known
     place = _YAML_PLACE.search(text)
@@ -97,7 +97,7 @@ def from_config(text: str, options: ComposeOptions, environ: Mapping[str, str] |
         line, column, what = place.groups()
         where = f"line {line}, column {column}" if column else f"line {line}"
         return _not_yaml(f"{where}: {what}", text, options, environ)
-    files = ", ".join(options.files or options.found)
+    files = ", ".join(options.files or options.default_files)
     text = sanitize(text, newlines=True).replace("\n", "\n  ")
     where = f"{files}: " if files and files not in text else ""
     return ProjectError(f"{where}{text}", "Correct the file; devenv changed nothing.")
@@ -154,7 +154,7 @@ def project_failure(text: str, files: Sequence[str], project: Project | None = N
 
 def _not_yaml(what: str, text: str, options: ComposeOptions, environ: Mapping[str, str] | None) -> ProjectError:
     """Compose 5 does not name the file that is not YAML: of several, each is tried alone."""
-    files = options.files or options.found
+    files = options.files or options.default_files
     guilty = (
         files if len(files) == 1 else tuple(file for file in files if _same_complaint(file, text, options, environ))
     )

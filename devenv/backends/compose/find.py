@@ -38,7 +38,7 @@ class ComposeOptions(Struct, frozen=True):
     env_files: tuple[str, ...] = ()
     project_name: str = ""
     project_directory: str = ""
-    found: tuple[str, ...] = ()  # files that Compose finds by itself, for messages
+    default_files: tuple[str, ...] = ()  # files that Compose finds by itself, for messages
 
     def command(self, *arguments: str) -> list[str]:
         """Return the argument vector of `docker compose` with this project's options and then `arguments`."""
@@ -83,7 +83,7 @@ def find_project(
         ours = any(Path(file) in _resolved(config.compose.files) for file in _resolved(options.files))
         return _with_settings(options, config.compose, environ) if ours else options
     if environ.get("COMPOSE_FILE"):
-        return replace(options, found=_files_of(environ, start))
+        return replace(options, default_files=_files_of(environ, start))
     if options.project_directory:
         return options
     if config_is_chosen and config.compose.files:
@@ -97,7 +97,7 @@ def find_project(
         if defaults or env_chooses:
             if env_chooses or any(_env_names_files(Path(file)) for file in options.env_files):
                 defaults = ()  # other files, which Compose alone knows
-            options = replace(options, directory=str(folder if env_chooses else start), found=defaults)
+            options = replace(options, directory=str(folder if env_chooses else start), default_files=defaults)
             return _with_settings(options, config.compose, environ) if is_root else options
     raise NoComposeFile(
         f"No Compose file found in {start} or any folder above it",

@@ -282,7 +282,7 @@ def files_of(options: ComposeOptions) -> tuple[Path, ...]:
     Compose does not tell which files others include or extend, nor their env_files. So whatever one of them mentions
     that is called like a YAML file or a file of variables is among these; a name made of variables is not.
     """
-    named = [Path(file) for file in options.files or options.found]
+    named = [Path(file) for file in options.files or options.default_files]
     start = Path(options.directory if options.files else options.project_directory or options.directory)
     project = Path(options.project_directory or (named[0].parent if named else start))
     paths = dict.fromkeys((*named, *map(Path, options.env_files), project / ".env"))

@@ -154,11 +154,11 @@ def _tls_of_environment(environ: Mapping[str, str], folder: Path) -> TlsFiles | 
 
 
 def _tls_files(folder: Path, *, verify: bool) -> TlsFiles:
-    def found(name: str) -> str | None:
+    def existing(name: str) -> str | None:
         path = folder / name
         return str(path) if path.is_file() else None
 
-    return TlsFiles(found("ca.pem"), found("cert.pem"), found("key.pem"), verify)
+    return TlsFiles(existing("ca.pem"), existing("cert.pem"), existing("key.pem"), verify)
 
 
 def config_problem(environ: Mapping[str, str] = os.environ) -> str:
