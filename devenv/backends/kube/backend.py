@@ -259,8 +259,8 @@ class KubeBackend:
                 raise NotFound("This object is gone, or is not watched any more", status=404)
             kind, namespace, name = entry.kind, entry.shown.namespace, entry.shown.name
         assert kind is not None, "a key or a kind"
-        told: dict[str, Any] = self._client.get(kind.path(namespace or None, name))
-        return told
+        item: dict[str, Any] = self._client.get(kind.path(namespace or None, name))
+        return item
 
     def switch(self, target: Target) -> None:
         """Read another context or namespace from now on: everything of the old one is gone."""
@@ -361,7 +361,7 @@ class KubeBackend:
     def _watch_clock(self, stream: Stream) -> None:
         """Look at the kubeconfig for a current context that somebody changed, and at objects that should be gone."""
         stamp, began_with = kubeconfig_stamp(self._environ), self._current()
-        told = began_with
+        last = began_with
         cache, tracker, never = self._cache, self._tracker, threading.Event()
         version_asked = False
         while not stream.wait_until(never, TICK if version_asked else FIRST_TICK):
@@ -374,8 +374,8 @@ class KubeBackend:
                 continue
             stamp = now
             current = self._current()
-            if current != told:
-                told = current
+            if current != last:
+                last = current
                 self._say_context(current, began_with)
 
     def _ask_version(self) -> None:

@@ -228,9 +228,9 @@ class Cache:
     def _joined(self, key: str, entry: Entry) -> Resource:
         resource = entry.parsed.resource
         notes = self._notes.get(key)
-        told = [notes[slot] for slot in entry.parsed.explained_by if slot in notes] if notes else ()
-        if told or entry.deadline is not None:
-            resource = explained(resource, told, overdue_words(entry.deadline, time.time()))
+        reasons = [notes[slot] for slot in entry.parsed.explained_by if slot in notes] if notes else ()
+        if reasons or entry.deadline is not None:
+            resource = explained(resource, reasons, overdue_words(entry.deadline, time.time()))
         if resource.kind == "pod":
             owner = self._entries.get(resource.owner)
             if owner is not None and owner.shown.kind == "job" and owner.shown.service != resource.service:
@@ -336,14 +336,14 @@ def holds_back(pod: Resource) -> bool:
 
 def explained(resource: Resource, notes: Iterable[tuple[str, int]], overdue: str = "") -> Resource:
     """Add to a resource what events (words, and how often) and the clock say about it."""
-    told = list(notes)
-    if not told and not overdue:
+    reasons = list(notes)
+    if not reasons and not overdue:
         return resource
     fresh = [
-        f"{text} ({count} times)" if count > 1 else text for text, count in told if text and text not in resource.why
+        f"{text} ({count} times)" if count > 1 else text for text, count in reasons if text and text not in resource.why
     ]
     health = resource.health
-    if health is Health.STARTING and any(text.startswith("readiness") and count > _TRIES for text, count in told):
+    if health is Health.STARTING and any(text.startswith("readiness") and count > _TRIES for text, count in reasons):
         health = Health.UNHEALTHY  # it runs, has passed its startup probe, and is not on its way to be ready
     return replace(resource, why=joined((overdue, resource.why, *fresh)), health=health)
 

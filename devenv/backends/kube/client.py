@@ -126,10 +126,10 @@ class KubeClient:
         """Yield a list in pages; raises Gone where the list became too old on the way: begin anew."""
         query = {"limit": limit, "labelSelector": labels, "fieldSelector": fields, "continue": ""}
         while True:
-            told = self.request("GET", kind.path(namespace), query=query, flight=flight)
-            about = told.get("metadata") or {}
+            answer = self.request("GET", kind.path(namespace), query=query, flight=flight)
+            about = answer.get("metadata") or {}
             yield Page(
-                told.get("items") or [], about.get("resourceVersion") or "", int(about.get("remainingItemCount") or 0)
+                answer.get("items") or [], about.get("resourceVersion") or "", int(about.get("remainingItemCount") or 0)
             )
             query["continue"] = about.get("continue") or ""
             if not query["continue"]:
@@ -202,8 +202,8 @@ class KubeClient:
             return known[1]
         asked_at = time.monotonic()
         try:
-            told = self.request("GET", NAMESPACES.path(name="kube-system"), flight=flight)
-            uid = str(told["metadata"]["uid"])
+            answer = self.request("GET", NAMESPACES.path(name="kube-system"), flight=flight)
+            uid = str(answer["metadata"]["uid"])
         except (Forbidden, NotFound):
             endpoint = self._connected().endpoint
             uid = f"{endpoint.server} {hash(endpoint.ca_data):x}"

@@ -215,8 +215,8 @@ class Connection:
         """
         from kubernetes.client.exceptions import ApiException
 
-        wanted = [(key, value) for key, value in (query or {}).items() if value is not None and value != ""]
-        call = self._api.param_serialize(method, path, query_params=wanted, header_params=dict(headers), body=body)
+        given = [(key, value) for key, value in (query or {}).items() if value is not None and value != ""]
+        call = self._api.param_serialize(method, path, query_params=given, header_params=dict(headers), body=body)
         try:
             with carried_by(flight):
                 answer: BaseHTTPResponse = self._api.call_api(

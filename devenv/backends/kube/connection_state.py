@@ -111,13 +111,13 @@ class ConnectionTracker:
 
     def _tell(self) -> None:
         connection = self._connection()
-        told = self._told
-        if told is not None and told.state is connection.state:
+        before = self._told
+        if before is not None and before.state is connection.state:
             wait = connection.retry_in
             if wait is not None:  # it counts from `since`
-                wait = round(wait + connection.since - told.since, 1)
-            connection = replace(connection, since=told.since, retry_in=wait)
-        if connection != told:
+                wait = round(wait + connection.since - before.since, 1)
+            connection = replace(connection, since=before.since, retry_in=wait)
+        if connection != before:
             self._told = connection
             self._emit(connection)
 

@@ -112,11 +112,11 @@ class CredentialSource:
         with self._lock:
             held = self._plugin
             if held is None or (held.expires is not None and held.expires - _EARLY <= self._clock()):
-                told = run_plugin(self._user["exec"], self._cluster, self._environ)
-                if not told.token and not told.certificate:
-                    raise Unauthorized(f"The credential plugin {told.command} gave neither a token nor a certificate")
-                bearer = f"Bearer {told.token}" if told.token else ""
-                held = self._plugin = Credentials(bearer, told.certificate, told.key, told.expires)
+                answer = run_plugin(self._user["exec"], self._cluster, self._environ)
+                if not answer.token and not answer.certificate:
+                    raise Unauthorized(f"The credential plugin {answer.command} gave neither a token nor a certificate")
+                bearer = f"Bearer {answer.token}" if answer.token else ""
+                held = self._plugin = Credentials(bearer, answer.certificate, answer.key, answer.expires)
             return held
 
 

@@ -117,12 +117,12 @@ _HINTS: Final = {
 
 def error_of(status: int, body: bytes | str | Mapping[str, Any], headers: Mapping[str, str] | None = None) -> KubeError:
     """Build the error that an answer or a watch's ERROR object tells: a Status object, or whatever a proxy sent."""
-    told = body if isinstance(body, Mapping) else _decoded(body)
-    status = status or _number(told.get("code"))
-    reason = sanitize(str(told.get("reason") or ""))
-    message = sanitize(str(told.get("message") or f"The API server answered with {status}"))[:_LONGEST]
+    answer = body if isinstance(body, Mapping) else _decoded(body)
+    status = status or _number(answer.get("code"))
+    reason = sanitize(str(answer.get("reason") or ""))
+    message = sanitize(str(answer.get("message") or f"The API server answered with {status}"))[:_LONGEST]
     error = _CLASSES.get(status, KubeError)(message, _HINTS.get(status, ""), status=status, reason=reason)
-    details = told.get("details")
+    details = answer.get("details")
     if not isinstance(details, Mapping):
         details = {}
     causes = [cause for cause in details.get("causes") or () if isinstance(cause, Mapping)]
@@ -143,11 +143,11 @@ def error_of(status: int, body: bytes | str | Mapping[str, Any], headers: Mappin
 
 def _decoded(body: bytes | str) -> Mapping[str, Any]:
     try:
-        told = json.loads(body)
+        answer = json.loads(body)
     except ValueError:
-        told = None
-    if isinstance(told, dict):
-        return told
+        answer = None
+    if isinstance(answer, dict):
+        return answer
     text = sanitize(body).strip()
     return {"message": text} if text else {}
 

@@ -103,35 +103,35 @@ class EventLog:
         for uid in self._told.keys() - uids:
             self._forget(uid)
         listing, self._listing = self._listing, []
-        for told in sorted(listing, key=lambda item: item.happening.at):
-            self._tell(told)
+        for event in sorted(listing, key=lambda item: item.happening.at):
+            self._tell(event)
 
     def changed(self, event: str, raw: Mapping[str, Any]) -> None:
         """Take in one event of the watch."""
-        told = parse_event(raw)
+        parsed = parse_event(raw)
         if event == "DELETED":
-            self._forget(told.uid)
+            self._forget(parsed.uid)
         else:
-            self._tell(told)
+            self._tell(parsed)
 
     def clear(self) -> None:
         """Forget all: another cluster or namespace."""
         for uid in tuple(self._told):
             self._forget(uid)
 
-    def _tell(self, told: ParsedEvent) -> None:
-        happening = told.happening
-        if told.kind == "Node":  # the kubelet writes the node's name where its uid belongs
-            key = self._cache.find("node", "", told.name)
+    def _tell(self, event: ParsedEvent) -> None:
+        happening = event.happening
+        if event.kind == "Node":  # the kubelet writes the node's name where its uid belongs
+            key = self._cache.find("node", "", event.name)
             happening = Happening(key or happening.key, happening.at, *_rest(happening))
-        known = self._told.get(told.uid)
-        if known is not None and known[:2] == (told.count, happening.at):
+        known = self._told.get(event.uid)
+        if known is not None and known[:2] == (event.count, happening.at):
             return
-        slot = told.slot if told.happening.action in _EXPLAINS else ""
-        self._told[told.uid] = (told.count, happening.at, happening.key, slot, told.words)
+        slot = event.slot if event.happening.action in _EXPLAINS else ""
+        self._told[event.uid] = (event.count, happening.at, happening.key, slot, event.words)
         self._buffer.put(happening)
         if slot:
-            self._cache.note(happening.key, slot, told.words, told.count)
+            self._cache.note(happening.key, slot, event.words, event.count)
 
     def _forget(self, uid: str) -> None:
         known = self._told.pop(uid, None)

@@ -113,14 +113,14 @@ def discover(client: Reader) -> tuple[Kind, ...]:
     """
     kinds: list[Kind] = []
     for root in ("/api", "/apis"):
-        told = client.request("GET", root, accept=_DISCOVERY)
-        if told.get("kind") == "APIGroupDiscoveryList":
-            kinds += _aggregated(told)
+        answer = client.request("GET", root, accept=_DISCOVERY)
+        if answer.get("kind") == "APIGroupDiscoveryList":
+            kinds += _aggregated(answer)
         elif root == "/api":
-            for version in told.get("versions") or ():
+            for version in answer.get("versions") or ():
                 kinds += _listed(client.get(f"/api/{version}"), "", version)
         else:
-            for group in told.get("groups") or ():
+            for group in answer.get("groups") or ():
                 kinds += _group(client, group)
     return tuple(kinds)
 
@@ -131,20 +131,20 @@ def find_kind(word: str, kinds: Iterable[Kind]) -> Kind:
     Raises NotFound with near names. Of several groups the first in order wins, as with kubectl.
     """
     kinds = tuple(kinds)
-    wanted = word.strip().lower()
+    sought = word.strip().lower()
     plain = (kind for kind in kinds if kind.group != "metrics.k8s.io")
     for kind in (*plain, *kinds):
         names = {kind.plural, kind.name.lower(), kind.full_name, f"{kind.name.lower()}.{kind.group}", *kind.short}
-        if wanted in names:
+        if sought in names:
             return kind
-    near = get_close_matches(wanted, {name for kind in kinds for name in (kind.plural, kind.name.lower())}, n=3)
+    near = get_close_matches(sought, {name for kind in kinds for name in (kind.plural, kind.name.lower())}, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`kubectl api-resources` lists what the cluster serves."
     raise NotFound(f"The cluster serves no kind of object called {sanitize(word)!r}", hint, status=404)
 
 
-def _aggregated(told: dict[str, Any]) -> list[Kind]:
-    found = []
-    for group in told.get("items") or ():
+def _aggregated(answer: dict[str, Any]) -> list[Kind]:
+    kinds = []
+    for group in answer.get("items") or ():
         name = group.get("metadata", {}).get("name", "")
         seen: set[str] = set()
         for version in group.get("versions") or ():  # the preferred one first
@@ -152,7 +152,7 @@ def _aggregated(told: dict[str, Any]) -> list[Kind]:
                 if resource["resource"] in seen:
                     continue
                 seen.add(resource["resource"])
-                found.append(
+                kinds.append(
                     Kind(
                         name,
                         version["version"],
@@ -162,7 +162,7 @@ def _aggregated(told: dict[str, Any]) -> list[Kind]:
                         tuple(resource.get("shortNames") or ()),
                     )
                 )
-    return found
+    return kinds
 
 
 def _group(client: Reader, group: dict[str, Any]) -> list[Kind]:
@@ -175,7 +175,7 @@ def _group(client: Reader, group: dict[str, Any]) -> list[Kind]:
         raise
 
 
-def _listed(told: dict[str, Any], group: str, version: str) -> list[Kind]:
+def _listed(answer: dict[str, Any], group: str, version: str) -> list[Kind]:
     return [
         Kind(
             resource.get("group") or group,
@@ -185,6 +185,6 @@ def _listed(told: dict[str, Any], group: str, version: str) -> list[Kind]:
             bool(resource.get("namespaced")),
             tuple(resource.get("shortNames") or ()),
         )
-        for resource in told.get("resources") or ()
+        for resource in answer.get("resources") or ()
         if "/" not in resource["name"]
     ]

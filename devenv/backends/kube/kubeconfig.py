@@ -147,13 +147,13 @@ def load_kubeconfig(environ: Mapping[str, str], *, service_account: Path = SERVI
     current = ""
     read: list[Path] = []
     for path in kubeconfig_files(environ):
-        told = _read(path)
-        if told is None:
+        content = _read(path)
+        if content is None:
             continue
         read.append(path)
-        current = current or _text(told.get("current-context"))
+        current = current or _text(content.get("current-context"))
         for section, entries in merged.items():
-            for name, values in _entries(path, section, told):
+            for name, values in _entries(path, section, content):
                 entries.setdefault(name, values)
     if not merged["contexts"] and not merged["clusters"]:
         inside = _in_cluster(environ, service_account)
@@ -185,26 +185,26 @@ def _read(path: Path) -> dict[str, Any] | None:
         ) from error
     try:
         # Every scalar as text: a context called `yes` or a token of digits is meant as it is written.
-        told = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        content = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     except (yaml.YAMLError, RecursionError) as error:
         what = sanitize(str(getattr(error, "problem", None) or error))
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise BadKubeconfig(f"{sanitize(str(path))} is not YAML{where}: {what}", "Correct or remove it.") from error
-    if told is None or told == "":
+    if content is None or content == "":
         return {}
-    if not isinstance(told, dict):
+    if not isinstance(content, dict):
         raise BadKubeconfig(f"{sanitize(str(path))} is not a kubeconfig", "Correct or remove it.")
-    version, kind = _text(told.get("apiVersion")) or "v1", _text(told.get("kind")) or "Config"
+    version, kind = _text(content.get("apiVersion")) or "v1", _text(content.get("kind")) or "Config"
     if (version, kind) != ("v1", "Config"):
         what = sanitize(f"{version} {kind}")
         raise BadKubeconfig(f"{sanitize(str(path))} is a {what}, not a v1 Config", "Correct or remove it.")
-    return told
+    return content
 
 
-def _entries(path: Path, section: str, told: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(path: Path, section: str, content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (name, values) of one section, with paths made absolute."""
-    entries = told.get(section) or []
+    entries = content.get(section) or []
     if not isinstance(entries, list):
         raise BadKubeconfig(f"{sanitize(str(path))}: {section} is not a list", "Correct it.")
     names: set[str] = set()
@@ -312,7 +312,7 @@ def contexts(environ: Mapping[str, str]) -> Contexts:
 def find_target(settings: KubeSettings, environ: Mapping[str, str]) -> Target:
     """Return the cluster and namespace that devenv's settings and the kubeconfig name; raises BadKubeconfig."""
     known = contexts(environ)
-    wanted = settings.context or known.current
+    chosen = settings.context or known.current
     if not known.all:
         files = ", ".join(sanitize(str(path)) for path in kubeconfig_files(environ))
         hint = "Start a cluster (`minikube start`), or name its kubeconfig in KUBECONFIG."
@@ -321,14 +321,14 @@ def find_target(settings: KubeSettings, environ: Mapping[str, str]) -> Target:
     choice = "Choose one with --context: " + ", ".join(sanitize(name) for name in names[:_SHOWN])
     if len(names) > _SHOWN:
         choice += f" and {len(names) - _SHOWN} more"
-    if not wanted:
+    if not chosen:
         raise BadKubeconfig("The kubeconfig has no current context", choice)
-    found = known.find(wanted)
-    if found is None:
-        near = get_close_matches(wanted, names, n=3)
+    context = known.find(chosen)
+    if context is None:
+        near = get_close_matches(chosen, names, n=3)
         hint = f"Did you mean {' or '.join(sanitize(name) for name in near)}?" if near else choice
-        raise BadKubeconfig(f"The kubeconfig has no context {sanitize(wanted)!r}", hint)
-    return Target(found, settings.namespace or found.namespace or "default")
+        raise BadKubeconfig(f"The kubeconfig has no context {sanitize(chosen)!r}", hint)
+    return Target(context, settings.namespace or context.namespace or "default")
 
 
 def _info(name: str, merged: Kubeconfig) -> ContextInfo:

@@ -105,17 +105,17 @@ class Metrics:
         return pause
 
     def _round(self) -> float:
-        wanted = {key: self._cache.entry(key) for key in self._keys}
-        nodes = [entry for entry in wanted.values() if entry is not None and entry.shown.kind == "node"]
-        pods = {key: self._cache.pods_of(key) for key, entry in wanted.items() if entry is not None}
+        entries = {key: self._cache.entry(key) for key in self._keys}
+        nodes = [entry for entry in entries.values() if entry is not None and entry.shown.kind == "node"]
+        pods = {key: self._cache.pods_of(key) for key, entry in entries.items() if entry is not None}
         namespaces = {pod.namespace: [] for found in pods.values() for pod in found}  # type: dict[str, list[str]]
         for name in {(pod.namespace, pod.name) for found in pods.values() for pod in found}:
             namespaces[name[0]].append(name[1])
         usage = {name: use for space, names in namespaces.items() for name, use in self._pods(space, names)}
         samples = [self._sample(key, [usage.get((pod.namespace, pod.name)) for pod in pods[key]]) for key in pods]
         if nodes:
-            told = {word(mapping(raw.get("metadata")).get("name")): usage_of(raw) for raw in self._list_nodes()}
-            samples += [self._sample(entry.shown.key, [told.get(entry.shown.name)]) for entry in nodes]
+            uses = {word(mapping(raw.get("metadata")).get("name")): usage_of(raw) for raw in self._list_nodes()}
+            samples += [self._sample(entry.shown.key, [uses.get(entry.shown.name)]) for entry in nodes]
         fresh = [sample for sample in samples if sample is not None and self._is_news(sample)]
         self._buffer.put(*fresh)
         newest = max((sample for sample in samples if sample is not None), key=lambda item: item.at, default=None)
@@ -125,10 +125,10 @@ class Metrics:
         return min(LATEST, max(SOONEST, due))
 
     def _is_news(self, sample: Sample) -> bool:
-        told = (sample.at, sample.cpu or 0.0)
-        if self._told.get(sample.key) == told:
+        values = (sample.at, sample.cpu or 0.0)
+        if self._told.get(sample.key) == values:
             return False
-        self._told[sample.key] = told
+        self._told[sample.key] = values
         return True
 
     def _pods(self, namespace: str, names: list[str]) -> Iterable[tuple[tuple[str, str], tuple[Any, ...]]]:
@@ -149,16 +149,16 @@ class Metrics:
         return self._client.get(NODE_METRICS.path()).get("items") or []
 
     def _sample(self, key: str, uses: list[tuple[Any, ...] | None]) -> Sample | None:
-        found = [use for use in uses if use is not None]
-        if not found:
+        known = [use for use in uses if use is not None]
+        if not known:
             return None
         return Sample(
             key=key,
-            at=min(use[0] for use in found),
-            cpu=sum(use[2] for use in found),
-            memory=sum(use[3] for use in found),
+            at=min(use[0] for use in known),
+            cpu=sum(use[2] for use in known),
+            memory=sum(use[3] for use in known),
             memory_limit=self._limit(key),
-            window=max((use[1] for use in found if use[1] is not None), default=None),
+            window=max((use[1] for use in known if use[1] is not None), default=None),
         )
 
     def _limit(self, key: str) -> int | None:

@@ -172,10 +172,10 @@ class Pod(msgspec.Struct, frozen=True):
             elif not self.is_finished:
                 shown = "Terminating"
         declared = self.spec.get("containers")
-        wanted = len(declared) if isinstance(declared, list) else len(self.mains)
+        total = len(declared) if isinstance(declared, list) else len(self.mains)
         restarts = sum(item.restarts for item in counted)
         ends = (item.before.at for item in counted if item.before is not None and item.before.at is not None)
-        return Row(shown, ready, len(self.sidecars) + wanted, restarts, max(ends, default=None) if restarts else None)
+        return Row(shown, ready, len(self.sidecars) + total, restarts, max(ends, default=None) if restarts else None)
 
 
 def read_pod(raw: Mapping[str, Any]) -> Pod:
@@ -245,7 +245,7 @@ def _end(ended: object) -> End | None:
     )
 
 
-def _init_stage(inits: tuple[Container, ...], wanted: int) -> tuple[str, int]:
+def _init_stage(inits: tuple[Container, ...], total: int) -> tuple[str, int]:
     """Return the word for the first init container that is not done, "" where all are, and the ready sidecars before.
 
     A sidecar is done once it has started; its own end does not hold up a pod that is over.
@@ -261,7 +261,7 @@ def _init_stage(inits: tuple[Container, ...], wanted: int) -> tuple[str, int]:
             return f"Init:{_end_word(item.ended)}", ready
         if item.waiting and item.waiting != "PodInitializing":
             return f"Init:{item.waiting}", ready
-        return f"Init:{index}/{wanted}", ready
+        return f"Init:{index}/{total}", ready
     return "", ready
 
 

@@ -73,8 +73,8 @@ def _since(pod: Pod, condition: str) -> float | None:
 
 def digest_of(image_id: str) -> str:
     """Return the `sha256:...` in an image's reference or imageID; "" where there is none."""
-    _, found, digest = image_id.rpartition("sha256:")
-    return f"sha256:{digest}" if found else ""
+    _, prefix, digest = image_id.rpartition("sha256:")
+    return f"sha256:{digest}" if prefix else ""
 
 
 def first_time(event: Mapping[str, Any]) -> float | None:

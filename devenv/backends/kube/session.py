@@ -148,10 +148,10 @@ class Session:
 
     def _connection_with(self, credentials: Credentials) -> Connection:
         """Return the connection; a new one where the client certificate is another one now."""
-        wanted = (credentials.certificate, credentials.key)
+        certificate = (credentials.certificate, credentials.key)
         with self._lock:
-            if self._connection is None or self._connected_with != wanted:
-                self._connection, self._connected_with = Connection(self.endpoint, credentials), wanted
+            if self._connection is None or self._connected_with != certificate:
+                self._connection, self._connected_with = Connection(self.endpoint, credentials), certificate
             return self._connection
 
 
@@ -180,9 +180,9 @@ def unreachable(error: Exception, endpoint: Endpoint, *, broke: bool = False) ->
         what = f"The connection to {where} broke"
     else:
         what = f"The API server at {where} closed the connection: {_words(cause)}"
-    found = Unreachable(what, hint)
-    found.broke = broke
-    return found
+    failure = Unreachable(what, hint)
+    failure.broke = broke
+    return failure
 
 
 def _tls_words(error: Exception, where: str) -> tuple[str, str]:
@@ -315,8 +315,8 @@ class WatchStream:
 
 def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
-        told = msgspec.json.decode(line)
-        kind, content = str(told["type"]), told["object"]
+        event = msgspec.json.decode(line)
+        kind, content = str(event["type"]), event["object"]
     except (ValueError, KeyError, TypeError) as error:
         raise KubeError("The API server sent a watch event that is not one") from error
     if kind == "ERROR":

@@ -71,14 +71,14 @@ def read_kinds(
         else:
             cache.page(kind, items)
             cache.listed(kind, uids)
-    wanted = {source_of(backend, kind): number for number, kind in enumerate(kinds)}
-    found: dict[str, tuple[Resource, ...]] = {}
+    order = {source_of(backend, kind): number for number, kind in enumerate(kinds)}
+    listed: dict[str, tuple[Resource, ...]] = {}
     for record in buffer.drain():
-        if isinstance(record, Snapshot) and record.backend in wanted:
-            found[record.backend] = tuple(
+        if isinstance(record, Snapshot) and record.backend in order:
+            listed[record.backend] = tuple(
                 entry.shown for item in record.resources if (entry := cache.entry(item.key)) is not None
             )
-    ordered = sorted(found.items(), key=lambda item: wanted[item[0]])
+    ordered = sorted(listed.items(), key=lambda item: order[item[0]])
     return tuple(resource for _, resources in ordered for resource in resources), tuple(missing)
 
 

@@ -232,9 +232,9 @@ def _daemon_set(workload: Workload) -> Progress:
 
 
 def _job(workload: Workload) -> Progress:
-    wanted, succeeded, active = workload.desired, workload.updated, workload.ready
+    desired, succeeded, active = workload.desired, workload.updated, workload.ready
     if workload.holds("Complete"):
-        return Progress(True, True, wanted, succeeded, succeeded)
+        return Progress(True, True, desired, succeeded, succeeded)
     troubles: tuple[Trouble, ...] = ()
     if workload.holds("Failed"):
         failed = workload.conditions["Failed"]
@@ -242,5 +242,5 @@ def _job(workload: Workload) -> Progress:
         troubles = (Trouble(workload.name, reason, words_of(failed.get("message")), Healing.NEVER),)
     elif workload.spec.get("suspend"):
         troubles = (Trouble(workload.name, "Suspended", "it is suspended, so it never runs", Healing.NEVER),)
-    words = f"{succeeded} of {wanted} have completed"
-    return Progress(False, True, wanted, succeeded, active, words=words, troubles=troubles)
+    words = f"{succeeded} of {desired} have completed"
+    return Progress(False, True, desired, succeeded, active, words=words, troubles=troubles)

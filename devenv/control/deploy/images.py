@@ -42,13 +42,13 @@ class Use:
 
 def uses_of(objects: Sequence[Object]) -> list[Use]:
     """Return every container of every workload, init containers included."""
-    found = []
+    uses = []
     for item in objects:
         name = str((item.get("metadata") or {}).get("name", ""))
         for container in _containers(item):
             title = f"{str(item.get('kind', '')).lower()}/{name}"
-            found.append(Use(title, str(container.get("name", "")), str(container.get("image", ""))))
-    return found
+            uses.append(Use(title, str(container.get("name", "")), str(container.get("image", ""))))
+    return uses
 
 
 def replace_images(objects: Sequence[Object], images: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -61,9 +61,9 @@ def replace_images(objects: Sequence[Object], images: Mapping[str, str]) -> list
     for item in copies:
         for container in _containers(item):
             own = short_name(str(container.get("image", "")))
-            found = plain.get(own) or plain.get(repository(own))
-            if found:
-                container["image"] = found
+            replacement = plain.get(own) or plain.get(repository(own))
+            if replacement:
+                container["image"] = replacement
     return copies
 
 
@@ -98,8 +98,8 @@ def repository(reference: str) -> str:
 
 def has_registry(reference: str) -> bool:
     """Whether the first part names a registry: it has a dot or a port, or is localhost (docker's rule)."""
-    first, found, _ = reference.partition("/")
-    return bool(found) and ("." in first or ":" in first or first == "localhost") and not first.endswith("docker.io")
+    first, slash, _ = reference.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost") and not first.endswith("docker.io")
 
 
 def is_pinned(reference: str) -> bool:
@@ -123,7 +123,7 @@ def _containers(item: Object) -> Iterator[dict[str, Any]]:
     pod = spec if item.get("kind") == "Pod" else ((spec.get("template") or {}).get("spec") or {})
     if isinstance(pod, dict):
         for key in ("initContainers", "containers"):
-            yield from (found for found in pod.get(key) or () if isinstance(found, dict))
+            yield from (container for container in pod.get(key) or () if isinstance(container, dict))
 
 
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
@@ -202,7 +202,7 @@ def plan_images(
 
 def deliver(plan: ImagePlan, images: ImageTools) -> dict[str, str]:
     """Load or push what was built; return the new reference of each image. Raises DevenvError, ToolMissing."""
-    found = {}
+    delivered = {}
     for image in sorted(plan.services):
         content = _docker(("image", "inspect", image), images.environ)
         identity = str(json.loads(content)[0]["Id"]).removeprefix("sha256:")
@@ -215,8 +215,8 @@ def deliver(plan: ImagePlan, images: ImageTools) -> dict[str, str]:
             images.loader.load(named)
             if not images.loader.shares:
                 _docker(("rmi", "--no-prune", named), images.environ)  # the tag alone: the image has its first name
-        found[image] = named
-    return found
+        delivered[image] = named
+    return delivered
 
 
 def _docker(arguments: tuple[str, ...], environ: Mapping[str, str] | None) -> str:
@@ -284,11 +284,11 @@ _SHORT = 19  # characters of "sha256:" and as much of it as docker shows
 
 def running_digests(pods: Sequence[PodStages]) -> dict[str, str]:
     """Return the digest of each "workload/container"; "" where pods of one workload differ or tell none."""
-    found: dict[str, set[str]] = {}
+    by_name: dict[str, set[str]] = {}
     for pod in pods:
         for container, digest in (pod.digests or {}).items():
-            found.setdefault(f"{pod.workload}/{container}", set()).add(digest)
-    return {name: next(iter(digests)) if len(digests) == 1 else "" for name, digests in found.items()}
+            by_name.setdefault(f"{pod.workload}/{container}", set()).add(digest)
+    return {name: next(iter(digests)) if len(digests) == 1 else "" for name, digests in by_name.items()}
 
 
 def check_digests(
@@ -299,10 +299,10 @@ def check_digests(
     An image that is named by tag alone proves nothing by its name: which digest runs is then told, not judged. Where
     a runtime reports the id of the image that was built here, that is what was meant; some report another digest.
     """
-    wanted = {f"{use.workload}/{use.container}": use.image for use in uses_of(objects)}
-    wrong, agreed, told = [], [], []
+    images = {f"{use.workload}/{use.container}": use.image for use in uses_of(objects)}
+    wrong, agreed, unstated = [], [], []
     for name, digest in sorted(running_digests(pods).items()):
-        image = wanted.get(name, "")
+        image = images.get(name, "")
         meant = digest_of(image) if is_pinned(image) else (recorded or {}).get(name, "")
         content = _CONTENT_TAG.search(image)
         if content and digest.startswith(f"sha256:{content[1]}"):
@@ -310,13 +310,13 @@ def check_digests(
         if not digest:
             wrong.append(f"the pods of {name} do not all run the same image")
         elif not meant:
-            told.append(f"{name} runs {digest[:_SHORT]}, which {image or 'its name'} does not state")
+            unstated.append(f"{name} runs {digest[:_SHORT]}, which {image or 'its name'} does not state")
         elif meant != digest:
             wrong.append(f"{name} runs {digest[:_SHORT]} instead of {meant[:_SHORT]}")
         else:
             agreed.append(f"{name} runs {digest[:_SHORT]}")
     if wrong:
         return Check(NAME, Status.FAILED, "; ".join(wrong))
-    if not agreed and not told:
+    if not agreed and not unstated:
         return Check(NAME, Status.SKIPPED, "no running pod belongs to what was deployed")
-    return Check(NAME, Status.DONE, "; ".join([*agreed, *told]))
+    return Check(NAME, Status.DONE, "; ".join([*agreed, *unstated]))

@@ -52,10 +52,10 @@ class DeploymentRecord:
         me = {"who": _who(), "id": f"{os.getpid()}-{time.monotonic_ns():x}", "since": _shown(self._clock())}
         try:
             for _ in range(3):
-                found = self._get()
-                self._refuse_other(found)
+                item = self._get()
+                self._refuse_other(item)
                 try:
-                    self._write_lock(found, me)
+                    self._write_lock(item, me)
                 except Conflict:
                     continue  # somebody wrote in between: look who
                 self._held = me["id"]
@@ -84,11 +84,11 @@ class DeploymentRecord:
     def last(self) -> Revision | None:
         """Return the last revision that succeeded; None where none is recorded or it cannot be read."""
         try:
-            found = self._get()
+            item = self._get()
         except Forbidden as error:
             self.notes.append(f"the cluster's record cannot be read: {sanitize(error.message)}")
             return None
-        packed = ((found or {}).get("binaryData") or {}).get("revision")
+        packed = ((item or {}).get("binaryData") or {}).get("revision")
         if not isinstance(packed, str):
             return None
         try:
@@ -113,8 +113,8 @@ class DeploymentRecord:
             return f"the cluster did not take the record: {sanitize(error.message)}"
         return ""
 
-    def _refuse_other(self, found: dict[str, Any] | None) -> None:
-        held = _annotations(found).get(LOCK)
+    def _refuse_other(self, item: dict[str, Any] | None) -> None:
+        held = _annotations(item).get(LOCK)
         try:
             other = json.loads(held) if held else {}
             until = float(other.get("until", 0))
@@ -127,12 +127,12 @@ class DeploymentRecord:
                 f"Wait for it. A deployment that died gives way within {HELD:.0f} s.",
             )
 
-    def _write_lock(self, found: dict[str, Any] | None, me: dict[str, str]) -> None:
+    def _write_lock(self, item: dict[str, Any] | None, me: dict[str, str]) -> None:
         annotations = {LOCK: json.dumps({**me, "until": self._clock() + HELD})}
-        if found is None:
+        if item is None:
             self._create({"metadata": {"annotations": annotations}})
         else:
-            version = found["metadata"]["resourceVersion"]
+            version = item["metadata"]["resourceVersion"]
             self._patch({"metadata": {"resourceVersion": version, "annotations": annotations}})
 
     def _renew(self, me: dict[str, str]) -> None:
@@ -147,10 +147,10 @@ class DeploymentRecord:
 
     def _get(self) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._client.get(CONFIG_MAPS.path(self.namespace, self.name))
+            item: dict[str, Any] = self._client.get(CONFIG_MAPS.path(self.namespace, self.name))
         except NotFound:
             return None
-        return found
+        return item
 
     def _create(self, body: dict[str, Any]) -> None:
         labels = {"app.kubernetes.io/managed-by": "devenv", "devenv.io/overlay": _dns(self._overlay)}
@@ -165,8 +165,8 @@ class DeploymentRecord:
             self._client.request("PATCH", path, query={"fieldManager": _MANAGER}, body=body, content_type=_MERGE)
 
 
-def _annotations(found: dict[str, Any] | None) -> dict[str, Any]:
-    return ((found or {}).get("metadata") or {}).get("annotations") or {}
+def _annotations(item: dict[str, Any] | None) -> dict[str, Any]:
+    return ((item or {}).get("metadata") or {}).get("annotations") or {}
 
 
 def _dns(name: str) -> str:

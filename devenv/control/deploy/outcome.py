@@ -68,9 +68,9 @@ class Proof:
     @property
     def status(self) -> Status:
         """The worst of the checks; inconclusive without any."""
-        found = {check.status for check in self.checks if check.status is not Status.SKIPPED}
+        statuses = {check.status for check in self.checks if check.status is not Status.SKIPPED}
         order = (Status.FAILED, Status.INCONCLUSIVE, Status.DONE)
-        return next((status for status in order if status in found), Status.INCONCLUSIVE)
+        return next((status for status in order if status in statuses), Status.INCONCLUSIVE)
 
     @property
     def text(self) -> str:
@@ -237,7 +237,7 @@ class Failure:
 def refusal_of(plan: Sequence[ObjectChange], *, force: bool) -> DevenvError | None:
     """Return the error of a plan that the server would not accept: nothing is applied of it."""
     problems = [change for change in plan if change.problem]
-    missing = {found[1] for change in problems if (found := _NO_NAMESPACE.search(change.problem))}
+    missing = {match[1] for change in problems if (match := _NO_NAMESPACE.search(change.problem))}
     if missing:
         return DevenvError(
             f"the namespace {', '.join(sorted(missing))} is not there",

@@ -180,8 +180,8 @@ class Deployment:
         return tuple(item.identity for item in left if item not in to_delete)
 
     def _prover(self, objects: Sequence[Object], namespace: str) -> Prover | None:
-        wanted = self._options.verify or self._options.rollback
-        return self._services.prover(objects, namespace) if wanted and self._services.prover is not None else None
+        needed = self._options.verify or self._options.rollback
+        return self._services.prover(objects, namespace) if needed and self._services.prover is not None else None
 
     def _change(self, objects: Sequence[Object], good: Revision | None, prover: Prover | None) -> bool:
         """Apply, wait and verify; return whether it succeeded, or may be recorded as the last that did."""

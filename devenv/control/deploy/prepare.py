@@ -52,8 +52,8 @@ def prepare(target: Target, versions: tuple[str, ...], outside: Outside) -> Rend
         missing = "; ".join(loaded.rendered.notes)
         raise UsageError(f"{target.name} is not complete: {missing}", "An example is good for a check, not a cluster.")
     judgement = judge(loaded.rendering, outside.root)
-    errors = tuple(found for found in judgement.findings if found.severity is Severity.ERROR)
-    warnings = tuple(found for found in judgement.findings if found.severity is not Severity.ERROR)
+    errors = tuple(finding for finding in judgement.findings if finding.severity is Severity.ERROR)
+    warnings = tuple(finding for finding in judgement.findings if finding.severity is not Severity.ERROR)
     notes = [f"{len(judgement.excused)} findings are excused with a reason"] if judgement.excused else []
     notes += unvalidated(loaded.rendering)
     objects = tuple(_plain(manifest.data) for manifest in loaded.rendered.manifests)

@@ -55,7 +55,7 @@ def leftovers(
     now = {identity(item) for item in rendered}
     gone = [entry for entry in dict.fromkeys((*good.inventory, *good.left)) if entry not in now]
     kinds = _kinds(client, gone)
-    found = []
+    left = []
     for entry in gone:
         group, kind_name, namespace, name = entry.split("/", 3)
         kind = kinds.get((group, kind_name))
@@ -67,11 +67,11 @@ def leftovers(
         except NotFound:
             continue
         except Forbidden:
-            found.append(Leftover(entry, ref, "it may not be read by this account"))
+            left.append(Leftover(entry, ref, "it may not be read by this account"))
             continue
         if not live["metadata"].get("deletionTimestamp"):
-            found.append(Leftover(entry, ref, _why_it_stays(live, ref, limits)))
-    return tuple(found)
+            left.append(Leftover(entry, ref, _why_it_stays(live, ref, limits)))
+    return tuple(left)
 
 
 def losses_of(client: KubeClient, to_delete: Iterable[Leftover]) -> tuple[str, ...]:

@@ -58,15 +58,15 @@ def choose_target(
     """
     if good is not None and good.objects:
         return RollbackTarget(f"revision {good.id}", good.objects, good.digests, good)
-    found = []
+    copies = []
     for item in rendered:
         metadata = item.get("metadata") or {}
         live = before.get(("deployment", str(metadata.get("namespace", "")), str(metadata.get("name", ""))))
         if item.get("kind") == "Deployment" and live is not None:
             copy = deepcopy(dict(item))
             copy["spec"]["template"] = deepcopy(dict((live.get("spec") or {}).get("template") or {}))
-            found.append(copy)
-    return RollbackTarget("what ran before", tuple(found), digests_before) if found else RollbackTarget()
+            copies.append(copy)
+    return RollbackTarget("what ran before", tuple(copies), digests_before) if copies else RollbackTarget()
 
 
 def find_target(run: Run, objects: Sequence[Object], good: Revision | None, prover: Prover | None) -> RollbackTarget:

@@ -165,13 +165,13 @@ class Run:
     def wait(self, name: str, objects: Sequence[Mapping[str, Any]]) -> Failure | None:
         """Wait for the objects' rollout as a stage, and return why it failed."""
         with self.stages.stage(name) as note:
-            found = self._wait(workloads_of(objects))
-            self.note(*found.limits)
+            result = self._wait(workloads_of(objects))
+            self.note(*result.limits)
             note.details += map(_pod_line, self.pods)
-            note.details += last_words(self.services.client, found.stuck) if found.stuck is not None else []
-            note.text = f"{len(found.states)} workloads rolled out" if found.done else found.reason
-            note.status = Status.DONE if found.done else Status.INCONCLUSIVE if found.lost else Status.FAILED
-        return None if found.done else Failure(name, found.reason, lost=bool(found.lost))
+            note.details += last_words(self.services.client, result.stuck) if result.stuck is not None else []
+            note.text = f"{len(result.states)} workloads rolled out" if result.done else result.reason
+            note.status = Status.DONE if result.done else Status.INCONCLUSIVE if result.lost else Status.FAILED
+        return None if result.done else Failure(name, result.reason, lost=bool(result.lost))
 
     def _wait(self, workloads: Collection[Key]) -> WaitResult:
         def report(waiting: Waiting) -> None:

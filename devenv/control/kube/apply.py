@@ -225,10 +225,10 @@ def _apply_one(
 
 def _live(client: KubeClient, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = client.get(_path(kind, body))
+        item: dict[str, Any] = client.get(_path(kind, body))
     except NotFound:
         return None
-    return found
+    return item
 
 
 def _send(

@@ -50,11 +50,11 @@ class Ref:
     def read(self, client: KubeClient) -> dict[str, Any]:
         """Return the whole object; raises NotFound with its name, and other KubeErrors."""
         try:
-            found: dict[str, Any] = client.get(self.path())
+            item: dict[str, Any] = client.get(self.path())
         except NotFound as error:
             where = f" in namespace {self.namespace}" if self.namespace else ""
             raise NotFound(f"There is no {self.text}{where}", error.hint, status=404, reason=error.reason) from error
-        return found
+        return item
 
 
 def parse_ref(word: str, client: KubeClient) -> Ref:
@@ -170,10 +170,10 @@ def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bo
 
 
 def _fulfils(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, wanted = labels.get(str(rule.get("key"))), rule.get("values") or ()
+    value, values = labels.get(str(rule.get("key"))), rule.get("values") or ()
     answers = {
-        "In": value in wanted,
-        "NotIn": value not in wanted,
+        "In": value in values,
+        "NotIn": value not in values,
         "Exists": value is not None,
         "DoesNotExist": value is None,
     }

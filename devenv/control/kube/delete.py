@@ -67,14 +67,14 @@ def contents(client: KubeClient, namespace: str) -> tuple[list[tuple[Kind, dict[
 
     Raises Unreachable and Unauthorized.
     """
-    found: list[tuple[Kind, dict[str, Any]]] = []
+    items: list[tuple[Kind, dict[str, Any]]] = []
     unread: list[str] = []
     for kind in namespace_kinds(client):
         query: dict[str, object] = {"limit": 500}
         try:
             while True:
                 page = client.request("GET", kind.path(namespace), query=query, accept=_METADATA)
-                found += [(kind, item) for item in page.get("items") or ()]
+                items += [(kind, item) for item in page.get("items") or ()]
                 query["continue"] = (page.get("metadata") or {}).get("continue") or ""
                 if not query["continue"]:
                     break
@@ -83,7 +83,7 @@ def contents(client: KubeClient, namespace: str) -> tuple[list[tuple[Kind, dict[
         except KubeError as error:
             if error.status not in (404, 405):  # some kinds can only be created (reviews, bindings)
                 unread.append(f"{kind.full_name}: {error.message}")
-    return found, tuple(unread)
+    return items, tuple(unread)
 
 
 def find_owned(client: KubeClient, owners: Sequence[Mapping[str, Any]]) -> Owned:
@@ -105,16 +105,16 @@ def _descendants(items: Iterable[tuple[Kind, dict[str, Any]]], roots: Iterable[s
     for kind, item in items:
         for owner in item["metadata"].get("ownerReferences") or ():
             by_owner[str(owner.get("uid"))].append((kind, item))
-    found: dict[str, Ref] = {}
+    owned: dict[str, Ref] = {}
     todo = list(roots)
     while todo:
         for kind, item in by_owner.get(todo.pop(), ()):
             metadata = item["metadata"]
             uid = str(metadata.get("uid"))
-            if uid not in found:
-                found[uid] = Ref(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
+            if uid not in owned:
+                owned[uid] = Ref(kind, str(metadata.get("namespace") or ""), str(metadata["name"]))
                 todo.append(uid)
-    return list(found.values())
+    return list(owned.values())
 
 
 def users_of(client: KubeClient, ref: Ref) -> list[str]:
@@ -164,12 +164,12 @@ def fate_of_claim(client: KubeClient, claim: Mapping[str, Any]) -> VolumeFate:
     if not volume:
         return VolumeFate(name, False, f"{about} has no volume yet, so no data")
     try:
-        found = client.get(PVS.path(name=volume))
+        item = client.get(PVS.path(name=volume))
     except Forbidden:
         return VolumeFate(name, None, f"{about}: you may not read its volume, so count its data as lost")
     except NotFound:
         return VolumeFate(name, False, f"{about}: its volume {sanitize(volume)} is gone already")
-    return _fate(name, about, found)
+    return _fate(name, about, item)
 
 
 def fate_of_volume(volume: Mapping[str, Any]) -> VolumeFate:
@@ -206,8 +206,8 @@ def survey_delete(call: Call) -> Impact:
     orphan = call.options.get("cascade") == "orphan"
     for ref, item in objects:
         if ref.kind == NAMESPACES:
-            told, claims = _of_namespace(call, ref)
-            sentences += told
+            said, claims = _of_namespace(call, ref)
+            sentences += said
             fates += claims
         else:
             sentences += _of_object(call, ref, item)
@@ -286,29 +286,29 @@ def _held_by(item: Mapping[str, Any]) -> str:
     metadata = item["metadata"]
     finalizers = [str(name) for name in metadata.get("finalizers") or ()]
     conditions = (item.get("status") or {}).get("conditions") or ()
-    told = [str(one.get("message")) for one in conditions if str(one.get("reason")) == "SomeFinalizersRemain"]
-    if told or finalizers:
-        return sanitize("; ".join(told) or f"held by {', '.join(finalizers)}")
+    messages = [str(one.get("message")) for one in conditions if str(one.get("reason")) == "SomeFinalizersRemain"]
+    if messages or finalizers:
+        return sanitize("; ".join(messages) or f"held by {', '.join(finalizers)}")
     grace = metadata.get("deletionGracePeriodSeconds")
     return f"it has {grace} s to end" if grace else "its deletion was not begun yet"
 
 
 def _of_object(call: Call, ref: Ref, item: Mapping[str, Any]) -> list[str]:
-    found = [f"Deletes {ref.text}."]
+    sentences = [f"Deletes {ref.text}."]
     maker = _maker(item)
     if maker:
-        found.append(f"Its {maker} makes another one in its place.")
+        sentences.append(f"Its {maker} makes another one in its place.")
     finalizers = item["metadata"].get("finalizers") or ()
     if finalizers:
-        found.append(sanitize(f"{ref.text} stays until {', '.join(map(str, finalizers))} lets it go."))
+        sentences.append(sanitize(f"{ref.text} stays until {', '.join(map(str, finalizers))} lets it go."))
     if ref.kind == STATEFUL_SETS:
-        found += _kept_claims(call, item)
+        sentences += _kept_claims(call, item)
     if call.options.get("cascade") == "orphan":
-        found.append("What it owns stays, without an owner.")
+        sentences.append("What it owns stays, without an owner.")
     users = users_of(call.client, ref)
     if users:
-        found.append(f"In use by {', '.join(users[:5])}{' and more' if len(users) > 5 else ''}.")
-    return found
+        sentences.append(f"In use by {', '.join(users[:5])}{' and more' if len(users) > 5 else ''}.")
+    return sentences
 
 
 def _of_namespace(call: Call, ref: Ref) -> tuple[list[str], list[VolumeFate]]:
@@ -317,10 +317,10 @@ def _of_namespace(call: Call, ref: Ref) -> tuple[list[str], list[VolumeFate]]:
     items, unread = contents(call.client, ref.name)
     named = [(kind, item) for kind, item in items if item["metadata"]["name"] not in _MADE_WITH_IT]
     listed = Owned(tuple(ref_of(item, kind) for kind, item in named)).words() or "nothing else"
-    found = [f"Deletes the namespace {ref.name} and everything in it: {listed}."]
-    found += [f"Not looked at, so more may go: {text}" for text in unread]
+    sentences = [f"Deletes the namespace {ref.name} and everything in it: {listed}."]
+    sentences += [f"Not looked at, so more may go: {text}" for text in unread]
     claims = [ref_of(item, kind).read(call.client) for kind, item in items if kind == PVCS]
-    return found, [fate_of_claim(call.client, claim) for claim in claims]
+    return sentences, [fate_of_claim(call.client, claim) for claim in claims]
 
 
 def _kept_claims(call: Call, item: Mapping[str, Any]) -> list[str]:

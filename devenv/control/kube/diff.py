@@ -138,14 +138,14 @@ def plain(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the object without its status and what the server keeps in it for itself."""
     if item is None:
         return None
-    found = {key: value for key, value in item.items() if key != "status"}
-    metadata = {key: value for key, value in dict(found.get("metadata") or {}).items() if key not in _NOISE}
+    kept = {key: value for key, value in item.items() if key != "status"}
+    metadata = {key: value for key, value in dict(kept.get("metadata") or {}).items() if key not in _NOISE}
     annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != _LAST_APPLIED}
     metadata.pop("annotations", None)
     if annotations:
         metadata["annotations"] = annotations
-    found["metadata"] = metadata
-    return {key: found[key] for key in sorted(found, key=lambda key: _HEAD.index(key) if key in _HEAD else len(_HEAD))}
+    kept["metadata"] = metadata
+    return {key: kept[key] for key in sorted(kept, key=lambda key: _HEAD.index(key) if key in _HEAD else len(_HEAD))}
 
 
 def to_yaml(item: Any) -> list[str]:

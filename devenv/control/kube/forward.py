@@ -392,15 +392,15 @@ class Forward:
         assert self._current is not None
         return self._current
 
-    def _take(self, found: list[PodPort]) -> None:
-        self._found, self._found_at = found, time.monotonic()
+    def _take(self, pods: list[PodPort]) -> None:
+        self._found, self._found_at = pods, time.monotonic()
         before = self._current
-        if before is not None and any(item.uid == before.uid for item in found):
+        if before is not None and any(item.uid == before.uid for item in pods):
             return
-        self._current = found[0]
+        self._current = pods[0]
         if before is not None:
             self._traffic.replaced()
-            self._tell(f"{self._finder.title} now leads to pod {found[0].pod}; it was {before.pod}")
+            self._tell(f"{self._finder.title} now leads to pod {pods[0].pod}; it was {before.pod}")
 
 
 def listen(port: int) -> socket.socket:

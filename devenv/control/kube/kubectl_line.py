@@ -152,8 +152,8 @@ def parse_line(words: Sequence[str]) -> Line:
         if word == "--":
             break
         if len(word) > 1 and word.startswith("-"):
-            found, place = _flags(word, words, place, verb, known=known)
-            flags += found
+            more, place = _flags(word, words, place, verb, known=known)
+            flags += more
         elif not verb:
             verb = word
             known = any(name.partition(" ")[0] == verb for name in EFFECTS)
@@ -209,37 +209,37 @@ def _flags(word: str, words: Sequence[str], place: int, verb: str, *, known: boo
     """Read one word of flags; returns them, and where the next word is."""
     first = verb.partition(" ")[0]
     switches = (SWITCHES | set(_SWITCHES_OF.get(first, ()))) - set(_VALUES_OF.get(first, ()))
-    found: list[tuple[str, str]] = []
+    flags: list[tuple[str, str]] = []
 
     def value(name: str) -> None:
         """Take the next word, as pflag does; of a plugin's flags nobody knows whether they have a value."""
         nonlocal place
         takes = place < len(words) and (known or name in PLACES or not words[place].startswith("-"))
-        found.append((name, words[place] if takes else ""))
+        flags.append((name, words[place] if takes else ""))
         place += takes
 
     if word.startswith("--"):
         name, equals, text = word[2:].partition("=")
         name = name.replace("_", "-")  # as kubectl does
         if equals or name in switches:
-            found.append((name, text if equals else "true"))
+            flags.append((name, text if equals else "true"))
         else:
             value(name)
-        return found, place
+        return flags, place
     for at, letter in enumerate(word[1:], 2):
         name = _LONG.get(letter, letter) if letter not in _SWITCHES_OF.get(first, ()) else letter
         left = word[at:]
         if left.startswith("="):
-            found.append((name, left[1:]))
+            flags.append((name, left[1:]))
             break
         if letter in switches:
-            found.append((name, "true"))
+            flags.append((name, "true"))
         elif left:
-            found.append((name, left))
+            flags.append((name, left))
             break
         else:
             value(name)
-    return found, place
+    return flags, place
 
 
 def _check_places(line: Line, words: Sequence[str]) -> None:

@@ -54,8 +54,8 @@ def find_place(line: Line, settings: KubeSettings, environ: Mapping[str, str]) -
     """
     files = line.last("kubeconfig")
     environ = {**environ, "KUBECONFIG": files} if files else dict(environ)
-    wanted = KubeSettings(line.last("context") or settings.context, line.last("namespace") or settings.namespace)
-    target = find_target(wanted, environ)
+    chosen = KubeSettings(line.last("context") or settings.context, line.last("namespace") or settings.namespace)
+    target = find_target(chosen, environ)
     given = {name: line.last(name) for name in _ELSEWHERE if line.last(name)}
     if not given:
         return Where(target.context.name, target, environ)
@@ -76,12 +76,12 @@ def find_place(line: Line, settings: KubeSettings, environ: Mapping[str, str]) -
             want = {"cluster": target.context.cluster, **want}
         return all(str(own[name] or "").rstrip("/") == value.rstrip("/") for name, value in want.items())
 
-    found = [name for name in known.contexts if leads_there(name)]
-    if not found:
+    contexts = [name for name in known.contexts if leads_there(name)]
+    if not contexts:
         return Where(", ".join(f"--{name}={value}" for name, value in given.items()), None, environ)
     # Several contexts may name the same cluster and user: one that may be changed is as good as the chosen one.
-    name = next((name for name in found if settings.may_change(name)), found[0])
-    return Where(name, find_target(KubeSettings(name, wanted.namespace), environ), environ)
+    name = next((name for name in contexts if settings.may_change(name)), contexts[0])
+    return Where(name, find_target(KubeSettings(name, chosen.namespace), environ), environ)
 
 
 class KubectlPlan:
@@ -185,8 +185,8 @@ class KubectlPlan:
         if takes and first in ("apply", "replace"):
             return self._forced(dry)
         if takes and first == "taint":
-            told = f"Evicts the pods of {' '.join(line.names)} that do not tolerate it, at once."
-            return Impact((sanitize(told),), confirm=True), ()
+            sentence = f"Evicts the pods of {' '.join(line.names)} that do not tolerate it, at once."
+            return Impact((sanitize(sentence),), confirm=True), ()
         return Impact(confirm=takes), ()
 
     def _forced(self, dry: Sequence[tuple[str, str]]) -> tuple[Impact, tuple[Ref, ...]]:
@@ -194,12 +194,12 @@ class KubectlPlan:
         line, impacts = self.line, [Impact(confirm=True)]
         refs: list[Ref] = []
         if line.on("prune"):
-            found = self._survey("delete", line.words_of("apply", dry), {}, only="pruned")
-            impacts, refs = [*impacts, found[0]], [*refs, *found[1]]
+            survey = self._survey("delete", line.words_of("apply", dry), {}, only="pruned")
+            impacts, refs = [*impacts, survey[0]], [*refs, *survey[1]]
         if line.on("force"):
             flags = (*line.all(*_FILES), *self._access(), ("dry-run", "server"), ("ignore-not-found", "true"))
-            found = self._survey("delete", line.words_of("delete", flags), {})
-            impacts, refs = [*impacts, found[0]], [*refs, *found[1]]
+            survey = self._survey("delete", line.words_of("delete", flags), {})
+            impacts, refs = [*impacts, survey[0]], [*refs, *survey[1]]
         sentences = [sentence for one in impacts for sentence in one.sentences]
         if line.on("force"):
             sentences.append("Makes them anew from the files.")
@@ -222,8 +222,8 @@ class KubectlPlan:
             return VERBS[verb].survey(Call(self._client, refs, chosen, environ=self._environ)), refs
         except KubeError as error:
             named = ", ".join(ref.text for ref in refs)
-            told = f"{self.line.verb.capitalize()}: {named}. What goes with it was not looked at: {error.message}"
-            return Impact((told,), confirm=VERBS[verb].takes_away), refs
+            sentence = f"{self.line.verb.capitalize()}: {named}. What goes with it was not looked at: {error.message}"
+            return Impact((sentence,), confirm=VERBS[verb].takes_away), refs
 
     def _found(self, words: Sequence[str], only: str) -> tuple[Ref, ...]:
         """Return the objects that kubectl names; raises KubectlRefused where it says that it would do nothing."""
@@ -239,17 +239,17 @@ class KubectlPlan:
         if self.stdin is None and any(value == "-" for _, value in self.line.all("filename")):
             self.stdin = sys.stdin.buffer.read()
         done = finish(line, self._environ, timeout=_DRY_RUN_TIMEOUT, what=what, stdin=self.stdin)
-        found: list[Ref] = []
+        refs: list[Ref] = []
         for text in sanitize(done.stdout, newlines=True).splitlines():
             kind, name, namespace, said = _named(text)
             if not kind or (only and said != only):
                 continue
             found_kind = kind_of(kind, self._client)
             space = namespace or self._client.target.namespace
-            found.append(Ref(found_kind, space if found_kind.namespaced else "", name))
-        if done.returncode and not found:
+            refs.append(Ref(found_kind, space if found_kind.namespaced else "", name))
+        if done.returncode and not refs:
             raise KubectlRefused(done.stderr.decode("utf-8", "replace"), done.returncode)
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(refs))
 
 
 class KubectlRefused(DevenvError):

@@ -17,10 +17,10 @@ _ENDINGS = (".yaml", ".yml", ".json")
 
 def read_files(names: tuple[str, ...], stdin: IO[str]) -> list[dict[str, Any]]:
     """Return the objects of the files, folders ("-": standard input); raises UsageError that names file and line."""
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     for name in names:
         if name == "-":
-            found += parse_objects(stdin.read(), "standard input")
+            objects += parse_objects(stdin.read(), "standard input")
             continue
         path = Path(name)
         files = sorted(item for item in path.iterdir() if item.suffix in _ENDINGS) if path.is_dir() else [path]
@@ -31,10 +31,10 @@ def read_files(names: tuple[str, ...], stdin: IO[str]) -> list[dict[str, Any]]:
                 text = file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"Cannot read {sanitize(str(file))}: {error}", "Name a YAML file.") from error
-            found += parse_objects(text, str(file))
-    if not found:
+            objects += parse_objects(text, str(file))
+    if not objects:
         raise UsageError("There is nothing to apply", f"No objects in {sanitize(', '.join(names))}")
-    return found
+    return objects
 
 
 def read_kustomize(folder: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -105,13 +105,13 @@ def flatten(documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Raises UsageError for what is no object with apiVersion, kind and name.
     """
-    found: list[dict[str, Any]] = []
+    objects: list[dict[str, Any]] = []
     for document in documents:
         if document.get("kind") == "List" and isinstance(document.get("items"), list):
-            found += flatten(document["items"])
+            objects += flatten(document["items"])
         else:
-            found.append(_checked(document))
-    return sorted(found, key=_rank)
+            objects.append(_checked(document))
+    return sorted(objects, key=_rank)
 
 
 def title(item: Mapping[str, Any]) -> str:

@@ -51,8 +51,8 @@ def revisions_of(client: KubeClient, ref: Ref, workload: Mapping[str, Any]) -> l
     ]
     make = _of_replica_set if ref.kind == DEPLOYMENTS else _of_controller_revision
     newest = max((_number(item) for item in mine), default=0)
-    found = [make(item, current=_number(item) == newest) for item in mine]
-    return sorted(found, key=lambda revision: revision.number, reverse=True)
+    revisions = [make(item, current=_number(item) == newest) for item in mine]
+    return sorted(revisions, key=lambda revision: revision.number, reverse=True)
 
 
 def check_rolled(ref: Ref) -> None:
@@ -196,17 +196,17 @@ def undo(call: Call) -> str:
 def _wanted(call: Call, ref: Ref, workload: Mapping[str, Any]) -> Revision:
     if (workload.get("spec") or {}).get("paused"):
         raise UsageError(f"{ref.text} is paused, so it would not go back", "First: devenv kubectl rollout resume")
-    found = revisions_of(call.client, ref, workload)
+    revisions = revisions_of(call.client, ref, workload)
     number = call.options.get("revision", "")
-    numbers = ", ".join(str(one.number) for one in found) or "none"
+    numbers = ", ".join(str(one.number) for one in revisions) or "none"
     if number and number != "0":
-        match = next((one for one in found if str(one.number) == number), None)
+        match = next((one for one in revisions if str(one.number) == number), None)
         if match is None:
             raise UsageError(f"{ref.text} has no revision {number}", f"Kept are: {numbers}")
         if match.current:
             raise UsageError(f"Revision {number} of {ref.text} is the present one", f"Kept are: {numbers}")
         return match
-    earlier = [one for one in found if not one.current]
+    earlier = [one for one in revisions if not one.current]
     if not earlier:
         raise UsageError(f"{ref.text} has no earlier revision", "Nothing was rolled out since it was made.")
     return earlier[0]
@@ -288,50 +288,50 @@ _SYNC = (
 
 def survey_scale(call: Call) -> Impact:
     """Say what changes, which autoscaler sets it back, what stops serving, and which local data go."""
-    wanted = _wanted_replicas(call)
+    replicas = _wanted_replicas(call)
     sentences: list[str] = []
     losses: list[str] = []
     for ref in call.refs:
         scale = _read_scale(call, ref)
         now = int((scale.get("spec") or {}).get("replicas") or 0)
-        if wanted == now:
+        if replicas == now:
             sentences.append(f"{ref.text} has {now} replicas already.")
         else:
-            gone = " Nothing of it serves any more." if wanted == 0 else ""
-            sentences.append(f"Scales {ref.text} from {now} to {wanted} replicas.{gone}")
-        if ref.kind == STATEFUL_SETS and wanted < now:
+            gone = " Nothing of it serves any more." if replicas == 0 else ""
+            sentences.append(f"Scales {ref.text} from {now} to {replicas} replicas.{gone}")
+        if ref.kind == STATEFUL_SETS and replicas < now:
             sentences.append("The claims of the pods that go stay, with their data.")
-        sentences += _autoscalers(call, ref, wanted)
+        sentences += _autoscalers(call, ref, replicas)
         labels = str((scale.get("status") or {}).get("selector") or "")
-        if wanted < now and labels:
+        if replicas < now and labels:
             pods = pods_in(call.client, ref.namespace, labels=labels)
             local = next((text for pod in pods if (text := local_volumes(pod.spec))), "")
-            if wanted == 0:
+            if replicas == 0:
                 losses += losses_with(pods)
                 sentences += last_ready(call.client, pods)
             elif local:
                 sentences.append(f"The pods that go lose their local data: {local}.")
-    return Impact(tuple(sentences), tuple(losses), confirm=wanted == 0)
+    return Impact(tuple(sentences), tuple(losses), confirm=replicas == 0)
 
 
 def scale(call: Call) -> str:
     """Set the number of replicas; the pods follow later."""
-    wanted = _wanted_replicas(call)
+    replicas = _wanted_replicas(call)
     for ref in call.refs:
         before = int((_read_scale(call, ref).get("spec") or {}).get("replicas") or 0)
         call.client.request(
             "PATCH",
             ref.path("scale"),
             query={"fieldManager": SCALE_MANAGER},
-            body={"spec": {"replicas": wanted}},
+            body={"spec": {"replicas": replicas}},
             content_type="application/merge-patch+json",
         )
-        call.step(ref, "Scaled" if before != wanted else "Unchanged", details=f"{before} -> {wanted}")
+        call.step(ref, "Scaled" if before != replicas else "Unchanged", details=f"{before} -> {replicas}")
     return ""
 
 
-def _autoscalers(call: Call, ref: Ref, wanted: int) -> list[str]:
-    found = []
+def _autoscalers(call: Call, ref: Ref, replicas: int) -> list[str]:
+    sentences = []
     for item in call.client.list(HPAS, ref.namespace)[0]:
         spec = item.get("spec") or {}
         target = spec.get("scaleTargetRef") or {}
@@ -339,26 +339,28 @@ def _autoscalers(call: Call, ref: Ref, wanted: int) -> list[str]:
             continue
         name = sanitize(str(item["metadata"]["name"]))
         least, most = int(spec.get("minReplicas") or 1), int(spec.get("maxReplicas") or 1)
-        if wanted == 0:
-            found.append(f"HorizontalPodAutoscaler {name} rests while there are 0 replicas.")
-        elif least <= wanted <= most:
-            found.append(f"HorizontalPodAutoscaler {name} decides again within {_SYNC} s, between {least} and {most}.")
+        if replicas == 0:
+            sentences.append(f"HorizontalPodAutoscaler {name} rests while there are 0 replicas.")
+        elif least <= replicas <= most:
+            sentences.append(
+                f"HorizontalPodAutoscaler {name} decides again within {_SYNC} s, between {least} and {most}."
+            )
         else:
-            back = f"{least} or more" if wanted < least else f"{most} or fewer"
-            found.append(
+            back = f"{least} or more" if replicas < least else f"{most} or fewer"
+            sentences.append(
                 f"HorizontalPodAutoscaler {name} undoes it within {_SYNC} s: "
                 f"it keeps {least} to {most}, so it goes back to {back}."
             )
-    return found
+    return sentences
 
 
 def _read_scale(call: Call, ref: Ref) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = call.client.get(ref.path("scale"))
+        item: dict[str, Any] = call.client.get(ref.path("scale"))
     except NotFound as error:
         ref.read(call.client)  # tells when the object itself is not there
         raise UsageError(f"A {ref.kind.name} cannot be scaled", "Workloads with replicas can.") from error
-    return found
+    return item
 
 
 def _wanted_replicas(call: Call) -> int:

@@ -74,19 +74,19 @@ class StuckClock:
     ) -> Stuck | None:
         """Return the first trouble whose time is over. `is_leaving` tells whether pods of a namespace still go."""
         seen: dict[tuple[str, str, Healing], float] = {}
-        found: Stuck | None = None
+        stuck: Stuck | None = None
         for state in states:
             for trouble in state.troubles:
                 if trouble.healing is Healing.QUOTA and is_leaving(state.namespace):
                     continue  # it counts again from when they are gone
                 key = (f"{state.namespace}/{state.title}", trouble.subject, trouble.healing)
                 since = seen[key] = self._since.get(key, now)
-                if found is None and now - since >= self.patience.allows(trouble):
+                if stuck is None and now - since >= self.patience.allows(trouble):
                     about = "" if trouble.subject == state.name else f"{trouble.subject}: "
                     words = f"{about}{trouble.text}"
-                    found = Stuck(state.title, trouble.reason, words, now - since, state.namespace, trouble.subject)
+                    stuck = Stuck(state.title, trouble.reason, words, now - since, state.namespace, trouble.subject)
         self._since = seen
-        return found
+        return stuck
 
 
 _WORKLOADS: Final = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS, "job": JOBS}
@@ -114,10 +114,10 @@ class News:
 
 def kinds_for(workloads: Collection[Key]) -> dict[str, tuple[Kind, bool]]:
     """Return what to watch in one namespace for these workloads, and whether the wait is impossible without it."""
-    found = {kind: (_WORKLOADS[kind], True) for kind in dict.fromkeys(key[0] for key in workloads)}
-    if "deployment" in found:
-        found["replicaset"] = (REPLICA_SETS, True)
-    return {**found, "pod": (PODS, False), "event": (EVENTS, False)}
+    kinds = {kind: (_WORKLOADS[kind], True) for kind in dict.fromkeys(key[0] for key in workloads)}
+    if "deployment" in kinds:
+        kinds["replicaset"] = (REPLICA_SETS, True)
+    return {**kinds, "pod": (PODS, False), "event": (EVENTS, False)}
 
 
 class RolloutFeed:
@@ -178,8 +178,8 @@ class RolloutFeed:
 
         def down(error: Exception | None, pause: float) -> None:
             if error is not None:
-                told = error if isinstance(error, KubeError) else KubeError(f"reading {kind.plural} failed: {error!r}")
-                tell("down", told)
+                known = isinstance(error, KubeError)
+                tell("down", error if known else KubeError(f"reading {kind.plural} failed: {error!r}"))
 
         return Stream(f"rollout-{name}-{namespace}", run, down, backoff=Backoff(longest=5.0))
 
@@ -333,9 +333,9 @@ class _Waiter:
 
     def _tell(self, elapsed: float, states: tuple[WorkloadState, ...]) -> None:
         pods = self._view.pods()
-        told = (tuple(state.waits for state in states), tuple((pod.name, tuple(pod.seconds)) for pod in pods))
-        if told != self._told:
-            self._told = told
+        news = (tuple(state.waits for state in states), tuple((pod.name, tuple(pod.seconds)) for pod in pods))
+        if news != self._told:
+            self._told = news
             self._report(Waiting(elapsed, states, pods))
 
     def _linger(self) -> None:
@@ -350,8 +350,8 @@ class _Waiter:
         states = self._view.states() if not self._missing else ()
         pods = self._view.pods() if not self._missing else ()
         lost = "" if done or stuck else next((text for key, text in self._down.items() if key in self._feed.needed), "")
-        found = {key: item for key in self._view.workloads if (item := self._view.get(key)) is not None}
-        return WaitResult(done, elapsed, states, pods, stuck, lost, tuple(self._limits), found)
+        objects = {key: item for key in self._view.workloads if (item := self._view.get(key)) is not None}
+        return WaitResult(done, elapsed, states, pods, stuck, lost, tuple(self._limits), objects)
 
 
 def _set() -> threading.Event:

@@ -68,13 +68,13 @@ _PHASES: Final = {"Pending": State.CREATED, "Failed": State.DEAD, "Terminating":
 def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
     """Make a resource of an object of any kind; without a status it is simply there."""
     status, meta, spec = mapping(raw.get("status")), mapping(raw.get("metadata")), mapping(raw.get("spec"))
-    told = conditions(status)
+    states = conditions(status)
     phase = word(status.get("phase"))
-    failing = [item for name, item in told.items() if name in _BAD and item.get("status") == "True"]
-    failing += [item for name, item in told.items() if name in _GOOD and item.get("status") == "False"]
-    waiting = [item for name, item in told.items() if name in _GOOD and item.get("status") == "Unknown"]
-    waiting += [item for name, item in told.items() if name in _UNDER_WAY and item.get("status") == "True"]
-    good = any(name in _GOOD and item.get("status") == "True" for name, item in told.items())
+    failing = [item for name, item in states.items() if name in _BAD and item.get("status") == "True"]
+    failing += [item for name, item in states.items() if name in _GOOD and item.get("status") == "False"]
+    waiting = [item for name, item in states.items() if name in _GOOD and item.get("status") == "Unknown"]
+    waiting += [item for name, item in states.items() if name in _UNDER_WAY and item.get("status") == "True"]
+    good = any(name in _GOOD and item.get("status") == "True" for name, item in states.items())
     seen, generation = status.get("observedGeneration"), number(meta.get("generation"))
     behind = isinstance(seen, int) and seen < generation
     if failing or phase == "Failed":
@@ -92,7 +92,7 @@ def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
         kind.lower(),
         context,
         _PHASES.get(phase, State.RUNNING),
-        status=phase or word(next((item.get("type") for item in told.values() if item.get("status") == "True"), "")),
+        status=phase or word(next((item.get("type") for item in states.values() if item.get("status") == "True"), "")),
         health=health,
         why=joined(words),
         facts=facts(
@@ -107,5 +107,5 @@ def parse_any(raw: Mapping[str, Any], context: str, kind: str) -> Parsed:
 
 def left_in(status: Mapping[str, Any]) -> list[str]:
     """Say what keeps a namespace that is being deleted, from its status."""
-    told = conditions(status)
-    return [why_not(told[name]) for name in _LEFT if mapping(told.get(name)).get("status") == "True"]
+    states = conditions(status)
+    return [why_not(states[name]) for name in _LEFT if mapping(states.get(name)).get("status") == "True"]

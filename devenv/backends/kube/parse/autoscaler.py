@@ -24,12 +24,12 @@ def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of an autoscaler; its service is the workload that it scales."""
     spec, status = mapping(raw.get("spec")), mapping(raw.get("status"))
     scaling = scaling_of(raw, "", 0.0)
-    told = conditions(status)
+    states = conditions(status)
     target = mapping(spec.get("scaleTargetRef"))
     blind = [
-        told[name] for name in ("AbleToScale", "ScalingActive") if mapping(told.get(name)).get("status") == "False"
+        states[name] for name in ("AbleToScale", "ScalingActive") if mapping(states.get(name)).get("status") == "False"
     ]
-    off = mapping(told.get("ScalingActive")).get("reason") == "ScalingDisabled"
+    off = mapping(states.get("ScalingActive")).get("reason") == "ScalingDisabled"
     beyond = _beyond(scaling)
     resource = base(
         raw,
@@ -37,9 +37,9 @@ def parse_autoscaler(raw: Mapping[str, Any], context: str) -> Parsed:
         context,
         State.PAUSED if off else State.RUNNING,
         service=word(target.get("name")),
-        health=_health(off, bool(blind or beyond), bool(told)),
+        health=_health(off, bool(blind or beyond), bool(states)),
         status=f"{scaling.current} of {scaling.minimum}-{scaling.maximum} replicas",
-        why=joined((condition_words(status), beyond)) if told else "its controller has not looked at it yet",
+        why=joined((condition_words(status), beyond)) if states else "its controller has not looked at it yet",
         ready=(scaling.current, scaling.desired),
         kind_facts=AutoscalerFacts(*scaling.target.split("/", 1)),
         facts=facts(
@@ -98,14 +98,14 @@ def scaling_of(raw: Mapping[str, Any], key: str, at: float) -> Scaling:
 
 def condition_words(status: Mapping[str, Any]) -> str:
     """Say what hinders the autoscaler: it cannot scale, sees no metric, or is at a limit."""
-    told = conditions(status)
+    states = conditions(status)
     words = []
-    if mapping(told.get("AbleToScale")).get("status") == "False":
-        words.append(f"cannot scale: {why_not(told.get('AbleToScale'))}")
-    active = mapping(told.get("ScalingActive"))
+    if mapping(states.get("AbleToScale")).get("status") == "False":
+        words.append(f"cannot scale: {why_not(states.get('AbleToScale'))}")
+    active = mapping(states.get("ScalingActive"))
     if active.get("status") == "False":
         words.append(f"scales by nothing: {why_not(active)}")
-    limited = mapping(told.get("ScalingLimited"))
+    limited = mapping(states.get("ScalingLimited"))
     if limited.get("status") == "True":
         reason = limited.get("reason")
         known = {"TooFewReplicas": "held at its minimum", "TooManyReplicas": "held at its maximum"}
@@ -130,13 +130,13 @@ def _name(metric: Mapping[str, Any]) -> str:
     return f"{name} ({container})" if container else name
 
 
-def _metric(wanted: Mapping[str, Any], told: Mapping[str, Any] | None) -> ScalingMetric:
-    target = mapping(_source(wanted).get("target"))
-    current = mapping(_source(told).get("current")) if told is not None else {}
+def _metric(metric: Mapping[str, Any], status: Mapping[str, Any] | None) -> ScalingMetric:
+    target = mapping(_source(metric).get("target"))
+    current = mapping(_source(status).get("current")) if status is not None else {}
     kind = target.get("type")
     if kind == "Utilization":
         value = current.get("averageUtilization")
         now = float(value) if isinstance(value, int) else None
-        return ScalingMetric(_name(wanted), "%", now, float(number(target.get("averageUtilization"))))
+        return ScalingMetric(_name(metric), "%", now, float(number(target.get("averageUtilization"))))
     field = "averageValue" if kind == "AverageValue" else "value"
-    return ScalingMetric(_name(wanted), "", quantity(current.get(field)), quantity(target.get(field)) or 0.0)
+    return ScalingMetric(_name(metric), "", quantity(current.get(field)), quantity(target.get(field)) or 0.0)

@@ -18,9 +18,9 @@ _PRESSURES: Final = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUn
 def parse_node(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a node."""
     spec, status, meta = mapping(raw.get("spec")), mapping(raw.get("status")), mapping(raw.get("metadata"))
-    told = conditions(status)
-    ready = mapping(told.get("Ready"))
-    pressures = [told[name] for name in _PRESSURES if mapping(told.get(name)).get("status") == "True"]
+    states = conditions(status)
+    ready = mapping(states.get("Ready"))
+    pressures = [states[name] for name in _PRESSURES if mapping(states.get(name)).get("status") == "True"]
     cordoned = spec.get("unschedulable") is True
     info, allocatable = mapping(status.get("nodeInfo")), mapping(status.get("allocatable"))
     words = (

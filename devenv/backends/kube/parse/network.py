@@ -66,14 +66,14 @@ def parse_service(raw: Mapping[str, Any], context: str) -> Parsed:
 
 def parse_endpoint_slice(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of an endpoint slice."""
-    found = endpoints_of(raw)
+    endpoints = endpoints_of(raw)
     resource = base(
         raw,
         "endpointslice",
         context,
         State.RUNNING,
-        service=found.service,
-        ready=(len(found.ready), len(found.ready) + len(found.unready)),
+        service=endpoints.service,
+        ready=(len(endpoints.ready), len(endpoints.ready) + len(endpoints.unready)),
         facts=facts(
             ("addresses", word(raw.get("addressType"))),
             ("ports", ",".join(_port(item) for item in mappings(raw.get("ports")))),
@@ -106,12 +106,12 @@ def endpoints_of(raw: Mapping[str, Any]) -> Endpoints:
 
 def _port(port: Mapping[str, Any]) -> str:
     target = port.get("targetPort")
-    told = f"{number(port.get('port'))}"
-    told += f":{number(port.get('nodePort'))}" if port.get("nodePort") else ""
+    shown = f"{number(port.get('port'))}"
+    shown += f":{number(port.get('nodePort'))}" if port.get("nodePort") else ""
     if target not in (None, port.get("port")):
-        told += f"->{word(target) if isinstance(target, str) else number(target)}"
+        shown += f"->{word(target) if isinstance(target, str) else number(target)}"
     protocol = word(port.get("protocol"))
-    return told if protocol in ("TCP", "") else f"{told}/{protocol}"
+    return shown if protocol in ("TCP", "") else f"{shown}/{protocol}"
 
 
 def parse_ingress(raw: Mapping[str, Any], context: str) -> Parsed:

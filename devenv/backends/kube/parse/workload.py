@@ -204,14 +204,14 @@ def _parsed(
 def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:
     """Make a resource of a Job: EXITED with code 0 when complete, with 1 when failed (the pods know the real code)."""
     spec, status, meta = mapping(raw.get("spec")), mapping(raw.get("status")), mapping(raw.get("metadata"))
-    told = conditions(status)
-    complete, failed = _holds(told, "Complete"), _holds(told, "Failed")
-    printed = _status(told, leaving=bool(meta.get("deletionTimestamp")))
-    wanted = 1 if spec.get("completions") is None else number(spec.get("completions"))
+    states = conditions(status)
+    complete, failed = _holds(states, "Complete"), _holds(states, "Failed")
+    printed = _status(states, leaving=bool(meta.get("deletionTimestamp")))
+    desired = 1 if spec.get("completions") is None else number(spec.get("completions"))
     done, bad, active = (number(status.get(name)) for name in ("succeeded", "failed", "active"))
     suspended = spec.get("suspend") is True
     words = [
-        why_not(told.get("Failed")) if failed else "",
+        why_not(states.get("Failed")) if failed else "",
         "suspended" if suspended and not (complete or failed) else "",
         f"{bad} of its pods failed" if bad else "",
     ]
@@ -228,10 +228,10 @@ def parse_job(raw: Mapping[str, Any], context: str) -> Parsed:
         status=printed,
         leaving_status=printed,
         started_at=time_of(status.get("startTime")),
-        finished_at=time_of(status.get("completionTime") or mapping(told.get("Failed")).get("lastTransitionTime")),
+        finished_at=time_of(status.get("completionTime") or mapping(states.get("Failed")).get("lastTransitionTime")),
         exit_code=0 if complete else 1 if failed else None,
         why=joined(words),
-        ready=(done, wanted),
+        ready=(done, desired),
         facts=facts(
             ("active", str(active)),
             ("succeeded", str(done)),
@@ -270,18 +270,18 @@ def parse_cron_job(raw: Mapping[str, Any], context: str) -> Parsed:
     return Parsed(resource, ("FailedCreate", "UnparseableSchedule", "FailedNeedsStart", "TooManyMissedTimes"))
 
 
-def _status(told: Mapping[str, Mapping[str, Any]], *, leaving: bool) -> str:
+def _status(states: Mapping[str, Mapping[str, Any]], *, leaving: bool) -> str:
     """Return kubectl's word (printJob): how it ended, else what the controller does with it."""
     words = (
         *(("Complete", "Complete"), ("Failed", "Failed")),
         *((("", "Terminating"),) if leaving else ()),
         *(("Suspended", "Suspended"), ("FailureTarget", "FailureTarget"), ("SuccessCriteriaMet", "SuccessCriteriaMet")),
     )
-    return next((word for condition, word in words if not condition or _holds(told, condition)), "Running")
+    return next((word for condition, word in words if not condition or _holds(states, condition)), "Running")
 
 
-def _holds(told: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    return mapping(told.get(name)).get("status") == "True"
+def _holds(states: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    return mapping(states.get(name)).get("status") == "True"
 
 
 def _image(spec: Mapping[str, Any]) -> str:
