@@ -23,7 +23,7 @@ from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import RenderedOverlay, prepare
 from devenv.control.deploy.run import Options, Services
 from devenv.control.guard import Guard, Ticket
-from devenv.control.kube.change import place_now
+from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.wait import Patience, Waiting
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, ServiceFailed, UsageError
 from devenv.core.kube_settings import ALLOWED, KubeSettings
@@ -89,7 +89,7 @@ class DeployCall:
         self.project, self._no_project = self._compose()
         self.client = KubeClient(find_target(self.config.kubernetes, self._environ), self._environ)
         self.guard = Guard.of(self.config)
-        self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), place_now(self.client))
+        self._plan = self.guard.plan_cluster("deploy", (self._overlay.name,), cluster_identity(self.client))
         if not self._plan.allowed and not arguments.dry_run:
             self.guard.begin(self._plan)  # raises Refused, and writes it down
         self.ticket: Ticket | None = None
@@ -170,7 +170,7 @@ class DeployCall:
     def _confirm(self, outcome: Outcome) -> None:
         """Ask before a cluster that others may use is changed, or anything is deleted; else local ones are not."""
         arguments = self._arguments
-        place = place_now(self.client, outcome.namespace)
+        place = cluster_identity(self.client, outcome.namespace)
         options = (("prune", ", ".join(outcome.prune)),) if outcome.prune else ()
         self._plan = self.guard.plan_cluster(
             "deploy", (self._overlay.name,), place, losses=outcome.losses, options=options
@@ -193,7 +193,7 @@ class DeployCall:
             sys.stderr.flush()
             if sys.stdin.readline().strip().lower() not in ("yes", "y"):
                 raise self.guard.refuse(self._plan, "Not confirmed: nothing was changed", "")
-        self.ticket = self.guard.begin(self._plan, now=place_now(self.client))
+        self.ticket = self.guard.begin(self._plan, now=cluster_identity(self.client))
         if self.ticket.warning:
             warn(self.ticket.warning, no_color=arguments.no_color)
 

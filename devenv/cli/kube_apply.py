@@ -12,7 +12,7 @@ from typing import Any
 from devenv.cli.console import colors_wanted, paint, tell
 from devenv.cli.kube_call import ClusterCall, plan_data, print_json, print_lines
 from devenv.control.kube.apply import FieldConflicts, ObjectChange, apply, plan_apply
-from devenv.control.kube.change import place_now
+from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.objects import read_files, read_kustomize
 from devenv.control.runner import Report
 from devenv.core.errors import EXIT_OK, DevenvError, Interrupted, UsageError
@@ -34,7 +34,7 @@ def run_apply(arguments: Namespace) -> int:
     plan = call.guard.plan_cluster(
         "apply",
         tuple(change.title for change in touched),
-        place_now(call.client, ask=True),
+        cluster_identity(call.client, ask=True),
         sentences=(f"Applies {len(changes)} objects: {summary}.",),
         options=(("force_conflicts", str(arguments.force_conflicts).lower()),),
     )
@@ -49,7 +49,7 @@ def run_apply(arguments: Namespace) -> int:
     else:
         call.confirm(plan)
         work = _ApplyWork(call, objects, force=arguments.force_conflicts)
-        call.carry_out(plan, work, place_now(call.client))
+        call.carry_out(plan, work, cluster_identity(call.client))
     if arguments.json:
         print_json({**plan_data(plan), "changes": [_data(change) for change in changes], "done": True})
     return EXIT_OK

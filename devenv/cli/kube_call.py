@@ -14,7 +14,7 @@ from devenv.backends.kube.kubeconfig import find_target
 from devenv.cli.console import tell, warn
 from devenv.cli.options import read_settings
 from devenv.cli.progress import pump
-from devenv.control.guard import Guard, Place
+from devenv.control.guard import ClusterIdentity, Guard
 from devenv.control.protocol import Plan
 from devenv.control.runner import Work
 from devenv.core.settings import Config
@@ -59,7 +59,7 @@ class ClusterCall:
         if sys.stdin.readline().strip().lower() not in ("yes", "y"):
             raise self.guard.refuse(plan, "Not confirmed: everything is as it was", "")
 
-    def carry_out(self, plan: Plan, work: Work, now: Place | None) -> None:
+    def carry_out(self, plan: Plan, work: Work, now: ClusterIdentity | None) -> None:
         """Let the guard pass the plan, run the work with progress, and record its end."""
         ticket = self.guard.begin(plan, now=now)
         if ticket.warning:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from devenv.backends.kube.workload import progress_of, read_workload
 from devenv.cli.console import format_table, tell
 from devenv.cli.kube_call import ClusterCall, plan_data, print_json, print_lines, show_plan
-from devenv.control.kube.change import Call, parse_refs, place_now
+from devenv.control.kube.change import Call, cluster_identity, parse_refs
 from devenv.control.kube.control import KubeWork, weigh
 from devenv.control.kube.rollout import check_rolled, history, status_words
 from devenv.control.kube.wait import Patience, Waiting, wait_for
@@ -105,7 +105,7 @@ def run_undo(arguments: Namespace) -> int:
         show_plan(plan, as_json=arguments.json)
         return EXIT_OK
     call.confirm(plan)
-    call.carry_out(plan, KubeWork(call.client, plan, call.environ), place_now(call.client, plan.namespace))
+    call.carry_out(plan, KubeWork(call.client, plan, call.environ), cluster_identity(call.client, plan.namespace))
     if arguments.json:
         print_json({**plan_data(plan), "done": True})
     return EXIT_OK

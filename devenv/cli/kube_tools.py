@@ -14,7 +14,7 @@ from devenv.backends.kube.kubeconfig import contexts
 from devenv.cli.console import format_table, tell, warn
 from devenv.cli.kube_call import ClusterCall, print_json, print_lines, show_plan
 from devenv.control.deploy.images import loader_for
-from devenv.control.kube.change import counted, parse_ref, place_now
+from devenv.control.kube.change import cluster_identity, counted, parse_ref
 from devenv.control.kube.forward import Forward, ForwardStats
 from devenv.control.runner import Report
 from devenv.core.errors import EXIT_OK, Interrupted, ToolMissing, UsageError
@@ -163,7 +163,7 @@ def run_load(arguments: Namespace) -> int:
     call = ClusterCall(arguments)
     context = call.client.target.context
     loader, why = loader_for(context, call.environ)
-    place = place_now(call.client)
+    place = cluster_identity(call.client)
     sentence = f"Loads {', '.join(arguments.images)} into the nodes of {context.name}."
     plan = call.guard.plan_cluster("load", tuple(arguments.images), place, sentences=(sentence,))
     if arguments.dry_run:

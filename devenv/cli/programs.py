@@ -13,7 +13,7 @@ from devenv.backends.kube.kinds import PODS, PVCS
 from devenv.backends.kube.kubeconfig import contexts, find_target
 from devenv.cli.console import warn
 from devenv.cli.kube_call import ClusterCall
-from devenv.control.guard import Place
+from devenv.control.guard import ClusterIdentity
 from devenv.control.kube.change import counted
 from devenv.control.kube.kubectl import hand_over
 from devenv.control.kube.kubectl_line import Effect, parse_line, without_yes
@@ -49,7 +49,7 @@ def run_kubectl(arguments: Namespace) -> int:
 def carry_out(
     call: ClusterCall,
     plan: Plan,
-    now: Place | None,
+    now: ClusterIdentity | None,
     command: Sequence[str],
     environ: Mapping[str, str],
     stdin: bytes | None = None,
@@ -94,7 +94,7 @@ def run_minikube(arguments: Namespace) -> int:
     plan = call.guard.plan_cluster(
         f"minikube {line.verb}",
         tuple(line.names) or (profile,),
-        Place(profile, "", ""),
+        ClusterIdentity(profile, "", ""),
         sentences=tuple(sentences),
         losses=("the data of every volume in the cluster",) if line.verb == "delete" else (),
         needs_confirmation=takes,

@@ -115,7 +115,7 @@ _READ_ONLY = "devenv is in read-only mode"
 _READ_ONLY_HINT = "It was set by --read-only, DEVENV_READ_ONLY or read_only in devenv.toml."
 
 
-class Place(Struct, frozen=True):
+class ClusterIdentity(Struct, frozen=True):
     """Where in which cluster a change is done: `cluster` is the server and its authority, as the kubeconfig says."""
 
     context: str
@@ -199,7 +199,7 @@ class Guard:
         self,
         verb: str,
         targets: tuple[str, ...],
-        place: Place,
+        place: ClusterIdentity,
         *,
         sentences: tuple[str, ...] = (),
         losses: tuple[str, ...] = (),
@@ -234,7 +234,7 @@ class Guard:
         return "", ""
 
     def begin(
-        self, plan: Plan, project: Project | None = None, directory: str = "", *, now: Place | None = None
+        self, plan: Plan, project: Project | None = None, directory: str = "", *, now: ClusterIdentity | None = None
     ) -> Ticket:
         """Record the request and let it pass, or raise Refused (recorded too).
 
@@ -292,7 +292,7 @@ class Guard:
         )
 
 
-def _moved(plan: Plan, now: Place) -> tuple[str, str]:
+def _moved(plan: Plan, now: ClusterIdentity) -> tuple[str, str]:
     """Tell whether the context's name stands for another cluster now, or for one made anew at the same address."""
     hint = "Look at what is there now, and ask for the change again."
     if plan.cluster and now.cluster != plan.cluster:

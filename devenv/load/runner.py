@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.control.guard import Guard, Place, Ticket
+from devenv.control.guard import ClusterIdentity, Guard, Ticket
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.kube_settings import KubeSettings
@@ -126,21 +126,21 @@ class LoadRunner:
         if ticket is not None:
             self.guard.finish(ticket, None if code == 0 else DevenvError(f"Locust ended with exit code {code}"))
 
-    def _place(self, wish: LoadWish) -> Place:
+    def _place(self, wish: LoadWish) -> ClusterIdentity:
         if wish.target != "kubernetes":
-            return Place("", "", "")
+            return ClusterIdentity("", "", "")
         from msgspec.structs import replace
 
         from devenv.backends.kube.client import KubeClient
         from devenv.backends.kube.kubeconfig import find_target
-        from devenv.control.kube.change import place_now
+        from devenv.control.kube.change import cluster_identity
 
         settings = self._kubernetes
         if wish.context:
             settings = replace(settings, context=wish.context, namespace=wish.namespace)
         client = KubeClient(find_target(settings, self._environ), self._environ)
         try:
-            return place_now(client)
+            return cluster_identity(client)
         finally:
             client.close()
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.guard import AuditLog, Guard, Place
-from devenv.control.kube.change import place_now
+from devenv.control.guard import AuditLog, ClusterIdentity, Guard
+from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.control import KubeControl
 from devenv.core.errors import Refused
 from devenv.core.kube_settings import KubeSettings
@@ -46,7 +46,7 @@ def test_only_contexts_on_the_list_are_changed(
     audit: AuditLog, context: str, allow: tuple[str, ...], passes: bool
 ) -> None:
     guard = Guard(audit, kubernetes=KubeSettings(allow=allow))
-    place = Place(context, "docsearch", "https://x")
+    place = ClusterIdentity(context, "docsearch", "https://x")
     plan = guard.plan_cluster("delete", ("pod/docsearch/web",), place)
     assert plan.allowed is passes
     if passes:
@@ -66,14 +66,14 @@ def test_only_contexts_on_the_list_are_changed(
 
 def test_read_only_refuses_an_allowed_context_too(audit: AuditLog) -> None:
     guard = Guard(audit, read_only=True)
-    plan = guard.plan_cluster("scale", ("deployment/a/web",), Place("minikube", "a", "https://x"))
+    plan = guard.plan_cluster("scale", ("deployment/a/web",), ClusterIdentity("minikube", "a", "https://x"))
     with pytest.raises(Refused, match="read-only"):
         guard.begin(plan)
 
 
 def test_a_plan_that_was_made_allowed_is_judged_again_when_it_begins(audit: AuditLog) -> None:
     strict, loose = Guard(audit), Guard(audit, kubernetes=KubeSettings(allow=("prod",)))
-    plan = loose.plan_cluster("delete", ("pod/a/b",), Place("prod", "a", "https://x"))
+    plan = loose.plan_cluster("delete", ("pod/a/b",), ClusterIdentity("prod", "a", "https://x"))
     assert plan.allowed
     with pytest.raises(Refused, match="not on the list"):
         strict.begin(plan)
@@ -149,7 +149,7 @@ def test_one_object_is_not_changed_twice_at_a_time(api: ApiServer, client: KubeC
 
 
 def test_the_place_names_server_and_authority(client: KubeClient, api: ApiServer) -> None:
-    place = place_now(client, ask=True)
+    place = cluster_identity(client, ask=True)
     assert (place.context, place.namespace) == ("minikube", "default")
     assert str(api.port) in place.cluster
     assert place.cluster_uid == client.identity()

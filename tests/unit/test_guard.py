@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from devenv.control import guard
-from devenv.control.guard import AuditLog, Guard, Place
+from devenv.control.guard import AuditLog, ClusterIdentity, Guard
 from devenv.control.protocol import CHANGING_VERBS
 from devenv.core.errors import Interrupted, Refused, ServiceFailed
 from devenv.core.kube_settings import KubeSettings
@@ -147,7 +147,9 @@ def test_settings_make_the_guard_with_the_log_of_the_user(tmp_path: Path, monkey
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     config = Config(read_only=False, kubernetes=KubeSettings(allow=("team-*",)))
     guard = Guard.of(config, "tui")
-    allowed, other = (guard.plan_cluster("scale", ("web",), Place(name, "", "")) for name in ("team-a", "prod"))
+    allowed, other = (
+        guard.plan_cluster("scale", ("web",), ClusterIdentity(name, "", "")) for name in ("team-a", "prod")
+    )
     assert (allowed.allowed, other.allowed) == (True, False)
     guard.finish(guard.begin(allowed))
     guard.note("clean", removed=["network x"])

@@ -15,7 +15,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import KNOWN, PODS, Kind, discover, find_kind
 from devenv.backends.kube.pod import Pod, read_pod
-from devenv.control.guard import Place
+from devenv.control.guard import ClusterIdentity
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Progress
@@ -180,14 +180,14 @@ def _fulfils(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return answers.get(str(rule.get("operator")), False)
 
 
-def place_now(client: KubeClient, namespace: str = "", *, ask: bool = False) -> Place:
+def cluster_identity(client: KubeClient, namespace: str = "", *, ask: bool = False) -> ClusterIdentity:
     """Return where the client's context leads, from the kubeconfig alone; with `ask` the cluster tells its uid too.
 
     Raises BadKubeconfig, and with `ask` any KubeError.
     """
     endpoint = client.endpoint()
     authority = hashlib.sha256(endpoint.ca_data.encode()).hexdigest()[:12] if endpoint.ca_data else "none"
-    return Place(
+    return ClusterIdentity(
         context=client.target.context.name,
         namespace=namespace or client.target.namespace,
         cluster=f"{endpoint.server} (authority {authority})",

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from devenv.backends.kube.client import KubeClient
 from devenv.control.guard import Guard
 from devenv.control.kube import delete, drain, rollout
-from devenv.control.kube.change import Call, Do, Impact, Ref, Survey, parse_ref, place_now
+from devenv.control.kube.change import Call, Do, Impact, Ref, Survey, cluster_identity, parse_ref
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
 from devenv.core.errors import Refused
@@ -59,7 +59,7 @@ def plan_for(guard: Guard, client: KubeClient, verb: str, call: Call, impact: Im
     return guard.plan_cluster(
         verb,
         tuple(ref.target for ref in call.refs),
-        place_now(client, namespace, ask=True),
+        cluster_identity(client, namespace, ask=True),
         sentences=impact.sentences,
         losses=impact.losses,
         needs_confirmation=impact.confirm,
@@ -144,7 +144,7 @@ class KubeControl:
         return self._guard.plan_cluster(
             verb,
             targets,
-            place_now(self._client(), _namespace(targets)),
+            cluster_identity(self._client(), _namespace(targets)),
             sentences=(known.what.format(targets=names),),
             needs_confirmation=known.takes_away,
             options=tuple((options or {}).items()),
@@ -167,7 +167,7 @@ class KubeControl:
         if busy is not None:
             hint = "Wait for it, or cancel it."
             raise self._guard.refuse(plan, f"{plan.verb} was not begun: {busy.verb} is still running", hint)
-        ticket = self._guard.begin(plan, now=place_now(client, plan.namespace))
+        ticket = self._guard.begin(plan, now=cluster_identity(client, plan.namespace))
         return self._runner.begin(ticket, KubeWork(client, plan, self._environ))
 
     def cancel(self, action_id: int) -> None:

@@ -16,8 +16,8 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kubeconfig import Target, find_target, load_kubeconfig
 from devenv.backends.programs import finish
-from devenv.control.guard import Guard, Place
-from devenv.control.kube.change import Call, Impact, Ref, kind_of, place_now
+from devenv.control.guard import ClusterIdentity, Guard
+from devenv.control.kube.change import Call, Impact, Ref, cluster_identity, kind_of
 from devenv.control.kube.control import VERBS
 from devenv.control.kube.kubectl import find_kubectl
 from devenv.control.kube.kubectl_line import Effect, Line, with_defaults
@@ -121,16 +121,18 @@ class KubectlPlan:
             return self._guard.plan_cluster(
                 line.verb,
                 targets,
-                Place("", "", ""),
+                ClusterIdentity("", "", ""),
                 sentences=sentences,
                 needs_confirmation=takes,
                 options=options,
             )
         where = self._where = find_place(line, self._settings, self._environ)
         if where.target is None:
-            return self._guard.plan_cluster(line.verb, targets, Place(where.name, "", where.name), options=options)
+            return self._guard.plan_cluster(
+                line.verb, targets, ClusterIdentity(where.name, "", where.name), options=options
+            )
         self._client = KubeClient(where.target, where.environ)
-        plan = self._guard.plan_cluster(line.verb, targets, place_now(self._client), options=options)
+        plan = self._guard.plan_cluster(line.verb, targets, cluster_identity(self._client), options=options)
         if not plan.allowed:
             return plan  # nothing is asked of a cluster that may not be changed
         self._pinned()
@@ -138,18 +140,18 @@ class KubectlPlan:
         return self._guard.plan_cluster(
             line.verb,
             tuple(ref.target for ref in refs) or targets,
-            place_now(self._client, ask=impact.confirm),
+            cluster_identity(self._client, ask=impact.confirm),
             sentences=impact.sentences,
             losses=impact.losses,
             needs_confirmation=impact.confirm,
             options=options,
         )
 
-    def now(self, plan: Plan) -> Place | None:
+    def now(self, plan: Plan) -> ClusterIdentity | None:
         """Return where the plan's context leads at this moment; None for what is about no cluster."""
         if self._client is None or not plan.context:
             return None
-        return place_now(self._client, plan.namespace, ask=plan.needs_confirmation)
+        return cluster_identity(self._client, plan.namespace, ask=plan.needs_confirmation)
 
     def close(self) -> None:
         """Close the connection."""

@@ -10,9 +10,9 @@ from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
 from devenv.backends.kube.kubeconfig import Target
-from devenv.control.guard import Guard, Place
+from devenv.control.guard import ClusterIdentity, Guard
 from devenv.control.kube import kubectl
-from devenv.control.kube.change import place_now
+from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.control import KubeControl
 from devenv.control.kube.forward import Forward
 from devenv.control.protocol import Plan
@@ -113,7 +113,7 @@ class LiveSession:
         """Weigh a change with its blast radius."""
         target = f"{resource.kind}/{resource.namespace}/{resource.name}".replace("//", "/")
         if verb in OUTSIDE:
-            place = place_now(self.backend.client, resource.namespace)
+            place = cluster_identity(self.backend.client, resource.namespace)
             return self._guard.plan_cluster(verb, (target,), place, sentences=(OUTSIDE[verb].format(target=target),))
         return self.control.survey(verb, (target,), {"replicas": argument} if argument else None)
 
@@ -124,13 +124,13 @@ class LiveSession:
     def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
         """Weigh running a command in a container of Compose; return Compose's command line for it too."""
         words = OUTSIDE["exec"].format(target=resource.name)
-        plan = self._guard.plan_cluster("exec", (resource.service,), Place("", "", ""), sentences=(words,))
+        plan = self._guard.plan_cluster("exec", (resource.service,), ClusterIdentity("", "", ""), sentences=(words,))
         line = self._compose.command("exec", "--index", str(resource.number), resource.service, *command)
         return plan, list(line)
 
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         """Let the guard pass the plan, run the command in this terminal and return its exit code."""
-        now = place_now(self.backend.client, plan.namespace) if plan.context else None
+        now = cluster_identity(self.backend.client, plan.namespace) if plan.context else None
         ticket = self._guard.begin(plan, directory=self._compose.directory, now=now)
         failure: BaseException | None = None
         try:
