@@ -16,52 +16,17 @@ from devenv.backends.kube.errors import Forbidden, KubeError, NotFound
 from devenv.control.deploy.outcome import Check, Status
 from devenv.control.kube.forward import Forward
 from devenv.core.errors import DevenvError
-from devenv.core.model import Resource
 from devenv.core.text import sanitize
 from devenv.core.verify_settings import EndpointSettings, VerifySettings
 from devenv.runs.evidence import Probe
 from devenv.verify.calls import Persistence, new_nonce
-from devenv.verify.http import Endpoint, endpoint_named
+from devenv.verify.http import Endpoint, ForwardedEndpoint, endpoint_named
 from devenv.verify.waiting import VerificationFailed, wait_until
 
 SERVED_WITHIN: Final = 15.0  # seconds: a Service hears of a ready pod within one or two
 PREPARE_WITHIN: Final = 5.0  # seconds for what serves now; when it is broken, that is no reason not to deploy
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _KINDS: Final = ("Service", "Deployment", "StatefulSet", "DaemonSet")
-
-
-class ClusterEndpoint(Endpoint):
-    """One address of the project, led into the cluster; `item` is the rendered Service or workload."""
-
-    def __init__(
-        self, settings: EndpointSettings, item: Mapping[str, Any], client: KubeClient, record: Callable[[Probe], None]
-    ) -> None:
-        super().__init__(settings, _nobody, record)
-        self._forward = Forward(
-            client,
-            str(item["kind"]).lower(),
-            str(item["metadata"]["name"]),
-            settings.port or _only_port(item),
-            namespace=str(item["metadata"].get("namespace") or client.target.namespace),
-            patience=2.0,
-        )
-        self._local = 0
-
-    def open(self) -> None:
-        """Begin to forward; raises KubeError where the account or the cluster does not allow it."""
-        if not self._local:
-            self._local = self._forward.start()
-
-    @property
-    def url(self) -> str:
-        """The local address."""
-        self.open()
-        return f"http://127.0.0.1:{self._local}"
-
-    def close(self) -> None:
-        """Close the connections and the forward."""
-        super().close()
-        self._forward.close()
 
 
 class ClusterProver:
@@ -79,14 +44,15 @@ class ClusterProver:
         self._namespace = namespace
         self._settings = settings
         self.probes: list[Probe] = []
-        self._endpoints: dict[str, ClusterEndpoint] = {}
+        self._endpoints: dict[str, ForwardedEndpoint] = {}
         self._missing: dict[str, str] = {}
         for endpoint in settings.endpoints:
             item = _behind(workloads.get(endpoint.service, endpoint.service), objects)
             if item is None:
                 self._missing[endpoint.name] = f"nothing that is deployed is called {endpoint.service}"
             else:
-                self._endpoints[endpoint.name] = ClusterEndpoint(endpoint, item, client, self.probes.append)
+                forward = _forward(endpoint, item, client)
+                self._endpoints[endpoint.name] = ForwardedEndpoint(endpoint, forward, self.probes.append)
         self._persistence = Persistence(settings.persistence, self._endpoint) if settings.persistence else None
         self._written: list[str] = []
 
@@ -192,6 +158,14 @@ def _behind(name: str, objects: Sequence[Mapping[str, Any]]) -> Mapping[str, Any
     return next((item for kind in _KINDS for item in named if item.get("kind") == kind), None)
 
 
+def _forward(settings: EndpointSettings, item: Mapping[str, Any], client: KubeClient) -> Callable[[], Forward]:
+    """Return what begins a forward to the rendered Service or workload; raises DevenvError without a port."""
+    kind, name = str(item["kind"]).lower(), str(item["metadata"]["name"])
+    namespace = str(item["metadata"].get("namespace") or client.target.namespace)
+    port = settings.port or _only_port(item)
+    return lambda: Forward(client, kind, name, port, namespace=namespace, patience=2.0)
+
+
 def _only_port(item: Mapping[str, Any]) -> int:
     ports = list((item.get("spec") or {}).get("ports") or [])
     if len(ports) != 1:
@@ -199,10 +173,6 @@ def _only_port(item: Mapping[str, Any]) -> int:
             f"{item['kind']} {item['metadata']['name']} has {len(ports)} ports", "Name one in [[verify.endpoint]]."
         )
     return int(ports[0]["port"])
-
-
-def _nobody(service: str) -> Resource:
-    raise DevenvError(f"{service} is no container")
 
 
 def _words(error: Exception) -> str:

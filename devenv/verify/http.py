@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -16,6 +16,9 @@ from devenv.core.text import mask_secrets, sanitize
 from devenv.core.verify_settings import EndpointSettings
 from devenv.runs.evidence import Probe
 from devenv.verify.waiting import Absent, Lasting, Never, wait_until
+
+if TYPE_CHECKING:
+    from devenv.control.kube.forward import Forward
 
 TIMEOUT = 10.0  # seconds for one call
 BODY_KEPT = 500  # characters of an answer in a probe
@@ -144,6 +147,51 @@ class Endpoint:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+
+class ForwardedEndpoint(Endpoint):
+    """One address in a cluster: a port-forward, begun at the first call, that outlives the pods that it leads to."""
+
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        make: Callable[[], Forward],
+        record: Callable[[Probe], None],
+        in_vain: Callable[[], str] = lambda: "",
+    ) -> None:
+        super().__init__(settings, _no_container, record)
+        self._make = make
+        self._why = in_vain
+        self._forward: Forward | None = None
+        self._local = 0
+
+    def open(self) -> None:
+        """Begin to forward; raises KubeError where the account or the cluster does not allow it."""
+        if self._forward is None:
+            forward = self._make()
+            self._local = forward.start()
+            self._forward = forward
+
+    @property
+    def url(self) -> str:
+        """The local address; raises DevenvError while there is nothing that it could lead to."""
+        self.open()
+        return f"http://127.0.0.1:{self._local}"
+
+    def in_vain(self) -> str:
+        """Say why no pod will ever answer, "" where one may."""
+        return self._why()
+
+    def close(self) -> None:
+        """Close the connections and the forward."""
+        super().close()
+        forward, self._forward = self._forward, None
+        if forward is not None:
+            forward.close()
+
+
+def _no_container(service: str) -> Resource:
+    raise DevenvError(f"{service} is no container")
 
 
 E = TypeVar("E", bound=Endpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -21,11 +21,10 @@ from devenv.control.kube.forward import Forward
 from devenv.control.kube.objects import KindLookup, flatten
 from devenv.control.kube.wait import Patience, WaitResult, wait_for
 from devenv.core.errors import DevenvError
-from devenv.core.model import Project, Resource, Service
+from devenv.core.model import Project, Service
 from devenv.core.verify_settings import EndpointSettings
-from devenv.runs.evidence import Probe
 from devenv.runs.identity import Run
-from devenv.verify.http import Endpoint
+from devenv.verify.http import Endpoint, ForwardedEndpoint
 from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
 from devenv.verify.kube.source import KubeSource, Object, containers_of
 from devenv.verify.recorder import Recorder
@@ -90,8 +89,17 @@ class KubeDriver:
         return [item for item in self.settings.endpoints if item.service in self.services]
 
     def make_endpoint(self, settings: EndpointSettings) -> Endpoint:
-        """Make an endpoint that a port-forward leads to."""
-        return KubeEndpoint(settings, self.engine, self.recorder.probe)
+        """Make an endpoint that a port-forward leads to; a pod that is not ready is reached too, as tests ask why."""
+        service = settings.service
+
+        def forward() -> Forward:
+            self.engine.path(service)  # notes that a test touched it, and knows the names where there is none
+            item = self.services[service]
+            port = settings.port or _only_port(item)
+            kind = str(item["kind"]).lower()
+            return Forward(self.client, kind, service, port, namespace=self.name, unready=True, patience=HELD)
+
+        return ForwardedEndpoint(settings, forward, self.recorder.probe, lambda: self.engine.in_vain(service))
 
     def up(self, *, build: bool, wait: bool, services: Sequence[str], limit: float) -> Started:
         """Apply all objects, and wait until the workloads are rolled out; the images are on the node before."""
@@ -290,47 +298,6 @@ class KubeDriver:
 KubeStack = Stack[KubeDriver]
 
 
-class KubeEndpoint(Endpoint):
-    """One address. The forward begins at the first call; a pod that is not ready is reached too, as tests ask why."""
-
-    def __init__(self, settings: EndpointSettings, cluster: Cluster, record: Callable[[Probe], None]) -> None:
-        super().__init__(settings, _nobody, record)
-        self._cluster = cluster
-        self._forward: Forward | None = None
-        self._local = 0
-
-    @property
-    def url(self) -> str:
-        """The base address; raises DevenvError while there is no such workload."""
-        if self._forward is None:
-            cluster, service = self._cluster, self.settings.service
-            cluster.path(service)  # notes that a test touched it, and knows the names where there is none
-            item = cluster.workloads[service]
-            forward = Forward(
-                cluster.client,
-                str(item["kind"]).lower(),
-                service,
-                self.settings.port or _only_port(item),
-                namespace=cluster.namespace,
-                unready=True,
-                patience=HELD,
-            )
-            self._local = forward.start()
-            self._forward = forward
-        return f"http://127.0.0.1:{self._local}"
-
-    def in_vain(self) -> str:
-        """Say why no pod will ever answer, "" where one may."""
-        return self._cluster.in_vain(self.settings.service)
-
-    def close(self) -> None:
-        """Close the connections and the forward."""
-        super().close()
-        forward, self._forward = self._forward, None
-        if forward is not None:
-            forward.close()
-
-
 def _only_port(item: Object) -> int:
     found = [
         int(port["containerPort"])
@@ -342,7 +309,3 @@ def _only_port(item: Object) -> int:
             f"{item['kind']} {item['metadata']['name']} has {len(found)} ports", "Name one in [[verify.endpoint]]."
         )
     return found[0]
-
-
-def _nobody(service: str) -> Resource:
-    raise DevenvError(f"{service} is no container")
