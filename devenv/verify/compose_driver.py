@@ -65,6 +65,7 @@ class ComposeDriver:
 
     target = "compose"
     every = 0.1  # seconds
+    place = ""
 
     def __init__(self, plan: StackPlan, scale: float = 1.0) -> None:
         self.plan = plan
@@ -74,6 +75,7 @@ class ComposeDriver:
         self.root: Path | None = plan.source.root
         self.project = plan.project
         self.isolated = plan.isolated
+        self.changed = plan.changed
         self.services: Mapping[str, Any] = plan.document.get("services") or {}
         self.settings = plan.source.config.verify
         self.wait_timeout = plan.source.config.wait_timeout

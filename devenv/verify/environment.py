@@ -21,7 +21,7 @@ from devenv.runs.identity import LABEL_STACK, Run
 from devenv.verify.compose_driver import ComposeDriver, ComposeStack, Source, StackPlan
 from devenv.verify.isolation import Identity, copy_tree, isolate
 from devenv.verify.leftovers import TREES
-from devenv.verify.stack import Stack
+from devenv.verify.stack import Stacks
 
 OVERRIDE = ".devenv-isolation.yaml"  # beside the copy of the project, never in it
 MUTATION = ".devenv-override.yaml"
@@ -58,18 +58,15 @@ def locate(
     return Source(config, options, project, document, root, clean)
 
 
-class Environments:
-    """Makes the stacks of one run and removes them; `close` may be called at any time and more than once."""
+class Environments(Stacks[ComposeDriver]):
+    """Makes the stacks of one run on Compose, and removes them."""
 
     def __init__(
         self, source: Source, run: Run, *, keep: bool = False, scale: float = 1.0, numbers: Iterator[int] | None = None
     ) -> None:
+        super().__init__(run, keep=keep, scale=scale)
         self.source = source
-        self.run = run
-        self._keep = keep
-        self._scale = scale
         self._numbers = numbers or itertools.count(1)  # of the run: a name is never used twice
-        self.stacks: list[ComposeStack] = []
 
     def running(self) -> ComposeStack:
         """Return the stack that is up in the working tree; nothing of it is ever removed."""
@@ -117,24 +114,17 @@ class Environments:
         changed = bool(override) or edit is not None
         return StackPlan(source, self.run, project, isolated, document, folder, True, changed)
 
-    def remove(self, stack: ComposeStack) -> None:
-        """Take one stack down with all that is its own; with --keep it stays as it is."""
-        if stack in self.stacks:
-            self.stacks.remove(stack)
-            stack.close(keep=self._keep)
-
     def close(self) -> None:
         """Take down whatever is still there."""
-        for stack in list(self.stacks):
-            self.remove(stack)
-        trees = self.run.folder / TREES
-        if trees.is_dir() and not any(trees.iterdir()):
-            trees.rmdir()
+        try:
+            super().close()
+        finally:
+            trees = self.run.folder / TREES
+            if trees.is_dir() and not any(trees.iterdir()):
+                trees.rmdir()
 
     def _made(self, plan: StackPlan) -> ComposeStack:
-        stack = Stack(ComposeDriver(plan, self._scale))
-        self.stacks.append(stack)
-        return stack
+        return self.add(ComposeDriver(plan, self.scale))
 
     def _moved(self, folder: Path, name: str) -> ComposeOptions:
         options, root = self.source.options, self.source.root

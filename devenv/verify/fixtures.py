@@ -17,7 +17,7 @@ from devenv.verify.engine import Engine
 from devenv.verify.http import Endpoint
 from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
-from devenv.verify.session import INCONCLUSIVE, Session, suffix_of
+from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session, suffix_of
 from devenv.verify.waiting import EVERY, Never, VerificationFailed, wait_until
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
@@ -49,19 +49,14 @@ def stack(verify_session: Session, target: str) -> Iterator[Any]:
     A test that uses it leaves it as it was. `stack.endpoint("web").get("/health")`, `stack.services`,
     `stack.wait_healthy()`. Its first use builds and starts it; it is removed when the last test has ended.
     """
-    if target == "kubernetes":
-        from devenv.verify.kube_fixtures import shared_stack
-
-        yield from shared_stack(verify_session)
-        return
-    environments = verify_session.environments()
+    environments: Any = verify_session.kube_environments() if target == KUBERNETES else verify_session.environments()
     running = verify_session.config.option.devenv_running
     made = environments.running() if running else environments.isolated()
     try:
         if running:
             made.wait_healthy()
         else:
-            made.up(build=True)
+            made.first_up = made.up(build=True)
         verify_session.note_subjects(made)
         yield made
     except Exception as error:

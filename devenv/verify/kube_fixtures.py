@@ -18,8 +18,7 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.verify.kube.cluster import EVERY, Cluster, read_pod
 from devenv.verify.kube.driver import KubeStack
 from devenv.verify.kube.source import Object, containers_of
-from devenv.verify.service_verdicts import Verified
-from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session
+from devenv.verify.session import INCONCLUSIVE, Session
 from devenv.verify.waiting import Lasting, VerificationFailed, wait_until
 
 POLICIES: Final = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
@@ -106,33 +105,6 @@ def _make(stack: KubeStack, kind: Kind, item: Object) -> None:
 
 
 Change = Callable[[list[Object]], None]
-
-
-def shared_stack(session: Session) -> Iterator[KubeStack]:
-    """Yield the copy that all tests share, up and healthy, or with --running the namespace that is up."""
-    environments = session.kube_environments()
-    running = session.config.option.devenv_running
-    made = environments.running() if running else environments.isolated()
-    try:
-        if running:
-            made.wait_healthy()
-        else:
-            made.first_up = made.up()
-        note_subjects(session, made)
-        yield made
-    except Exception as error:
-        note_subjects(session, made)
-        session.explain_start(error, "the shared namespace")  # now: a moment later there is nothing to be seen
-        raise
-    finally:
-        environments.remove(made)
-
-
-def note_subjects(session: Session, stack: KubeStack) -> None:
-    """Note what the shared namespace is made of, once."""
-    known = session.verified.get(KUBERNETES)
-    if known is None or not any(subject.config for subject in known.subjects.values()):
-        session.verified[KUBERNETES] = Verified(session.kube_environments().place, stack.driver.subjects())
 
 
 @pytest.fixture

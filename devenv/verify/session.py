@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -21,14 +22,13 @@ from devenv.core.signals import interrupt_once
 from devenv.runs.criteria import Measurement
 from devenv.runs.identity import Run, begin_run
 from devenv.runs.lines import hold_on
-from devenv.verify.compose_driver import ComposeStack
 from devenv.verify.environment import Environments, locate
 from devenv.verify.failures import Causes, in_words, is_told_in_full, shown, summary, tell_failure
 from devenv.verify.service_verdicts import Verified
+from devenv.verify.stack import Stack, Stacks
 from devenv.verify.waiting import Unmeasurable
 
 if TYPE_CHECKING:
-    from devenv.verify.kube.driver import KubeStack
     from devenv.verify.kube.environment import KubeEnvironments
 
 
@@ -93,10 +93,9 @@ class Session:
         self._causes = Causes()
 
     @property
-    def stacks(self) -> list[ComposeStack | KubeStack]:
+    def stacks(self) -> list[Stack[Any]]:
         """Every stack that there is now, on any runtime."""
-        found: list[ComposeStack | KubeStack] = [stack for made in self._all() for stack in made.stacks]
-        return [*found, *(self._kube.stacks if self._kube is not None else ())]
+        return [stack for made in self._all() for stack in made.stacks]
 
     @property
     def project_folder(self) -> Path:
@@ -146,8 +145,8 @@ class Session:
         source = locate(self.project_folder, self.settings(), os.environ, overrides, chosen)
         return Environments(source, self.run, keep=option.devenv_keep, scale=self.scale, numbers=self._numbers)
 
-    def _all(self) -> list[Environments]:
-        return [*([self._environments] if self._environments is not None else ()), *self._chosen.values()]
+    def _all(self) -> list[Stacks[Any]]:
+        return [made for made in (self._kube, self._environments, *self._chosen.values()) if made is not None]
 
     def kube_environments(self) -> KubeEnvironments:
         """Return the maker of stacks on Kubernetes; the cluster is asked at the first call. Raises DevenvError."""
@@ -179,10 +178,11 @@ class Session:
         """Keep what a test measured until its report is made."""
         self._pending.setdefault(test, []).append(measurement)
 
-    def note_subjects(self, stack: ComposeStack) -> None:
+    def note_subjects(self, stack: Stack[Any]) -> None:
         """Note what the stack is made of, once; a stack that a test changed is not what people run."""
-        if not stack.driver.plan.changed and not self.verified.get(COMPOSE, Verified()).subjects:
-            self.verified[COMPOSE] = Verified("", stack.driver.subjects())
+        known = self.verified.get(stack.target, Verified()).subjects.values()
+        if not stack.driver.changed and not any(subject.config for subject in known):
+            self.verified[stack.target] = Verified(stack.driver.place, stack.driver.subjects())
 
     def mark(self, kind: str, text: str) -> None:
         """Write a moment into the evidence of every stack that there is."""
@@ -257,15 +257,10 @@ class Session:
         try:
             return (yield)
         finally:
-            try:
-                if self._kube is not None:
-                    self._kube.close()
-            finally:
-                try:
-                    for made in self._all():
-                        made.close()
-                finally:
-                    self._restore_signals()
+            with ExitStack() as closing:  # each is closed, whatever the others raise
+                closing.callback(self._restore_signals)
+                for made in reversed(self._all()):
+                    closing.callback(made.close)
 
     def behaviour(self, test: str) -> str:
         """Return what a test is about."""

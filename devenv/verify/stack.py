@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from devenv.core.errors import DevenvError
 from devenv.core.verify_settings import EndpointSettings, VerifySettings
+from devenv.runs.identity import Run
 from devenv.verify.calls import Persistence, Reload
 from devenv.verify.http import Endpoint, endpoint_named
 from devenv.verify.recorder import Recorder, explain
@@ -42,6 +44,8 @@ class Driver(Protocol):
     scale: float  # how much wider than stated limits are
     root: Path | None  # what the private copy was made of; None where nothing is reloaded from files
     folder: Path
+    place: str  # in a cluster, as verdicts name it; "" for a Compose project
+    changed: bool  # by the test: what it finds out is not about the project as it is
     recorder: Recorder
     every: float  # seconds between two looks while it is waited for
 
@@ -224,3 +228,36 @@ class Stack(Generic[D]):
 
     def _limit(self, timeout: float | None) -> float:
         return (self.driver.wait_timeout if timeout is None else timeout) * self.scale
+
+
+class Stacks(Generic[D]):
+    """The stacks of one run on one runtime; `close` may be called at any time and more than once."""
+
+    def __init__(self, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
+        self.run = run
+        self.scale = scale
+        self._keep = keep
+        self.stacks: list[Stack[D]] = []
+
+    def add(self, driver: D) -> Stack[D]:
+        """Return a new stack, not started."""
+        stack = Stack(driver)
+        self.stacks.append(stack)
+        return stack
+
+    def remove(self, stack: Stack[D]) -> None:
+        """Remove one stack with all that is its own; with --keep it stays as it is."""
+        if stack in self.stacks:
+            self.stacks.remove(stack)
+            stack.close(keep=self._keep)
+
+    def close(self) -> None:
+        """Remove whatever is still there; the last error is raised when all were tried."""
+        problem: DevenvError | AssertionError | None = None
+        for stack in list(self.stacks):
+            try:
+                self.remove(stack)
+            except (DevenvError, AssertionError) as error:
+                problem = error
+        if problem is not None:
+            raise problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -62,9 +62,8 @@ class BuildWatch:
 
 def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport | None, verdict: UpVerdict) -> UpReport:
     """Return when each container was created, started and healthy; what was there before `began` counts as 0."""
-    services: dict[str, dict[str, float]] = {}
+    reached: list[tuple[str, Mapping[str, float | None]]] = []
     for container in engine.containers():
-        found = services.setdefault(container.service, {})
         times = {"create": container.created_at, "start": container.started_at}
         if container.health == "healthy":
             since = container.started_at or began
@@ -72,16 +71,9 @@ def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport |
             if event is None and since >= began:
                 event = engine.wait_event("health_status", container.service, since=since, timeout=SETTLING)
             times["healthy"] = event.at if event is not None else began
-        for stage, at in times.items():
-            if at is not None:
-                found[stage] = max(found.get(stage, 0.0), at - began, 0.0)
-    stages = {"build": built.seconds} if built is not None else {}
-    for stage in ("create", "start", "healthy"):
-        reached = [found[stage] for found in services.values() if stage in found]
-        if reached:
-            stages[stage] = max(reached)
-    stages["served"] = seconds
-    return UpReport(seconds, stages, services, verdict)
+        reached.append((container.service, times))
+    first = {"build": built.seconds} if built is not None else {}
+    return _report(reached, ("create", "start", "healthy"), began, first, seconds, verdict)
 
 
 def of_pods(pods: Iterable[PodStages], began: float, applied: float, seconds: float) -> UpReport:
@@ -89,17 +81,25 @@ def of_pods(pods: Iterable[PodStages], began: float, applied: float, seconds: fl
 
     Kubernetes tells whole seconds: a stage is exact to one.
     """
+    reached = [(pod.workload.partition("/")[2], {stage: getattr(pod, stage) for stage in POD_STAGES}) for pod in pods]
+    return _report(reached, POD_STAGES, began, {"applied": applied}, seconds)
+
+
+def _report(
+    reached: Iterable[tuple[str, Mapping[str, float | None]]],
+    order: Sequence[str],
+    began: float,
+    first: Mapping[str, float],
+    seconds: float,
+    verdict: UpVerdict | None = None,
+) -> UpReport:
+    """Return the report of a start; `reached` has a service and when one of its containers or pods was how far."""
     services: dict[str, dict[str, float]] = {}
-    for pod in pods:
-        found = services.setdefault(pod.workload.partition("/")[2], {})
-        for stage in POD_STAGES:
-            at = getattr(pod, stage)
+    for service, times in reached:
+        found = services.setdefault(service, {})
+        for stage, at in times.items():
             if at is not None:
                 found[stage] = max(found.get(stage, 0.0), at - began, 0.0)
-    stages = {"applied": applied}
-    for stage in POD_STAGES:
-        reached = [found[stage] for found in services.values() if stage in found]
-        if reached:
-            stages[stage] = max(reached)
-    stages["served"] = seconds
-    return UpReport(seconds, stages, services)
+    slowest = {stage: [found[stage] for found in services.values() if stage in found] for stage in order}
+    stages = {**first, **{stage: max(values) for stage, values in slowest.items() if values}, "served": seconds}
+    return UpReport(seconds, stages, services, verdict)

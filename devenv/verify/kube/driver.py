@@ -46,6 +46,7 @@ class KubeStackPlan:
     source: KubeSource
     run: Run
     namespace: str
+    place: str  # that verdicts are about
     objects: tuple[Object, ...]
     isolated: bool = False
     image_notes: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class KubeDriver:
 
     target = "kubernetes"
     every = EVERY
+    changed = False
     root: Path | None = None  # nothing is reloaded in a pod
 
     def __init__(self, plan: KubeStackPlan, scale: float = 1.0) -> None:
@@ -65,6 +67,7 @@ class KubeDriver:
         self.name = plan.namespace
         self.folder = plan.source.root
         self.isolated = plan.isolated
+        self.place = plan.place
         self.settings = plan.source.config.verify
         self.wait_timeout = plan.source.config.wait_timeout
         self.objects = list(plan.objects)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.kube.errors import KubeError, NotFound
-from devenv.core.errors import DevenvError, ProjectError
+from devenv.core.errors import ProjectError
 from devenv.runs.identity import Run
 from devenv.verify.kube.cluster import workloads_in
 from devenv.verify.kube.driver import KubeDriver, KubeStack, KubeStackPlan
@@ -29,7 +29,7 @@ from devenv.verify.kube.source import (
     pod_specs,
 )
 from devenv.verify.service_verdicts import place_of
-from devenv.verify.stack import Stack
+from devenv.verify.stack import Stacks
 
 CLUSTER_WIDE: Final = ("Namespace", "PriorityClass")  # those that a copy has of its own
 
@@ -157,16 +157,13 @@ def written(objects: Iterable[Object], folder: Path) -> Path:
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
-class KubeEnvironments:
-    """Makes the stacks of one run and removes them; `close` may be called at any time and more than once."""
+class KubeEnvironments(Stacks[KubeDriver]):
+    """Makes the stacks of one run on Kubernetes, and removes them."""
 
     def __init__(self, source: KubeSource, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
+        super().__init__(run, keep=keep, scale=scale)
         self.source = source
-        self.run = run
-        self._keep = keep
-        self._scale = scale
         self._count = 0
-        self.stacks: list[KubeStack] = []
         note_cluster(source.target.context.name, source.environ)
 
     def running(self) -> KubeStack:
@@ -176,7 +173,7 @@ class KubeEnvironments:
         """
         source = self.source
         objects = source.overlay(source.tested) if source.tested else workloads_in(source.client, self.home)
-        return self._made(KubeStackPlan(source, self.run, self.home, tuple(objects)))
+        return self._made(KubeStackPlan(source, self.run, self.home, self.place, tuple(objects)))
 
     @cached_property
     def home(self) -> str:
@@ -213,35 +210,24 @@ class KubeEnvironments:
         if change is not None:
             change(copied)
         own = tuple(item["metadata"]["name"] for item in copied if item.get("kind") == "PriorityClass")
-        made = self._made(KubeStackPlan(source, self.run, namespace, tuple(copied), True, tuple(image_notes), own))
+        made = self._made(
+            KubeStackPlan(source, self.run, namespace, self.place, tuple(copied), True, tuple(image_notes), own)
+        )
         for note in image_notes:
             made.mark(note)
         if not plan.priorities:
             made.mark("the copy has no PriorityClass: this account may not make one")
         return made
 
-    def remove(self, stack: KubeStack) -> None:
-        """Remove one stack with all that is its own; with --keep it stays as it is."""
-        if stack in self.stacks:
-            self.stacks.remove(stack)
-            stack.close(keep=self._keep)
-
     def close(self) -> None:
-        """Remove whatever is still there, and end the connection; the last error is raised when all were tried."""
-        problem: DevenvError | AssertionError | None = None
-        for stack in list(self.stacks):
-            try:
-                self.remove(stack)
-            except (DevenvError, AssertionError) as error:
-                problem = error
-        self.source.client.close()
-        if problem is not None:
-            raise problem
+        """Remove whatever is still there, and end the connection."""
+        try:
+            super().close()
+        finally:
+            self.source.client.close()
 
     def _made(self, plan: KubeStackPlan) -> KubeStack:
-        stack = Stack(KubeDriver(plan, self._scale))
-        self.stacks.append(stack)
-        return stack
+        return self.add(KubeDriver(plan, self.scale))
 
     def _images(self, objects: Iterable[Object]) -> tuple[dict[str, str], list[str]]:
         """Return what is used instead of which image, and what is not as it should be about them.
