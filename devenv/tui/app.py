@@ -54,7 +54,7 @@ class BenchTrace:
         self._once: set[str] = set()
 
     @property
-    def wanted(self) -> bool:
+    def is_on(self) -> bool:
         """Whether somebody measures."""
         return self._path is not None
 
@@ -222,7 +222,7 @@ class DevenvApp(App[int]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         delta = self.main.take(changes)
-        if self.bench_trace.wanted and delta.updated:
+        if self.bench_trace.is_on and delta.updated:
             states = [f"resource:{resource.key}:{resource.state}" for resource in delta.updated]
             self.main.call_after_refresh(self._mark, states)
 

@@ -186,9 +186,9 @@ def use_of_all(samples: Iterable[Sample | None]) -> list[Part]:
 
 
 def describe_joint(
-    service: str, compose: Sequence[Resource], cluster: Sequence[Resource], found: Iterable[Difference] | str
+    service: str, compose: Sequence[Resource], cluster: Sequence[Resource], differences: Iterable[Difference] | str
 ) -> list[Part]:
-    """Return the text about a service in both runtimes; `found` are its differences, or why they are not known."""
+    """Return the text about a service in both runtimes; `differences` may be a sentence: why they are not known."""
     width = LABEL_WIDTH[Runtime.KUBERNETES]
     parts: list[Part] = [(f"{'service':<{width}}", "$quiet"), (f"{shown(service)}, in both runtimes\n", "bold")]
     for resource in (*compose, *cluster):
@@ -199,9 +199,9 @@ def describe_joint(
         parts += [(f"{shown(label):<{width}}", "$quiet"), (shown(word), style)]
         parts.append((f"  {shown(resource.why)}\n" if resource.why else "\n", "$warning"))
     parts.append(("\nDIFFERENCES\n", "bold"))
-    if isinstance(found, str):
-        return [*parts, (f"{shown(found)}\n", "$quiet")]
-    known = list(found)
+    if isinstance(differences, str):
+        return [*parts, (f"{shown(differences)}\n", "$quiet")]
+    known = list(differences)
     if not known:
         parts.append(("none in image, environment, ports, health check and resources\n", "$success"))
     for difference in known:

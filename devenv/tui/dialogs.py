@@ -188,7 +188,7 @@ class PickerScreen(ModalScreen[str | None]):
         self._what = what
         self._choices = tuple(choices)
         self._here = here
-        self._found: list[str] = []
+        self._answers: list[str] = []
 
     def compose(self) -> ComposeResult:
         """Put the input above the list."""
@@ -208,13 +208,13 @@ class PickerScreen(ModalScreen[str | None]):
     def _show(self, needle: str) -> None:
         options = self.query_one(OptionList)
         options.clear_options()
-        found = [choice for choice in self._choices if needle.casefold() in choice[0].casefold()]
-        self._found = [answer for answer, _, _ in found]
-        for answer, name, remark in found:
+        matching = [choice for choice in self._choices if needle.casefold() in choice[0].casefold()]
+        self._answers = [answer for answer, _, _ in matching]
+        for answer, name, remark in matching:
             mark = "● " if answer == self._here else "  "
             options.add_option(Option(Content.assemble(f"{mark}{shown(name)}", (f"  {shown(remark)}", "$quiet"))))
-        if found:
-            options.highlighted = self._found.index(self._here) if self._here in self._found else 0
+        if matching:
+            options.highlighted = self._answers.index(self._here) if self._here in self._answers else 0
 
     def action_step(self, step: int) -> None:
         """Move the highlight while the focus stays on the input."""
@@ -224,11 +224,11 @@ class PickerScreen(ModalScreen[str | None]):
     @on(Input.Submitted)
     def _submit(self) -> None:
         index = self.query_one(OptionList).highlighted
-        self.dismiss(self._found[index] if index is not None and index < len(self._found) else None)
+        self.dismiss(self._answers[index] if index is not None and index < len(self._answers) else None)
 
     @on(OptionList.OptionSelected)
     def _select(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._found[event.option_index])
+        self.dismiss(self._answers[event.option_index])
 
 
 Command = tuple[str, str, Callable[[], object]]  # its name, what it would do, and the doing

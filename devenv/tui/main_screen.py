@@ -298,8 +298,8 @@ class MainScreen(Screen[None]):
         if described is not None:
             self.detail.tell(row.title, *described, fresh=fresh)
 
-    def _show_verdicts(self, found: Verdicts) -> None:
-        self.board.show_verdicts(found.cell, any_known=bool(found.services))
+    def _show_verdicts(self, verdicts: Verdicts) -> None:
+        self.board.show_verdicts(verdicts.cell, any_known=bool(verdicts.services))
         self.refresh_rows()
 
     # What is asked of the backend

@@ -35,7 +35,7 @@ class VerdictWatch:
         self._places: dict[str, tuple[str, str]] = {}  # of a cluster's workloads: pods do not matter here
         self._about: About | None = None  # None after a change
         self._reading = False
-        self._told = ""
+        self._problem = ""
         self.reads = 0  # since the start: a budget of the tests
 
     def take(self, delta: Delta) -> None:
@@ -74,13 +74,13 @@ class VerdictWatch:
     def _read(self, about: About) -> None:
         from devenv.tui.verdicts import Verdicts  # in the thread: it brings SQLite
 
-        found = (self.known or Verdicts()).read(*about)
-        self._screen.app.call_from_thread(self._take, found)
+        verdicts = (self.known or Verdicts()).read(*about)
+        self._screen.app.call_from_thread(self._take, verdicts)
 
-    def _take(self, found: Verdicts) -> None:
+    def _take(self, verdicts: Verdicts) -> None:
         self._reading = False
-        self.known = found
-        if found.problem and found.problem != self._told:
-            self._told = found.problem
-            self._screen.notify(shown(found.problem), title="no verdicts", severity="warning", markup=False)
-        self._show(found)
+        self.known = verdicts
+        if verdicts.problem and verdicts.problem != self._problem:
+            self._problem = verdicts.problem
+            self._screen.notify(shown(verdicts.problem), title="no verdicts", severity="warning", markup=False)
+        self._show(verdicts)

@@ -60,12 +60,14 @@ class Verdicts:
         """Read anew about services of a Compose project, and of places (context, namespace) in clusters.
 
         `images` are those that the project's containers run from. A history that cannot be read, or an engine that does
-        not answer, is told as the problem.
+        not answer, is shown as the problem.
         """
         history = ServiceVerdicts(lenient=True)
         homes = (project, *(place_of(*place) for place in places))
         stamp = stamp_of(history.path)
-        services = {(home, name): found for home in filter(_is_text, homes) for name, found in history.of(home).items()}
+        services = {
+            (home, name): verdict for home in filter(_is_text, homes) for name, verdict in history.of(home).items()
+        }
         problem = history.problem
         known = {image: self.contents[image] for image in images if self.contents.get(image)}
         unknown = {image for image in images - known.keys() if _is_text(image)}
@@ -81,25 +83,25 @@ class Verdicts:
 
         `running` are the images that a workload's pods run, as the kubelets report them.
         """
-        found = self._of(resource)
-        if found is None:
+        last = self._of(resource)
+        if last is None:
             return Cell("")
-        age = human_age(now - found.at)
-        sign, tone = _SIGNS[found.verdict]
-        if self._stale(resource, found, running):
+        age = human_age(now - last.at)
+        sign, tone = _SIGNS[last.verdict]
+        if self._stale(resource, last, running):
             return Cell(f"stale {sign} {age}", "quiet")
-        return Cell(f"{sign} {found.verdict} {age}", tone)
+        return Cell(f"{sign} {last.verdict} {age}", tone)
 
     def detail(self, resource: Resource, now: float, running: Iterable[str] = ()) -> list[tuple[str, str]]:
         """Return the same in a sentence, for the details."""
-        found = self._of(resource)
-        if found is None:
+        last = self._of(resource)
+        if last is None:
             return []
-        tests = f"{found.tests} test{'s' if found.tests != 1 else ''}"
+        tests = f"{last.tests} test{'s' if last.tests != 1 else ''}"
         how = " --target kubernetes" if resource.runtime is Runtime.KUBERNETES else ""
-        text = f"{found.verdict} {human_age(now - found.at)} ago, by {tests} of devenv verify{how}"
-        reason = self._stale(resource, found, running)
-        style = "$quiet" if reason else {"good": "$success", "warn": "$warning"}.get(_SIGNS[found.verdict][1], "$error")
+        text = f"{last.verdict} {human_age(now - last.at)} ago, by {tests} of devenv verify{how}"
+        reason = self._stale(resource, last, running)
+        style = "$quiet" if reason else {"good": "$success", "warn": "$warning"}.get(_SIGNS[last.verdict][1], "$error")
         parts = [("\nVerified\n", "bold $primary"), (f"  {text}\n", style)]
         if reason:
             parts.append((f"  stale: {reason}\n", "$quiet"))
@@ -112,22 +114,22 @@ class Verdicts:
         home = place_of(resource.context, resource.namespace) if in_cluster else resource.project
         return self.services.get((home, resource.service))
 
-    def _stale(self, resource: Resource, found: ServiceVerdict, running: Iterable[str]) -> str:
+    def _stale(self, resource: Resource, last: ServiceVerdict, running: Iterable[str]) -> str:
         """Say why the verdict is not about what is there now; "" where it is, or nothing is there to compare."""
         if resource.runtime is Runtime.KUBERNETES:
-            if found.subject.config != resource.config_hash:
+            if last.subject.config != resource.config_hash:
                 return "the workload's pod template has changed since"
-            others = set(digests(running).split()) - set(found.subject.image.split())
+            others = set(digests(running).split()) - set(last.subject.image.split())
             return "the image has changed since" if others else ""
         if not resource.container_id:
             return ""
         config = dict(resource.labels).get(CONFIG_HASH, "")
-        if found.subject.config != config:
+        if last.subject.config != config:
             return "the service's configuration has changed since"
         content = self.contents.get(resource.image_id)
-        if content is None and found.subject.image:
+        if content is None and last.subject.image:
             return ""  # not looked into yet
-        return "" if found.subject.image and content == found.subject.image else "the image has changed since"
+        return "" if last.subject.image and content == last.subject.image else "the image has changed since"
 
 
 def _is_text(name: str) -> bool:
@@ -142,7 +144,7 @@ def _is_text(name: str) -> bool:
 def stamp_of(path: Path) -> tuple[int, int]:
     """Return what changes when the file does."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return (status.st_mtime_ns, status.st_size)

@@ -87,7 +87,7 @@ async def test_the_last_change_of_a_flood_is_shown() -> None:
 async def test_owners_of_7000_pods(asked: Counter[str]) -> None:
     async with cluster_opened() as terminal:
         view = await opened_view(terminal, "o")
-        await terminal.until(lambda: view._told)
+        await terminal.until(lambda: view.text)
         asked.clear()
         looks, begun = view.looks, time.monotonic()
         for number in range(CHANGES):
@@ -103,5 +103,5 @@ async def test_owners_of_7000_pods(asked: Counter[str]) -> None:
         orphan = replace(pod("web", CHANGES - 2), owner="")
         terminal.cluster.seen(orphan)
         await terminal.until(lambda: not terminal.shows(f"─ pod {orphan.name}"))
-        text = "".join(part[0] for part in view._told)
+        text = view.text
         assert f"{PODS - 2 - 200:,} more" in text

@@ -45,9 +45,9 @@ def choices(verb: str, compose: Iterable[Resource], cluster: Iterable[Resource])
     return [*_of_compose(verb, list(compose)), *_of_cluster(verb, cluster)]
 
 
-def preferred(found: Iterable[RuntimeChoice], last: str) -> str:
+def preferred(offered: Iterable[RuntimeChoice], last: str) -> str:
     """Return the choice to offer first: that of the runtime which was chosen last."""
-    names = [choice.name for choice in found]
+    names = [choice.name for choice in offered]
     return next((name for name in names if name.startswith(last)), names[0])
 
 

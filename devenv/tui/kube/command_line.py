@@ -58,8 +58,8 @@ def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], cont
     words = dict.fromkeys((*(word for action in ACTIONS for word in action.words), *ALIASES))
     for kind in kinds:
         words |= dict.fromkeys((*kind.short, kind.plural))
-    found = [known for known in words if known.startswith(word.casefold())]
-    return tuple(sorted(found, key=lambda known: (len(known), known)))[:CANDIDATES_SHOWN]
+    matching = [known for known in words if known.startswith(word.casefold())]
+    return tuple(sorted(matching, key=lambda known: (len(known), known)))[:CANDIDATES_SHOWN]
 
 
 Candidates = Callable[[str], tuple[str, ...]]
@@ -122,12 +122,12 @@ class CommandLine(Vertical):
             id="command-input",
         )
         self.input.given = given
-        self.found = Line()
+        self.offered = Line()
 
     def compose(self) -> ComposeResult:
         """Put the candidates below the input."""
         yield self.input
-        yield self.found
+        yield self.offered
 
     def ask(self) -> None:
         """Take the focus, empty."""
@@ -143,8 +143,8 @@ class CommandLine(Vertical):
     @on(Input.Changed)
     def tell(self) -> None:
         """Show what may be meant."""
-        found = self._candidates(self.input.value)
+        matching = self._candidates(self.input.value)
         parts: list[Part] = [(" ", "")]
-        for index, text in enumerate(found):
+        for index, text in enumerate(matching):
             parts += [(shown(text), "bold $primary" if index == 0 else "$quiet"), ("  ", "")]
-        self.found.say(*(parts if found else [(" no such command or kind is known", "$warning")]))
+        self.offered.say(*(parts if matching else [(" no such command or kind is known", "$warning")]))

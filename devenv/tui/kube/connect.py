@@ -96,5 +96,5 @@ class KubeConnector:
         services = canonical(self._options, self._environ).get("services") or {}
         if name not in services:
             raise DevenvError(f"Compose has no service {name}")
-        found: Mapping[str, Any] = services[name]
-        return found
+        service: Mapping[str, Any] = services[name]
+        return service

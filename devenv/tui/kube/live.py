@@ -86,15 +86,15 @@ class LiveSession:
         client = self.backend.client
         path = PODS.path(pod.namespace, pod.name)
         spec = client.get(path).get("spec") or {}
-        found = []
+        texts = []
         for item in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
             name = str(item.get("name"))
             try:
                 text = client.get(f"{path}/log", container=name, previous="true", tailLines=TAIL)
             except KubeError as error:
                 text = f"({error.message})"
-            found.append(f"── container {name}, the run before the present one ──\n{text}")
-        return "\n".join(found)
+            texts.append(f"── container {name}, the run before the present one ──\n{text}")
+        return "\n".join(texts)
 
     def forward(self, resource: Resource, port: str, local_port: int) -> Forward:
         """Open a port-forward to a port by its number or name."""

@@ -47,13 +47,13 @@ class TextScreen(ClusterView):
         try:
             if self.cluster.session is None:
                 raise DevenvError("No cluster is open")
-            found = self._read(self.cluster.session, self._resource)
+            parts = self._read(self.cluster.session, self._resource)
         except DevenvError as error:
-            found = [(f"✗ {shown(error.message)}\n", "$error"), (f"→ {shown(error.hint)}\n" if error.hint else "", "")]
-        self.app.call_from_thread(self._take, found)
+            parts = [(f"✗ {shown(error.message)}\n", "$error"), (f"→ {shown(error.hint)}\n" if error.hint else "", "")]
+        self.app.call_from_thread(self._take, parts)
 
-    def _take(self, found: list[Part]) -> None:
-        self._parts = found
+    def _take(self, parts: list[Part]) -> None:
+        self._parts = parts
         self.show()
 
     def parts(self, width: int) -> list[Part]:
@@ -75,12 +75,12 @@ _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"  # the whol
 
 def cleaned(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return the object masked, without managed fields and kubectl's copy of it."""
-    found: dict[str, Any] = masked(dict(item))
-    metadata = {key: value for key, value in access.mapping(found, "metadata").items() if key != "managedFields"}
+    clean: dict[str, Any] = masked(dict(item))
+    metadata = {key: value for key, value in access.mapping(clean, "metadata").items() if key != "managedFields"}
     annotations = {key: value for key, value in access.mapping(metadata, "annotations").items() if key != _APPLIED}
     if "annotations" in metadata:
         metadata = {**metadata, "annotations": annotations}
-    return {**found, "metadata": metadata}
+    return {**clean, "metadata": metadata}
 
 
 def yaml_parts(item: Mapping[str, Any]) -> list[Part]:
@@ -98,19 +98,19 @@ def yaml_parts(item: Mapping[str, Any]) -> list[Part]:
 
 def describe_parts(item: Mapping[str, Any]) -> list[Part]:
     """Return what matters about an object, in the order in which one asks."""
-    found = cleaned(item)
+    clean = cleaned(item)
     parts: list[Part] = []
-    for label, text in _facts(found):
+    for label, text in _facts(clean):
         parts += [(_label(label, _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
-    template = access.mapping(found, "spec", "template", "spec") or access.mapping(found, "spec")
-    statuses = {str(status.get("name")): status for status in _statuses(found)}
+    template = access.mapping(clean, "spec", "template", "spec") or access.mapping(clean, "spec")
+    statuses = {str(status.get("name")): status for status in _statuses(clean)}
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for _, container in access.mappings(template, group):
             name = str(container.get("name"))
             parts.append((f"\n{group.removesuffix('s').upper()} {shown(name)}\n", "bold"))
             for label, text in _container(container, statuses.get(name, {})):
                 parts += [(_label(f"  {label}", _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
-    conditions = list(access.mappings(found, "status", "conditions"))
+    conditions = list(access.mappings(clean, "status", "conditions"))
     if conditions:
         parts.append(("\nCONDITIONS\n", "bold"))
     for _, condition in conditions:
@@ -119,9 +119,9 @@ def describe_parts(item: Mapping[str, Any]) -> list[Part]:
         parts.append((f"{shown(status):<8}", "$success" if status == "True" else "$warning"))
         words = f"{condition.get('reason') or ''}  {condition.get('message') or ''}"
         parts.append((f"{shown(words.strip())}\n", "$quiet"))
-    if found.get("kind") in ("Secret", "ConfigMap"):
+    if clean.get("kind") in ("Secret", "ConfigMap"):
         parts.append(("\nDATA\n", "bold"))
-        for name, value in access.mapping(found, "data").items():
+        for name, value in access.mapping(clean, "data").items():
             parts += [(f"  {shown(name)}  ", "$quiet"), (f"{shown(str(value))}\n", "$foreground")]
     return parts
 

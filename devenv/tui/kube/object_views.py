@@ -132,10 +132,10 @@ class RolloutScreen(ClusterView):
         cell = state_cell(workload)
         facts = dict(workload.facts)
         parts: list[Part] = [(f"{shown(cell.text)}  ", TONES[cell.tone])]
-        told = [
+        words = [
             f"{name} {facts[name]}" for name in ("up to date", "available", "strategy", "revision") if name in facts
         ]
-        parts.append((f"{shown(' · '.join(told))}\n", "$quiet"))
+        parts.append((f"{shown(' · '.join(words))}\n", "$quiet"))
         if workload.why:
             parts.append((f"{shown(workload.why)}\n", "$warning"))
         group = self.cluster.board.services.group_of_workload(workload)
@@ -212,8 +212,8 @@ class HpaScreen(ClusterView):
     def __init__(self, cluster: Cluster, resource: Resource) -> None:
         """`resource` is the autoscaler, or the workload that it scales."""
         self._key = autoscaler(resource, cluster.store, cluster.board.scaling) or resource.key
-        found = cluster.store.resource(self._key)
-        super().__init__(cluster, f"AUTOSCALER {found.name if found is not None else ''}")
+        scaler = cluster.store.resource(self._key)
+        super().__init__(cluster, f"AUTOSCALER {scaler.name if scaler is not None else ''}")
 
     def parts(self, width: int) -> list[Part]:
         """Return all that is known of it."""

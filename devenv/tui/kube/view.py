@@ -85,7 +85,7 @@ class ClusterView(Screen[None]):
         self.scroll = ViewScroll()
         self.body = Static(markup=False)
         self.footer = FooterBar()
-        self._told: tuple[Part, ...] = ()
+        self._last: tuple[Part, ...] = ()
         self._looked = 0.0
         self._later: Timer | None = None
         self.looks = 0  # since it was opened: a budget of the tests
@@ -138,6 +138,11 @@ class ClusterView(Screen[None]):
         """The title's parts."""
         return [(f" {shown(self._heading)} ", "bold")]
 
+    @property
+    def text(self) -> str:
+        """What it shows, without styles."""
+        return "".join(text for text, _ in self._last)
+
     def show(self) -> None:
         """Draw the text if it differs from what is shown."""
         if self._later is not None:
@@ -149,8 +154,8 @@ class ClusterView(Screen[None]):
         self.looks += 1
         self.head.say(*self.heading)
         parts = tuple(self.parts(max(20, self.size.width - 6)))
-        if parts != self._told:
-            self._told = parts
+        if parts != self._last:
+            self._last = parts
             self.body.update(Content.assemble(*parts))
 
     def action_help(self) -> None:
@@ -207,22 +212,22 @@ class EventsScreen(ClusterView):
 
     def parts(self, width: int) -> list[Part]:
         """Return the line of time and the events below it."""
-        found = list(self._happenings())
+        happened = list(self._happenings())
         if self._only_warnings:
-            found = [item for item in found if item[0].is_warning]
-        if not found:
+            happened = [item for item in happened if item[0].is_warning]
+        if not happened:
             return [("no events; the API keeps them for an hour\n", "$quiet")]
-        found.sort(key=lambda item: item[0].at, reverse=True)
-        parts = _time_line([happening for happening, _ in found], width)
-        for happening, name in found[:KEPT]:
+        happened.sort(key=lambda item: item[0].at, reverse=True)
+        parts = _time_line([happening for happening, _ in happened], width)
+        for happening, name in happened[:KEPT]:
             warning = happening.is_warning
             parts.append((f"{clock(happening.at)} ", "$quiet"))
             parts.append((f"{'▲' if warning else '·'} {shown(happening.action)}", "$warning" if warning else "bold"))
             parts.append((f" ×{shown(happening.count)}" if happening.count not in ("", "1") else "", "$accent"))
             parts.append((f"  {shown(name)}", "$primary"))
             parts.append((f"  {shown(mask_secrets(happening.text))}\n", "$foreground"))
-        if len(found) > KEPT:
-            parts.append((f"… {len(found) - KEPT:,} older ones\n", "$quiet"))
+        if len(happened) > KEPT:
+            parts.append((f"… {len(happened) - KEPT:,} older ones\n", "$quiet"))
         return parts
 
     def _happenings(self) -> Iterator[tuple[Happening, str]]:

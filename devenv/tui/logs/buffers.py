@@ -50,29 +50,29 @@ class LogBuffer:
 
     def at(self, moment: float) -> int | None:
         """Return the number of the newest line that is not later than that time; None where there is none."""
-        found = None
+        newest = None
         for number, line in enumerate(self.lines, self.first):
             if line.at is not None and line.at <= moment:
-                found = number
-        return found
+                newest = number
+        return newest
 
     def find(self, needle: str, start: int, step: int) -> int | None:
         """Return the number of the next line with that text from `start` on, in the direction of `step`; wraps."""
-        wanted = needle.casefold()
+        folded = needle.casefold()
         lines = list(self.lines)
-        if not wanted or not lines:
+        if not folded or not lines:
             return None
         at = min(max(start - self.first, 0), len(lines) - 1)
         for offset in range(len(lines)):
             index = (at + step * offset) % len(lines)
-            if wanted in lines[index].text.casefold():
+            if folded in lines[index].text.casefold():
                 return self.first + index
         return None
 
     def count(self, needle: str) -> int:
         """Count the lines with that text."""
-        wanted = needle.casefold()
-        return sum(wanted in line.text.casefold() for line in self.lines) if wanted else 0
+        folded = needle.casefold()
+        return sum(folded in line.text.casefold() for line in self.lines) if folded else 0
 
 
 SHELF: Final = 3  # logs that are still followed after the selection went on: coming back finds them whole
@@ -85,7 +85,7 @@ _MARK: Final = ""  # the key of a mark: of no resource, so that it is not copied
 
 
 class LogMarks:
-    """Moments told in every log, in the order of their times; each buffer knows how many of all it has seen."""
+    """Moments shown in every log, in the order of their times; each buffer knows how many of all it has seen."""
 
     def __init__(self) -> None:
         self._marks: deque[LogLine] = deque(maxlen=MARKS_KEPT)
@@ -139,7 +139,7 @@ class LogShelf:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Whose logs are wanted: all sources of what is kept."""
+        """Whose logs are followed: all sources of what is kept."""
         return tuple(dict.fromkeys(key for one in self._buffers for key in self._fronts[one]))
 
     def select(self, path: Path, source: Source, now: float) -> LogBuffer:
@@ -197,16 +197,16 @@ class LogShelf:
 
     def take(self, change: LogLine | LogsDropped) -> LogBuffer | None:
         """Put a line away; return the buffer that it went to, the last selected one of several."""
-        found: LogBuffer | None = None
+        touched: LogBuffer | None = None
         for row, buffer in self._buffers.items():
             if self._front(row, change.key) is None:
                 continue
-            found = buffer
+            touched = buffer
             if isinstance(change, LogsDropped):
-                found.dropped += change.count
+                touched.dropped += change.count
             else:
-                self.put(found, self._labelled(row, change))
-        return found
+                self.put(touched, self._labelled(row, change))
+        return touched
 
     def put(self, buffer: LogBuffer, line: LogLine) -> None:
         """Append a line, after the marks that are older."""

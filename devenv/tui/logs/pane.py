@@ -156,16 +156,16 @@ class LogView(ScrollView, can_focus=True):
 
     def seek(self, at: float) -> bool:
         """Stand on the newest line that is not later than `at`; False where every line is later: then on the oldest."""
-        found = self.buffer.at(at)
+        number = self.buffer.at(at)
         self._set_following(False)
-        self.current = found
+        self.current = number
         self._moving = True
-        y = self._rows.y_of(found) - self.size.height // 2 if found is not None else 0
+        y = self._rows.y_of(number) - self.size.height // 2 if number is not None else 0
         self.scroll_to(y=max(0, y), animate=False, force=True)
         self._moving = False
         self.refresh()
         self.post_message(self.Changed())
-        return found is not None
+        return number is not None
 
     def search(self, text: str) -> None:
         """Mark a text; an empty one ends the search."""
@@ -180,12 +180,12 @@ class LogView(ScrollView, can_focus=True):
     def action_find(self, step: int) -> None:
         """Go to the next (1) or the previous (-1) line with the search text."""
         start = self.buffer.total - 1 if self.current is None else self.current + step
-        found = self.buffer.find(self.search_text, start, step)
-        self.current = found
-        if found is not None:
+        number = self.buffer.find(self.search_text, start, step)
+        self.current = number
+        if number is not None:
             self._set_following(False)
             self._moving = True
-            self.scroll_to(y=max(0, self._rows.y_of(found) - self.size.height // 2), animate=False, force=True)
+            self.scroll_to(y=max(0, self._rows.y_of(number) - self.size.height // 2), animate=False, force=True)
             self._moving = False
         self.refresh()
         self.post_message(self.Changed())
@@ -210,16 +210,16 @@ class LogView(ScrollView, can_focus=True):
         if not len(self._rows):
             text = f"  {shown(self.placeholder)}" if y == 0 else ""
             return Strip([Segment(text, styles.time)]).crop_extend(0, width, styles.base)
-        found = self._rows.row(self.scroll_offset.y + y)
-        if found is None:
+        row = self._rows.row(self.scroll_offset.y + y)
+        if row is None:
             return Strip.blank(width, styles.base)
         view = View(self.scroll_offset.x, width, self.times, self._needle, self.current)
-        return draw(*found, view, styles)
+        return draw(*row, view, styles)
 
     def _load_styles(self) -> LogStyles:
         names = ("time", "stderr", "marker", "bad", "warn", "match", "current")
-        found = {name: self.get_component_rich_style(f"log--{name}") for name in names}
-        self._styles = LogStyles(base=self.rich_style, **found)
+        by_name = {name: self.get_component_rich_style(f"log--{name}") for name in names}
+        self._styles = LogStyles(base=self.rich_style, **by_name)
         return self._styles
 
 
@@ -234,14 +234,14 @@ class LogJump:
         self._view = view
         self._at = at
         self._until = time.monotonic() + PATIENCE
-        self._told = False
+        self._warned = False
 
     def look(self) -> bool:
         """Go there; False once there is nothing left to do."""
         lines = self._view.buffer.lines
         if lines and not self._view.seek(self._at):
-            if not self._told:
-                self._told = True
+            if not self._warned:
+                self._warned = True
                 text = "The log of that moment is not there any more; this is the oldest line that was read."
                 self._view.notify(text, severity="warning", markup=False)
             return False

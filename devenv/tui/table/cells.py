@@ -70,17 +70,17 @@ def exit_text(code: int | None, *, oom: bool = False) -> str:
 
 def crash(happenings: Iterable[Happening], now: float) -> Cell | None:
     """Tell what went wrong lately with something that runs again; None when nothing did."""
-    found: Cell | None = None
+    trouble: Cell | None = None
     killed_at = float("-inf")
     for happening in happenings:
         code, age = happening.exit_code, now - happening.at
         if happening.action == "kill":
             killed_at = happening.at
         elif happening.action == "oom" and age < OOM_SHOWN:
-            found = Cell("OOM kill", "bad")
+            trouble = Cell("OOM kill", "bad")
         elif happening.action == "die" and code and age < CRASH_SHOWN and happening.at - killed_at > STOP_GRACE:
-            found = found or Cell(exit_text(code).removeprefix("exited "), "warn")
-    return found
+            trouble = trouble or Cell(exit_text(code).removeprefix("exited "), "warn")
+    return trouble
 
 
 def stopped_on_purpose(happenings: Iterable[Happening]) -> bool:
@@ -160,12 +160,12 @@ def _running_object(resource: Resource, own: str, *, with_count: bool) -> Cell:
     return Cell(f"◐ {other}{resource.ready[0]}/{resource.ready[1]} ready", "warn")
 
 
-def _workload_state(ready: int, wanted: int, *, failing: bool) -> Cell:
-    if not wanted:
+def _workload_state(ready: int, desired: int, *, failing: bool) -> Cell:
+    if not desired:
         return Cell("○ scaled to 0", "quiet")
-    if ready >= wanted:
-        return Cell(f"● {ready}/{wanted} ready", "good")
-    return Cell(f"◐ {ready}/{wanted} ready", "bad" if failing else "warn")
+    if ready >= desired:
+        return Cell(f"● {ready}/{desired} ready", "good")
+    return Cell(f"◐ {ready}/{desired} ready", "bad" if failing else "warn")
 
 
 # The others

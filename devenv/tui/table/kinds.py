@@ -70,8 +70,8 @@ class KindLines(Lines):
     def filter(self, needle: str) -> None:
         """Show only what has this text in its name, state, reason or facts."""
         self.needle = needle.casefold()
-        found = ((path, self._store.resource(key)) for path, key in self._keys.items())
-        self.reset(path for path, resource in found if resource is not None and self._means(resource))
+        objects = ((path, self._store.resource(key)) for path, key in self._keys.items())
+        self.reset(path for path, resource in objects if resource is not None and self._means(resource))
 
     def width(self, path: Path) -> int:
         """Return the cells of the name."""

@@ -52,9 +52,9 @@ class ServiceLines(Lines):
         self._matched: dict[GroupKey, set[Path]] = {}
         self.show_verdicts(False)
 
-    def show_verdicts(self, wanted: bool) -> None:
+    def show_verdicts(self, any_known: bool) -> None:
         """Choose the columns, with or without that of the smoke tests."""
-        self.columns = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if wanted else ())
+        self.columns = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if any_known else ())
         self.forget_rows()
 
     # What comes and goes
@@ -100,16 +100,16 @@ class ServiceLines(Lines):
 
     def put_compose(self, resources: Iterable[Resource], changed: Collection[str]) -> None:
         """Take in all resources of the Compose project: there are few, and their names depend on each other."""
-        wanted = compose_places(resources)
+        places = compose_places(resources)
         before = {path: key for group in self.groups.values() for path, key in group.compose.items()}
         for path, key in before.items():
-            if path not in wanted or wanted[path][0].key != key:
+            if path not in places or places[path][0].key != key:
                 self._placed.pop(key, None)
-            if path not in wanted:
+            if path not in places:
                 group = self._group(path)
                 self._change(group, group.compose, path, "")
                 self._titles.pop(path, None)
-        for path, (resource, title) in wanted.items():
+        for path, (resource, title) in places.items():
             group, key = self._group(path), resource.key
             renamed = self._titles.get(path) != title
             self._titles[path] = title
@@ -151,13 +151,13 @@ class ServiceLines(Lines):
 
     # Which lines there are
 
-    def toggle(self, index: int, wanted: bool | None = None) -> bool:
+    def toggle(self, index: int, to_open: bool | None = None) -> bool:
         """Open or close the line's group; return whether anything changed."""
         group = self.group_at(index)
         if group is None or not group.has_line or self.needle:
             return False
         is_open = group.key in self.opened
-        if wanted is is_open:
+        if to_open is is_open:
             return False
         (self.opened.discard if is_open else self.opened.add)(group.key)
         self._rearrange(group)
@@ -188,10 +188,10 @@ class ServiceLines(Lines):
     def _visible(self, group: Group) -> list[Path]:
         members = group.members()
         if self.needle:
-            found = {path for path in members if self._means(path)}
-            self._matched[group.key] = found
+            matching = {path for path in members if self._means(path)}
+            self._matched[group.key] = matching
             own = self.needle in self._name(group.line).casefold()
-            return [*([group.line] if group.has_line and (found or own) else ()), *found]
+            return [*([group.line] if group.has_line and (matching or own) else ()), *matching]
         if not group.has_line:
             return members
         return [group.line, *(members if group.key in self.opened else ())]
@@ -302,15 +302,15 @@ class ServiceLines(Lines):
 
     def _joint_cells(self, name: Cell, group: Group, now: float) -> dict[str, Cell]:
         store = self._store
-        compose = [found for key in group.compose.values() if (found := store.resource(key)) is not None]
+        compose = [one for key in group.compose.values() if (one := store.resource(key)) is not None]
         keys = group.workloads.values() or islice(group.pods.values(), 1)
-        cluster = [found for key in keys if (found := store.resource(key)) is not None]
+        cluster = [one for key in keys if (one := store.resource(key)) is not None]
         samples = [sample for one in (*compose, *cluster) if (sample := store.sample(one.key)) is not None]
-        said = [cell for found in compose if (cell := self.verdict(found, now)).text]
+        said = [cell for one in compose if (cell := self.verdict(one, now)).text]
         # Of several replicas one may run another image: the service as a whole is then not what was tested.
         ours = next((cell for cell in said if cell.tone == "quiet"), said[0] if said else NO_VERDICT)
-        verdict = cells.worst_verdict([ours, *(self._verdict(found, group, now) for found in cluster)])
-        happened = [(found, store.happenings(found.key)) for found in compose]
+        verdict = cells.worst_verdict([ours, *(self._verdict(one, group, now) for one in cluster)])
+        happened = [(one, store.happenings(one.key)) for one in compose]
         return cells.joint_cells(name, happened, cluster, samples, group.restarts, now, verdict)
 
     def _name(self, path: Path) -> str:

@@ -115,16 +115,16 @@ def _filled(left: list[Part], extras: Iterable[str], right: list[Part], width: i
 class HeaderBar(Line):
     """Puts together what fits; what matters least gives way first."""
 
-    _told: tuple[str, Connection | None, Iterable[Resource], float] | None = None
+    _last: tuple[str, Connection | None, Iterable[Resource], float] | None = None
 
     def on_resize(self) -> None:
         """Choose again what fits."""
-        if self._told is not None:
-            self.tell(*self._told)
+        if self._last is not None:
+            self.tell(*self._last)
 
     def tell(self, project: str, connection: Connection | None, resources: Iterable[Resource], now: float) -> None:
         """Show this state of affairs."""
-        self._told = (project, connection, resources, now)
+        self._last = (project, connection, resources, now)
         left: list[Part] = [(" devenv ", "bold reverse"), (f" {shown(project)}", "bold"), ("  ", "")]
         left.append(connection_words(connection, now))
         right = [*count_words(resources), (" ", "")]
@@ -147,7 +147,7 @@ _PODS = {
 
 
 class ClusterBar(Line):
-    """Read-only contexts are told by a word and by another colour of the whole line."""
+    """Read-only contexts are shown by a word and by another colour of the whole line."""
 
     DEFAULT_CSS = """
     ClusterBar { background: $bar; }
@@ -158,12 +158,12 @@ class ClusterBar(Line):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.display = False
-        self._told: tuple[str, str, Connection | None, dict[str, int], bool, str, float] | None = None
+        self._last: tuple[str, str, Connection | None, dict[str, int], bool, str, float] | None = None
 
     def on_resize(self) -> None:
         """Choose again what fits."""
-        if self._told is not None:
-            self.tell(*self._told)
+        if self._last is not None:
+            self.tell(*self._last)
 
     def tell(
         self,
@@ -176,7 +176,7 @@ class ClusterBar(Line):
         now: float,
     ) -> None:
         """Show this state of affairs; `view` names what the table shows, "" for the services."""
-        self._told = (context, namespace, connection, dict(counts), may_change, view, now)
+        self._last = (context, namespace, connection, dict(counts), may_change, view, now)
         self.display = True
         self.set_class(not may_change, "-read-only")
         left: list[Part] = [(" ⎈ ", "bold"), (f"{shown(context)}/{shown(namespace)}", "bold"), ("  ", "")]
@@ -210,24 +210,24 @@ class Banner(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.display = False
-        self._told: tuple[ConnectionState, str, str] | None = None
+        self._last: tuple[ConnectionState, str, str] | None = None
         self._drawn_for: tuple[int, ...] = ()
 
     def tell(self, connection: Connection | None, note: tuple[str, str] = ("", "")) -> None:
         """Show what that connection says; where all is well the note with its hint, or nothing."""
-        told: tuple[ConnectionState, str, str] | None = None
+        content: tuple[ConnectionState, str, str] | None = None
         if connection is not None and (connection.state is not ConnectionState.LIVE or connection.message):
-            told = (connection.state, connection.message, connection.hint)
+            content = (connection.state, connection.message, connection.hint)
         elif note[0]:
-            told = (ConnectionState.LIVE, *note)
-        if told == self._told and self._drawn_for == tuple(self.app.size):
+            content = (ConnectionState.LIVE, *note)
+        if content == self._last and self._drawn_for == tuple(self.app.size):
             return
-        self._told, self._drawn_for = told, tuple(self.app.size)
-        self.display = told is not None and bool(told[1] or told[2])
+        self._last, self._drawn_for = content, tuple(self.app.size)
+        self.display = content is not None and bool(content[1] or content[2])
         self.screen.set_class(bool(self.display), "-banner")
-        if told is None or not self.display:
+        if content is None or not self.display:
             return
-        state, message, hint = told
+        state, message, hint = content
         failed = state is ConnectionState.FAILED
         self.set_class(failed, "-failed")
         rows, of_hint = BANNER_ROWS_LOW if self.app.size.height < LOW else BANNER_ROWS
@@ -239,8 +239,8 @@ class Banner(Static):
 
     def on_resize(self, event: events.Resize) -> None:
         """Cut it anew for another width."""
-        if self._told is not None:
-            state, message, hint = self._told
+        if self._last is not None:
+            state, message, hint = self._last
             self.tell(Connection("", state, message=message, hint=hint), (message, hint))
 
 
@@ -272,7 +272,7 @@ class ActionBar(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.display = False
-        self._told: tuple[tuple[str, str], ...] = ()
+        self._last: tuple[tuple[str, str], ...] = ()
         self.running: Action | None = None
         self.failed: Action | None = None
 
@@ -301,9 +301,9 @@ class ActionBar(Static):
             parts = self._failed_parts(self.failed)
         else:
             parts = []
-        if tuple(parts) == self._told:
+        if tuple(parts) == self._last:
             return
-        self._told = tuple(parts)
+        self._last = tuple(parts)
         self.display = bool(parts)
         self.screen.set_class(bool(self.display), "-acting")
         self.set_class(self.running is None and self.failed is not None, "-failed")

@@ -45,7 +45,7 @@ class ResourceTable(LineTable[Row]):
         self._drawn: tuple[Row, ...] = ()
         self._top = 0
         self._selected: tuple[Path, str | GroupKey] | None = None  # what was announced
-        self._wanted: Path | None = None  # what the user chose, though it may be away for a moment
+        self._chosen: Path | None = None  # what the user chose, though it may be away for a moment
         self._lost_at: float | None = None
         self._placed: tuple[Placed, ...] = ()
         self._placed_for = 0
@@ -88,8 +88,8 @@ class ResourceTable(LineTable[Row]):
         is_new = lines is not self.lines
         if is_new:
             if self.lines is not None:
-                self.lines.chosen = self._wanted
-            self._wanted, self._lost_at, self._cursor = lines.chosen, None, 0
+                self.lines.chosen = self._chosen
+            self._chosen, self._lost_at, self._cursor = lines.chosen, None, 0
             self._needs.clear()
         self.lines = lines
         self.rows = lines
@@ -107,9 +107,9 @@ class ResourceTable(LineTable[Row]):
         self.refresh()
 
     def _find_line(self, lines: Lines) -> None:
-        index = lines.find(self._wanted) if self._wanted is not None else None
-        if index is None and self._wanted is not None and (other := lines.stand_in(self._wanted)) is not None:
-            self._wanted, index = other, lines.find(other)
+        index = lines.find(self._chosen) if self._chosen is not None else None
+        if index is None and self._chosen is not None and (other := lines.stand_in(self._chosen)) is not None:
+            self._chosen, index = other, lines.find(other)
         self._put_cursor(index)
 
     def _update_visible(self) -> None:
@@ -160,21 +160,21 @@ class ResourceTable(LineTable[Row]):
         return self.lines.cell_names.index(placed.column.name) if self.lines is not None else 0
 
     def _put_cursor(self, index: int | None) -> None:
-        """Put it where the wanted row is now; None where it is away."""
+        """Put it where the chosen row is now; None where it is away."""
         now = monotonic()
         if index is not None:
             if self._lost_at is None or now - self._lost_at < RETURN_WITHIN or len(self.rows) == 1:
                 self._cursor = index
             self._lost_at = None
-        elif self._wanted is not None and self._lost_at is None:
+        elif self._chosen is not None and self._lost_at is None:
             self._lost_at = now
         self._cursor = max(0, min(self._cursor, len(self.rows) - 1))
 
     def _announce(self) -> None:
         row = self.selected
         now = (row.path, row.source) if row else None
-        if self._wanted is None and row is not None:
-            self._wanted = row.path
+        if self._chosen is None and row is not None:
+            self._chosen = row.path
         if now != self._selected:
             self._selected = now
             self.post_message(self.Moved())
@@ -187,7 +187,7 @@ class ResourceTable(LineTable[Row]):
         for row in (self._cursor, index):
             self._refresh_row(row)
         self._cursor = index
-        self._wanted, self._lost_at = self.rows[index].path, None
+        self._chosen, self._lost_at = self.rows[index].path, None
         self._reveal()
         self._announce()
 
@@ -287,8 +287,8 @@ class FoldingTable(ResourceTable):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.unfold: Callable[[bool], None] = lambda wanted: None  # called with whether the line is to be opened
+        self.unfold: Callable[[bool], None] = lambda to_open: None  # called with whether the line is to be opened
 
-    def action_unfold(self, wanted: bool) -> None:
+    def action_unfold(self, to_open: bool) -> None:
         """Open or close the line under the cursor."""
-        self.unfold(wanted)
+        self.unfold(to_open)

@@ -38,7 +38,7 @@ class DetailPane(Vertical):
         self.use = Line()
         self.scroll = DetailScroll(id="detail-scroll")
         self.body = Static(markup=False, id="detail-body")
-        self._told: tuple[Part, ...] = ()
+        self._last: tuple[Part, ...] = ()
         self.updates = 0
 
     def compose(self) -> ComposeResult:
@@ -60,8 +60,8 @@ class DetailPane(Vertical):
         """Show this text; `fresh` says that it is about another resource, to be read from its start."""
         self.use.say(*use)
         self.title.say((" DETAIL ", "bold"), (shown(name), "bold $primary"))
-        if tuple(parts) != self._told:
-            self._told = tuple(parts)
+        if tuple(parts) != self._last:
+            self._last = tuple(parts)
             self.updates += 1
             self.body.update(Content.assemble(*parts))
         if fresh:
