@@ -1,0 +1,94 @@
+"""The lines of the table without a terminal: one model for Compose alone and beside a cluster."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from devenv.core.model import Beyond, Change, Gone, Health, Port, Sample, Seen, State
+from devenv.core.state import Store
+from devenv.tui.table.board import Board
+from devenv.tui.table.lines import GroupKey
+from tests.terminal.cluster import pod, workload
+from tests.terminal.scripted import container
+
+
+class Model:
+    def __init__(self, *, long_names: bool) -> None:
+        self.store = Store()
+        self.board = Board(self.store, long_names=long_names)
+        self.board.move("shop")
+        self._version = 0
+
+    def take(self, *changes: Change) -> None:
+        self.store.apply(changes)
+        delta = self.store.since(self._version)
+        self._version = delta.version
+        self.board.take(delta)
+
+    @property
+    def names(self) -> list[str]:
+        return [row.cells[0].text.strip() for row in self.board.lines]
+
+
+@pytest.fixture(params=[False, True], ids=["compose", "both"])
+def model(request: pytest.FixtureRequest) -> Model:
+    return Model(long_names=request.param)
+
+
+def test_what_is_no_part_of_the_project_stands_last(model: Model) -> None:
+    old = container("api-old", beyond=Beyond.ORPHAN)
+    run = container("", name="shop-web-run-1", key="docker/run", one_off=True)
+    model.take(
+        Seen("docker", old), Seen("docker", run), Seen("docker", container("web")), Seen("docker", container("api"))
+    )
+    assert model.names == ["api", "web", "shop-web-run-1 (one-off)", "api-old (orphan)"]
+
+
+@pytest.mark.parametrize("needle", ["8000", "unhealthy", "WEB", "localhost/own"])
+def test_a_filter_looks_at_what_a_line_says(model: Model, needle: str) -> None:
+    ports = (Port(80, "tcp", 8000, "127.0.0.1"),)
+    web = container("web", ports=ports, health=Health.UNHEALTHY, image="localhost/own:1")
+    model.take(Seen("docker", container("api", image="localhost/other:1")), Seen("docker", web))
+    model.board.filter_text = needle
+    assert model.names == ["web"]
+    model.take(Seen("docker", container("api", image="localhost/other:1", ports=ports)))
+    assert model.names == (["api", "web"] if needle == "8000" else ["web"]), "what changed is looked at again"
+    model.board.filter_text = ""
+    assert model.names == ["api", "web"]
+
+
+def test_a_container_that_is_made_anew_keeps_its_line(model: Model) -> None:
+    model.take(Seen("docker", container("api")), Seen("docker", container("web")))
+    before = model.board.lines[1]
+    model.take(Gone("docker", before.key), Seen("docker", container("web", key="docker/new", container_id="new")))
+    after = model.board.lines[1]
+    assert (after.path, after.key) == (before.path, "docker/new")
+
+
+def test_a_sample_makes_one_line_again(model: Model) -> None:
+    model.take(*(Seen("docker", container(f"s{number}", state=State.RUNNING)) for number in range(5)))
+    rows = list(model.board.lines)
+    built = model.board.lines.rows_built
+    model.take(Sample(rows[2].key, 1.0, 0.5, 1000, None))
+    assert [new is old for new, old in zip(model.board.lines, rows, strict=True)] == [True, True, False, True, True]
+    assert model.board.lines.rows_built == built + 1
+
+
+def test_a_line_of_several_resources_has_the_key_of_none() -> None:
+    model = Model(long_names=True)
+    deployment = workload("api")
+    model.take(Seen("k", deployment), Seen("k", pod("api")))
+    assert (model.board.lines[0].key, model.board.lines[0].group) == (deployment.key, None)
+    model.take(Seen("docker", container("api")))
+    joint = model.board.lines[0]
+    assert (joint.key, joint.group, joint.source) == ("", GroupKey("api", ""), GroupKey("api", ""))
+    assert list(model.board.measured(joint)) == ["docker/api-1", deployment.key]
+    model.take(Gone("k", deployment.key), Gone("k", pod("api").key))
+    assert (model.board.lines[0].key, model.board.lines[0].group) == ("docker/api-1", None)
+
+
+def test_another_service_of_the_cluster_is_not_the_project_s() -> None:
+    model = Model(long_names=True)
+    model.take(Seen("k", replace(workload("api"), namespace="other")), Seen("docker", container("api")))
+    assert model.names == ["api", "▸ api (other)"]
