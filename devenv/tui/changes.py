@@ -10,7 +10,7 @@ from devenv.control.protocol import Control, Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import Action, Phase
 from devenv.core.text import human_duration
-from devenv.tui.shown import shown, shown_lines
+from devenv.tui.safe_text import safe, safe_lines
 from devenv.tui.widgets.bars import ActionBar, action_title
 
 REASON_SHOWN = 10.0  # seconds that a refusal stays: it is read, not glanced at
@@ -61,12 +61,12 @@ class Changes:
             self._refuse(f"{plan.verb} was refused", error.message, error.hint)
 
     def _refuse(self, title: str, message: str, hint: str) -> None:
-        text = "\n".join([*shown_lines(message), *(f"→ {line}" for line in shown_lines(hint))])
-        self._screen.notify(text, title=shown(title), severity="warning", timeout=REASON_SHOWN, markup=False)
+        text = "\n".join([*safe_lines(message), *(f"→ {line}" for line in safe_lines(hint))])
+        self._screen.notify(text, title=safe(title), severity="warning", timeout=REASON_SHOWN, markup=False)
 
     def warn(self, text: str, title: str = "") -> None:
         """Tell something in passing."""
-        self._screen.notify(shown(text), title=shown(title), severity="warning", timeout=WARNING_SHOWN, markup=False)
+        self._screen.notify(safe(text), title=safe(title), severity="warning", timeout=WARNING_SHOWN, markup=False)
 
     def tell(self, actions: Iterable[Action], now: float) -> None:
         """Say that a change is done; one that failed is said by the action bar, which stays."""
@@ -74,7 +74,7 @@ class Changes:
             begun = self._seen.setdefault(action.id, action.at)
             if action.phase is Phase.DONE:
                 took = human_duration(max(0.0, now - begun))
-                self._screen.notify(f"✓ {shown(action_title(action))}: done in {took}", timeout=4, markup=False)
+                self._screen.notify(f"✓ {safe(action_title(action))}: done in {took}", timeout=4, markup=False)
             if action.phase in (Phase.DONE, Phase.FAILED, Phase.REFUSED) and self.quitting:
                 self._screen.app.exit(0)
 

@@ -13,7 +13,7 @@ from devenv.core.model import ConnectionState, Happening, Resource, Sample
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
 from devenv.tui.main_screen import Handlers, MainScreen
-from devenv.tui.shown import Part
+from devenv.tui.safe_text import Part
 from devenv.tui.table.lines import Row
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from devenv.core.model import Happening, HealthCheck, Resource, Runtime, Sample
 from devenv.core.text import human_age, human_bytes, human_duration, mask_secrets
 from devenv.tui.chart import sparkline
-from devenv.tui.shown import Part, shown, shown_lines
+from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.table.cells import exit_text, health_cell, health_of, memory_cell, port_text, state_cell
 
 TONES: Final = {
@@ -52,7 +52,7 @@ def describe(
 
 def _state(resource: Resource, happenings: Sequence[Happening], now: float) -> Facts:
     state = state_cell(resource, happenings, now)
-    yield "state", shown(state.text), TONES[state.tone]
+    yield "state", safe(state.text), TONES[state.tone]
     if health_of(resource).value != "none":
         health = health_cell(resource.health)
         yield "health", health.text, TONES[health.tone]
@@ -60,17 +60,17 @@ def _state(resource: Resource, happenings: Sequence[Happening], now: float) -> F
 
 def _container(resource: Resource, now: float) -> Facts:
     if resource.error:
-        yield "error", "\n".join(shown_lines(mask_secrets(resource.error))), "$error"
+        yield "error", "\n".join(safe_lines(mask_secrets(resource.error))), "$error"
     plain = "$foreground"
     if resource.status:
-        yield "status", shown(resource.status), plain
-    yield "name", shown(resource.name), plain
+        yield "status", safe(resource.status), plain
+    yield "name", safe(resource.name), plain
     if resource.image:
-        yield "image", shown(resource.image), plain
+        yield "image", safe(resource.image), plain
     if resource.command:
-        yield "command", shown(mask_secrets(resource.command)), plain
+        yield "command", safe(mask_secrets(resource.command)), plain
     for port in resource.ports:
-        yield "port", shown(port_text(port, full=True)), plain
+        yield "port", safe(port_text(port, full=True)), plain
     for label, at in (("created", resource.created_at), ("started", resource.started_at)):
         if at:
             yield label, _moment(at, now), plain
@@ -82,25 +82,25 @@ def _container(resource: Resource, now: float) -> Facts:
     if resource.pid:
         yield "pid", str(resource.pid), "$quiet"
     if resource.container_id:
-        yield "id", shown(resource.container_id)[:12], "$quiet"
+        yield "id", safe(resource.container_id)[:12], "$quiet"
 
 
 def _object(resource: Resource, owner: Resource | None, sample: Sample | None, now: float) -> Facts:
     if resource.why:
-        yield "why", "\n".join(shown_lines(mask_secrets(resource.why))), "$warning"
+        yield "why", "\n".join(safe_lines(mask_secrets(resource.why))), "$warning"
     plain = "$foreground"
-    yield shown(resource.kind), shown(resource.name), plain
+    yield safe(resource.kind), safe(resource.name), plain
     if resource.namespace:
-        yield "namespace", shown(resource.namespace), plain
+        yield "namespace", safe(resource.namespace), plain
     if owner is not None:
-        yield "owner", shown(f"{owner.kind} {owner.name}"), plain
+        yield "owner", safe(f"{owner.kind} {owner.name}"), plain
     if resource.image:
-        yield "image", shown(resource.image), plain
+        yield "image", safe(resource.image), plain
     if resource.ready is not None:
         yield "ready", f"{resource.ready[0]} of {resource.ready[1]}", plain
     for name, value in resource.facts:
         if value:
-            yield shown(name), shown(mask_secrets(value)), plain
+            yield safe(name), safe(mask_secrets(value)), plain
     yield from _restarts(resource)
     if resource.created_at:
         yield "created", _moment(resource.created_at, now), plain
@@ -128,7 +128,7 @@ def _check(check: HealthCheck) -> Iterator[Part]:
     yield f"{clock(check.started_at)}  ", "$quiet"
     yield word, "$success" if good else "bold $error"
     yield f"  {human_duration(max(0.0, check.ended_at - check.started_at))}\n", "$quiet"
-    lines = [line for line in shown_lines(mask_secrets(check.output)) if line.strip()]
+    lines = [line for line in safe_lines(mask_secrets(check.output)) if line.strip()]
     for line in lines[:OUTPUT_LINES]:
         yield f"  {line}\n", "$foreground"
     if len(lines) > OUTPUT_LINES:
@@ -140,7 +140,7 @@ def _happenings(happenings: Sequence[Happening]) -> list[Part]:
     for happening in list(reversed(happenings))[:HAPPENINGS_SHOWN]:
         parts.append((f"{clock(happening.at)}  ", "$quiet"))
         style = "bold $error" if happening.action in ("die", "oom") else "$foreground"
-        parts.append((f"{shown(mask_secrets(happening.text or happening.action))}\n", style))
+        parts.append((f"{safe(mask_secrets(happening.text or happening.action))}\n", style))
     return parts
 
 
@@ -149,9 +149,9 @@ def events(happenings: Sequence[Happening]) -> list[Part]:
     parts: list[Part] = [("\nEVENTS\n", "bold")] if happenings else []
     for happening in list(reversed(happenings))[:HAPPENINGS_SHOWN]:
         parts.append((f"{clock(happening.at)}  ", "$quiet"))
-        times = f" ×{shown(happening.count)}" if happening.count not in ("", "1") else ""
-        parts.append((f"{shown(happening.action)}{times}", "$warning" if happening.is_warning else "bold"))
-        parts.append((f"  {shown(mask_secrets(happening.text))}\n", "$foreground"))
+        times = f" ×{safe(happening.count)}" if happening.count not in ("", "1") else ""
+        parts.append((f"{safe(happening.action)}{times}", "$warning" if happening.is_warning else "bold"))
+        parts.append((f"  {safe(mask_secrets(happening.text))}\n", "$foreground"))
     return parts
 
 
@@ -190,24 +190,24 @@ def describe_joint(
 ) -> list[Part]:
     """Return the text about a service in both runtimes; `differences` may be a sentence: why they are not known."""
     width = LABEL_WIDTH[Runtime.KUBERNETES]
-    parts: list[Part] = [(f"{'service':<{width}}", "$quiet"), (f"{shown(service)}, in both runtimes\n", "bold")]
+    parts: list[Part] = [(f"{'service':<{width}}", "$quiet"), (f"{safe(service)}, in both runtimes\n", "bold")]
     for resource in (*compose, *cluster):
         label, word, style = "compose", f"{resource.state} {resource.health}".removesuffix(" none"), "$foreground"
         if resource.runtime is Runtime.KUBERNETES:
             cell = state_cell(resource)
             label, word, style = resource.kind, cell.text, TONES[cell.tone]
-        parts += [(f"{shown(label):<{width}}", "$quiet"), (shown(word), style)]
-        parts.append((f"  {shown(resource.why)}\n" if resource.why else "\n", "$warning"))
+        parts += [(f"{safe(label):<{width}}", "$quiet"), (safe(word), style)]
+        parts.append((f"  {safe(resource.why)}\n" if resource.why else "\n", "$warning"))
     parts.append(("\nDIFFERENCES\n", "bold"))
     if isinstance(differences, str):
-        return [*parts, (f"{shown(differences)}\n", "$quiet")]
+        return [*parts, (f"{safe(differences)}\n", "$quiet")]
     known = list(differences)
     if not known:
         parts.append(("none in image, environment, ports, health check and resources\n", "$success"))
     for difference in known:
-        parts.append((f"{shown(difference.what)}\n", "bold $accent"))
-        parts += [("  compose     ", "$quiet"), (f"{shown(mask_secrets(difference.compose)) or '–'}\n", "$foreground")]
-        parts += [("  kubernetes  ", "$quiet"), (f"{shown(mask_secrets(difference.cluster)) or '–'}\n", "$foreground")]
+        parts.append((f"{safe(difference.what)}\n", "bold $accent"))
+        parts += [("  compose     ", "$quiet"), (f"{safe(mask_secrets(difference.compose)) or '–'}\n", "$foreground")]
+        parts += [("  kubernetes  ", "$quiet"), (f"{safe(mask_secrets(difference.cluster)) or '–'}\n", "$foreground")]
     return parts
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from devenv.control.protocol import Plan
-from devenv.tui.shown import shown, shown_lines
+from devenv.tui.safe_text import safe, safe_lines
 
 Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which
 _WRITTEN = {
@@ -121,16 +121,16 @@ class ConfirmScreen(ModalScreen[bool]):
         """Put the question, what it hits and what it loses above the two answers."""
         parts: list[tuple[str, str]] = []
         for sentence in self._sentences:
-            parts += [(f"{line}\n", "") for line in shown_lines(sentence)]
+            parts += [(f"{line}\n", "") for line in safe_lines(sentence)]
         if self._losses:
             parts.append(("\nThis cannot be had back:\n", "bold $error"))
-            parts += [(f"  ✗ {shown(loss)}\n", "$error") for loss in self._losses]
+            parts += [(f"  ✗ {safe(loss)}\n", "$error") for loss in self._losses]
         with Vertical(id="confirm"):
-            yield Static(Content.styled(shown(self._question), "bold"), id="confirm-title", markup=False)
+            yield Static(Content.styled(safe(self._question), "bold"), id="confirm-title", markup=False)
             with VerticalScroll(id="confirm-scroll", can_focus=False):
                 yield Static(Content.assemble(*parts), id="confirm-text", markup=False)
             with Horizontal(id="confirm-buttons"):
-                yield Button(Content(f"{shown(self._yes)} (y)"), variant="error", id="yes", compact=True)
+                yield Button(Content(f"{safe(self._yes)} (y)"), variant="error", id="yes", compact=True)
                 yield Button(Content("no (n)"), id="no", compact=True)
 
     @on(Button.Pressed)
@@ -158,7 +158,7 @@ class AskScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Put the question above the input, and what is wrong below it."""
         with Vertical(id="ask"):
-            yield Static(Content(shown(self._question)), id="ask-question", markup=False)
+            yield Static(Content(safe(self._question)), id="ask-question", markup=False)
             yield Input(self._value, compact=True, id="ask-input")
             yield Static("", id="ask-wrong", markup=False)
 
@@ -212,7 +212,7 @@ class PickerScreen(ModalScreen[str | None]):
         self._answers = [answer for answer, _, _ in matching]
         for answer, name, remark in matching:
             mark = "● " if answer == self._here else "  "
-            options.add_option(Option(Content.assemble(f"{mark}{shown(name)}", (f"  {shown(remark)}", "$quiet"))))
+            options.add_option(Option(Content.assemble(f"{mark}{safe(name)}", (f"  {safe(remark)}", "$quiet"))))
         if matching:
             options.highlighted = self._answers.index(self._here) if self._here in self._answers else 0
 

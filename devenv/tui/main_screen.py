@@ -25,7 +25,7 @@ from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.buffers import LogBuffer, LogShelf
 from devenv.tui.logs.pane import LogJump, LogPane, LogView
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board
 from devenv.tui.table.lines import GroupKey, Row
 from devenv.tui.verdict_watch import VerdictWatch
@@ -409,7 +409,7 @@ class MainScreen(Screen[None]):
                 if self.offers(action):
                     yield action.palette, action.meaning or action.binding(in_cluster=self.in_cluster).tooltip, run
             elif selected is not None and selected.runtime is Runtime.COMPOSE and selected.service:
-                yield action.palette.format(service=shown(selected.service)), action.meaning, run
+                yield action.palette.format(service=safe(selected.service)), action.meaning, run
 
     def show_help(self) -> None:
         """Show all keys."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Resource, Runtime
 from devenv.core.state import Delta
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 
 if TYPE_CHECKING:
     from textual.screen import Screen
@@ -82,5 +82,5 @@ class VerdictWatch:
         self.known = verdicts
         if verdicts.problem and verdicts.problem != self._problem:
             self._problem = verdicts.problem
-            self._screen.notify(shown(verdicts.problem), title="no verdicts", severity="warning", markup=False)
+            self._screen.notify(safe(verdicts.problem), title="no verdicts", severity="warning", markup=False)
         self._show(verdicts)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.core.model import Action, ConnectionState, Health, Phase, Port, Resource, State
-from devenv.tui.shown import fit_ends
+from devenv.tui.safe_text import fit_ends
 from devenv.tui.table.columns import COLUMNS, place
 from tests.terminal.cluster import cluster_opened, pod
 from tests.terminal.conftest import Opening

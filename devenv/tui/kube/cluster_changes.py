@@ -17,7 +17,7 @@ from devenv.core.model import Port, Resource, Runtime, State, WorkloadFacts
 from devenv.tui.action_table import BY_NAME, makes_sense
 from devenv.tui.kube.session import ClusterSession, Forwarding
 from devenv.tui.main_screen import MainScreen
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 from devenv.tui.table.board import Board
 from devenv.tui.table.cells import compose_words, state_cell
 
@@ -201,7 +201,7 @@ class ClusterChanges:
         app = self._screen.app
         try:
             with app.suspend():
-                sys.stdout.write(f"$ {shown(' '.join(command))}\n")
+                sys.stdout.write(f"$ {safe(' '.join(command))}\n")
                 sys.stdout.flush()
                 code = session.hand_over(plan, command)
         except SuspendNotSupported:
@@ -252,7 +252,7 @@ class ClusterChanges:
         self.forwards.append(made)
         stats = made.stats()
         self._screen.notify(
-            shown(f"127.0.0.1:{stats.local_port} → {stats.target}  (F lists them)"), title="port-forward", markup=False
+            safe(f"127.0.0.1:{stats.local_port} → {stats.target}  (F lists them)"), title="port-forward", markup=False
         )
 
     def close_forward(self, index: int) -> None:

@@ -13,7 +13,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input
 
 from devenv.tui.action_table import ACTIONS
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import BurstInput
 
@@ -146,5 +146,5 @@ class CommandLine(Vertical):
         matching = self._candidates(self.input.value)
         parts: list[Part] = [(" ", "")]
         for index, text in enumerate(matching):
-            parts += [(shown(text), "bold $primary" if index == 0 else "$quiet"), ("  ", "")]
+            parts += [(safe(text), "bold $primary" if index == 0 else "$quiet"), ("  ", "")]
         self.offered.say(*(parts if matching else [(" no such command or kind is known", "$warning")]))

@@ -30,7 +30,7 @@ from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.navigation import Choice, Navigation
 from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.main_screen import Handlers, MainScreen
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import autoscaler
 from devenv.tui.table.groups import Group
 from devenv.tui.table.lines import GroupKey, Row
@@ -191,7 +191,7 @@ class ClusterController:
         """Give what can be done to the selection, with the same in kubectl, then what can be typed."""
         selected = self.selected_cluster
         if selected is not None:
-            whose = f"{shown(selected.kind)} {shown(selected.name)}"
+            whose = f"{safe(selected.kind)} {safe(selected.name)}"
             for action in ACTIONS:
                 if action.kubectl and (action.kinds or action.name == "logs") and self._screen.offers(action):
                     tooltip = action.binding(in_cluster=True).tooltip

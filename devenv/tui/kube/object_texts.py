@@ -16,7 +16,7 @@ from devenv.manifests import access
 from devenv.tui.detail import events
 from devenv.tui.kube.session import ClusterSession
 from devenv.tui.kube.view import Cluster, ClusterView
-from devenv.tui.shown import Part, shown, shown_lines
+from devenv.tui.safe_text import Part, safe, safe_lines
 
 Read = Callable[[ClusterSession, Resource], list[Part]]  # blocks, raises DevenvError
 
@@ -49,7 +49,7 @@ class TextScreen(ClusterView):
                 raise DevenvError("No cluster is open")
             parts = self._read(self.cluster.session, self._resource)
         except DevenvError as error:
-            parts = [(f"✗ {shown(error.message)}\n", "$error"), (f"→ {shown(error.hint)}\n" if error.hint else "", "")]
+            parts = [(f"✗ {safe(error.message)}\n", "$error"), (f"→ {safe(error.hint)}\n" if error.hint else "", "")]
         self.app.call_from_thread(self._take, parts)
 
     def _take(self, parts: list[Part]) -> None:
@@ -65,7 +65,7 @@ class TextScreen(ClusterView):
 
 def read_previous_log(session: ClusterSession, pod: Resource) -> list[Part]:
     """Return what the containers of a pod wrote in their run before the present one."""
-    lines = shown_lines(mask_secrets(session.previous_log(pod)))
+    lines = safe_lines(mask_secrets(session.previous_log(pod)))
     return [(f"{line}\n", "bold" if line.startswith("── ") else "$foreground") for line in lines]
 
 
@@ -87,7 +87,7 @@ def yaml_parts(item: Mapping[str, Any]) -> list[Part]:
     """Return the object as YAML, its keys in another colour."""
     text = yaml.safe_dump(cleaned(item), sort_keys=False, allow_unicode=True, width=100)
     parts: list[Part] = []
-    for line in shown_lines(text):
+    for line in safe_lines(text):
         key, colon, rest = line.partition(":")
         if colon and (not rest or rest.startswith(" ")) and '"' not in key and "'" not in key:
             parts += [(f"{key}:", "$primary"), (f"{rest}\n", "$foreground")]
@@ -101,28 +101,28 @@ def describe_parts(item: Mapping[str, Any]) -> list[Part]:
     clean = cleaned(item)
     parts: list[Part] = []
     for label, text in _facts(clean):
-        parts += [(_label(label, _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
+        parts += [(_label(label, _WIDTH), "$quiet"), (f"{safe(text)}\n", "$foreground")]
     template = access.mapping(clean, "spec", "template", "spec") or access.mapping(clean, "spec")
     statuses = {str(status.get("name")): status for status in _statuses(clean)}
     for group in ("initContainers", "containers", "ephemeralContainers"):
         for _, container in access.mappings(template, group):
             name = str(container.get("name"))
-            parts.append((f"\n{group.removesuffix('s').upper()} {shown(name)}\n", "bold"))
+            parts.append((f"\n{group.removesuffix('s').upper()} {safe(name)}\n", "bold"))
             for label, text in _container(container, statuses.get(name, {})):
-                parts += [(_label(f"  {label}", _WIDTH), "$quiet"), (f"{shown(text)}\n", "$foreground")]
+                parts += [(_label(f"  {label}", _WIDTH), "$quiet"), (f"{safe(text)}\n", "$foreground")]
     conditions = list(access.mappings(clean, "status", "conditions"))
     if conditions:
         parts.append(("\nCONDITIONS\n", "bold"))
     for _, condition in conditions:
         status = str(condition.get("status"))
-        parts.append((_label(f"  {shown(str(condition.get('type')))}", 30), "$foreground"))
-        parts.append((f"{shown(status):<8}", "$success" if status == "True" else "$warning"))
+        parts.append((_label(f"  {safe(str(condition.get('type')))}", 30), "$foreground"))
+        parts.append((f"{safe(status):<8}", "$success" if status == "True" else "$warning"))
         words = f"{condition.get('reason') or ''}  {condition.get('message') or ''}"
-        parts.append((f"{shown(words.strip())}\n", "$quiet"))
+        parts.append((f"{safe(words.strip())}\n", "$quiet"))
     if clean.get("kind") in ("Secret", "ConfigMap"):
         parts.append(("\nDATA\n", "bold"))
         for name, value in access.mapping(clean, "data").items():
-            parts += [(f"  {shown(name)}  ", "$quiet"), (f"{shown(str(value))}\n", "$foreground")]
+            parts += [(f"  {safe(name)}  ", "$quiet"), (f"{safe(str(value))}\n", "$foreground")]
     return parts
 
 

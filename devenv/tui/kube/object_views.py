@@ -13,7 +13,7 @@ from devenv.core.text import human_age
 from devenv.tui.chart import chart
 from devenv.tui.detail import TONES, clock, events
 from devenv.tui.kube.view import Cluster, ClusterView
-from devenv.tui.shown import Part, fit, shown
+from devenv.tui.safe_text import Part, fit, safe
 from devenv.tui.table.board import autoscaler
 from devenv.tui.table.cells import age_cell, state_cell
 
@@ -103,11 +103,11 @@ class OwnersScreen(ClusterView):
 def _line(resource: Resource, indent: str, chosen: str, now: float) -> Iterator[Part]:
     cell = state_cell(resource)
     yield indent, "$quiet"
-    yield f"{shown(resource.kind)} ", "$quiet"
-    yield shown(resource.name), "bold $primary" if resource.key == chosen else "bold"
-    yield f"  {shown(cell.text)}", TONES[cell.tone]
+    yield f"{safe(resource.kind)} ", "$quiet"
+    yield safe(resource.name), "bold $primary" if resource.key == chosen else "bold"
+    yield f"  {safe(cell.text)}", TONES[cell.tone]
     yield f"  {age_cell(resource, now).text}", "$quiet"
-    yield f"  {shown(resource.why)}\n" if resource.why else "\n", "$warning"
+    yield f"  {safe(resource.why)}\n" if resource.why else "\n", "$warning"
 
 
 PODS_SHOWN = 100  # pods
@@ -131,13 +131,13 @@ class RolloutScreen(ClusterView):
             return [("it is gone\n", "$warning")]
         cell = state_cell(workload)
         facts = dict(workload.facts)
-        parts: list[Part] = [(f"{shown(cell.text)}  ", TONES[cell.tone])]
+        parts: list[Part] = [(f"{safe(cell.text)}  ", TONES[cell.tone])]
         words = [
             f"{name} {facts[name]}" for name in ("up to date", "available", "strategy", "revision") if name in facts
         ]
-        parts.append((f"{shown(' · '.join(words))}\n", "$quiet"))
+        parts.append((f"{safe(' · '.join(words))}\n", "$quiet"))
         if workload.why:
-            parts.append((f"{shown(workload.why)}\n", "$warning"))
+            parts.append((f"{safe(workload.why)}\n", "$warning"))
         group = self.cluster.board.services.group_of_workload(workload)
         pods = [pod for key in (group.pods.values() if group else ()) if (pod := store.resource(key)) is not None]
         return parts + self._revisions(pods)
@@ -160,7 +160,7 @@ class RolloutScreen(ClusterView):
             image = members[0].image
             parts.append((f"\n{name}", "bold" if index else "bold $primary"))
             parts.append(
-                (f"  {len(members)} pod{'' if len(members) == 1 else 's'}: {counts}  {shown(image)}\n", "$quiet")
+                (f"  {len(members)} pod{'' if len(members) == 1 else 's'}: {counts}  {safe(image)}\n", "$quiet")
             )
             for pod, stage in list(zip(members, stages, strict=True))[:PODS_SHOWN]:
                 parts += _pod(pod, stage, now)
@@ -178,11 +178,11 @@ def _pod(pod: Resource, stage: int, now: float) -> list[Part]:
     )
     word = "terminating" if leaving else STAGES[stage]
     return [
-        (f"  {fit(shown(pod.name), NAME)} ", "$foreground"),
+        (f"  {fit(safe(pod.name), NAME)} ", "$foreground"),
         (f"{bar} ", style),
         (f"{word:<11} ", style),
         (f"{human_age(now - pod.created_at) if pod.created_at else '':>4}  ", "$quiet"),
-        (f"{shown(pod.why)}\n" if pod.why else "\n", "$warning"),
+        (f"{safe(pod.why)}\n" if pod.why else "\n", "$warning"),
     ]
 
 
@@ -225,7 +225,7 @@ class HpaScreen(ClusterView):
         arrow = "→" if not moves else "↑" if moves > 0 else "↓"
         parts: list[Part] = [
             ("target     ", "$quiet"),
-            (f"{shown(scaling.target)}\n", "bold"),
+            (f"{safe(scaling.target)}\n", "bold"),
             ("replicas   ", "$quiet"),
             (f"{scaling.current} {arrow} {scaling.desired}", "bold" if not moves else "bold $warning"),
             (f"  (at least {scaling.minimum}, at most {scaling.maximum})\n", "$quiet"),
@@ -240,8 +240,8 @@ class HpaScreen(ClusterView):
         parts.append(("\nCONDITIONS\n", "bold"))
         for name, status, reason, message in scaling.conditions:
             good = status == ("False" if name == "ScalingLimited" else "True")
-            parts.append((f"{'✓' if good else '✗'} {shown(name)} ", "$success" if good else "$warning"))
-            parts += [(f"{shown(reason)}  ", "bold"), (f"{shown(message)}\n", "$foreground")]
+            parts.append((f"{'✓' if good else '✗'} {safe(name)} ", "$success" if good else "$warning"))
+            parts += [(f"{safe(reason)}  ", "bold"), (f"{safe(message)}\n", "$foreground")]
         return parts + events(self.cluster.store.happenings(self._key))
 
 
@@ -271,12 +271,12 @@ def _replicas(history: Sequence[Scaling], scaling: Scaling, width: int) -> list[
 
 def _metric(history: Sequence[Scaling], index: int, metric: ScalingMetric, width: int) -> list[Part]:
     known = metric.current is not None
-    now = f"{metric.current:.0f}{shown(metric.unit)}" if metric.current is not None else "unknown"
+    now = f"{metric.current:.0f}{safe(metric.unit)}" if metric.current is not None else "unknown"
     over = known and (metric.current or 0.0) > metric.target
     parts: list[Part] = [
-        (f"\n{shown(metric.name).upper()}  ", "bold"),
+        (f"\n{safe(metric.name).upper()}  ", "bold"),
         (now, "$warning" if over or not known else "$success"),
-        (f"  ┄ target {metric.target:.0f}{shown(metric.unit)}\n", "$quiet"),
+        (f"  ┄ target {metric.target:.0f}{safe(metric.unit)}\n", "$quiet"),
     ]
     values = [item.metrics[index].current if index < len(item.metrics) else None for item in history]
     return [*parts, *((f"{line}\n", "$accent") for line in chart(values, width, HIGH, mark=metric.target))]

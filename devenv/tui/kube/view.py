@@ -19,7 +19,7 @@ from devenv.core.state import Delta
 from devenv.core.text import human_age, human_bytes, mask_secrets
 from devenv.tui.chart import BARS
 from devenv.tui.detail import clock
-from devenv.tui.shown import Part, fit, shown
+from devenv.tui.safe_text import Part, fit, safe
 from devenv.tui.widgets.bars import FooterBar
 from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
@@ -136,7 +136,7 @@ class ClusterView(Screen[None]):
     @property
     def heading(self) -> list[Part]:
         """The title's parts."""
-        return [(f" {shown(self._heading)} ", "bold")]
+        return [(f" {safe(self._heading)} ", "bold")]
 
     @property
     def text(self) -> str:
@@ -196,7 +196,7 @@ class EventsScreen(ClusterView):
     @property
     def heading(self) -> list[Part]:
         """Whose events these are."""
-        whose = "of everything watched" if self._everything else f"of {shown(self._service[1])}"
+        whose = "of everything watched" if self._everything else f"of {safe(self._service[1])}"
         parts: list[Part] = [(" EVENTS ", "bold"), (f"{whose} ", "bold $primary")]
         return [*parts, (" warnings only", "$warning")] if self._only_warnings else parts
 
@@ -222,10 +222,10 @@ class EventsScreen(ClusterView):
         for happening, name in happened[:KEPT]:
             warning = happening.is_warning
             parts.append((f"{clock(happening.at)} ", "$quiet"))
-            parts.append((f"{'▲' if warning else '·'} {shown(happening.action)}", "$warning" if warning else "bold"))
-            parts.append((f" ×{shown(happening.count)}" if happening.count not in ("", "1") else "", "$accent"))
-            parts.append((f"  {shown(name)}", "$primary"))
-            parts.append((f"  {shown(mask_secrets(happening.text))}\n", "$foreground"))
+            parts.append((f"{'▲' if warning else '·'} {safe(happening.action)}", "$warning" if warning else "bold"))
+            parts.append((f" ×{safe(happening.count)}" if happening.count not in ("", "1") else "", "$accent"))
+            parts.append((f"  {safe(name)}", "$primary"))
+            parts.append((f"  {safe(mask_secrets(happening.text))}\n", "$foreground"))
         if len(happened) > KEPT:
             parts.append((f"… {len(happened) - KEPT:,} older ones\n", "$quiet"))
         return parts
@@ -297,16 +297,16 @@ class ForwardsScreen(ClusterView):
             place = f"127.0.0.1:{stats.local_port}"
             mark = "▌ " if index == self._at else "  "
             parts.append((mark, "$primary"))
-            parts.append((f"{place:<17}{fit(shown(stats.target), 28)}  ", "bold"))
+            parts.append((f"{place:<17}{fit(safe(stats.target), 28)}  ", "bold"))
             parts.append((f"{human_bytes(stats.sent):>9}{human_bytes(stats.received):>10}", "$foreground"))
             parts.append((f"{stats.open:>6}{stats.connections:>5}\n", "$foreground"))
             pod = f"pod {stats.pod}:{stats.pod_port}" if stats.pod else "no pod"
             again = f", made again {stats.replacements}×" if stats.replacements else ""
             failed = f", {stats.failed} failed" if stats.failed else ""
             age = human_age(stats.seconds)
-            parts.append((f"    {shown(stats.namespace)}  {shown(pod)}{again}{failed}, since {age}\n", "$quiet"))
+            parts.append((f"    {safe(stats.namespace)}  {safe(pod)}{again}{failed}, since {age}\n", "$quiet"))
             if stats.waiting:
-                parts.append((f"    waits: {shown(stats.waiting)}\n", "$warning"))
+                parts.append((f"    waits: {safe(stats.waiting)}\n", "$warning"))
             if stats.error:
-                parts.append((f"    last error: {shown(stats.error)}\n", "$warning"))
+                parts.append((f"    last error: {safe(stats.error)}\n", "$warning"))
         return parts

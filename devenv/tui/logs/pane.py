@@ -21,7 +21,7 @@ from textual.widgets import Input
 
 from devenv.tui.logs.buffers import LogBuffer, Source
 from devenv.tui.logs.rows import LogRows, LogStyles, View, draw, prefix_width
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import Prompt
 
@@ -208,7 +208,7 @@ class LogView(ScrollView, can_focus=True):
         styles = self._styles or self._load_styles()
         width = self.scrollable_content_region.width
         if not len(self._rows):
-            text = f"  {shown(self.placeholder)}" if y == 0 else ""
+            text = f"  {safe(self.placeholder)}" if y == 0 else ""
             return Strip([Segment(text, styles.time)]).crop_extend(0, width, styles.base)
         row = self._rows.row(self.scroll_offset.y + y)
         if row is None:
@@ -286,7 +286,7 @@ class LogPane(Vertical):
     def _parts(self) -> Iterator[Part]:
         view, buffer = self.view, self.view.buffer
         yield (" LOGS ", "bold")
-        yield (f"{shown(self._whose)}  ", "bold $primary")
+        yield (f"{safe(self._whose)}  ", "bold $primary")
         if not view.following:
             yield ("‖ paused", "$warning")
             yield (f", {view.unseen:,} new (G follows)  " if view.unseen else " (G follows)  ", "$warning")
@@ -299,7 +299,7 @@ class LogPane(Vertical):
         if view.search_text:
             where = f"line {view.current - buffer.first + 1:,}, " if view.current is not None else ""
             count = buffer.count(view.search_text)
-            yield (f"/{shown(view.search_text)}: {where}{count:,} lines match  ", "$accent")
+            yield (f"/{safe(view.search_text)}: {where}{count:,} lines match  ", "$accent")
         if not view.wrapping:
             yield ("no wrap, ← → scroll  ", "$quiet")
 

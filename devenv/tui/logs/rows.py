@@ -19,7 +19,7 @@ from textual.strip import Strip
 from devenv.core.model import LogLine
 from devenv.core.text import human_bytes
 from devenv.tui.logs.buffers import LogBuffer
-from devenv.tui.shown import CUT_MARK, shown
+from devenv.tui.safe_text import CUT_MARK, safe
 
 CHARACTERS_SHOWN: Final = 8192  # of one line; more than a screen full, little enough to draw it at once
 
@@ -39,7 +39,7 @@ def line_text(line: LogLine) -> str:
     if len(text) > CHARACTERS_SHOWN:
         hidden += len(text[CHARACTERS_SHOWN:].encode("utf-8", "replace"))
         text = text[:CHARACTERS_SHOWN]
-    text = shown(text)
+    text = safe(text)
     return f"{text}{CUT_MARK} [{human_bytes(hidden)} more, cut]" if hidden else text
 
 

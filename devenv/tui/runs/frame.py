@@ -18,7 +18,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
-from devenv.tui.shown import Part, shown, shown_lines
+from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import FooterBar, Line
 from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
@@ -185,7 +185,7 @@ class TextScreen(Screen[None]):
         self._path = path
         self._at_end = at_end
         self.head = ViewTitle()
-        self.head.say((f" {shown(title)} ", "bold"), (shown(str(path)), "$quiet"))
+        self.head.say((f" {safe(title)} ", "bold"), (safe(str(path)), "$quiet"))
         self.scroll = ViewScroll()
         self.footer = FooterBar()
 
@@ -207,4 +207,4 @@ class TextScreen(Screen[None]):
             text = self._path.read_bytes()[-MOST:]
         except OSError as error:
             return [f"✗ {self._path} cannot be read: {error.strerror}"]
-        return shown_lines(text.decode("utf-8", "replace"))
+        return safe_lines(text.decode("utf-8", "replace"))

@@ -23,7 +23,7 @@ from devenv.tui.runs.frame import Runs, RunScreen, TextScreen
 from devenv.tui.runs.load_form import DETACH, LoadFormScreen, LoadLeaveScreen, load_targets
 from devenv.tui.runs.load_list import LoadList
 from devenv.tui.runs.load_rows import chart_parts, end_of, mark_text, number_parts, table_parts, title_parts
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import ViewScroll
 
@@ -365,7 +365,7 @@ class LoadScreen(RunScreen):
     def _tell_path(self, path: str) -> None:
         self.app.copy_to_clipboard(path)
         text = f"{path}\nNo browser can be opened from here; the path was copied where the terminal allows it."
-        self.notify("\n".join(shown(line) for line in text.split("\n")), title="report", timeout=15, markup=False)
+        self.notify("\n".join(safe(line) for line in text.split("\n")), title="report", timeout=15, markup=False)
 
     def _read_report(self) -> None:
         if self._report(MARKDOWN):

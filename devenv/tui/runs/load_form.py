@@ -19,7 +19,7 @@ from textual.widgets import Button, Input, Static
 from devenv.load.runner import LoadWish
 from devenv.load.shapes import LENGTHS, NAMES
 from devenv.tui.runs.load_rows import minutes
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 from devenv.tui.widgets.inputs import BurstInput, Choice
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
                 yield Static(label, classes="load-label", markup=False)
                 yield field
             told = ", ".join(self._thresholds) or "none"
-            yield Static(Content(f"thresholds of devenv.toml: {shown(told)}"), classes="load-label", markup=False)
+            yield Static(Content(f"thresholds of devenv.toml: {safe(told)}"), classes="load-label", markup=False)
             yield self.wrong
             yield Static("⏎ starts   ↑ ↓ next field   ← → other value   Esc cancels", classes="load-label")
 
@@ -128,7 +128,7 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
         """Answer, or say what is wrong."""
         wish, wrong = self._wish()
         if wish is None:
-            self.wrong.update(Content(f"✗ {shown(wrong)}"))
+            self.wrong.update(Content(f"✗ {safe(wrong)}"))
         else:
             self.dismiss(wish)
 

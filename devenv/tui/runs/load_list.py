@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.strip import Strip
 
-from devenv.tui.shown import fit, shown
+from devenv.tui.safe_text import fit, safe
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class LoadList(LineTable["KnownRun"]):
             return Strip([Segment(f"  {text}", head)]).crop_extend(0, width, head)
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
-            text = f"  {shown(self.placeholder)}" if y == 1 and not self.rows else ""
+            text = f"  {safe(self.placeholder)}" if y == 1 and not self.rows else ""
             return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, plain)
         is_cursor = index == self._cursor
         cursor = self._style("cursor")
@@ -73,9 +73,7 @@ class LoadList(LineTable["KnownRun"]):
         for (name, cells), (text, tone) in zip(_COLUMNS, _cells(self.rows[index]), strict=True):
             style = self._style(tone) + Style(bgcolor=base.bgcolor) if is_cursor else self._style(tone)
             segments.append(
-                Segment(
-                    fit(shown(text), cells, right=name in _RIGHT), cursor if cursor.reverse and is_cursor else style
-                )
+                Segment(fit(safe(text), cells, right=name in _RIGHT), cursor if cursor.reverse and is_cursor else style)
             )
             segments.append(Segment(" ", base))
         return Strip(segments).crop_extend(0, width, base)

@@ -14,7 +14,7 @@ from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUE
 from devenv.load.thresholds import Finding, breached, finding_row
 from devenv.tui.chart import chart
 from devenv.tui.detail import clock
-from devenv.tui.shown import Part, fit, shown, shown_lines
+from devenv.tui.safe_text import Part, fit, safe, safe_lines
 
 THINGS_SHOWN: Final = 12  # containers or pods
 EVENTS_SHOWN: Final = 5
@@ -59,7 +59,7 @@ def title_parts(state: LoadState) -> list[Part]:
     took = f", {minutes(state.elapsed)}"
     if state.over:
         word, style, sentence = end_of(state)
-        where = f"{shown(what)}{took}  " if what else " "
+        where = f"{safe(what)}{took}  " if what else " "
         return [(f"load test {word} ", f"bold {style}"), (where, ""), (sentence, style)]
     parts: list[Part] = [("◐ load test ", "bold $accent")]
     if state.stopping:
@@ -70,7 +70,7 @@ def title_parts(state: LoadState) -> list[Part]:
     length = f" of {minutes(state.length)}" if state.length is not None else ""
     now = f"  {users}  " if state.began is not None else "  "
     named = f"{phase}" if phase != shape else ""
-    return [*parts, (f"{shown(what)}{took}{length}{now}", ""), (shown(named), "bold $primary")]
+    return [*parts, (f"{safe(what)}{took}{length}{now}", ""), (safe(named), "bold $primary")]
 
 
 def _target(state: LoadState) -> str:
@@ -105,14 +105,14 @@ def trouble_parts(state: LoadState) -> list[Part]:
     told += [f"{what} cannot be read: {why}" for what, why in state.missing.items()]
     told += [f"{backend}: {why}" for backend, why in state.links.items()]
     told += [reason for reason in state.outcome.get("reasons") or () if reason not in told]
-    return [(f"▲ {shown(text)}\n", "$warning") for text in told]
+    return [(f"▲ {safe(text)}\n", "$warning") for text in told]
 
 
 def table_parts(state: LoadState, width: int, now: float) -> list[Part]:
     """Return the tables: thresholds, requests by name, containers or pods, the autoscaler, events, last words."""
     parts = trouble_parts(state)
     if state.began is None or (state.over and not state.outcome):
-        lines = shown_lines(state.last_words)[-WORDS_SHOWN:]
+        lines = safe_lines(state.last_words)[-WORDS_SHOWN:]
         parts += [("LOCUST SAYS\n", "bold"), *((f"  {line}\n", "") for line in lines), ("\n", "")]
     if state.began is not None:
         parts += [*_thresholds(state), *_requests(state, width)]
@@ -130,7 +130,7 @@ def _thresholds(state: LoadState) -> Iterator[Part]:
     bad = breached(findings)
     for finding in findings:
         sign, style = _sign(finding, bad)
-        name, _, value, margin = (shown(cell) for cell in finding_row(finding))
+        name, _, value, margin = (safe(cell) for cell in finding_row(finding))
         yield (f"{sign} {fit(name, 24)}", style)
         yield (f" {value:>10}  {margin}\n", "" if finding not in bad else style)
 
@@ -152,7 +152,7 @@ def _requests(state: LoadState, width: int) -> Iterator[Part]:
         now = figures.rps if state.over else latest.get(name, Figures()).rps
         values = {f"p{percent}": _ms(figures, percent) for percent in (50, 95, 99)}
         values |= {"/s": f"{now:.1f}", "all": f"{figures.requests:,}", "failed": f"{figures.failures:,}"}
-        yield (fit(shown(name), _NAME_WIDTH), "bold" if name == TOTAL else "")
+        yield (fit(safe(name), _NAME_WIDTH), "bold" if name == TOTAL else "")
         for column, room in cells.items():
             bad = column == "failed" and figures.failures
             yield (f"{values[column]:>{room}}", "$error" if bad else "bold" if name == TOTAL else "")
@@ -180,10 +180,10 @@ def _things(state: LoadState, width: int) -> Iterator[Part]:
 def _thing(thing: Thing, names: int) -> Iterator[Part]:
     cpu = "–" if thing.cpu is None else f"{thing.cpu:.0%}"
     memory, limit = (human_bytes(value) if value else "–" for value in (thing.memory, thing.limit))
-    yield (f"{fit(shown(thing.name), names)} {cpu:>6} {memory:>9} {limit:>9}", "")
+    yield (f"{fit(safe(thing.name), names)} {cpu:>6} {memory:>9} {limit:>9}", "")
     fine = thing.health in ("healthy", "none") and thing.state == "running"
     word = thing.state if thing.state != "running" else thing.health
-    yield ("  ✓" if fine else f"  ▲ {shown(word)}", "$success" if fine else "$warning")
+    yield ("  ✓" if fine else f"  ▲ {safe(word)}", "$success" if fine else "$warning")
     yield (f"  ↻{thing.restarts}\n" if thing.restarts else "\n", "$warning")
 
 
@@ -197,15 +197,15 @@ def _autoscaler(state: LoadState) -> Iterator[Part]:
     served = "" if state.endpoints is None else f", {state.endpoints} serve"
     yield (f"  of {told['min']} to {told['max']}; {state.ready} ready{served}\n", "$quiet")
     for metric in told["metrics"]:
-        current, unit = metric["current"], shown(metric["unit"])
+        current, unit = metric["current"], safe(metric["unit"])
         value = "unknown" if current is None else f"{current:.0f}{unit}"
-        yield (f"  {shown(metric['name'])} ", "$quiet")
+        yield (f"  {safe(metric['name'])} ", "$quiet")
         yield (value, "$warning" if current is None or current > metric["target"] else "$success")
         yield (f" of {metric['target']:.0f}{unit}\n", "$quiet")
     for name, status, reason, message in told["conditions"]:
         good = status == ("False" if name == "ScalingLimited" else "True")
-        yield (f"{'✓' if good else '✗'} {shown(name)} ", "$success" if good else "$warning")
-        yield (f"{shown(reason)}{'' if good else f': {shown(message)}'}\n", "$quiet")
+        yield (f"{'✓' if good else '✗'} {safe(name)} ", "$success" if good else "$warning")
+        yield (f"{safe(reason)}{'' if good else f': {safe(message)}'}\n", "$quiet")
 
 
 def _events(state: LoadState, width: int, now: float) -> Iterator[Part]:
@@ -214,16 +214,16 @@ def _events(state: LoadState, width: int, now: float) -> Iterator[Part]:
         return
     yield ("\nEVENTS\n", "bold")
     for line in reversed(events):
-        at, what = clock(line["of"], now), f"{shown(line['action'])} {shown(line['name'])}"
+        at, what = clock(line["of"], now), f"{safe(line['action'])} {safe(line['name'])}"
         yield (f"{at} ", "$quiet")
         yield (f"{fit(what, min(len(what), width - len(at) - 2))}\n", "")
-        yield (f"  {fit(shown(line['text']), width - 3).rstrip()}\n", "$quiet")
+        yield (f"  {fit(safe(line['text']), width - 3).rstrip()}\n", "$quiet")
 
 
 def mark_text(phase: Phase) -> str:
     """Return what a log says where a phase begins."""
     users = f", {phase.users} user{'s' if phase.users != 1 else ''}" if phase.users else ""
-    return f"load test: {shown(phase.name)}{users}"
+    return f"load test: {safe(phase.name)}{users}"
 
 
 LOW, HIGH = 2, 5  # lines of a chart at least and at most
@@ -271,7 +271,7 @@ def _wanted(state: LoadState) -> Iterator[tuple[str, str, Callable[[Any], float]
         yield "FAILED /s", "failed", TimeSeries.MEAN, None, "$error"
     for name in state.series.names("cpu "):
         yield (
-            f"CPU {shown(name.removeprefix('cpu '))} % of a core",
+            f"CPU {safe(name.removeprefix('cpu '))} % of a core",
             name,
             TimeSeries.MEAN,
             _cpu_limit(state, name),
@@ -281,7 +281,7 @@ def _wanted(state: LoadState) -> Iterator[tuple[str, str, Callable[[Any], float]
         yield "REPLICAS desired", "desired", TimeSeries.LAST, float(state.scaling["max"]), "$primary"
         yield "REPLICAS ready", "ready", TimeSeries.LAST, None, "$success"
         for metric in state.scaling["metrics"]:
-            title = f"{shown(metric['name']).upper()} {shown(metric['unit'])} of the autoscaler"
+            title = f"{safe(metric['name']).upper()} {safe(metric['unit'])} of the autoscaler"
             yield title, f"metric {metric['name']}", TimeSeries.LAST, float(metric["target"]), "$accent"
 
 
@@ -305,5 +305,5 @@ def _axis(state: LoadState, room: int) -> Iterator[Part]:
     inside = [place for place in places if place[0] < room and place[1] != "prepare"]
     line = ""
     for (at, name), (following, _) in pairwise([*inside, (room, "")]):
-        line = line.ljust(at)[:at] + fit(f"╵{shown(name)}", max(0, following - at))
+        line = line.ljust(at)[:at] + fit(f"╵{safe(name)}", max(0, following - at))
     yield (f"{'':>{LABEL}}  {line.rstrip()}", "$primary")

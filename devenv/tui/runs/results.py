@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from devenv.core.text import human_duration
 from devenv.runs.criteria import WORST_FIRST, Measurement, Verdict
-from devenv.tui.shown import fit, shown, shown_lines
+from devenv.tui.safe_text import fit, safe, safe_lines
 from devenv.tui.table.cells import Cell, Tone
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 from devenv.verify.run_state import STAGES, WAITING, RunState, TestState
@@ -60,7 +60,7 @@ def _group(name: str, tests: list[TestState], *, over: bool) -> Iterator[ResultR
     done = sum(test.verdict is not None and not test.stage for test in tests)
     worst = next((verdict for verdict in WORST_FIRST if any(test.verdict is verdict for test in tests)), None)
     tone: Tone = SIGNS[worst][1] if worst is not None and (done == len(tests) or worst in WORST_FIRST[:2]) else "plain"
-    cells = (Cell(shown(name)), Cell(f"{done} of {len(tests)}", tone), *[_EMPTY] * 4)
+    cells = (Cell(safe(name)), Cell(f"{done} of {len(tests)}", tone), *[_EMPTY] * 4)
     yield ResultRow(f"behaviour {name}", "", cells)
     for test in tests:
         yield _test_row(test, over=over)
@@ -77,7 +77,7 @@ def _test_row(test: TestState, *, over: bool) -> ResultRow:
             word, tone = f"{test.verdict}, {word}", SIGNS[test.verdict][1]
     elif test.verdict is not None:
         (sign, tone), word = SIGNS[test.verdict], test.verdict.value
-    name = Cell(f"  {sign} {shown(test.name)}", tone if test.verdict is not Verdict.PASSED else "plain")
+    name = Cell(f"  {sign} {safe(test.name)}", tone if test.verdict is not Verdict.PASSED else "plain")
     return ResultRow(test.id, test.id, (name, Cell(word, tone), _EMPTY, _EMPTY, _EMPTY, seconds))
 
 
@@ -89,9 +89,9 @@ def _measurement_row(test: TestState, number: int, item: Measurement) -> ResultR
     tone = SIGNS[item.verdict][1]
     words = (value, budget, margin)
     cells = (
-        Cell(f"      {shown(criterion.name)}", "quiet"),
+        Cell(f"      {safe(criterion.name)}", "quiet"),
         Cell(item.verdict.value, tone),
-        *(Cell(shown(word), tone if item.verdict is not Verdict.PASSED else "plain") for word in words),
+        *(Cell(safe(word), tone if item.verdict is not Verdict.PASSED else "plain") for word in words),
         _EMPTY,
     )
     return ResultRow(f"{test.id} criterion {number}", test.id, cells)
@@ -132,8 +132,8 @@ def step_parts(state: RunState) -> list[tuple[str, str]]:
         what = "writing the reports"
     text = ", ".join(filter(None, (what, state.step)))
     if state.cancelled:
-        return [("cancelled, cleaning up: ", "$warning"), (shown(text or "waiting for pytest"), "")]
-    return [(shown(text or "collecting the tests"), "")]
+        return [("cancelled, cleaning up: ", "$warning"), (safe(text or "waiting for pytest"), "")]
+    return [(safe(text or "collecting the tests"), "")]
 
 
 def detail_parts(test: TestState | None, state: RunState) -> list[tuple[str, str]]:
@@ -142,19 +142,19 @@ def detail_parts(test: TestState | None, state: RunState) -> list[tuple[str, str
         if state.over and (state.exit_code not in (0, 1) or not state.tests):
             return [("pytest ended early:\n", "bold $warning"), *_lines(_end_of(state.last_words))]
         return []
-    parts = [(f"{shown(test.id)}\n", "bold")]
+    parts = [(f"{safe(test.id)}\n", "bold")]
     if test.services:
-        parts.append((f"services: {shown(', '.join(test.services))}\n", "$quiet"))
+        parts.append((f"services: {safe(', '.join(test.services))}\n", "$quiet"))
     for item in test.measurements:
-        parts.append((f"{shown(str(item))}\n", "$foreground"))
+        parts.append((f"{safe(str(item))}\n", "$foreground"))
         if item.criterion.source:
-            parts.append((f"  means: {shown(item.criterion.source)}\n", "$quiet"))
+            parts.append((f"  means: {safe(item.criterion.source)}\n", "$quiet"))
         if item.stages:
-            stages = " · ".join(f"{shown(name)} {seconds:.2f}" for name, seconds in item.stages.items())
+            stages = " · ".join(f"{safe(name)} {seconds:.2f}" for name, seconds in item.stages.items())
             parts.append((f"  stages: {stages}\n", "$quiet"))
     if test.why:
         told = [line.removeprefix("E").strip() for line in test.why.splitlines() if line.startswith("E  ")]
-        parts += [("\n", ""), *((f"{shown(line)}\n", "$error") for line in told), ("\n", ""), *_lines(test.why)]
+        parts += [("\n", ""), *((f"{safe(line)}\n", "$error") for line in told), ("\n", ""), *_lines(test.why)]
     return parts
 
 
@@ -163,7 +163,7 @@ def _end_of(text: str) -> str:
 
 
 def _lines(text: str) -> Iterable[tuple[str, str]]:
-    for line in shown_lines(text):
+    for line in safe_lines(text):
         told = line.startswith(("E  ", "expected:", "seen:"))
         yield (f"{line}\n", "$error" if told else "$foreground")
 

@@ -18,7 +18,7 @@ from devenv.core.errors import DevenvError
 from devenv.tui.dialogs import ConfirmScreen
 from devenv.tui.runs.frame import Runs, RunScreen
 from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_parts, summary_parts
-from devenv.tui.shown import Part, shown, shown_lines
+from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import DetailScroll
 from devenv.verify.run_state import RunState, TestState
@@ -100,8 +100,8 @@ class VerifyRuns(Runs):
         return VerifyScreen(self)
 
     def _tell_error(self, error: DevenvError) -> None:
-        text = "\n".join([*shown_lines(error.message), *(f"→ {line}" for line in shown_lines(error.hint))])
-        self.app.notify(text, title=shown("verify is not possible"), severity="error", timeout=10, markup=False)
+        text = "\n".join([*safe_lines(error.message), *(f"→ {line}" for line in safe_lines(error.hint))])
+        self.app.notify(text, title=safe("verify is not possible"), severity="error", timeout=10, markup=False)
 
     def _bar_parts(self) -> Sequence[Part]:
         state = self.state
@@ -276,5 +276,5 @@ class VerifyScreen(RunScreen):
         self.app.call_from_thread(show)
 
     def _refuse(self, reason: str) -> None:
-        text = "\n".join(shown_lines(reason))
-        self.notify(text, title=shown("no log to show"), severity="warning", markup=False)
+        text = "\n".join(safe_lines(reason))
+        self.notify(text, title=safe("no log to show"), severity="warning", markup=False)

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 from devenv.core.model import Happening, Health, Port, Resource, Runtime, Sample, State
 from devenv.core.text import human_age, human_bytes, human_restarts
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 
 Tone = Literal["plain", "quiet", "good", "warn", "bad", "alarm"]
 
@@ -352,4 +352,4 @@ def compose_words(resources: Sequence[Resource]) -> str:
 
 def arranged(cells: Mapping[str, Cell], names: Iterable[str] = CELLS) -> tuple[Cell, ...]:
     """Put cells into the order of the columns, harmless; a column that has nothing to say here is empty."""
-    return tuple(Cell(shown(cell.text), cell.tone) for cell in (cells.get(name, EMPTY) for name in names))
+    return tuple(Cell(safe(cell.text), cell.tone) for cell in (cells.get(name, EMPTY) for name in names))

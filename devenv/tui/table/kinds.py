@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from devenv.core.model import Resource
 from devenv.core.state import Store
 from devenv.core.text import human_age
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 from devenv.tui.table import cells
 from devenv.tui.table.cells import Cell
 from devenv.tui.table.columns import Column
@@ -97,8 +97,8 @@ class KindLines(Lines):
             "age": Cell(human_age(now - resource.created_at) if resource.created_at else "–", "quiet"),
         }
         known |= {f"fact:{name}": Cell(value) for name, value in resource.facts}
-        safe = cells.arranged(known, self.cell_names)
-        return Row(path, path[0], resource.key, shown(resource.name), safe)
+        made = cells.arranged(known, self.cell_names)
+        return Row(path, path[0], resource.key, safe(resource.name), made)
 
     def _learn(self, resource: Resource) -> None:
         grown = False
@@ -106,7 +106,7 @@ class KindLines(Lines):
             known = self._widths.get(name)
             if known is None and len(self._widths) >= FACTS_SHOWN:
                 continue
-            width = min(FACT_WIDEST, max(len(name), cell_len(shown(value))))
+            width = min(FACT_WIDEST, max(len(name), cell_len(safe(value))))
             if known is None or width > known:
                 self._widths[name] = width
                 grown = True
@@ -127,7 +127,7 @@ class KindLines(Lines):
             columns.append(Column("cpu", "CPU", 5, 6, 56, right=True, spare=True))
             columns.append(Column("memory", "MEMORY", 7, 8, 55, right=True, spare=True))
         for rank, (name, width) in enumerate(self._widths.items()):
-            title = shown(name).upper() + (" MAX" if self.kind in _MEASURED and name in ("cpu", "memory") else "")
+            title = safe(name).upper() + (" MAX" if self.kind in _MEASURED and name in ("cpu", "memory") else "")
             columns.append(Column(f"fact:{name}", title, max(len(title), min(width, 24)), width, 50 - rank, spare=True))
         if self.kind in _WITH_STATE:
             columns.append(Column("why", "WHY", 40, 200, 58, elastic=True, spare=True))

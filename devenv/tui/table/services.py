@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from devenv.core.model import Resource, Runtime, State
 from devenv.core.state import Store
 from devenv.tui.action_table import ROLLED
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 from devenv.tui.table import cells
 from devenv.tui.table.cells import NO_VERDICT, WORKLOADS, Cell
 from devenv.tui.table.columns import COLUMNS, LONG_NAMES, VERIFIED
@@ -282,7 +282,7 @@ class ServiceLines(Lines):
         first = Cell(f"{mark}{name}")
         if resource is None and is_group:
             made = cells.arranged(self._joint_cells(first, group, now))
-            return Row(path, group.key.service, "", shown(name), made, group=group.key)
+            return Row(path, group.key.service, "", safe(name), made, group=group.key)
         if resource is None:
             return Row(path, group.key.service, "", name, cells.arranged({"service": Cell(name, "quiet")}), True)
         absent = resource.state in (State.ABSENT, State.PROVIDED)
@@ -293,7 +293,7 @@ class ServiceLines(Lines):
         if resource.kind in WORKLOADS:
             known["restarts"] = cells.restarts_of_pods(group.restarts)
         service = resource.service if path in self._titles else group.key.service
-        return Row(path, service, resource.key, shown(title), cells.arranged(known), absent)
+        return Row(path, service, resource.key, safe(title), cells.arranged(known), absent)
 
     def _verdict(self, resource: Resource, group: Group, now: float) -> Cell:
         if resource.runtime is Runtime.COMPOSE:

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State
 from devenv.core.text import human_age, human_duration
-from devenv.tui.shown import Part, parts_width, shown, shown_rows
+from devenv.tui.safe_text import Part, parts_width, safe, safe_rows
 
 
 class Line(Widget):
@@ -105,7 +105,7 @@ def _filled(left: list[Part], extras: Iterable[str], right: list[Part], width: i
         del right[-3:-1]  # the last count and the dot before it
     room = width - parts_width(left) - parts_width(right)
     for extra in filter(None, extras):
-        part = (f"  {shown(extra)}", "$quiet")
+        part = (f"  {safe(extra)}", "$quiet")
         if parts_width([part]) + 2 <= room:
             left.append(part)
             room -= parts_width([part])
@@ -125,7 +125,7 @@ class HeaderBar(Line):
     def tell(self, project: str, connection: Connection | None, resources: Iterable[Resource], now: float) -> None:
         """Show this state of affairs."""
         self._last = (project, connection, resources, now)
-        left: list[Part] = [(" devenv ", "bold reverse"), (f" {shown(project)}", "bold"), ("  ", "")]
+        left: list[Part] = [(" devenv ", "bold reverse"), (f" {safe(project)}", "bold"), ("  ", "")]
         left.append(connection_words(connection, now))
         right = [*count_words(resources), (" ", "")]
         width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
@@ -179,13 +179,13 @@ class ClusterBar(Line):
         self._last = (context, namespace, connection, dict(counts), may_change, view, now)
         self.display = True
         self.set_class(not may_change, "-read-only")
-        left: list[Part] = [(" ⎈ ", "bold"), (f"{shown(context)}/{shown(namespace)}", "bold"), ("  ", "")]
+        left: list[Part] = [(" ⎈ ", "bold"), (f"{safe(context)}/{safe(namespace)}", "bold"), ("  ", "")]
         if not may_change:
             left.append((" READ-ONLY ", "bold reverse"))
             left.append(("  ", ""))
         left.append(connection_words(connection, now))
         if view:
-            left.append((f"  :{shown(view)}", "bold $accent"))
+            left.append((f"  :{safe(view)}", "bold $accent"))
         right: list[Part] = []
         total = sum(counts.values())
         if total:
@@ -232,8 +232,8 @@ class Banner(Static):
         self.set_class(failed, "-failed")
         rows, of_hint = BANNER_ROWS_LOW if self.app.size.height < LOW else BANNER_ROWS
         width = max(8, self.app.size.width - EDGE)
-        below = shown_rows("→ ", hint, width, of_hint)
-        above = shown_rows("✗ " if failed else "▲ ", message or "no connection", width, rows - len(below))
+        below = safe_rows("→ ", hint, width, of_hint)
+        above = safe_rows("✗ " if failed else "▲ ", message or "no connection", width, rows - len(below))
         style = "$error bold" if failed else "$warning"
         self.update(Content.assemble(("\n".join(above), style), *((f"\n{line}", "$foreground") for line in below)))
 
@@ -313,8 +313,8 @@ class ActionBar(Static):
         elapsed = max(0, int(now - action.at))
         words = step_words(progress) or action.detail or action.phase.value
         return [
-            (f"{SPINNER[elapsed % len(SPINNER)]} {shown(action_title(action))}", "bold $accent"),
-            (f"  {shown(words)}", "$foreground"),
+            (f"{SPINNER[elapsed % len(SPINNER)]} {safe(action_title(action))}", "bold $accent"),
+            (f"  {safe(words)}", "$foreground"),
             (f"  {human_duration(elapsed) if elapsed >= 1 else ''}  ", "$quiet"),
             ("x", "bold $primary"),
             (" cancel", "$quiet"),
@@ -324,14 +324,14 @@ class ActionBar(Static):
         word = "refused" if action.phase is Phase.REFUSED else "failed"
         code = f" (exit code {action.exit_code})" if action.exit_code else ""
         parts = [
-            (f"✗ {shown(action_title(action))} {word}{code}", "bold $error"),
+            (f"✗ {safe(action_title(action))} {word}{code}", "bold $error"),
             ("   x", "bold $primary"),
             (" dismiss", "$quiet"),
         ]
         rows, of_hint = FAILURE_ROWS_LOW if self.app.size.height < LOW else FAILURE_ROWS
         width = max(8, self.app.size.width - EDGE)
-        hint = shown_rows("→ ", action.hint, width, of_hint)
-        parts += [(f"\n{row}", "$foreground") for row in shown_rows("  ", action.detail, width, rows - len(hint))]
+        hint = safe_rows("→ ", action.hint, width, of_hint)
+        parts += [(f"\n{row}", "$foreground") for row in safe_rows("  ", action.detail, width, rows - len(hint))]
         parts += [(f"\n{row}", "$accent") for row in hint]
         return parts
 

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
-from devenv.tui.shown import shown
+from devenv.tui.safe_text import safe
 
 
 class BurstInput(Input):
@@ -99,7 +99,7 @@ class Choice(Widget, can_focus=True):
         """Return the value between the signs that it can be changed."""
         value, meaning = self._values[self.index]
         left, right = ("‹ ", " ›") if len(self._values) > 1 else ("", "")
-        return Content.assemble(f"{left}{shown(value)}{right}", (f"  {shown(meaning)}", "$quiet"))
+        return Content.assemble(f"{left}{safe(value)}{right}", (f"  {safe(meaning)}", "$quiet"))
 
     def action_turn(self, step: int) -> None:
         """Choose the next value, or the one before; after the last comes the first."""

@@ -15,7 +15,7 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from devenv.tui.shown import fit, fit_ends, shown
+from devenv.tui.safe_text import fit, fit_ends, safe
 from devenv.tui.table.columns import Column, Placed, place
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
@@ -225,7 +225,7 @@ class ResourceTable(LineTable[Row]):
             )
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
-            text = f"  {shown(self.placeholder)}" if y == 1 and not self.rows else ""
+            text = f"  {safe(self.placeholder)}" if y == 1 and not self.rows else ""
             return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, self._style("plain"))
         return self._draw_row(self.rows[index], index == self._cursor)
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from devenv.tui.shown import Part, shown
+from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 
 
@@ -59,7 +59,7 @@ class DetailPane(Vertical):
     def tell(self, name: str, use: list[Part], parts: list[Part], *, fresh: bool) -> None:
         """Show this text; `fresh` says that it is about another resource, to be read from its start."""
         self.use.say(*use)
-        self.title.say((" DETAIL ", "bold"), (shown(name), "bold $primary"))
+        self.title.say((" DETAIL ", "bold"), (safe(name), "bold $primary"))
         if tuple(parts) != self._last:
             self._last = tuple(parts)
             self.updates += 1

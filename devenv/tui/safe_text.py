@@ -22,24 +22,24 @@ _JOINERS: Final = dict.fromkeys(
 )
 
 
-def shown(text: str) -> str:
+def safe(text: str) -> str:
     """Return the text as one harmless line whose width every terminal agrees on."""
     if text.isascii() and text.isprintable():
         return text
     return sanitize(text).translate(_JOINERS)
 
 
-def shown_lines(text: str) -> list[str]:
+def safe_lines(text: str) -> list[str]:
     """Return the text as harmless lines, without empty ones at its end."""
     return sanitize(text, newlines=True).translate(_JOINERS).rstrip("\n").split("\n") if text else []
 
 
-def shown_rows(mark: str, text: str, width: int, most: int) -> list[str]:
+def safe_rows(mark: str, text: str, width: int, most: int) -> list[str]:
     """Return the text in rows of the screen, as many as it may have: what takes more is cut.
 
     `mark` stands before the first.
     """
-    rows = [row for line in shown_lines(text) for row in wrap(line, width - 2, break_on_hyphens=False)]
+    rows = [row for line in safe_lines(text) for row in wrap(line, width - 2, break_on_hyphens=False)]
     if len(rows) > most:
         rows[most - 1 :] = [rows[most - 1][: width - 3] + CUT_MARK]
     return [f"{mark if index == 0 else '  '}{row}" for index, row in enumerate(rows)]
