@@ -1,7 +1,8 @@
 """`python -m benchmarks.bench_builds [--runs N]`: `devenv build` with nothing to do, beside `docker compose build`.
 
 Both programs run in turn on a copy of docsearch of its own name and tag, each as a whole process. Below that, what a
-content key costs: a context of 1,000 files as a whole process, and 10,000 files and 50 services in this process.
+content key costs: a context of 1,000 files as a whole process, and 10,000 files and 50 services in this process; and
+`devenv run` with nothing to do.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ def main() -> None:
         folder = Path(name)
         figures = [*docsearch(folder / "docsearch", image, runs), *one_large(folder / "one", image, runs)]
         figures += many(folder / "many", runs)
+        figures += tasks(folder / "tasks", image, runs)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print_table(figures)
 
@@ -53,6 +55,22 @@ def docsearch(folder: Path, image: str, runs: int) -> Iterator[Figure]:
         yield Figure("docsearch, nothing to do", "devenv build", times["devenv"], "s", "<= 0.3 s")
         yield Figure("docsearch, nothing to do", "docker compose build", times["compose"], "s")
         yield Figure("docsearch, nothing to do", "devenv / compose", ratio, "x", "<= 0.5 x")
+
+
+def tasks(folder: Path, image: str, runs: int) -> Iterator[Figure]:
+    """A task of each package of docsearch, and of 1,000 files beside them: run (a `sleep`), and replayed."""
+    shutil.copytree(ROOT / "compose", folder / "compose")
+    fill(folder / "many", 1000)
+    (folder / "devenv.toml").write_text(
+        '[compose]\nfiles = ["compose/compose.yaml"]\n[tasks.lint]\ncommand = "sleep 1"\n'
+        '[tasks."//#lint"]\ncommand = "sleep 1"\ninputs = ["many"]\n'
+    )
+    with project(folder, image, "tasks") as ours:
+        command = (*DEVENV[:-1], "run", "lint")
+        ours(command)
+        times = in_turn(runs, forced=lambda: ours((*command, "--force")), replayed=lambda: ours(command))
+    yield Figure("four tasks of a second each, two at a time", "devenv run --force", times["forced"], "s")
+    yield Figure("four tasks, 1,100 files, nothing changed", "devenv run", times["replayed"], "s", "<= 0.5 s")
 
 
 def in_turn(runs: int, **programs: Callable[[], float]) -> dict[str, tuple[float, ...]]:
