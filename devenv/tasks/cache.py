@@ -17,7 +17,7 @@ import shutil
 import tarfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
@@ -38,6 +38,7 @@ _ABOUT: Final = "about.json"
 _LOG: Final = "log"
 _FILES: Final = "files/"
 _CHUNK: Final = 1 << 20
+_AGAIN: Final = 0.1  # seconds between two looks at a lock that another process has
 # Whatever reading a file raises that somebody else cut off, changed or made up.
 _BROKEN: Final = (OSError, EOFError, ValueError, LookupError, tarfile.TarError, msgspec.MsgspecError, zlib.error)
 
@@ -89,14 +90,18 @@ class TaskCache:
             ) from error
 
     @contextmanager
-    def only_one(self, task_id: str) -> Iterator[None]:
-        """Hold the lock of a task for the block: another process waits, and then finds the result. Raises OSError."""
+    def only_one(self, task_id: str, go_on: Callable[[], bool]) -> Iterator[None]:
+        """Hold the lock of a task for the block: another process waits, and then finds the result. Raises OSError.
+
+        While another has it, `go_on` is asked again and again: False enters the block without the lock.
+        """
         name = hashlib.sha256(task_id.encode()).hexdigest()[:32]
         folder = self.folder / "locks"
         self._store.make(folder)
         handle = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while not _locked(handle) and go_on():
+                time.sleep(_AGAIN)
             try:
                 yield
             finally:
@@ -198,6 +203,14 @@ class TaskCache:
 
     def _file(self, key: str) -> Path:
         return self.folder / f"{key}{SUFFIX}"
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from graphlib import TopologicalSorter
@@ -159,11 +159,24 @@ class TaskRunner:
         with ExitStack() as held:
             if self._cache is not None and task.settings.cache:
                 with suppress(OSError):  # without the lock two processes may do the same work
-                    held.enter_context(self._cache.only_one(task.id))
+                    held.enter_context(self._cache.only_one(task.id, self._waiting_for(task)))
             result = self._run_or_replay(task)
         with self._lock:
             self._listener.finished(result)
         return result
+
+    def _waiting_for(self, task: Task) -> Callable[[], bool]:
+        """Return what tells once that another process runs a task, and whether to wait for it."""
+        told = False
+
+        def go_on() -> bool:
+            nonlocal told
+            if not told:
+                self._warn(f"{task.id} is run by another devenv: its result is waited for")
+            told = True
+            return not self._ended
+
+        return go_on
 
     def _run_or_replay(self, task: Task) -> Result:
         began = time.monotonic()

@@ -164,6 +164,24 @@ def test_ctrl_c_ends_the_task_and_the_run(repository: Path) -> None:
         os.kill(int(pid.read_text()), 0)
 
 
+def test_ctrl_c_ends_the_wait_for_another_devenv(repository: Path) -> None:
+    first = start(repository, "run", "slow")
+    pid = repository / "../pid"
+    while not (pid.exists() and pid.read_text().strip()):
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = start(repository, "run", "slow")
+    assert second.stderr is not None
+    assert "//#slow is run by another devenv" in second.stderr.readline()
+    second.send_signal(signal.SIGINT)
+    assert second.wait(30) == 130
+    second.communicate()
+    assert first.poll() is None
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=60)
+    assert first.returncode == 130
+
+
 def test_the_cache_is_shown_carried_away_and_cleaned(repository: Path, tmp_path: Path) -> None:
     devenv(repository, "run", "lint")
     _, out, _ = devenv(repository, "cache", "info", "--json")
