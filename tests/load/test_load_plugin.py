@@ -7,16 +7,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from devenv.load.recording import read_recording
-from tests.load.running import Runner, free_port
+from tests.load.running import Ended, Runner, Started, free_port
 
 THEIRS = """
+import locust.runners
 from locust import HttpUser, constant, tag, task
+
+locust.runners.HEARTBEAT_LIVENESS = 60  # seconds: on a busy machine no process is taken for lost
 
 class Mine(HttpUser):
     wait_time = constant(0.05)
@@ -97,15 +102,23 @@ def url() -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture
-def theirs(tmp_path: Path) -> Iterator[Runner]:
-    folder = tmp_path / "theirs"
+@contextmanager
+def runner_in(place: Path) -> Iterator[Runner]:
+    folder = place / "theirs"
     folder.mkdir()
     (folder / "theirs.py").write_text(THEIRS)
     (folder / "imports.py").write_text(f"import devenv.load.plugin\n{THEIRS}")
-    runner = Runner(tmp_path, {}, folder)
-    yield runner
-    runner.close()
+    runner = Runner(place, {}, folder)
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Iterator[Runner]:
+    with runner_in(tmp_path) as runner:
+        yield runner
 
 
 def plugin() -> str:
@@ -113,15 +126,28 @@ def plugin() -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("more", [(), ("--processes", "2")])
+@pytest.fixture(scope="module")
+def judged(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[bool, bool], Ended]]:
+    """Runs of an unchanged locustfile and of one that imports the plugin, in one process and in more: side by side."""
+    limits = ("--threshold", "page:p95<5000", "--threshold", "fail_ratio<0.1")
+    with runner_in(tmp_path_factory.mktemp("judged")) as runner:
+
+        def start(unchanged: bool, more: bool) -> Started:
+            files = f"theirs.py,{plugin()}" if unchanged else "imports.py"
+            port = free_port()
+            own = ("--processes", "2", "--master-bind-port", port, "--master-port", port) if more else ()
+            return runner.start(*RUN, "-t", "8s", *limits, "--host", url, *own, files=files)
+
+        started = {(unchanged, more): start(unchanged, more) for unchanged in (True, False) for more in (True, False)}
+        yield {key: run.ended() for key, run in started.items()}
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["one", "more"])
 @pytest.mark.parametrize("unchanged", [True, False])
 def test_anyones_locustfile_gets_thresholds_recording_and_verdict(
-    theirs: Runner, url: str, unchanged: bool, more: tuple[str, ...]
+    judged: dict[tuple[bool, bool], Ended], unchanged: bool, more: bool
 ) -> None:
-    files = f"theirs.py,{plugin()}" if unchanged else "imports.py"
-    limits = ("--threshold", "page:p95<5000", "--threshold", "fail_ratio<0.1")
-    own = ("--master-bind-port", free_port(), "--master-port") if more else ()
-    ended = theirs.run(*RUN, "-t", "3s", *limits, "--host", url, *more, *own, *own[1:2], files=files)
+    ended = judged[unchanged, more]
     assert (ended.code, ended.broken) == (99, ["fail_ratio<0.1"]), ended.output[-3000:]
     assert "500 Server Error" in ended.output.partition("report:")[0]
     recording = read_recording(ended.started.folder)
@@ -177,20 +203,39 @@ def test_users_start_within_the_time_of_the_run(theirs: Runner, url: str) -> Non
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-@pytest.mark.parametrize("when", ["filling", "loading"])
-@pytest.mark.parametrize("numbers", [(INT, INT), (TERM, INT), (HUP, TERM)])
+INTERRUPTIONS = [
+    (when, numbers) for when in ("filling", "loading") for numbers in ((INT, INT), (TERM, INT), (HUP, TERM))
+]
+
+
+@pytest.fixture(scope="module")
+def interrupted(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Runner, Ended]]]:
+    """What became of each run: they are interrupted side by side."""
+    with ExitStack() as stack:
+        runners = [stack.enter_context(runner_in(tmp_path_factory.mktemp("interrupted"))) for _ in INTERRUPTIONS]
+
+        def interrupt(theirs: Runner, when: str, numbers: tuple[signal.Signals, ...]) -> Ended:
+            (theirs.cwd / "data.py").write_text(f"{THEIRS}{DATA}")
+            if when == "filling":
+                (theirs.cwd / "wait").touch()
+            run = theirs.start(*RUN, "-t", "100s", "--tags", "page", "--host", url, files="data.py")
+            run.wait_for((theirs.cwd / "filling").exists if when == "filling" else run.is_loading, when)
+            for number in numbers:
+                run.stop(number)
+                threading.Event().wait(0.4)  # taking the data away takes longer
+            return run.ended()
+
+        with ThreadPoolExecutor(len(INTERRUPTIONS)) as pool:
+            ended = list(pool.map(interrupt, runners, *zip(*INTERRUPTIONS, strict=True)))
+        yield list(zip(runners, ended, strict=True))
+
+
+@pytest.mark.parametrize("case", range(len(INTERRUPTIONS)), ids=[f"{w}-{n[0].name}" for w, n in INTERRUPTIONS])
 def test_an_interrupted_run_has_one_outcome_and_leaves_nothing(
-    theirs: Runner, url: str, numbers: tuple[signal.Signals, ...], when: str
+    interrupted: list[tuple[Runner, Ended]], case: int
 ) -> None:
-    (theirs.cwd / "data.py").write_text(f"{THEIRS}{DATA}")
-    if when == "filling":
-        (theirs.cwd / "wait").touch()
-    run = theirs.start(*RUN, "-t", "100s", "--tags", "page", "--host", url, files="data.py")
-    run.wait_for((theirs.cwd / "filling").exists if when == "filling" else run.is_loading, when)
-    for number in numbers:
-        run.stop(number)
-        threading.Event().wait(0.4)  # taking the data away takes longer
-    ended = run.ended(20)
+    _, numbers = INTERRUPTIONS[case]
+    theirs, ended = interrupted[case]
     assert (ended.code, ended.outcome.get("exit_code")) == (130, 130), ended.output[-3000:]
     assert ended.outcome["reasons"] == [f"ended by {numbers[0].name}"]
     assert "interrupted" in ended.output
