@@ -26,8 +26,7 @@ from devenv.backends.kube.kinds import (
     discover,
 )
 from devenv.backends.kube.pod import Pod, read_pod
-from devenv.control.kube.change import Call, Impact, Ref, pods_in, ref_of, reworded
-from devenv.control.kube.pod_losses import last_ready, losses_with
+from devenv.control.kube.change import Call, Impact, Ref, last_ready, losses_with, pods_in, ref_of, reworded
 from devenv.core.errors import Interrupted, UsageError, WaitTimeout
 from devenv.core.text import sanitize
 

@@ -15,9 +15,19 @@ from devenv.backends.kube.errors import Forbidden, TooManyRequests
 from devenv.backends.kube.fields import mapping
 from devenv.backends.kube.kinds import NODES, PDBS, PODS
 from devenv.backends.kube.pod import Pod, read_pod
-from devenv.control.kube.change import Call, Impact, Ref, counted, matches, pods_in, reworded
+from devenv.control.kube.change import (
+    Call,
+    Impact,
+    Ref,
+    counted,
+    last_ready,
+    losses_with,
+    matches,
+    pod_name,
+    pods_in,
+    reworded,
+)
 from devenv.control.kube.kubectl import command, failed, follow
-from devenv.control.kube.pod_losses import last_ready, losses_with, pod_name
 from devenv.core.errors import Interrupted, UsageError
 from devenv.core.model import Progress
 from devenv.core.text import sanitize

@@ -15,9 +15,17 @@ from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, REPLICA_SETS, STATEFUL_SETS, Kind
 from devenv.backends.kube.pod import HASH
 from devenv.backends.kube.workload import REVISION, progress_of, read_workload
-from devenv.control.kube.change import Call, Impact, Ref, label_selector, pods_in
+from devenv.control.kube.change import (
+    Call,
+    Impact,
+    Ref,
+    label_selector,
+    last_ready,
+    local_volumes,
+    losses_with,
+    pods_in,
+)
 from devenv.control.kube.diff import diff_lines
-from devenv.control.kube.pod_losses import last_ready, local_volumes, losses_with
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 
