@@ -13,10 +13,13 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.credentials import CredentialSource
-from devenv.backends.kube.errors import BadKubeconfig, Unauthorized, Unreachable
+from devenv.backends.kube.errors import BadKubeconfig, Forbidden, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
 from devenv.backends.kube.kubeconfig import contexts
+from devenv.control.kube.websocket import endpoint_of
 from fakes.api_server import ApiServer
+from fakes.api_server.handler import Handler
+from fakes.api_server.status import Refusal
 
 MakeClient = Callable[..., KubeClient]
 EXEC_API = "client.authentication.k8s.io/v1"
@@ -53,6 +56,46 @@ def user(**more: Any) -> dict[str, Any]:
 def connect(api: ApiServer, make_client: MakeClient, tmp_path: Path, who: dict[str, Any]) -> KubeClient:
     path = api.kubeconfig(tmp_path / "with-user", user=who)
     return make_client(environ={"KUBECONFIG": str(path), "PATH": "/usr/bin:/bin"})
+
+
+def test_who_acts_as_somebody_else_does_so_in_every_request(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    heard: list[list[tuple[str, str]]] = []
+
+    def note(handler: Handler, path: str, body: bytes) -> None:
+        heard.append([(name, value) for name, value in handler.headers.items() if name.startswith("Impersonate-")])
+        handler.json({"kind": "NodeList", "apiVersion": "v1", "metadata": {}, "items": []})
+
+    api.on("GET", r"/api/v1/nodes", note)
+    who = {"as": "jane", "as-uid": "7", "as-groups": ["readers", "night shift"], "as-user-extra": {"Why/x": ["a", "b"]}}
+    asked = [
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "readers"),
+        ("Impersonate-Group", "night shift"),
+        ("Impersonate-Extra-why%2Fx", "a"),
+        ("Impersonate-Extra-why%2Fx", "b"),
+    ]
+    client = connect(api, make_client, tmp_path, {"token": "mine", **who})
+    client.list(NODES)
+    client.list(NODES)
+    assert heard == [asked, asked]
+    assert list(endpoint_of(client).impersonation) == asked, "forwards and shells too"
+
+
+def test_a_request_that_nobody_signs_says_so_where_anonymous_ones_are_taken(
+    api: ApiServer, make_client: MakeClient, tmp_path: Path
+) -> None:
+    def refuse(handler: Handler, path: str, body: bytes) -> None:
+        raise Refusal(403, 'nodes is forbidden: User "system:anonymous" cannot list resource "nodes"')
+
+    api.on("GET", r"/api/v1/nodes", refuse)
+    with pytest.raises(Unauthorized, match=r'Nobody signs in: .*"system:anonymous"') as caught:
+        connect(api, make_client, tmp_path, {}).list(NODES)
+    assert "names no user" in caught.value.hint
+    with pytest.raises(Forbidden, match="cannot list"):
+        connect(api, make_client, tmp_path, {"token": "known"}).list(NODES)
 
 
 def test_a_plugins_token_is_kept_until_it_is_refused(

@@ -115,6 +115,8 @@ def carried_by(flight: InFlight) -> Iterator[None]:
 
 
 class _PlainConnection(HTTPConnection):
+    impersonation: tuple[tuple[str, str], ...] = ()
+
     def connect(self) -> None:
         _attach(self)
         super().connect()
@@ -122,9 +124,13 @@ class _PlainConnection(HTTPConnection):
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         _attach(self)
         super().putrequest(*args, **kwargs)
+        for header in self.impersonation:  # here, since the client's headers have each name once
+            self.putheader(*header)
 
 
 class _TLSConnection(HTTPSConnection):
+    impersonation: tuple[tuple[str, str], ...] = ()
+
     def connect(self) -> None:
         _attach(self)
         super().connect()
@@ -132,6 +138,8 @@ class _TLSConnection(HTTPSConnection):
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         _attach(self)
         super().putrequest(*args, **kwargs)
+        for header in self.impersonation:
+            self.putheader(*header)
 
 
 def _attach(connection: HTTPConnection) -> None:
@@ -140,12 +148,13 @@ def _attach(connection: HTTPConnection) -> None:
         flight.attach(connection)
 
 
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _TLSConnection
+def _pools(credentials: Credentials) -> dict[str, type[HTTPConnectionPool]]:
+    own = {"impersonation": credentials.impersonation}
+    plain, secure = type("_Plain", (_PlainConnection,), own), type("_TLS", (_TLSConnection,), own)
+    return {
+        "http": type("_PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("_TLSPool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+    }
 
 
 def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
@@ -260,7 +269,7 @@ def _open(endpoint: Endpoint, credentials: Credentials) -> ApiClient:
     api = ApiClient(configuration)
     api.user_agent = f"devenv/{__version__}"
     pool = api.rest_client.pool_manager
-    pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _TLSPool}
+    pool.pool_classes_by_scheme = _pools(credentials)
     if endpoint.server.startswith("https://"):
         pool.connection_pool_kw["ssl_context"] = tls_context(endpoint, credentials)
     return api

@@ -11,10 +11,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
 from devenv.backends.kube.kubeconfig import decoded, reason_of
@@ -22,6 +23,7 @@ from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ToolMissing
 from devenv.core.text import mask_secrets, sanitize
 
+_IN_HEADER: Final = "!#$&'*+^`|"  # besides letters, digits and "-._~" (RFC 9110, 5.6.2); "%" itself is quoted
 _EARLY: Final = 10.0  # seconds before its end that a plugin's credential is renewed: a request takes time
 _VERSION: Final = 0xA0  # DER's tags: [0], and the two ways to write a time
 _UTC_TIME: Final = 0x17
@@ -29,12 +31,16 @@ _UTC_TIME: Final = 0x17
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The Authorization header ("" for none) and the client certificate as PEM ("" for none)."""
+    """The Authorization header ("" for none) and the client certificate as PEM ("" for none).
+
+    `impersonation` are the headers that ask to be taken for somebody else; one name may stand there several times.
+    """
 
     authorization: str = ""
     certificate: str = ""
     key: str = ""
     expires: float | None = None
+    impersonation: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         return f"Credentials(authorization={bool(self.authorization)}, certificate={bool(self.certificate)})"
@@ -64,6 +70,9 @@ class CredentialSource:
 
     def current(self) -> Credentials:
         """Return what to sign in with now; may run a plugin. Raises BadKubeconfig and Unauthorized."""
+        return replace(self._own(), impersonation=impersonation_of(self._user))
+
+    def _own(self) -> Credentials:
         certificate = _pem(self._user, "client-certificate")
         key = _pem(self._user, "client-key")
         token = self._token()
@@ -118,6 +127,20 @@ class CredentialSource:
                 bearer = f"Bearer {answer.token}" if answer.token else ""
                 held = self._plugin = Credentials(bearer, answer.certificate, answer.key, answer.expires)
             return held
+
+
+def impersonation_of(user: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the headers for a user's `as` and what belongs to it (client-go's transport/round_trippers.go)."""
+    if not user.get("as"):
+        return ()
+    groups, extra = user.get("as-groups"), user.get("as-user-extra")
+    headers = [("Impersonate-User", str(user["as"]))]
+    headers += [("Impersonate-Uid", str(user["as-uid"]))] if user.get("as-uid") else []
+    headers += [("Impersonate-Group", str(group)) for group in (groups if isinstance(groups, list) else ())]
+    for key, values in extra.items() if isinstance(extra, dict) else ():
+        name = f"Impersonate-Extra-{quote(str(key).lower(), safe=_IN_HEADER)}"
+        headers += [(name, str(value)) for value in (values if isinstance(values, list) else ())]
+    return tuple(headers)
 
 
 def _pem(user: Mapping[str, Any], key: str) -> str:

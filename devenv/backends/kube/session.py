@@ -27,10 +27,11 @@ from urllib3.util import parse_url
 
 from devenv.backends.kube.connection import CONNECT_TIMEOUT, Connection, Endpoint, InFlight, read_endpoint
 from devenv.backends.kube.credentials import Credentials, CredentialSource, certificate_end
-from devenv.backends.kube.errors import BadKubeconfig, KubeError, Silent, Unauthorized, Unreachable, error_of
+from devenv.backends.kube.errors import BadKubeconfig, Forbidden, KubeError, Silent, Unauthorized, Unreachable, error_of
 from devenv.backends.kube.kubeconfig import Target, load_kubeconfig
 from devenv.core.text import sanitize
 
+_ANONYMOUS: Final = '"system:anonymous"'  # who sends a request without credentials (authentication/user/user.go)
 _HINT: Final = "Is the cluster running (`minikube status`, `kubectl cluster-info`)?"
 
 
@@ -86,6 +87,9 @@ class Session:
             if (expired := self._expired(credentials)) is not None:
                 raise expired
             error.hint = self._source.hint or error.hint
+        if isinstance(error, Forbidden) and credentials == Credentials() and _ANONYMOUS in error.message:
+            hint = self._source.hint or "The kubeconfig's user has no token, certificate or plugin that gives one."
+            raise Unauthorized(f"Nobody signs in: {error.message}", hint, status=error.status)
         raise error
 
     def close(self) -> None:

@@ -55,6 +55,7 @@ class Endpoint:
     tls: ssl.SSLContext | None = None
     server_name: str = ""  # where the certificate's name differs from the URL's
     proxy: str = ""  # URL of an HTTP proxy that CONNECT is asked of
+    impersonation: tuple[tuple[str, str], ...] = ()  # more headers, of which one name may stand there several times
 
 
 class WebSocket:
@@ -109,7 +110,7 @@ async def connect(endpoint: Endpoint, path: str, protocol: str, within: float) -
         connection = await open_websocket(
             f"ws{endpoint.url.removeprefix('http').rstrip('/')}{path}",
             subprotocols=[Subprotocol(protocol)],
-            additional_headers=dict(endpoint.headers),
+            additional_headers=[*endpoint.headers.items(), *endpoint.impersonation],
             user_agent_header=None,
             proxy=_decoded(endpoint.proxy) or None,
             compression=None,
@@ -171,7 +172,7 @@ def endpoint_of(client: KubeClient) -> Endpoint:
         headers["Authorization"] = credentials.authorization
     secure = server.server.startswith("https://")
     tls = _tls(server, credentials.certificate, credentials.key) if secure else None
-    return Endpoint(server.server, headers, tls, server.server_name, server.proxy)
+    return Endpoint(server.server, headers, tls, server.server_name, server.proxy, credentials.impersonation)
 
 
 @lru_cache(maxsize=8)  # a context costs some milliseconds and two files; a forward needs one for each connection
