@@ -43,7 +43,12 @@ def run(arguments: Namespace) -> int:
     if arguments.tail is None:
         arguments.tail = _TAIL if arguments.since is None else ALL_LINES
     ref = parse_ref(word if "/" in word else f"pod/{word}", call.client) if word else None
-    pods = _pods_of(call, ref) if ref is not None else _selected(call)
+    try:
+        pods = _pods_of(call, ref) if ref is not None else _selected(call)
+    except NotFound as error:
+        namespace = call.client.target.namespace if ref is None else ref.namespace
+        error.hint = why_empty(call.client, namespace) or error.hint
+        raise
     if arguments.follow:
         return _follow(call, ref, pods)
     lines: list[tuple[str, LogLine]] = []
@@ -77,8 +82,7 @@ def _selected(call: ClusterCall) -> list[dict[str, Any]]:
     selector, namespace = call.arguments.selector, call.client.target.namespace
     pods, _ = call.client.list(PODS, namespace, labels=selector)
     if not pods and not call.arguments.follow:
-        reason = why_empty(call.client, namespace)
-        hint = reason or "--follow waits for the first; `devenv kube get pods --show-labels` shows what there is."
+        hint = "--follow waits for the first; `devenv kube get pods --show-labels` shows what there is."
         raise NotFound(f"No pod in namespace {namespace} matches {sanitize(selector)}", hint, status=404)
     return pods
 
@@ -87,6 +91,9 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
     """Yield the log of each container of a pod; what has not started, or has no run before, is said on stderr."""
     meta, arguments = pod["metadata"], call.arguments
     names = _containers(pod, arguments.container)
+    if not pod.get("spec", {}).get("nodeName"):  # the server answers for it with nothing, and success
+        tell(f"devenv: pod {sanitize(str(meta['name']))} is on no node yet: it has no log", no_color=call.no_color)
+        return
     query = {
         "timestamps": True,
         "tailLines": None if arguments.tail == ALL_LINES else arguments.tail,

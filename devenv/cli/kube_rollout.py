@@ -25,6 +25,8 @@ def run_status(arguments: Namespace) -> int:
     for ref in refs:
         check_rolled(ref)
     if arguments.watch:
+        for ref in refs:
+            ref.read(call.client)  # what is not there is not waited for
         _watch(call, [(ref.kind.name.lower(), ref.namespace, ref.name) for ref in refs])
     states = [(ref, ref.read(call.client)) for ref in refs]
     if arguments.json:
@@ -90,7 +92,9 @@ def _watch(call: ClusterCall, workloads: list[tuple[str, str, str]]) -> None:
     patience = Patience(timeout=timeout)
     outcome = wait_for(call.client, workloads, patience, after_change=False, report=report, stop=stop)
     if outcome.stuck is not None:
-        raise ServiceFailed(outcome.reason, "Go back: devenv kube rollout undo")
+        kind, _, name = next(item for item in workloads if f"{item[0]}/{item[2]}" == outcome.stuck.workload)
+        goes_back = "" if outcome.stuck.reason == "Paused" else f"Go back: devenv kube rollout undo {kind}/{name}"
+        raise ServiceFailed(outcome.reason, goes_back)
     if not outcome.done:
         raise WaitTimeout(outcome.reason, "Wait longer with --timeout S.")
 

@@ -104,6 +104,12 @@ def test_logs_that_cannot_be_read_are_no_success(kube: Run, api: ApiServer) -> N
     assert "has no pods" in without.stderr
     assert kube("logs", "api-1", "--previous").returncode == 1
     assert kube("logs", "api-1").returncode == 0
+    gated = pod("gated")
+    del gated["spec"]["nodeName"]
+    api.put(gated)
+    nowhere = kube("logs", "gated")
+    assert (nowhere.returncode, nowhere.stdout) == (1, "")
+    assert "pod gated is on no node yet: it has no log" in nowhere.stderr
 
 
 def test_a_namespace_that_is_not_there_or_is_going_says_so(kube: Run, api: ApiServer) -> None:
@@ -123,6 +129,13 @@ def test_a_namespace_that_is_not_there_or_is_going_says_so(kube: Run, api: ApiSe
     done = kube("events", "--namespace", "going")
     assert done.returncode == 0
     assert f"the namespace going is being deleted: {left}" in done.stderr
+    for words in (("web-1",), ("-l", "app=web")):
+        done = kube("logs", *words, "--namespace", "going")
+        assert done.returncode == 1
+        assert f"the namespace going is being deleted: {left}" in done.stderr
+        done = kube("logs", *words, "--namespace", "nowhere")
+        assert done.returncode == 1
+        assert "There is no namespace 'nowhere' in minikube" in done.stderr
 
 
 def test_logs_of_all_pods_with_a_label_and_of_a_workload_chosen_by_expressions(kube: Run, api: ApiServer) -> None:

@@ -117,7 +117,16 @@ def test_a_rollout_whose_deadline_has_passed_is_told_at_once(
     began = time.monotonic()
     assert main(["kube", "rollout", "status", "deploy/stuck", "-w"]) == 7
     assert time.monotonic() - began < 20
-    assert "ProgressDeadlineExceeded" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "ProgressDeadlineExceeded" in told
+    assert "Go back: devenv kube rollout undo deployment/stuck" in told
+
+
+def test_a_rollout_of_what_is_not_there_is_not_waited_for(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    assert main(["kube", "rollout", "status", "deploy/absent", "-w"]) == 1
+    assert time.monotonic() - began < 20
+    assert "There is no deployment/absent in namespace default" in capsys.readouterr().err
 
 
 def test_forward_lists_its_port_and_its_traffic(api: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:

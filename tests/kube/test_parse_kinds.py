@@ -245,6 +245,8 @@ def test_events_of_both_kinds_of_recorders() -> None:
     assert probe.words.startswith("readiness probe failed: Get ")
     assert probe.count > 100
     assert told["not-live", "Unhealthy/web"].words == "liveness probe failed: index is locked"
+    silent = {"reason": "Unhealthy", "message": "Startup probe failed: ", "involvedObject": {}}
+    assert parse_event(silent).words == "startup probe failed"
     scheduled = told["agent-znm4p", "Scheduled"].happening
     assert scheduled.at > 1_700_000_000, "eventTime where there is no lastTimestamp"
     assert dict(scheduled.attributes)["component"] == "default-scheduler"

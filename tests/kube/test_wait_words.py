@@ -92,6 +92,15 @@ def test_a_ready_pod_and_one_that_has_completed_have_no_trouble() -> None:
     assert pod_trouble(read_pod(pod(phase="Succeeded"))) is None
 
 
+def test_a_probe_that_fails_without_a_word_leaves_no_colon() -> None:
+    item = pod({"name": "web", "state": {"running": {}}}, phase="Running")
+    found = pod_trouble(
+        read_pod(item), [{"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: "}]
+    )
+    assert found is not None
+    assert found.text == "Readiness probe failed"
+
+
 def test_messages_are_made_safe_and_passwords_are_hidden() -> None:
     found = pod_trouble(read_pod(pod(waits("ErrImagePull", "\x1b[31mpassword=hunter2 denied"))))
     assert found is not None

@@ -69,7 +69,10 @@ def parse_event(raw: Mapping[str, Any]) -> ParsedEvent:
 
 def _words(message: str) -> str:
     match = _PROBE.match(message)
-    return f"{match[1].lower()} probe {match[2]}: {match[3].strip()}" if match is not None else message
+    if match is None:
+        return message
+    said = match[3].strip()  # a probe's program may fail without a word
+    return f"{match[1].lower()} probe {match[2]}{f': {said}' if said else ''}"
 
 
 # Reasons that explain why an object is not as it should be; all others are happenings only.

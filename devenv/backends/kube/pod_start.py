@@ -180,7 +180,8 @@ def _image(pod: Pod, container: Container) -> str:
 def _on_its_way(pod: Pod, events: Sequence[Mapping[str, Any]]) -> Trouble:
     warning = _newest_warning(events)
     if warning:
-        return Trouble(pod.name, str(warning.get("reason")), words_of(warning.get("message")), Healing.TIME)
+        text = words_of(warning.get("message")).rstrip(": ")  # a probe's program may fail without a word
+        return Trouble(pod.name, str(warning.get("reason")), text, Healing.TIME)
     if not pod.holds("PodScheduled"):
         return Trouble(pod.name, "Pending", "waits for the scheduler", Healing.TIME)
     waiting = [item.waiting for item in pod.containers if item.waiting]

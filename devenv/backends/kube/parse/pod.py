@@ -143,7 +143,7 @@ def _why(pod: Pod) -> tuple[str, tuple[str, ...]]:
     elif not any(words):
         words.append(next((f"init container {item.name} runs" for item in pod.inits if _works(item)), ""))
     creating = (initialized or not any(words)) and any(item.is_creating for item in pod.containers)
-    if (creating or not pod.mains) and not any(words):
+    if (creating or (not pod.mains and pod.phase in ("Pending", ""))) and not any(words):
         words.append("being created")
         slots += _CREATION
     gate = pod.condition("Ready")
