@@ -12,10 +12,9 @@ from functools import partial
 from importlib import import_module
 
 from devenv import __version__
-from devenv.cli.build_options import add_build_options
 from devenv.cli.kube_parser import RestParser, add_kube_commands
+from devenv.cli.monorepo_parser import add_build_options, add_cache_commands, add_ci_commands, add_run_options
 from devenv.cli.options import add_project_options, merge_options
-from devenv.cli.task_options import add_cache_commands, add_ci_commands, add_run_options
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
