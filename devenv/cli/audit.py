@@ -19,7 +19,7 @@ from devenv.runs.publish import append
 from devenv.runs.report import HEAD, Report, markdown_table, measurement_row, table
 from devenv.verify.environment import Environments, locate
 from devenv.verify.runner import Outcome
-from devenv.verify.success_metrics import audit, time_builds
+from devenv.verify.success_metrics import audit, latest, time_builds
 
 
 def run(arguments: Namespace) -> int:
@@ -54,8 +54,6 @@ def _deployed(outcome: Outcome, measured: list[Measurement], budgets: Mapping[st
     """Return what only deployments measure, from the history, unless this run has measured it too."""
     if outcome.report is None:
         return []
-    from devenv.verify.success_metrics import latest
-
     known = {item.criterion.name.partition(".")[0] for item in measured}
     deployed = latest(History(), str(outcome.report["project"]), budgets)
     return [item for item in deployed if item.criterion.name not in known]

@@ -13,7 +13,7 @@ from devenv.cli.context import Context
 from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
 from devenv.control.readiness import UpVerdict
-from devenv.control.wait import Waiter
+from devenv.control.wait import Waiter, last_words
 from devenv.core.errors import UsageError
 from devenv.core.model import Project
 from devenv.core.text import human_duration
@@ -94,7 +94,6 @@ def compose_flags(arguments: Namespace, before: BuildJob | None) -> tuple[str, .
 def _waiter(context: Context, scope: Project, job: Job, timeout: float, optional: frozenset[str]) -> Waiter:
     from devenv.backends.docker.endpoint import resolve_endpoint
     from devenv.backends.docker.snapshot import ProjectWatch
-    from devenv.control.wait import last_words
 
     watch = ProjectWatch(scope, resolve_endpoint(context.environ))
     return Waiter(scope, job, watch, last_words(context.options.directory), timeout, optional)
