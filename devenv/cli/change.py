@@ -115,9 +115,9 @@ def guarded(
     project: Project,
     action: Callable[[Report], Result],
     interrupt: Callable[[], None],
-    judge: Callable[[Result], DevenvError | None] = lambda result: None,
+    failure_in: Callable[[Result], DevenvError | None] = lambda result: None,
 ) -> Result:
-    """Let the guard pass the plan, run it with progress, and record its end; `judge` finds a failure in a result."""
+    """Let the guard pass the plan, run it with progress, and record its end; `failure_in` finds one in a result."""
     ticket = guard.begin(plan, project, context.options.directory)
     if ticket.warning:
         warn(ticket.warning, no_color=context.no_color)
@@ -125,7 +125,7 @@ def guarded(
     try:
         _warn_of_other_folder(context, project)
         result = pump(plan.verb, action, interrupt, no_color=context.no_color)
-        failure = judge(result)
+        failure = failure_in(result)
         return result
     except BaseException as error:
         failure = error

@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
         return 0
     timeout = context.config.wait_timeout if arguments.timeout is None else arguments.timeout
     waiter = _waiter(context, scope_of(project, targets), job, timeout, optional_of(project, targets))
-    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, judge=lambda result: result.error)
+    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, lambda result: result.error)
     print_verdict(verdict)
     if verdict.error is not None:
         raise verdict.error

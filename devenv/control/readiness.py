@@ -170,7 +170,7 @@ class Readiness:
 
     def verdicts(self, now: float) -> tuple[ServiceVerdict, ...]:
         """Judge every service at the time `now`."""
-        verdicts = {name: self._judge(service, now) for name, service in self._services.items()}
+        verdicts = {name: self._verdict(service, now) for name, service in self._services.items()}
         looping = {name for name, verdict in verdicts.items() if self._loops(verdict)}
         waiting = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.WAITING]
         company = {name for name in waiting if self._has_company(name, verdicts, looping)}
@@ -199,7 +199,7 @@ class Readiness:
         ]
         return " and ".join(waits)
 
-    def _judge(self, service: Service, now: float) -> ServiceVerdict:
+    def _verdict(self, service: Service, now: float) -> ServiceVerdict:
         if service.provider:
             return self._provider(service)
         if service.replicas == 0:

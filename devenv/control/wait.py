@@ -109,14 +109,14 @@ class Waiter:
             for thread in threads:
                 thread.start()
             try:
-                return self._judge(readiness, watch, report, began)
+                return self._until_verdict(readiness, watch, report, began)
             finally:
                 self._over.set()
                 self._job.interrupt()
                 for thread in threads:
                     thread.join()
 
-    def _judge(self, readiness: Readiness, watch: Watch, report: Report, began: float) -> UpVerdict:
+    def _until_verdict(self, readiness: Readiness, watch: Watch, report: Report, began: float) -> UpVerdict:
         deadline = began + self._timeout if self._timeout else float("inf")
         resources: tuple[Resource, ...] = ()
         read_at, stepped_at, stale = 0.0, began, True
