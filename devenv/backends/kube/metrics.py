@@ -108,8 +108,8 @@ class Metrics:
         entries = {key: self._cache.entry(key) for key in self._keys}
         nodes = [entry for entry in entries.values() if entry is not None and entry.shown.kind == "node"]
         pods = {key: self._cache.pods_of(key) for key, entry in entries.items() if entry is not None}
-        namespaces = {pod.namespace: [] for found in pods.values() for pod in found}  # type: dict[str, list[str]]
-        for name in {(pod.namespace, pod.name) for found in pods.values() for pod in found}:
+        namespaces = {pod.namespace: [] for members in pods.values() for pod in members}  # type: dict[str, list[str]]
+        for name in {(pod.namespace, pod.name) for members in pods.values() for pod in members}:
             namespaces[name[0]].append(name[1])
         usage = {name: use for space, names in namespaces.items() for name, use in self._pods(space, names)}
         samples = [self._sample(key, [usage.get((pod.namespace, pod.name)) for pod in pods[key]]) for key in pods]

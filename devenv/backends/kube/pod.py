@@ -79,7 +79,7 @@ class Row(NamedTuple):
 
     status: str
     ready: int
-    wanted: int
+    total: int
     restarts: int
     restarted_at: float | None
 

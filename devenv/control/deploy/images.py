@@ -69,13 +69,13 @@ def replace_images(objects: Sequence[Object], images: Mapping[str, str]) -> list
 
 def parse_image(text: str, objects: Sequence[Object]) -> tuple[str, str]:
     """Read `NAME=REF` of --image; raises UsageError where no workload runs an image of that name."""
-    name, found, reference = text.partition("=")
-    if not (name and found and reference):
+    name, _, reference = text.partition("=")
+    if not (name and reference):
         raise UsageError(f"--image {text!r} is not NAME=REF", "For example: --image backend=registry/backend:1.2")
     names = {short_name(use.image) for use in uses_of(objects)} | {
         repository(short_name(use.image)) for use in uses_of(objects)
     }
-    last = {found.rpartition("/")[2]: found for found in names}
+    last = {known.rpartition("/")[2]: known for known in names}
     own = short_name(name)
     if own not in names and own in last:
         own = last[own]

@@ -99,7 +99,7 @@ class Deployment:
             replace_images(rendered.objects, chosen),
             include_platform=options.include_platform,
             default=default,
-            wanted=options.namespace,
+            namespace=options.namespace,
         )
         refusal = unreleased(scope.objects, options.overlay)
         if refusal is not None:

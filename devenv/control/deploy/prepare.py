@@ -103,18 +103,18 @@ class Scope:
     namespace: str
 
 
-def scope_of(objects: Sequence[Object], *, include_platform: bool, default: str, wanted: str = "") -> Scope:
+def scope_of(objects: Sequence[Object], *, include_platform: bool, default: str, namespace: str = "") -> Scope:
     """Sort the objects. Objects of the component `platform` bound what a deployer can do (k8s/README.md).
 
-    `wanted` is the namespace that the command line names: objects without one go there, and another one is refused.
+    `namespace` is the namespace that the command line names: objects without one go there, and another one is refused.
     Raises UsageError for that, and where nothing is left to apply.
     """
-    namespaced = [_at_home(item, wanted or default) for item in objects]
+    namespaced = [_in_namespace(item, namespace or default) for item in objects]
     names = Counter(_namespace(item) for item in namespaced if _namespace(item))
-    if wanted and set(names) - {wanted}:
-        others = ", ".join(sorted(set(names) - {wanted}))
+    if namespace and set(names) - {namespace}:
+        others = ", ".join(sorted(set(names) - {namespace}))
         raise UsageError(
-            f"The overlay says namespace {others}, the command line {wanted}",
+            f"The overlay says namespace {others}, the command line {namespace}",
             "Leave --namespace out, or write a kustomization over the overlay with another `namespace:`.",
         )
     kept = [item for item in namespaced if include_platform or not is_platform(item)]
@@ -156,7 +156,7 @@ def _namespace(item: Mapping[str, Any]) -> str:
     return str((item.get("metadata") or {}).get("namespace", ""))
 
 
-def _at_home(item: Object, namespace: str) -> Object:
+def _in_namespace(item: Object, namespace: str) -> Object:
     """Give a namespace to what has none, as kubectl does; what is cluster-scoped is told by the API server later."""
     if _namespace(item) or item.get("kind") in _CLUSTER_SCOPED:
         return item

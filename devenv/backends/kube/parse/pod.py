@@ -68,7 +68,7 @@ def parse_pod(raw: Mapping[str, Any], context: str) -> Parsed:
         ports=_ports(spec),
         container_id=first.id if first is not None else "",
         why=joined(_restarts(pod)) if is_ready else why,
-        ready=(row.ready, row.wanted),
+        ready=(row.ready, row.total),
         facts=_facts(pod),
         kind_facts=PodFacts(word(spec.get("nodeName")), pod.owner[0]),
     )
