@@ -56,23 +56,23 @@ def cores(text: object) -> float | None:
 
 def settings_of(recording: Recording) -> ScalingSettings | None:
     """Read them from the recording; None where the target has no autoscaler."""
-    found = recording.settings
-    spec = found.get("autoscaler")
+    known = recording.settings
+    spec = known.get("autoscaler")
     if not isinstance(spec, Mapping):
         return None
     behavior = spec.get("behavior") or {}
     up, down = behavior.get("scaleUp") or {}, behavior.get("scaleDown") or {}
     policy = _slowest(down.get("policies") or ())
-    containers = found.get("containers") or ()
+    containers = known.get("containers") or ()
     requests = [cores(((item.get("resources") or {}).get("requests") or {}).get("cpu")) for item in containers]
     return ScalingSettings(
         minimum=int(spec.get("minReplicas") or 1),
         maximum=int(spec["maxReplicas"]),
         target=_cpu_target(spec),
         request=None if not requests or None in requests else sum(item or 0.0 for item in requests),
-        resolution=float(found.get("resolution") or measured_resolution(recording) or RESOLUTION),
-        sync=float(found.get("sync") or SYNC),
-        tolerance=float(found.get("tolerance") or TOLERANCE),
+        resolution=float(known.get("resolution") or measured_resolution(recording) or RESOLUTION),
+        sync=float(known.get("sync") or SYNC),
+        tolerance=float(known.get("tolerance") or TOLERANCE),
         up_window=float(up.get("stabilizationWindowSeconds") or UP_WINDOW),
         down_window=float(down["stabilizationWindowSeconds"])
         if down.get("stabilizationWindowSeconds") is not None
@@ -102,8 +102,8 @@ def _cpu_target(spec: Mapping[str, Any]) -> float | None:
 
 
 def _slowest(policies: Any) -> tuple[float, float]:
-    found = [(float(item["value"]), float(item["periodSeconds"])) for item in policies if item.get("type") == "Percent"]
-    return min(found) if found else (100.0, 15.0)
+    rates = [(float(item["value"]), float(item["periodSeconds"])) for item in policies if item.get("type") == "Percent"]
+    return min(rates) if rates else (100.0, 15.0)
 
 
 def _start(container: Mapping[str, Any]) -> float:
@@ -170,21 +170,21 @@ def pods(recording: Recording, service: str) -> list[Pod]:
                 ready.setdefault(key, t)
             if line["state"] == "removing":
                 gone.setdefault(key, t)
-    found = [Pod(key, at, ready.get(key), gone.get(key)) for key, at in created.items()]
-    return sorted(found, key=lambda pod: pod.created)
+    made_pods = [Pod(key, at, ready.get(key), gone.get(key)) for key, at in created.items()]
+    return sorted(made_pods, key=lambda pod: pod.created)
 
 
-def alive(found: Iterable[Pod], t: float) -> int:
+def alive(some: Iterable[Pod], t: float) -> int:
     """Count the pods that were there and not on their way out at a time."""
-    return sum(pod.created <= t and (pod.gone is None or pod.gone > t) for pod in found)
+    return sum(pod.created <= t and (pod.gone is None or pod.gone > t) for pod in some)
 
 
-def ready_count_at(found: list[Pod], wanted: int, since: float) -> float | None:
+def ready_count_at(some: list[Pod], least: int, since: float) -> float | None:
     """Return when for the first time that many pods were ready at once."""
-    times = sorted({since, *(pod.ready for pod in found if pod.ready is not None and pod.ready >= since)})
+    times = sorted({since, *(pod.ready for pod in some if pod.ready is not None and pod.ready >= since)})
     for t in times:
-        count = sum(pod.ready is not None and pod.ready <= t and (pod.gone is None or pod.gone > t) for pod in found)
-        if count >= wanted:
+        count = sum(pod.ready is not None and pod.ready <= t and (pod.gone is None or pod.gone > t) for pod in some)
+        if count >= least:
             return t
     return None
 
@@ -207,21 +207,21 @@ def scalings(recording: Recording, service: str) -> list[dict[str, Any]]:
     return [line for line in recording.scalings if line["target"].rpartition("/")[2] == service]
 
 
-def first(lines: Iterable[dict[str, Any]], wanted: Callable[[dict[str, Any]], bool], since: float) -> float | None:
+def first(lines: Iterable[dict[str, Any]], matches: Callable[[dict[str, Any]], bool], since: float) -> float | None:
     """Return the time of the first line that is wanted, after a time."""
-    return next((float(line["t"]) for line in lines if line["t"] >= since and wanted(line)), None)
+    return next((float(line["t"]) for line in lines if line["t"] >= since and matches(line)), None)
 
 
 def metric_fresh(recording: Recording, service: str, since: float) -> float | None:
     """Return when a pod's metric arrived that was measured after a time, by its own timestamp."""
-    told = [
+    times = [
         use.told
         for track in recording.tracks.values()
         if track.service == service
         for use in track.uses
         if use.t >= since and use.told >= since
     ]
-    return min(told, default=None)
+    return min(times, default=None)
 
 
 def cpu_of(line: dict[str, Any]) -> float | None:
@@ -230,13 +230,13 @@ def cpu_of(line: dict[str, Any]) -> float | None:
 
 
 def asked_until(
-    lines: Sequence[dict[str, Any]], found: Iterable[Pod], replicas: int, settings: ScalingSettings, up: Span
+    lines: Sequence[dict[str, Any]], some: Iterable[Pod], replicas: int, settings: ScalingSettings, up: Span
 ) -> float:
     """Return until when under load the metrics surely asked for that many replicas; its begin where they never did.
 
     Surely, because a metric is the mean of the replicas that count, and new ones do not count for a while.
     """
-    every = list(found)
+    every = list(some)
 
     def counted(t: float) -> int:
         whole = t - settings.sees_load_within

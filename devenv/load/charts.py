@@ -36,12 +36,12 @@ def columns(values: Iterable[tuple[float, float | None]], length: float, count: 
     for t, value in values:
         if value is not None:
             buckets.setdefault(min(count - 1, max(0, int(t / width))), []).append((t, value))
-    found = []
+    fitted = []
     for _, items in sorted(buckets.items()):
         numbers = [value for _, value in items]
         middle = sum(t for t, _ in items) / len(items)
-        found.append(Column(middle, sum(numbers) / len(numbers), min(numbers), max(numbers)))
-    return found
+        fitted.append(Column(middle, sum(numbers) / len(numbers), min(numbers), max(numbers)))
+    return fitted
 
 
 def percentiles(load: Sequence[LoadTick], percent: float, length: float, count: int = COLUMNS) -> list[Column]:
@@ -50,12 +50,12 @@ def percentiles(load: Sequence[LoadTick], percent: float, length: float, count: 
     buckets: dict[int, list[LoadTick]] = {}
     for tick in load:
         buckets.setdefault(int(tick.t / width), []).append(tick)
-    found = []
+    fitted = []
     for _, ticks in sorted(buckets.items()):
         value = total(tick.total for tick in ticks).percentile(percent)
         if value is not None:
-            found.append(Column(sum(tick.t for tick in ticks) / len(ticks), value, value, value))
-    return found
+            fitted.append(Column(sum(tick.t for tick in ticks) / len(ticks), value, value, value))
+    return fitted
 
 
 WIDTH, HEIGHT = 1000, 150  # of one chart, in CSS pixels
@@ -216,9 +216,9 @@ def _path(line: Line, axis: Axis, top: float, color: str) -> str:
     return "".join(parts)
 
 
-def _reach(found: Sequence[Column]) -> float:
+def _reach(drawn: Sequence[Column]) -> float:
     """Return the distance over which a line is drawn: a few times what is usual between its values."""
-    steps = sorted(after.t - before.t for before, after in itertools.pairwise(found))
+    steps = sorted(after.t - before.t for before, after in itertools.pairwise(drawn))
     return BROKEN / 4 * steps[len(steps) // 2] if steps else 0.0
 
 

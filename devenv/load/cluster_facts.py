@@ -28,14 +28,14 @@ _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 def parse_probes(text: str, namespace: str) -> dict[str, int]:
     """Return the counters of a namespace by `pod/container/type/result`, in lower case but for the names."""
-    found: dict[str, int] = {}
+    counters: dict[str, int] = {}
     for match in _LINE.finditer(text):
         labels = dict(_LABEL.findall(match["labels"]))
         if labels.get("namespace") == namespace:
             kind, result = labels.get("probe_type", "").lower(), labels.get("result", "").lower()
             key = f"{labels.get('pod', '')}/{labels.get('container', '')}/{kind}/{result}"
-            found[key] = found.get(key, 0) + round(float(match["value"]))
-    return found
+            counters[key] = counters.get(key, 0) + round(float(match["value"]))
+    return counters
 
 
 ROUND: Final = 2.0  # seconds between two looks at the endpoints
@@ -67,8 +67,8 @@ class ClusterFacts:
     def drain(self) -> list[Encoded]:
         """Take what was read."""
         with self._lock:
-            told, self._told = self._told, []
-        return told
+            lines, self._told = self._told, []
+        return lines
 
     def stop(self) -> None:
         """End the thread."""
@@ -91,23 +91,23 @@ class ClusterFacts:
 
     def _read_settings(self) -> None:
         namespace = self._target.namespace
-        found: dict[str, Any] = {"service": self._service}
+        settings: dict[str, Any] = {"service": self._service}
         hpas, _ = self._client.list(HPAS, namespace)
         ours = [item for item in hpas if item["spec"]["scaleTargetRef"].get("name") == self._service]
-        found["autoscaler"] = ours[0]["spec"] if ours else None
+        settings["autoscaler"] = ours[0]["spec"] if ours else None
         deployments, _ = self._client.list(DEPLOYMENTS, namespace)
         mine = next((item for item in deployments if item["metadata"]["name"] == self._service), None)
-        found["containers"] = self._containers(mine) if mine else []
-        found |= self._arguments()
+        settings["containers"] = self._containers(mine) if mine else []
+        settings |= self._arguments()
         nodes, _ = self._client.list(NODES)
-        found["allocatable"] = {item["metadata"]["name"]: item["status"].get("allocatable", {}) for item in nodes}
-        self._put("settings", found)
+        settings["allocatable"] = {item["metadata"]["name"]: item["status"].get("allocatable", {}) for item in nodes}
+        self._put("settings", settings)
 
     def _containers(self, deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return what a replica asks for: as its newest pod has it, since a LimitRange may add what is not written."""
         labels = deployment["spec"].get("selector", {}).get("matchLabels") or {}
-        wanted = ",".join(f"{name}={value}" for name, value in labels.items())
-        pods, _ = self._client.list(PODS, self._target.namespace, labels=wanted) if wanted else ([], "")
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        pods, _ = self._client.list(PODS, self._target.namespace, labels=selector) if selector else ([], "")
         staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
         newest = max(staying, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), default=None)
         spec = newest["spec"] if newest else deployment["spec"]["template"]["spec"]
@@ -118,12 +118,12 @@ class ClusterFacts:
 
     def _arguments(self) -> dict[str, float]:
         """Return what the command lines of the controllers say, where they run as pods that may be read."""
-        found: dict[str, float] = {}
+        settings: dict[str, float] = {}
         try:
             pods, _ = self._client.list(PODS, "kube-system")
         except DevenvError as error:
             self._lost("controller settings", error.message)
-            return found
+            return settings
         for pod in pods:
             words = " ".join(
                 word
@@ -131,12 +131,12 @@ class ClusterFacts:
                 for word in [*(item.get("command") or ()), *(item.get("args") or ())]
             )
             if match := _SYNC.search(words):
-                found["sync"] = float(match[1]) * _UNITS[match[2]]
+                settings["sync"] = float(match[1]) * _UNITS[match[2]]
             if match := _TOLERANCE.search(words):
-                found["tolerance"] = float(match[1])
+                settings["tolerance"] = float(match[1])
             if match := _RESOLUTION.search(words):
-                found["resolution"] = float(match[1]) * _UNITS[match[2]]
-        return found
+                settings["resolution"] = float(match[1]) * _UNITS[match[2]]
+        return settings
 
     def _endpoints(self) -> None:
         slices, _ = self._client.list(

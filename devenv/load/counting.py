@@ -50,15 +50,15 @@ class Counting:
     def figures(self) -> dict[str, Figures]:
         """Return the counters of each name since the load began."""
         seconds = (self._ended or time.monotonic()) - self._began
-        found: dict[str, Figures] = {}
+        figures: dict[str, Figures] = {}
         for (name, _), entry in self._environment.stats.entries.items():
-            found[name] = Figures(entry.num_requests, entry.num_failures, seconds, dict(entry.response_times))
-        return found
+            figures[name] = Figures(entry.num_requests, entry.num_failures, seconds, dict(entry.response_times))
+        return figures
 
     def errors(self) -> list[tuple[int, str, str]]:
         """Return why requests failed: count, name of the requests, reason."""
-        found = self._environment.stats.errors.values()
-        return [(item.occurrences, item.name, item.to_name().partition(f"{item.name}: ")[2]) for item in found]
+        errors = self._environment.stats.errors.values()
+        return [(item.occurrences, item.name, item.to_name().partition(f"{item.name}: ")[2]) for item in errors]
 
     def generator(self) -> dict[str, Any]:
         """Return what the processes used and how late they were since the last call."""
@@ -80,10 +80,10 @@ class Counting:
         return sorted(missing)
 
     def _take(self, client_id: str, data: dict[str, Any], **_: Any) -> None:
-        told = data.get("devenv")
-        if told:
-            self._cpu[client_id] = told.pop("cpu")
-            self._punctuality.add(told)
+        counts = data.get("devenv")
+        if counts:
+            self._cpu[client_id] = counts.pop("cpu")
+            self._punctuality.add(counts)
 
 
 @events.report_to_master.add_listener

@@ -34,8 +34,8 @@ class Encoder:
             case Happening():
                 return [("event", self._happening(change))]
             case Connection():
-                told = {"backend": change.backend, "state": change.state.value, "why": change.message}
-                return [("link", told)]
+                values = {"backend": change.backend, "state": change.state.value, "why": change.message}
+                return [("link", values)]
             case _:
                 return []
 
@@ -48,7 +48,7 @@ class Encoder:
 
     def _resource(self, item: Resource) -> list[Encoded]:
         self.resources[item.key] = item
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "key": item.key,
             "kind": item.kind,
             "name": item.name,
@@ -62,10 +62,10 @@ class Encoder:
             "created": item.created_at,
             "facts": dict(item.facts),
         }
-        if self._before.get(item.key) == told:
+        if self._before.get(item.key) == values:
             return []
-        self._before[item.key] = told
-        return [("resource", told)]
+        self._before[item.key] = values
+        return [("resource", values)]
 
     def _gone(self, key: str) -> list[Encoded]:
         if self.resources.pop(key, None) is None:

@@ -28,13 +28,13 @@ SOURCE = "locust -f loadtests"
 def measurements_of(report: Report) -> list[Measurement]:
     """Return what a load test measured: thresholds, p95 of each name, throughput, knee, stages of the autoscaler."""
     shape, at = str(report.recording.run["options"].get("shape", "")), float(report.recording.run["began"])
-    found = [_threshold(item, shape, at) for item in report.findings]
-    known = {item.criterion.name for item in found}
+    measured = [_threshold(item, shape, at) for item in report.findings]
+    known = {item.criterion.name for item in measured}
 
     def add(name: str, unit: str, value: float | None, better: Better = Better.LOWER) -> None:
         full = f"{PREFIX}_{name}"
         if value is not None and full not in known:
-            found.append(
+            measured.append(
                 Measurement(Criterion(full, unit, None, SOURCE, better), Verdict.PASSED, value, at=at, test=shape)
             )
 
@@ -49,8 +49,8 @@ def measurements_of(report: Report) -> list[Measurement]:
         whole = sum(max(0.0, seconds) for seconds in stages.values()) if stages else None
         criterion = Criterion(f"{PREFIX}_{judgement.name}", "s", None, SOURCE)
         why = "; ".join(judgement.reasons)
-        found.append(Measurement(criterion, judgement.verdict, whole, None, stages, why, at, shape))
-    return found
+        measured.append(Measurement(criterion, judgement.verdict, whole, None, stages, why, at, shape))
+    return measured
 
 
 def keep(report: Report, history: History | None = None) -> None:

@@ -116,11 +116,11 @@ class Tallies:
 
     def figures(self, seconds: float) -> dict[str, Figures]:
         """Return them by name as figures over that time, and of all requests."""
-        found = {
+        by_name = {
             name: Figures(tally.requests, tally.failures, seconds, tally.times)
             for name, tally in sorted(self._names.items())
         }
-        return found | {TOTAL: total(found.values())}
+        return by_name | {TOTAL: total(by_name.values())}
 
 
 def figures_of(ticks: Iterable[tuple[float, Mapping[str, Figures]]]) -> dict[str, Figures]:

@@ -25,9 +25,11 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         client = KubeClient(find_target(KubeSettings(context, namespace), os.environ), os.environ)
-        wanted = port or client.get(SERVICES.path(namespace, service))["spec"]["ports"][0]["port"]
+        target_port = port or client.get(SERVICES.path(namespace, service))["spec"]["ports"][0]["port"]
         # Each new connection goes to the next ready pod, as a Service's do: one pod alone would get all of the load.
-        forward = Forward(client, "service", service, _service_port(client, namespace, service, wanted), spread=True)
+        forward = Forward(
+            client, "service", service, _service_port(client, namespace, service, target_port), spread=True
+        )
         local = forward.start()
     except DevenvError as error:
         say({"error": error.message, "hint": error.hint, "code": error.exit_code})
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _service_port(client: object, namespace: str, service: str, wanted: object) -> int:
+def _service_port(client: object, namespace: str, service: str, target_port: object) -> int:
     """Return the Service's port that leads to the container's port `wanted`, as devenv.toml names that one."""
     from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kinds import SERVICES
@@ -50,7 +52,7 @@ def _service_port(client: object, namespace: str, service: str, wanted: object) 
     assert isinstance(client, KubeClient)
     ports = client.get(SERVICES.path(namespace, service))["spec"]["ports"]
     for item in ports:
-        if str(wanted) in (str(item.get("targetPort")), str(item["port"]), str(item.get("name"))):
+        if str(target_port) in (str(item.get("targetPort")), str(item["port"]), str(item.get("name"))):
             return int(item["port"])
     return int(ports[0]["port"])
 

@@ -23,13 +23,13 @@ _NEEDS: Final = "It needs averageUtilization of CPU as its target, and resources
 
 
 def precheck(
-    recording: Recording, service: str, settings: ScalingSettings, wanted: int, waited: float, patience: float
+    recording: Recording, service: str, settings: ScalingSettings, replicas: int, waited: float, patience: float
 ) -> bool:
     """Whether it has a metric and desires its minimum, or has desired as much as now for `patience` seconds.
 
     Raises DevenvError, in the autoscaler's own words where it has some, when no load would move it to `wanted`.
     """
-    refusal = no_room(settings, wanted)
+    refusal = no_room(settings, replicas)
     if refusal:
         raise DevenvError(refusal, f"Change --replicas, minReplicas or maxReplicas of {service}'s autoscaler.")
     words = complaint(recording, service)
@@ -48,9 +48,9 @@ def precheck(
     if not measured:
         raise DevenvError(_with("the autoscaler has no CPU metric", words), "Does `kubectl top pods` work?")
     there = int(said[0]["desired"])
-    if there >= wanted:
+    if there >= replicas:
         raise DevenvError(
-            f"{there} replicas are desired without load, and {wanted} were to be reached",
+            f"{there} replicas are desired without load, and {replicas} were to be reached",
             "Wait until nothing else loads the service, or choose more --replicas.",
         )
     return True
@@ -86,13 +86,13 @@ def size_load(calm: tuple[float, float], busy: tuple[float, float], replicas: in
         )
     idle = max(0.0, calm[0] - cost * calm[1])
     # Every replica idles: probes and timers of each take their part of what the controller adds up.
-    wanted = (replicas - 0.5) * settings.request * settings.target / 100 - replicas * idle
-    if wanted <= 0:
+    cores = (replicas - 0.5) * settings.request * settings.target / 100 - replicas * idle
+    if cores <= 0:
         raise DevenvError(
             f"the load cannot be sized: idling alone takes {idle:.3f} cores of each replica",
             "Raise the CPU request, or the target utilization.",
         )
-    return Size(cost, idle, wanted / cost)
+    return Size(cost, idle, cores / cost)
 
 
 def unsizable(settings: ScalingSettings) -> str:
@@ -167,9 +167,9 @@ class HpaShape:
         recording = self._recording()
         self._settings = settings = settings_of(recording) or settings
         service, patience = str(recording.run["target"]["service"]), self._lengths(settings)[3]
-        wanted = self._replicas or settings.maximum
+        replicas = self._replicas or settings.maximum
         waited = self._clock() - self._since
-        self._checked = precheck(recording, service, settings, wanted, waited, patience)
+        self._checked = precheck(recording, service, settings, replicas, waited, patience)
         return settings
 
     def _advance(self, settings: ScalingSettings) -> None:

@@ -60,39 +60,39 @@ def find_knee(recording: Recording, rate: float | None) -> Knee:
 def is_saturated(recording: Recording, rate: float | None) -> bool:
     """Whether a finished step did not hold, so that more load would show nothing more."""
     names = [name for _, name in recording.phases if name.startswith("step ")]
-    found = find_knee(recording, rate).beyond
-    return found is not None and bool(names) and found.name != names[-1]
+    beyond = find_knee(recording, rate).beyond
+    return beyond is not None and bool(names) and beyond.name != names[-1]
 
 
 def limiting(recording: Recording, since: float, until: float) -> str:
     """Say what was used up in a time: a service's CPU or memory limit, the generator, the machine, or nothing known."""
     limits: Mapping[str, Mapping[str, float]] = recording.run["target"].get("limits", {})
-    found: list[tuple[float, str]] = []
+    shares: list[tuple[float, str]] = []
     for track in recording.tracks.values():
         uses = [use for use in track.uses if since < use.t <= until]
         cpu = [use.cpu for use in uses if use.cpu is not None]
         limit = limits.get(track.service, {}).get("cpu")
         if cpu and limit:
             share = sum(cpu) / len(cpu) / limit
-            found.append((share, f"CPU of {track.name} ({share:.0%} of its limit of {limit:g} cores)"))
+            shares.append((share, f"CPU of {track.name} ({share:.0%} of its limit of {limit:g} cores)"))
         memory = [use.memory / use.limit for use in uses if use.memory and use.limit]
         if memory:
-            found.append((max(memory), f"memory of {track.name} ({max(memory):.0%} of its limit)"))
+            shares.append((max(memory), f"memory of {track.name} ({max(memory):.0%} of its limit)"))
     ticks = recording.load_between(since, until)
     busy = [max(tick.cpu) / 100 for tick in ticks if tick.cpu]
     if busy:
         share = sum(busy) / len(busy)
-        found.append((share, f"the generator itself ({share:.0%} of a core)"))
+        shares.append((share, f"the generator itself ({share:.0%} of a core)"))
     cores = recording.cores
     machine = [value for t, value in recording.machine if since < t <= until]
     if cores and machine:
         share = sum(machine) / len(machine) / cores
-        found.append((share, f"CPU of the machine ({share:.0%} of {cores} cores)"))
-    full = [item for item in found if item[0] >= FULL]
+        shares.append((share, f"CPU of the machine ({share:.0%} of {cores} cores)"))
+    full = [item for item in shares if item[0] >= FULL]
     if full:
         # A limit of its own explains more than the machine that everything shares.
         return min(full, key=lambda item: ("machine" in item[1], -item[0]))[1]
-    nearest = f"; nearest to its limit: {max(found)[1]}" if found else ""
+    nearest = f"; nearest to its limit: {max(shares)[1]}" if shares else ""
     return f"none that was measured: a lock, a pool or a disk{nearest}"
 
 
@@ -118,11 +118,11 @@ def _judge(name: str, ticks: Sequence[LoadTick], recording: Recording, rate: flo
 
 
 def _stretches(load: Sequence[LoadTick]) -> list[tuple[str, list[LoadTick]]]:
-    found: list[tuple[str, list[LoadTick]]] = []
+    stretches: list[tuple[str, list[LoadTick]]] = []
     for tick in load:
         if not tick.phase.startswith("step "):
             continue
-        if not found or found[-1][0] != tick.phase:
-            found.append((tick.phase, []))
-        found[-1][1].append(tick)
-    return found
+        if not stretches or stretches[-1][0] != tick.phase:
+            stretches.append((tick.phase, []))
+        stretches[-1][1].append(tick)
+    return stretches

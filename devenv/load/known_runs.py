@@ -46,14 +46,14 @@ class KnownRun:
 def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
     """Return the newest runs of the project in `root` and the folders below it, newest first."""
     folders = sorted(find(runs_folder(), "*/load"), key=changed_at, reverse=True)
-    found: list[KnownRun] = []
+    runs: list[KnownRun] = []
     for folder in folders:
         run = _read(folder, root)
         if run is not None:
-            found.append(run)
-        if len(found) == limit:
+            runs.append(run)
+        if len(runs) == limit:
             break
-    return sorted(found, key=lambda run: run.began, reverse=True)
+    return sorted(runs, key=lambda run: run.began, reverse=True)
 
 
 def running(root: Path) -> KnownRun | None:

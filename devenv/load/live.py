@@ -85,13 +85,13 @@ class TimeSeries:
         """Return the values of `count` equal parts of a time; None where nothing is known."""
         bins = self._series.get(name, {})
         width = (until - since) / max(1, count)
-        found: list[float | None] = []
+        fitted: list[float | None] = []
         for column in range(count):
             first = int((since + column * width) / self._step)
             end = max(first + 1, int((since + (column + 1) * width) / self._step))
             values = [how(bins[index]) for index in range(first, end) if index in bins]
-            found.append(_joined(values, how) if values else None)
-        return found
+            fitted.append(_joined(values, how) if values else None)
+        return fitted
 
     def _fold(self) -> None:
         self._step *= 2
@@ -249,9 +249,9 @@ class LoadState(Fold):
             if not self.run:
                 return []
             self._thresholds = tuple(parse(text) for text in self.run.get("thresholds") or ())
-        told = {item["threshold"]: item for item in self.outcome.get("findings") or ()}
-        if told:
-            known = [(item, told[str(item)]) for item in self._thresholds if str(item) in told]
+        decided = {item["threshold"]: item for item in self.outcome.get("findings") or ()}
+        if decided:
+            known = [(item, decided[str(item)]) for item in self._thresholds if str(item) in decided]
             return [Finding(item, data["value"], data["holds"], data["margin"]) for item, data in known]
         if self._warm is None:
             return [Finding(item, None, None, None) for item in self._thresholds]

@@ -94,11 +94,11 @@ def _user_class(name: str) -> str:
     if name in names:
         return name
     near = difflib.get_close_matches(name, names, 1)
-    told = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
-    raise argparse.ArgumentTypeError(f"there is no user class {name!r}. {told}")
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+    raise argparse.ArgumentTypeError(f"there is no user class {name!r}. {hint}")
 
 
 def _subclasses(kind: type[User]) -> Iterator[type[User]]:
-    for found in kind.__subclasses__():
-        yield found
-        yield from _subclasses(found)
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)

@@ -305,12 +305,12 @@ class Run:
         host = self.environment.host or ""
         if not host and not options.target:  # as Locust does
             host = next((kind.host for kind in self.environment.user_classes if kind.host), "")
-        found = self._target(options.target, host)
-        for note in found.notes:
+        target = self._target(options.target, host)
+        for note in target.notes:
             tell(note)
-        path = self.config.load.path if found.kind != "url" else "/"
-        check(found, path)
-        return found
+        path = self.config.load.path if target.kind != "url" else "/"
+        check(target, path)
+        return target
 
     def _target(self, target: str, host: str) -> Target:
         header = self.environment.parsed_options.host_header

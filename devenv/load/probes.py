@@ -51,7 +51,7 @@ def count_failures(lines: Sequence[dict[str, Any]], since: float) -> Counter[tup
 
     Counters of a container that is new begin at 0; one that went back was made anew.
     """
-    found: Counter[tuple[str, str, str]] = Counter()
+    failures: Counter[tuple[str, str, str]] = Counter()
     before: dict[str, int] = {}
     for index, line in enumerate(lines):
         for key, value in line["counters"].items():
@@ -60,13 +60,13 @@ def count_failures(lines: Sequence[dict[str, Any]], since: float) -> Counter[tup
             grown = value - known if value >= known else value
             before[key] = value
             if result == "failed" and kind != "startup" and line["t"] >= since and grown > 0:
-                found[(pod, container, kind)] += grown
-    return found
+                failures[(pod, container, kind)] += grown
+    return failures
 
 
 def readiness_flaps(recording: Recording, since: float, until: float) -> Counter[str]:
     """Return how often each pod went from ready to unready while it was to stay."""
-    found: Counter[str] = Counter()
+    flaps: Counter[str] = Counter()
     ready: dict[str, bool] = {}
     for line in recording.resources:
         if line["type"] == "gone" or line["kind"] != "pod":
@@ -74,9 +74,9 @@ def readiness_flaps(recording: Recording, since: float, until: float) -> Counter
         now = line["health"] == "healthy"
         leaves = line["state"] in ("removing", "exited")
         if ready.get(line["key"]) and not now and not leaves and since <= line["t"] <= until:
-            found[line["name"]] += 1
+            flaps[line["name"]] += 1
         ready[line["key"]] = now
-    return found
+    return flaps
 
 
 def liveness_restarts(recording: Recording, since: float, until: float) -> list[str]:
@@ -92,8 +92,8 @@ def liveness_restarts(recording: Recording, since: float, until: float) -> list[
 
 def _other_causes(recording: Recording, since: float, until: float) -> list[str]:
     others = ("NodeNotReady", "Evicted", "Preempted")
-    found = [line for line in recording.events if line["action"] in others and since <= line["t"] <= until]
-    return [*dict.fromkeys(f"{line['action']}: {line['text']}" for line in found), *_busy_machine(recording)]
+    causes = [line for line in recording.events if line["action"] in others and since <= line["t"] <= until]
+    return [*dict.fromkeys(f"{line['action']}: {line['text']}" for line in causes), *_busy_machine(recording)]
 
 
 def _busy_machine(recording: Recording) -> list[str]:

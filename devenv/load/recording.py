@@ -87,10 +87,10 @@ class LoadTick:
     @classmethod
     def from_line(cls, line: Mapping[str, Any]) -> LoadTick:
         """Read the generator's line of a second."""
-        told = line.get("generator") or {}
+        generator = line.get("generator") or {}
         figures = {name: Figures.from_data(item) for name, item in line["names"].items()}
-        counts = (int(told.get(key) or 0) for key in ("arrivals", "late", "dropped"))
-        cpu = tuple(float(value) for value in told.get("cpu") or ())
+        counts = (int(generator.get(key) or 0) for key in ("arrivals", "late", "dropped"))
+        cpu = tuple(float(value) for value in generator.get("cpu") or ())
         return cls(line["t"], int(line["users"]), line["phase"], figures, total(figures.values()), cpu, *counts)
 
 
@@ -190,13 +190,13 @@ class Recording(Fold):
     def figures(self, ticks: Sequence[LoadTick] | None = None) -> dict[str, Figures]:
         """Return the figures by name over ticks (default: all), and `total`."""
         chosen = self.load if ticks is None else ticks
-        found: dict[str, list[Figures]] = {}
+        by_name: dict[str, list[Figures]] = {}
         for tick in chosen:
             for name, item in tick.figures.items():
-                found.setdefault(name, []).append(item)
+                by_name.setdefault(name, []).append(item)
         # Every name lasts as long as the whole: a name with no request in a second had a rate of 0 in it.
         length = sum(tick.seconds for tick in chosen)
-        summed = {name: _over(items, length) for name, items in found.items()}
+        summed = {name: _over(items, length) for name, items in by_name.items()}
         return summed | {"total": _over([tick.total for tick in chosen], length)}
 
     def service_cpu(

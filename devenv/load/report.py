@@ -49,10 +49,10 @@ class Report:
         run = self.recording.run
         figures = self.figures["total"]
         p95 = figures.percentile(95)
-        told = (
+        what = (
             f"{figures.requests} requests, {figures.rps:.1f}/s, p95 {p95:.0f} ms" if p95 is not None else "no request"
         )
-        return f"{run['target']['project']}, {run['options'].get('shape', '?')}: {self.outcome} ({told})"
+        return f"{run['target']['project']}, {run['options'].get('shape', '?')}: {self.outcome} ({what})"
 
     def to_data(self) -> dict[str, Any]:
         """Return the JSON form."""

@@ -39,8 +39,8 @@ def terminal(report: Report) -> str:
             [f"  {line}" for line in table(STAGE_HEAD, map(stage_row, judgement.stages))] if judgement.stages else []
         )
         lines += [f"  {text}" for text in judgement.facts]
-    told = {text for judgement in report.judgements for text in judgement.reasons}
-    others = [text for text in report.reasons if text not in told]
+    shown = {text for judgement in report.judgements for text in judgement.reasons}
+    others = [text for text in report.reasons if text not in shown]
     lines += ["", *(f"{report.outcome}: {text}" for text in others)] if others else []
     lines += [f"gap: {gap.since:.0f} to {gap.until:.0f} s: {gap.what}" for gap in report.recording.gaps]
     return "\n".join(lines)

@@ -53,14 +53,14 @@ _COMPLAINTS: Final = (
 _NO_PLACE: Final = {"FailedScheduling": "the node is too small", "FailedCreate": "a pod could not be made"}
 
 
-def no_room(settings: ScalingSettings, wanted: int) -> str:
+def no_room(settings: ScalingSettings, replicas: int) -> str:
     """Say why an autoscaler cannot reach `wanted` replicas from its minimum; "" where it can."""
     if settings.maximum <= settings.minimum:
         return f"the autoscaler has no room: minimum {settings.minimum}, maximum {settings.maximum}"
-    if wanted > settings.maximum:
-        return f"{wanted} replicas are above the autoscaler's maximum of {settings.maximum}"
-    if wanted <= settings.minimum:
-        return f"{wanted} replicas are no more than the autoscaler's minimum of {settings.minimum}"
+    if replicas > settings.maximum:
+        return f"{replicas} replicas are above the autoscaler's maximum of {settings.maximum}"
+    if replicas <= settings.minimum:
+        return f"{replicas} replicas are no more than the autoscaler's minimum of {settings.minimum}"
     return ""
 
 
@@ -71,49 +71,49 @@ def complaint(recording: Recording, service: str, since: float = -math.inf) -> s
     if refused:
         return refused[0]
     keys = {line["key"] for line in scalings(recording, service)}
-    told = [
+    complaints = [
         (line.get("t_of", line["t"]), f"{line['action']}: {line['text']}")
         for line in recording.events
         if line["key"] in keys and line["action"] in _COMPLAINTS
     ]
-    return max((item for item in told if item[0] >= since), default=(since, ""))[1]
+    return max((item for item in complaints if item[0] >= since), default=(since, ""))[1]
 
 
 def why_inconclusive(
-    recording: Recording, service: str, settings: ScalingSettings | None, wanted: int, up: Span
+    recording: Recording, service: str, settings: ScalingSettings | None, replicas: int, up: Span
 ) -> list[str]:
     """Say why nothing can be concluded; empty where it can."""
     said = scalings(recording, service)
     if settings is None or not said:
         lost = [f"{line['what']}: {line['why']}" for line in recording.missing]
         return [f"the autoscaler of {service} could not be read", *lost]
-    found = [no_room(settings, wanted)]
+    reasons = [no_room(settings, replicas)]
     before = [int(line["desired"]) for line in said if line["t"] <= up.since][-1:]
-    if before and before[0] >= wanted:
-        found.append(f"{before[0]} replicas were there before the load, and {wanted} were to be reached")
+    if before and before[0] >= replicas:
+        reasons.append(f"{before[0]} replicas were there before the load, and {replicas} were to be reached")
     start = before[0] if before else settings.minimum
     # Where it had done already what was to be done, it is no matter that it could not do more for a while.
-    due = [line for line in said if line["t"] >= up.since and _has_to_act(line, start, wanted, up)]
-    found += [text for line in due for text in _refusals(line)]
-    found += _without_metric(recording, service, settings, up, said)
-    found += [
+    due = [line for line in said if line["t"] >= up.since and _has_to_act(line, start, replicas, up)]
+    reasons += [text for line in due for text in _refusals(line)]
+    reasons += _without_metric(recording, service, settings, up, said)
+    reasons += [
         f"{_NO_PLACE[line['action']]}: {line['text']}"
         for line in recording.events
         if line["action"] in _NO_PLACE and line["service"] in (service, "") and line.get("t_of", line["t"]) >= up.since
     ]
-    found += [
+    reasons += [
         f"{gap.what} for {gap.until - gap.since:.0f} s"
         for gap in recording.gaps
         if gap.until > up.since and gap.until - gap.since > settings.sync
     ]
-    found += [f"the clock was set by {by:+g} s at {t:g} s" for t, by in recording.steps if t >= up.since]
-    found += [f"the worker {note['worker']} was lost" for note in recording.notes if note["type"] == "lost"]
-    return list(dict.fromkeys(filter(None, found)))
+    reasons += [f"the clock was set by {by:+g} s at {t:g} s" for t, by in recording.steps if t >= up.since]
+    reasons += [f"the worker {note['worker']} was lost" for note in recording.notes if note["type"] == "lost"]
+    return list(dict.fromkeys(filter(None, reasons)))
 
 
-def _has_to_act(line: dict[str, Any], start: int, wanted: int, up: Span) -> bool:
+def _has_to_act(line: dict[str, Any], start: int, replicas: int, up: Span) -> bool:
     desired = int(line["desired"])
-    return desired < wanted if line["t"] < up.until else desired > start
+    return desired < replicas if line["t"] < up.until else desired > start
 
 
 def _refusals(line: dict[str, Any]) -> list[str]:
@@ -169,19 +169,19 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
     service = str(recording.run["target"].get("service", ""))
     options = recording.run.get("options") or {}
     settings = settings_of(recording)
-    wanted = int(options.get("replicas") or (settings.maximum if settings else 0))
+    replicas = int(options.get("replicas") or (settings.maximum if settings else 0))
     if up is None:
         if options.get("shape") != "hpa":
             return None
         # Whoever ended it before its load said why, else the recording does.
-        seen = why_inconclusive(recording, service, settings, wanted, Span(0.0, recording.length))
+        seen = why_inconclusive(recording, service, settings, replicas, Span(0.0, recording.length))
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
-    inconclusive = list(dict.fromkeys([*reasons, *why_inconclusive(recording, service, settings, wanted, up)]))
+    inconclusive = list(dict.fromkeys([*reasons, *why_inconclusive(recording, service, settings, replicas, up)]))
     said = scalings(recording, service)
     if settings is None or not said:
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive))
     return _judge(
-        _Test(recording, service, settings, wanted, up, span(recording, DOWN), said, pods(recording, service)),
+        _Test(recording, service, settings, replicas, up, span(recording, DOWN), said, pods(recording, service)),
         inconclusive,
     )
 
@@ -233,21 +233,21 @@ def _facts(test: _Test, load: float | None, *, failed: bool) -> Iterator[str]:
 
 
 def _up_stages(test: _Test) -> list[Stage]:
-    recording, settings, begin, wanted = test.recording, test.settings, test.up.since, test.wanted
+    recording, settings, begin, replicas = test.recording, test.settings, test.up.since, test.wanted
     fresh = metric_fresh(recording, test.service, begin)
     raised = test.first(lambda desired: desired > test.start, begin)
     # The controller doubles at most, or adds a few, in each period of its policy: the last step may take several.
-    reached = test.first(lambda desired: desired >= wanted, begin)
+    reached = test.first(lambda desired: desired >= replicas, begin)
     times = sorted(pod.created for pod in test.pods)
-    made = next((t for t in times if t >= begin and alive(test.pods, t) >= wanted), None)
-    ready = ready_count_at(test.pods, wanted, begin) if made is not None else None
-    serving = next((t for t, count in recording.endpoints if t >= begin and count >= wanted), None)
+    made = next((t for t in times if t >= begin and alive(test.pods, t) >= replicas), None)
+    ready = ready_count_at(test.pods, replicas, begin) if made is not None else None
+    serving = next((t for t, count in recording.endpoints if t >= begin and count >= replicas), None)
     calm, good = latency_recovered(recording, ready if ready is not None else begin, test.up.until)
-    more = 30.0 * max(0, math.ceil(math.log2(max(wanted, 1) / max(test.start, 1))) - 1) + settings.sync
+    more = 30.0 * max(0, math.ceil(math.log2(max(replicas, 1) / max(test.start, 1))) - 1) + settings.sync
     return [
         _stage("metric fresh", begin, fresh, 0.0, settings.sees_load_within),
         _stage("desired raised", begin, raised, 0.0, settings.reacts_within),
-        _stage(f"{wanted} desired", begin, reached, 0.0, settings.reacts_within + more),
+        _stage(f"{replicas} desired", begin, reached, 0.0, settings.reacts_within + more),
         _stage("pods created", reached, made, -settings.sync, LOOK + 5.0),
         _stage("Ready", made, ready, -LOOK, settings.start),
         _stage("endpoints serve", ready, serving, -2 * LOOK, SERVED_WITHIN),
@@ -290,20 +290,20 @@ def _policy_steps(high: int, low: int, percent: float) -> int:
 def _breaches(test: _Test) -> list[str]:
     """Say what happened that must not."""
     settings, up, down = test.settings, test.up, test.down
-    told: list[str] = []
+    breaches: list[str] = []
     desired = [int(line["desired"]) for line in test.said if line["t"] >= up.since]
     if any(number > settings.maximum for number in desired):
-        told.append(f"{max(desired)} replicas were desired, above the maximum of {settings.maximum}")
+        breaches.append(f"{max(desired)} replicas were desired, above the maximum of {settings.maximum}")
     if any(number < settings.minimum for number in desired):
-        told.append(f"{min(desired)} replicas were desired, below the minimum of {settings.minimum}")
+        breaches.append(f"{min(desired)} replicas were desired, below the minimum of {settings.minimum}")
     # A Deployment's surge is for rollouts: scaling makes exactly as many as are desired.
     counts = [alive(test.pods, pod.created) for pod in test.pods if pod.created >= up.since]
     if counts and max(counts) > settings.maximum:
-        told.append(f"{max(counts)} pods ran at once, above the maximum of {settings.maximum}")
-    told += _flapping(test)
+        breaches.append(f"{max(counts)} pods ran at once, above the maximum of {settings.maximum}")
+    breaches += _flapping(test)
     end = down.until if down is not None else up.until
     failed = sum(tick.total.failures for tick in test.recording.load_between(up.since, end))
-    return [*told, f"{failed} requests failed while it scaled"] if failed else told
+    return [*breaches, f"{failed} requests failed while it scaled"] if failed else breaches
 
 
 def _flapping(test: _Test) -> Iterator[str]:

@@ -134,8 +134,8 @@ class Session:
 
     def figures(self) -> dict[str, Figures]:
         """Return the figures that thresholds are judged by: without the warm-up, where the run was longer."""
-        found = _since(self._now, self._warm or {})
-        return found | {"total": total(found.values())}
+        figures = _since(self._now, self._warm or {})
+        return figures | {"total": total(figures.values())}
 
     def note(self, kind: str, /, **values: Any) -> None:
         """Write a line of another kind: a change of the phase, a lost worker."""
@@ -192,9 +192,9 @@ class Session:
         )
         assert self._recorder.stdout is not None
         line = self._recorder.stdout.readline()
-        told = json.loads(line) if line.startswith("{") else {"error": "the recorder ended at once", "hint": ""}
-        if "error" in told:
-            raise DevenvError(f"the recorder: {told['error']}", told["hint"])
+        answer = json.loads(line) if line.startswith("{") else {"error": "the recorder ended at once", "hint": ""}
+        if "error" in answer:
+            raise DevenvError(f"the recorder: {answer['error']}", answer["hint"])
 
     def _data(self) -> dict[str, Any]:
         plan = self.plan

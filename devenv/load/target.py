@@ -62,13 +62,13 @@ def find_target(
     if urlsplit(target).scheme in ("http", "https"):
         return _of_url(host or target, host_header)
     if target in ("", "compose"):
-        found = _compose(config, folder, environ, host)
+        made = _compose(config, folder, environ, host)
     elif target == "kubernetes":
-        found = _kubernetes(config, folder, environ, host)
+        made = _kubernetes(config, folder, environ, host)
     else:
         raise UsageError(f"--target {target!r} is not known", "Say compose, kubernetes, or a URL like http://host:80.")
-    found.host_header = host_header or found.host_header
-    return found
+    made.host_header = host_header or made.host_header
+    return made
 
 
 def check(target: Target, path: str) -> None:
@@ -112,10 +112,10 @@ def _compose(config: Config, folder: Path, environ: Mapping[str, str], host: str
             raise DevenvError(f"{service} does not run", "devenv up --wait brings it up.")
         return running[0]
 
-    wanted = EndpointSettings(service, port=settings.port)
+    address = EndpointSettings(service, port=settings.port)
     url = host
     if not host:
-        endpoint = Endpoint(wanted, container, lambda probe: None, environ)
+        endpoint = Endpoint(address, container, lambda probe: None, environ)
         try:
             url = endpoint.url
         finally:
@@ -126,10 +126,10 @@ def _compose(config: Config, folder: Path, environ: Mapping[str, str], host: str
 
 def _only_published(document: Mapping[str, Any]) -> str:
     services = document.get("services") or {}
-    found = [name for name, body in services.items() if body.get("ports")]
-    if len(found) != 1:
+    published = [name for name, body in services.items() if body.get("ports")]
+    if len(published) != 1:
         raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
-    return str(found[0])
+    return str(published[0])
 
 
 def _limits(body: Mapping[str, Any]) -> dict[str, float]:
@@ -185,16 +185,16 @@ def _forward(target: Target, settings: LoadSettings, environ: Mapping[str, str])
     assert helper.stdout is not None
     assert helper.stdin is not None
     line = helper.stdout.readline()
-    told: dict[str, Any] = json.loads(line) if line else {"error": "the port-forward ended at once", "hint": ""}
-    if "error" in told:
+    answer: dict[str, Any] = json.loads(line) if line else {"error": "the port-forward ended at once", "hint": ""}
+    if "error" in answer:
         helper.wait()
-        raise DevenvError(told["error"], told["hint"])
+        raise DevenvError(answer["error"], answer["hint"])
     pipe = helper.stdin
 
     def close() -> None:
         pipe.close()
         helper.wait(10)
 
-    target.url = told["url"]
-    target.notes = (*target.notes, *told["notes"])
+    target.url = answer["url"]
+    target.notes = (*target.notes, *answer["notes"])
     target.close = close

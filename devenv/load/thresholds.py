@@ -62,34 +62,34 @@ class Finding:
 
 def parse(text: str) -> Threshold:
     """Read one threshold; raises UsageError that says what can be written."""
-    found = _FORM.fullmatch(text.strip())
-    if found is None:
+    match = _FORM.fullmatch(text.strip())
+    if match is None:
         raise UsageError(f"--threshold {text!r} cannot be read", f"Write for example: {EXAMPLES}.")
-    metric = found["metric"]
+    metric = match["metric"]
     if metric not in _UNITS and not _PERCENTILE.fullmatch(metric):
         near = difflib.get_close_matches(metric, [*_UNITS, "p50", "p95", "p99"], 1)
-        told = f"Did you mean {near[0]!r}?" if near else f"Write for example: {EXAMPLES}."
-        raise UsageError(f"--threshold {text!r}: there is no metric {metric!r}", told)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Write for example: {EXAMPLES}."
+        raise UsageError(f"--threshold {text!r}: there is no metric {metric!r}", hint)
     try:
-        limit = float(found["limit"])
+        limit = float(match["limit"])
     except ValueError:
         limit = -1.0
     if not 0 <= limit < float("inf"):
-        raise UsageError(f"--threshold {text!r}: {found['limit']!r} is not a number, 0 or more", "Times are in ms.")
+        raise UsageError(f"--threshold {text!r}: {match['limit']!r} is not a number, 0 or more", "Times are in ms.")
     if metric == "fail_ratio" and limit > 1:
         raise UsageError(f"--threshold {text!r}: a ratio is between 0 and 1", f"{limit:g} % is {limit / 100:g}.")
-    return Threshold((found["name"] or TOTAL).strip(), metric, found["sign"], limit)
+    return Threshold((match["name"] or TOTAL).strip(), metric, match["sign"], limit)
 
 
 def parse_all(texts: Sequence[str], names: Sequence[str] = ()) -> tuple[Threshold, ...]:
     """Read many; with `names`, one for requests that nobody sends is refused: it could never be breached."""
-    found = tuple(dict.fromkeys(parse(text) for text in texts))
-    for threshold in found:
+    thresholds = tuple(dict.fromkeys(parse(text) for text in texts))
+    for threshold in thresholds:
         if names and threshold.name not in (*names, TOTAL):
             near = difflib.get_close_matches(threshold.name, names, 1)
-            told = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."
-            raise UsageError(f"--threshold {str(threshold)!r}: no request is called {threshold.name!r}", told)
-    return found
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."
+            raise UsageError(f"--threshold {str(threshold)!r}: no request is called {threshold.name!r}", hint)
+    return thresholds
 
 
 def evaluate(thresholds: Sequence[Threshold], figures: Mapping[str, Figures]) -> list[Finding]:

@@ -105,16 +105,16 @@ class HistoryFile:
 
     def rows(self, kind: type[T], query: str, *values: object) -> list[T]:
         """Return the rows of a query as that kind."""
-        found: list[T] = []
+        rows: list[T] = []
         try:
             for row in self._read(query, values):
                 with suppress(msgspec.ValidationError):
-                    found.append(msgspec.convert(row, kind))
+                    rows.append(msgspec.convert(row, kind))
         except Unreadable as error:
             self.problem = error.message
             if not self._lenient:
                 raise
-        return found
+        return rows
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

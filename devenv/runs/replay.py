@@ -40,10 +40,10 @@ def choose_file(path: Path) -> Path:
     """
     if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir, it never raises
         return path
-    found = sorted(find(path, "**/*.jsonl"), key=changed_at)
-    if not found:
+    files = sorted(find(path, "**/*.jsonl"), key=changed_at)
+    if not files:
         raise UsageError(f"{path}: there is no evidence in it", "Name the folder of a run, or its .jsonl file.")
-    return next((file for file in found if _has_failure(file)), found[-1])
+    return next((file for file in files if _has_failure(file)), files[-1])
 
 
 def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[ReplayBackend, float, str]:
@@ -54,13 +54,13 @@ def find_moment(folder: str, test: str, services: tuple[str, ...]) -> tuple[Repl
     files = sorted(find(Path(folder), "**/*.jsonl"), key=changed_at)
     if not files:
         raise UsageError(f"{folder}: there is no evidence in it", "The evidence of the newest runs alone is kept.")
-    found: list[tuple[int, float, Path]] = []
+    moments: list[tuple[int, float, Path]] = []
     for file in files:
         with suppress(UsageError):
             for record in read_evidence(file):
                 if isinstance(record, Mark) and record.text.startswith(test) and record.kind_of in ("failure", "test"):
-                    found.append((record.kind_of == "failure", record.at, file))
-    _, at, file = max(found, default=(0, 0.0, files[-1]), key=lambda item: item[:2])
+                    moments.append((record.kind_of == "failure", record.at, file))
+    _, at, file = max(moments, default=(0, 0.0, files[-1]), key=lambda item: item[:2])
     backend = ReplayBackend(file)
     known = set(backend.services().values())
     service = next((name for name in reversed(services) if name in known), min(filter(None, known), default=""))
@@ -110,12 +110,12 @@ class ReplayBackend:
     def start(self, wake: Callable[[], None]) -> None:
         """Give everything but the logs, which are given when they are followed."""
         self._wake = wake
-        told = self.failures[-1].text if self.failures else "recorded; nothing here is live"
+        message = self.failures[-1].text if self.failures else "recorded; nothing here is live"
         state = Connection(
             backend=NAME,
             state=ConnectionState.STALE,
             endpoint=f"evidence {self.path.name}",
-            message=told,
+            message=message,
             hint="It is read-only.",
             since=self._last,
             last_live=self._last,
@@ -127,8 +127,8 @@ class ReplayBackend:
 
     def drain(self) -> list[Change]:
         """Give what was asked for since the last call."""
-        found, self._outbox = self._outbox, []
-        return found
+        changes, self._outbox = self._outbox, []
+        return changes
 
     def watch_stats(self, keys: Collection[str]) -> None:
         """The last samples were given at the start."""

@@ -35,8 +35,8 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         """The worst of all; inconclusive where nothing ran."""
-        found = {item.verdict for item in self.measurements} | {test.verdict for test in self.tests}
-        return worst(found | ({Verdict.INCONCLUSIVE} if self.interrupted else set()))
+        verdicts = {item.verdict for item in self.measurements} | {test.verdict for test in self.tests}
+        return worst(verdicts | ({Verdict.INCONCLUSIVE} if self.interrupted else set()))
 
     def to_data(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -86,9 +86,9 @@ def rows(report: Report, change: Change = lambda name: None) -> list[tuple[str, 
 def summary(report: Report) -> str:
     """Count the tests by verdict, in one line."""
     counts = [(sum(test.verdict is verdict for test in report.tests), verdict) for verdict in Verdict]
-    told = ", ".join(f"{count} {verdict}" for count, verdict in counts if count) or "nothing ran"
+    counted = ", ".join(f"{count} {verdict}" for count, verdict in counts if count) or "nothing ran"
     ended = "; the run was interrupted" if report.interrupted else ""
-    return f"{report.project}: {report.verdict} ({told} in {report.seconds:.0f} s{ended})"
+    return f"{report.project}: {report.verdict} ({counted} in {report.seconds:.0f} s{ended})"
 
 
 def markdown(report: Report, change: Change = lambda name: None) -> str:

@@ -108,9 +108,9 @@ class Collector:
             return  # none of ours
         self._runtimes[report.nodeid] = carried["runtime"] or self._runtimes.get(report.nodeid, "")
         for runtime, data in carried["verified"].items():
-            found = Verified.from_data(data)
+            verified = Verified.from_data(data)
             known = self._verified.get(runtime, Verified())
-            self._verified[runtime] = Verified(found.place, {**known.subjects, **found.subjects})
+            self._verified[runtime] = Verified(verified.place, {**known.subjects, **verified.subjects})
         self.measurements += [Measurement.from_data(data) for data in carried["measurements"]]
         before = self.results.get(report.nodeid)
         verdict, why = _verdict_of(report, asserted=carried["asserted"])
@@ -120,10 +120,10 @@ class Collector:
         behaviour = carried["behaviour"]
         services = tuple(carried["services"]) or (before.services if before is not None else ())
         self.results[report.nodeid] = TestResult(report.nodeid, behaviour, verdict, seconds, why, services)
-        told = {"test": report.nodeid, "behaviour": behaviour, "phase": report.when, "verdict": verdict.value}
+        line = {"test": report.nodeid, "behaviour": behaviour, "phase": report.when, "verdict": verdict.value}
         measured = carried["measurements"]
-        told |= {"seconds": seconds, "why": why, "at": time.time(), "measurements": measured, "services": services}
-        tell(told)
+        line |= {"seconds": seconds, "why": why, "at": time.time(), "measurements": measured, "services": services}
+        tell(line)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
@@ -226,8 +226,8 @@ class Collector:
                 add(f"criterion.{item.criterion.name}", json.dumps(item.to_data(), sort_keys=True))
 
     def _inconclusive(self) -> bool:
-        found = {item.verdict for item in self.measurements} | {test.verdict for test in self.results.values()}
-        return Verdict.INCONCLUSIVE in found
+        verdicts = {item.verdict for item in self.measurements} | {test.verdict for test in self.results.values()}
+        return Verdict.INCONCLUSIVE in verdicts
 
 
 def _verdict_of(report: pytest.TestReport, *, asserted: bool) -> tuple[Verdict, str]:
@@ -278,13 +278,13 @@ def _join(suite: ET.Element) -> bool:
 
 
 def _add(case: ET.Element, other: ET.Element) -> None:
-    verdict = next((found for tag in _BAD if (found := case.find(tag)) is not None), None)
-    for found in list(other):
-        if found.tag in _BAD and verdict is not None:
-            verdict.text = f"{verdict.text or ''}\n\n{found.get('message', '')}\n{found.text or ''}"
-        elif found.tag in _BAD:
-            verdict = found
-            case.insert(0, found)
-        elif case.find(found.tag) is None:
-            case.append(found)
+    verdict = next((part for tag in _BAD if (part := case.find(tag)) is not None), None)
+    for part in list(other):
+        if part.tag in _BAD and verdict is not None:
+            verdict.text = f"{verdict.text or ''}\n\n{part.get('message', '')}\n{part.text or ''}"
+        elif part.tag in _BAD:
+            verdict = part
+            case.insert(0, part)
+        elif case.find(part.tag) is None:
+            case.append(part)
     case.set("time", f"{float(case.get('time') or 0) + float(other.get('time') or 0):.3f}")

@@ -90,13 +90,13 @@ class ComposeDriver:
         """Return those of devenv.toml, else one for each published port that may answer HTTP."""
         if self.settings.endpoints:
             return list(self.settings.endpoints)
-        found = []
+        settings = []
         for service in self.project.services:
             ports = http_ports(service)
             for port in ports:
                 name = service.name if len(ports) == 1 else f"{service.name}:{port}"
-                found.append(EndpointSettings(service.name, name, port))
-        return found
+                settings.append(EndpointSettings(service.name, name, port))
+        return settings
 
     def make_endpoint(self, settings: EndpointSettings) -> Endpoint:
         """Make an endpoint whose port the engine is asked for at each call."""
@@ -178,10 +178,12 @@ class ComposeDriver:
 
     def unready(self, services: Sequence[str] = ()) -> tuple[list[str], str]:
         """Return how each service stands that is not ready; in vain where nothing but a person changes its state."""
-        wanted = set(services) or self._running_services()
-        found = [item for item in self.engine.containers() if item.service in wanted and not item.one_off]
-        unready = {name: (f"{name}: no container", "not created") for name in wanted - {item.service for item in found}}
-        for item in found:
+        names = set(services) or self._running_services()
+        containers = [item for item in self.engine.containers() if item.service in names and not item.one_off]
+        unready = {
+            name: (f"{name}: no container", "not created") for name in names - {item.service for item in containers}
+        }
+        for item in containers:
             if not self._is_well(item):
                 state = item.state.value if item.state in AT_REST else ""
                 unready[item.service] = (f"{item.service}: {item.status}", state)
@@ -250,8 +252,8 @@ class ComposeDriver:
             run_docker(command, folder=options.directory, environ=self._environ, check=False, limit=CALL_LIMIT)
         finally:
             # What Compose does not know any more (a mutated file, a half made start) still has the run's labels.
-            found = leftovers.on_engine(self.plan.run.id, self._environ)
-            mine = [item for item in found if item.stack == self.name]
+            left = leftovers.on_engine(self.plan.run.id, self._environ)
+            mine = [item for item in left if item.stack == self.name]
             leftovers.remove(mine, self._environ)
             shutil.rmtree(self.folder.parent, ignore_errors=True)
 

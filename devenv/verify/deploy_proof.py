@@ -102,17 +102,17 @@ class ClusterProver:
         return Check(name, Status.DONE, f"answers {paths} ({time.monotonic() - began:.1f} s)")
 
     def _kept(self) -> list[Check]:
-        found = []
+        checks = []
         for nonce in self._written:
             try:
                 self._read(nonce)
             except (DevenvError, httpx.HTTPError, VerificationFailed) as error:
-                found.append(
+                checks.append(
                     Check("data kept", Status.FAILED, f"what was written before is not there: {_words(error)}")
                 )
             else:
-                found.append(Check("data kept", Status.DONE, "what was written before the change is there"))
-        return found
+                checks.append(Check("data kept", Status.DONE, "what was written before the change is there"))
+        return checks
 
     def _fresh(self) -> Check:
         try:
@@ -138,11 +138,11 @@ class ClusterProver:
 
     def _refused(self) -> str:
         """Ask whether the account may forward ports; the deployer of k8s/rbac may not, and a pipeline should know."""
-        wanted = {"namespace": self._namespace, "verb": "create", "resource": "pods", "subresource": "portforward"}
+        access = {"namespace": self._namespace, "verb": "create", "resource": "pods", "subresource": "portforward"}
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": wanted},
+            "spec": {"resourceAttributes": access},
         }
         try:
             allowed = bool(self._client.request("POST", _REVIEWS, body=body)["status"]["allowed"])

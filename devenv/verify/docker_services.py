@@ -35,8 +35,8 @@ class FreshServices(Services):  # type: ignore[misc,unused-ignore] # attrs makes
     def port_for(self, service: str, container_port: int) -> int:
         """Return the port on this machine that leads to the service's."""
         self._services.clear()
-        found: int = super().port_for(service, container_port)
-        return found
+        port: int = super().port_for(service, container_port)
+        return port
 
 
 class _Compose:
@@ -53,8 +53,8 @@ class _Compose:
                 self._stack.recorder.touch(word)
         if words[:1] and words[0] not in _QUIET:
             self._stack.mark(f"compose {subcommand}")
-        found: bytes = execute(f"{shlex.join(self._stack.driver.plan.options.command())} {subcommand}", **options)
-        return found
+        output: bytes = execute(f"{shlex.join(self._stack.driver.plan.options.command())} {subcommand}", **options)
+        return output
 
 
 @pytest.fixture(scope=containers_scope)

@@ -84,8 +84,8 @@ class Engine:
 
     def containers(self) -> tuple[Resource, ...]:
         """All containers of the stack, stopped ones too."""
-        found = read_resources(self._project, resolve_endpoint(self._environ))
-        return tuple(resource for resource in found if resource.kind == "container")
+        resources = read_resources(self._project, resolve_endpoint(self._environ))
+        return tuple(resource for resource in resources if resource.kind == "container")
 
     def container(self, service: str, number: int = 1) -> Resource:
         """One container of a service; raises DevenvError where there is none."""
@@ -103,12 +103,12 @@ class Engine:
         client = getattr(self._own, "client", None) or connect(endpoint)
         self._own.client = None  # kept only when it has worked
         try:
-            found = list_project(client, endpoint, self._project.name)
+            containers = list_project(client, endpoint, self._project.name)
         except DevenvError:
             client.close()
             raise
         self._own.client = client
-        mine = [item for item in found if item.service == service and not item.one_off]
+        mine = [item for item in containers if item.service == service and not item.one_off]
         if not mine:
             self._require(service)
             raise Absent(f"{self._project.name} has no container of the service {service}")
@@ -136,12 +136,12 @@ class Engine:
         """Wait for an event; a new health has the action health_status and the text "is healthy"."""
         __tracebackhide__ = True
         self._refuse_event(action, service)
-        found = self._recorder.wait_happening(lambda item: self._wanted(item, since, service, action, text), timeout)
-        if found is None:
+        event = self._recorder.wait_happening(lambda item: self._wanted(item, since, service, action, text), timeout)
+        if event is None:
             seen = "; ".join(f"{item.action} ({item.text})" for item in self.events(since, service)[-8:])
-            wanted = " ".join(filter(None, ("event", action, text and repr(text), service and f"of {service}")))
-            raise VerificationFailed(f"{wanted} within {timeout:g} s", seen or "no event at all")
-        return found
+            what = " ".join(filter(None, ("event", action, text and repr(text), service and f"of {service}")))
+            raise VerificationFailed(f"{what} within {timeout:g} s", seen or "no event at all")
+        return event
 
     def wait_health(self, service: str, *, healthy: bool, since: float, timeout: float) -> float:
         """Wait until the service's health check says so, and return when it did; raises VerificationFailed."""
@@ -155,9 +155,9 @@ class Engine:
 
     def limits(self, service: str) -> Limits:
         """What the service may use, as the engine knows it."""
-        found = self.inspect(service)["HostConfig"]
-        processes = found["PidsLimit"] or 0
-        return Limits(found["Memory"], found["NanoCpus"] / 1e9, max(0, processes))  # -1 is none too
+        host = self.inspect(service)["HostConfig"]
+        processes = host["PidsLimit"] or 0
+        return Limits(host["Memory"], host["NanoCpus"] / 1e9, max(0, processes))  # -1 is none too
 
     def exec(self, service: str, *command: str, user: str = "", check: bool = True) -> str:
         """Run a command in the container and return what it printed; raises CommandFailed."""
@@ -167,8 +167,8 @@ class Engine:
     def logs(self, service: str = "", since: float = 0.0) -> str:
         """Return all that the containers (of a service) printed, as far as the engine still has it."""
         options = ("--since", f"{since:.9f}") if since else ()
-        found = [item for item in self.containers() if not service or item.service == service]
-        return "".join(self._docker("logs", *options, item.container_id, check=False) for item in found)
+        containers = [item for item in self.containers() if not service or item.service == service]
+        return "".join(self._docker("logs", *options, item.container_id, check=False) for item in containers)
 
     def kill(self, service: str, signal_name: str = "KILL") -> None:
         """Send a signal as `docker kill` does; the engine takes it for a manual stop: no restart policy acts on it."""
@@ -233,8 +233,8 @@ class Engine:
         return not service or self._recorder.service_of(item.key) == service
 
     def _inspect(self, kind: str, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._docker("inspect", "--type", kind, name))[0]
-        return found
+        data: dict[str, Any] = json.loads(self._docker("inspect", "--type", kind, name))[0]
+        return data
 
     def _docker(self, *arguments: str, check: bool = True) -> str:
         return docker(*arguments, environ=self._environ, check=check)

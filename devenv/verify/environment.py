@@ -52,8 +52,8 @@ def locate(
     project, document = _resolve(options, clean)
     parents = [Path(file).parent for file in files]
     whole = config.root or (folder if chosen is not None else None)
-    wanted = [*parents, *([whole] if whole else ()), *map(Path, filter(None, [options.project_directory]))]
-    common = Path(os.path.commonpath([path.absolute() for path in wanted]))
+    inside = [*parents, *([whole] if whole else ()), *map(Path, filter(None, [options.project_directory]))]
+    common = Path(os.path.commonpath([path.absolute() for path in inside]))
     root = parents[0] if common == Path(common.anchor) or common == Path.home() else common
     return Source(config, options, project, document, root, clean)
 
@@ -145,11 +145,11 @@ class Environments(Stacks[ComposeDriver]):
 
     def _needed(self) -> list[Path]:
         """Return what Compose names itself, so that no rule about names leaves it out of the copy."""
-        found: list[Path] = []
+        paths: list[Path] = []
         for body in (self.source.document.get("services") or {}).values():
-            found += [Path(item["source"]) for item in body.get("volumes") or () if item.get("type") == "bind"]
-            found += [Path(context) for context in [(body.get("build") or {}).get("context")] if context]
-        return found
+            paths += [Path(item["source"]) for item in body.get("volumes") or () if item.get("type") == "bind"]
+            paths += [Path(context) for context in [(body.get("build") or {}).get("context")] if context]
+        return paths
 
 
 def _resolve(options: ComposeOptions, environ: Mapping[str, str]) -> tuple[Project, Mapping[str, Any]]:

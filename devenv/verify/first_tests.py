@@ -62,14 +62,14 @@ _PATH: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?
 def endpoints_of(project: Project, document: Mapping[str, Any]) -> list[EndpointSettings]:
     """Return the addresses that a browser could ask: each published port, with the path that a health check asks."""
     services: Mapping[str, Any] = document.get("services") or {}
-    found = []
+    endpoints = []
     for service in project.services:
         ports = http_ports(service)
         for port in ports:
             name = service.name if len(ports) == 1 else f"{service.name}:{port}"
             path = _checked_path(services.get(service.name), port)
-            found.append(EndpointSettings(service.name, name, port, path))
-    return found
+            endpoints.append(EndpointSettings(service.name, name, port, path))
+    return endpoints
 
 
 def settings_text(root: Path, options: ComposeOptions, endpoints: Iterable[EndpointSettings], tests: str) -> str:
@@ -81,8 +81,8 @@ def settings_text(root: Path, options: ComposeOptions, endpoints: Iterable[Endpo
     parts = [_SETTINGS.format(compose=compose, tests=folder)]
     for item in endpoints:
         lines = [f"name = {json.dumps(item.name)}", f"service = {json.dumps(item.service)}", f"port = {item.port}"]
-        told = "# answers with 2xx when the service serves; without it, all below 500 on / counts"
-        lines.append(f"path = {json.dumps(item.path)}" if item.path else f'# path = "/health"  {told}')
+        comment = "# answers with 2xx when the service serves; without it, all below 500 on / counts"
+        lines.append(f"path = {json.dumps(item.path)}" if item.path else f'# path = "/health"  {comment}')
         parts.append("\n".join(["[[verify.endpoint]]", *lines, ""]))
     return "\n".join(parts)
 
@@ -109,9 +109,9 @@ def _by_itself(root: Path) -> tuple[str, ...]:
 def _checked_path(service: Mapping[str, Any] | None, port: int) -> str:
     """Return the path on that port that the service's health check asks, "" where it asks none."""
     test = ((service or {}).get("healthcheck") or {}).get("test") or ()
-    for found in _PATH.finditer(" ".join(map(str, test))):
-        if int(found[1] or 80) == port and found[2]:
-            return found[2]
+    for match in _PATH.finditer(" ".join(map(str, test))):
+        if int(match[1] or 80) == port and match[2]:
+            return match[2]
     return ""
 
 

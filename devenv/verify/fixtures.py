@@ -102,14 +102,14 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., ComposeStack]
         override: Mapping[str, Any] | None = None,
         edit: Callable[[Path], None] | None = None,
     ) -> ComposeStack:
-        found = environments.isolated(override, edit)
-        made.append(found)
+        stack = environments.isolated(override, edit)
+        made.append(stack)
         if up:
-            found.up(build=build)
-            verify_session.note_subjects(found)
+            stack.up(build=build)
+            verify_session.note_subjects(stack)
         elif build:
-            found.build()
-        return found
+            stack.build()
+        return stack
 
     try:
         yield make
@@ -196,13 +196,13 @@ class Measure:
         """Record and judge a value; raises VerificationFailed when it is not within its budget."""
         __tracebackhide__ = True
         name += self._suffix
-        found = criterion(name, self._budgets, **options)
-        measurement = judge(found, value, stages or {}, time.time(), self._test, self._session.scale)
+        known = criterion(name, self._budgets, **options)
+        measurement = judge(known, value, stages or {}, time.time(), self._test, self._session.scale)
         self._session.measured(self._test, measurement)
         if measurement.verdict is Verdict.FAILED:
-            sign = "at most" if found.better == "lower" else "at least"
-            means = f" ({found.source})" if found.source else ""
-            raise VerificationFailed(f"{name} {sign} {found.budget:g} {found.unit}{means}", str(measurement))
+            sign = "at most" if known.better == "lower" else "at least"
+            means = f" ({known.source})" if known.source else ""
+            raise VerificationFailed(f"{name} {sign} {known.budget:g} {known.unit}{means}", str(measurement))
         return measurement
 
     @contextmanager
@@ -215,9 +215,9 @@ class Measure:
 
     def inconclusive(self, name: str, why: str) -> None:
         """Record that the criterion could not be measured, and end the test."""
-        found = criterion(name + self._suffix, self._budgets)
+        known = criterion(name + self._suffix, self._budgets)
         self._session.measured(
-            self._test, Measurement(found, Verdict.INCONCLUSIVE, why=why, at=time.time(), test=self._test)
+            self._test, Measurement(known, Verdict.INCONCLUSIVE, why=why, at=time.time(), test=self._test)
         )
         pytest.skip(f"{INCONCLUSIVE}{why}")
 

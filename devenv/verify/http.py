@@ -72,11 +72,11 @@ class Endpoint:
                 self._in_vain = f"{self.settings.service} is {resource.state.value}, and nothing starts it"
             raise DevenvError(f"{self.settings.service} does not run: {resource.status}")
         published = [port for port in resource.ports if port.host and port.protocol == "tcp"]
-        found = [port for port in published if self.settings.port in (None, port.container)]
-        if not found:
+        ports = [port for port in published if self.settings.port in (None, port.container)]
+        if not ports:
             self._in_vain, hint = unpublished(self.settings.service, self.settings.port)
             raise DevenvError(self._in_vain, hint)
-        return f"http://{published_at(found[0], resolve_endpoint(self._environ))}:{found[0].host}"
+        return f"http://{published_at(ports[0], resolve_endpoint(self._environ))}:{ports[0].host}"
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call it; httpx's errors pass, and httpx.ConnectError also says that nothing is there to be called."""
@@ -133,9 +133,9 @@ class Endpoint:
         lasting = Lasting()
 
         def look() -> Probe:
-            found = self.probe(path, timeout=min(TIMEOUT, max(0.1, timeout)))
-            lasting.look("" if found.status else self.in_vain())
-            return found
+            answer = self.probe(path, timeout=min(TIMEOUT, max(0.1, timeout)))
+            lasting.look("" if answer.status else self.in_vain())
+            return answer
 
         wait_until(what, look, timeout, lambda probe: probe.ok or (not strict and 0 < probe.status < 500))
         return time.monotonic() - began

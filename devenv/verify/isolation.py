@@ -60,9 +60,9 @@ def isolate(document: Document, original: Document, root: Path, identity: Identi
         }
     }
     for kind in ("volumes", "networks"):
-        found = {key: _named(key, body or {}, identity) for key, body in (document.get(kind) or {}).items()}
-        if found:
-            override[kind] = found
+        named = {key: _named(key, body or {}, identity) for key, body in (document.get(kind) or {}).items()}
+        if named:
+            override[kind] = named
     for kind in ("configs", "secrets"):
         files = {
             key: {"file": body["file"]}
@@ -101,12 +101,12 @@ def _service(
 
 
 def _named(key: str, body: Document, identity: Identity) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": f"{identity.name}_{key}", "labels": dict(identity.labels)}
+    changed: dict[str, Any] = {"name": f"{identity.name}_{key}", "labels": dict(identity.labels)}
     if body.get("external"):
-        found["external"] = Tagged("override", False)
+        changed["external"] = Tagged("override", False)
     if (body.get("ipam") or {}).get("config"):
-        found["ipam"] = Tagged("reset")
-    return found
+        changed["ipam"] = Tagged("reset")
+    return changed
 
 
 def _refuse(document: Document, root: Path) -> None:

@@ -54,11 +54,11 @@ def helper_pod(stack: KubeStack, name: str, labels: dict[str, str], program: str
     lasting = Lasting()
 
     def look() -> str:
-        found = read_pod(stack.driver.client.get(PODS.path(stack.name, name)), "")
-        trouble = pod_trouble(found.seen)
+        seen = read_pod(stack.driver.client.get(PODS.path(stack.name, name)), "")
+        trouble = pod_trouble(seen.seen)
         if trouble is not None:
             lasting.look(f"the pod {name} cannot run: {trouble.reason}, {trouble.text}", Patience().allows(trouble))
-        return found.status
+        return seen.status
 
     wait_until(f"the pod {name} to run", look, _WITHIN, lambda status: status == "Running", every=EVERY)
     return name
@@ -114,8 +114,8 @@ def cluster(stack: Any) -> Cluster:
     `.logs`, `.events`, `.addresses` (the pods that a Service leads to), `.scale`, `.delete`, `.patch`. It is what
     `engine` is in tests for both runtimes.
     """
-    found: Cluster = stack.engine
-    return found
+    engine: Cluster = stack.engine
+    return engine
 
 
 @pytest.fixture

@@ -59,21 +59,21 @@ class Named(Protocol):
 
 def on_engine(run: str = "", environ: Mapping[str, str] | None = None) -> list[Leftover]:
     """List what carries the labels of that run, or of any run."""
-    wanted = f"label={LABEL_RUN}={run}" if run else f"label={LABEL_RUN}"
-    found: list[Leftover] = []
+    label = f"label={LABEL_RUN}={run}" if run else f"label={LABEL_RUN}"
+    left: list[Leftover] = []
     for kind, (listing, _) in _KINDS.items():
-        ids = list(dict.fromkeys(docker(*listing, "--filter", wanted, environ=environ).split()))
+        ids = list(dict.fromkeys(docker(*listing, "--filter", label, environ=environ).split()))
         if ids:
             # Something may go between the two calls, and then the others are told all the same.
             text = docker("inspect", "--type", kind, *ids, environ=environ, check=False)
-            found += _described(kind, text)
-    return found
+            left += _described(kind, text)
+    return left
 
 
 def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
     """List what runs left whose owner was a process of this machine that has ended: on the engine and on disk."""
     dead: dict[str, bool] = {}
-    found = [
+    left = [
         item
         for item in on_engine(environ=environ)
         if dead.setdefault(item.owner, is_dead(item.owner))  # a look at the process for each owner, once
@@ -85,10 +85,10 @@ def of_dead_runs(environ: Mapping[str, str] | None = None) -> list[Leftover]:
         if not (trees.is_dir() or groups_of(group)) or not is_dead(owner):
             continue
         if trees.is_dir():
-            found.append(Leftover("files", str(trees), str(trees), run, owner))
+            left.append(Leftover("files", str(trees), str(trees), run, owner))
         if groups_of(group):
-            found.append(Leftover("cgroup", group, group, run, owner))
-    return found
+            left.append(Leftover("cgroup", group, group, run, owner))
+    return left
 
 
 def remove(items: Iterable[Leftover], environ: Mapping[str, str] | None = None) -> None:
@@ -134,8 +134,8 @@ def _described(kind: str, text: str) -> Iterable[Leftover]:
 def forget_old_runs() -> None:
     """Remove the folders of the oldest runs that have ended; the newest are kept with their evidence."""
     folder = runs_folder()
-    found = sorted(find(folder, "*/"), key=changed_at)
-    for path in found[:-KEPT]:
+    folders = sorted(find(folder, "*/"), key=changed_at)
+    for path in folders[:-KEPT]:
         if groups_of(group_name(path.name)):
             continue  # `devenv doctor --clean` knows by the folder whose they are
         owner = owner_in(path)

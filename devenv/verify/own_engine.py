@@ -175,8 +175,8 @@ def why_not(folder: Path) -> str:
 
 def _child_of(pid: int) -> int | None:
     """Return the first child of a process, which is process 1 of the namespace that `unshare` made."""
-    found: Iterable[str] = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    return next(map(int, found), None)
+    children: Iterable[str] = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    return next(map(int, children), None)
 
 
 def _enter(namespace: int) -> None:

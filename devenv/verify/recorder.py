@@ -98,25 +98,25 @@ class Recorder:
             self._put(*(Seen(self._backend.name, resource) for resource in self._known()))
             return
         try:
-            found = read_resources(self.project, resolve_endpoint(self._environ))
+            resources = read_resources(self.project, resolve_endpoint(self._environ))
         except DevenvError as error:
             self.mark("phase", f"the state of the containers could not be read: {error.message}")
             return
-        self._put(*(Seen("docker", resource) for resource in found))
+        self._put(*(Seen("docker", resource) for resource in resources))
 
     def happenings(self) -> list[Happening]:
         """Return the engine's events so far, oldest first."""
         with self._changed:
             return list(self._happenings)
 
-    def wait_happening(self, wanted: Callable[[Happening], bool], timeout: float) -> Happening | None:
+    def wait_happening(self, matches: Callable[[Happening], bool], timeout: float) -> Happening | None:
         """Return the first event that is wanted, waiting for it; None when it did not come in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         seen = 0
         with self._changed:
             while True:
                 for happening in self._happenings[seen:]:
-                    if wanted(happening):
+                    if matches(happening):
                         return happening
                 seen = len(self._happenings)
                 rest = deadline - time.monotonic()
@@ -133,8 +133,8 @@ class Recorder:
     def take_touched(self) -> tuple[str, ...]:
         """Return the services that were touched since the last call, the last one last."""
         with self._changed:
-            found, self._touched = tuple(self._touched), {}
-        return found
+            touched, self._touched = tuple(self._touched), {}
+        return touched
 
     def lines(self) -> list[LogLine]:
         """Return the newest log lines, oldest first."""
@@ -220,15 +220,15 @@ def explain(recorder: Recorder, at: float) -> str:
 
 
 def _lines(recorder: Recorder, at: float) -> list[str]:
-    found: dict[str, list[LogLine]] = {}
+    by_service: dict[str, list[LogLine]] = {}
     for line in recorder.lines():
         if line.at is None or line.at <= at:
-            found.setdefault(recorder.service_of(line.key) or line.key[:19], []).append(line)
-    if not found:
+            by_service.setdefault(recorder.service_of(line.key) or line.key[:19], []).append(line)
+    if not by_service:
         return ["log:        nothing was printed"]
     return [
         f"log:        {_clock(line.at)} {service} | {mask_secrets(line.text)[:LINE_WIDTH]}"
-        for service, lines in sorted(found.items())
+        for service, lines in sorted(by_service.items())
         for line in lines[-LINES_SHOWN:]
     ]
 

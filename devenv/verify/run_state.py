@@ -79,9 +79,9 @@ class RunState:
         """Count the tests that ended so."""
         return sum(test.verdict is verdict for test in self.tests.values())
 
-    def take(self, told: Iterable[Mapping[str, Any]]) -> None:
+    def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Apply what the run told."""
-        for line in told:
+        for line in lines:
             phase = line["phase"]
             if phase == "collected":
                 self._collected(line)
@@ -113,21 +113,21 @@ class RunState:
     def _stage_ended(self, line: Mapping[str, Any]) -> None:
         test = self._test(line["test"])
         verdict = Verdict(line["verdict"])
-        found = tuple(Measurement.from_data(item) for item in line["measurements"])
+        measured = tuple(Measurement.from_data(item) for item in line["measurements"])
         following = {"setup": "teardown" if verdict is not Verdict.PASSED else "call", "call": "teardown"}
         stage = following.get(line["phase"], "")
         # A setup that passed is no verdict about the test.
-        told = verdict if line["phase"] != "setup" or verdict is not Verdict.PASSED else test.verdict
+        of_test = verdict if line["phase"] != "setup" or verdict is not Verdict.PASSED else test.verdict
         self.tests[test.id] = replace(
             test,
             behaviour=line["behaviour"] or test.behaviour,
             stage=stage,
-            verdict=told,
+            verdict=of_test,
             seconds=line["seconds"],
-            at=line["at"] if told is not test.verdict or not test.at else test.at,
+            at=line["at"] if of_test is not test.verdict or not test.at else test.at,
             why=line["why"],
             services=tuple(line["services"]),
-            measurements=(*test.measurements, *found),
+            measurements=(*test.measurements, *measured),
         )
 
     def _mark(self, line: Mapping[str, Any]) -> None:

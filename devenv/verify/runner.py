@@ -60,12 +60,12 @@ class Outcome:
     @property
     def measurements(self) -> list[Measurement]:
         """What was measured."""
-        found = []
+        measured = []
         for item in self.report["measurements"] if self.report is not None else ():
             criterion = {name: item[name] for name in ("name", "unit", "budget", "source", "better")}
             rest = {name: item[name] for name in ("verdict", "value", "margin", "stages", "why", "at", "test")}
-            found.append(Measurement.from_data({"criterion": criterion, **rest}))
-        return found
+            measured.append(Measurement.from_data({"criterion": criterion, **rest}))
+        return measured
 
     @property
     def verdict(self) -> Verdict:

@@ -61,14 +61,14 @@ def image_contents(ids: Iterable[str], environ: Mapping[str, str] | None = None)
     """Return the hash of the content of each image that the engine still has, by its id."""
     from devenv.verify.engine import docker
 
-    wanted = sorted(set(filter(None, ids)))
-    if not wanted:
+    images = sorted(set(filter(None, ids)))
+    if not images:
         return {}
     # An image may be gone, and then the others are told all the same: the list ends before docker's complaint.
-    text = docker("image", "inspect", *wanted, environ=environ, check=False)
-    found, _ = json.JSONDecoder().raw_decode(text) if text.lstrip().startswith("[") else ([], 0)
-    contents = {str(item["Id"]): _content(item) for item in found}
-    return {image: contents[image] for image in wanted if image in contents}
+    text = docker("image", "inspect", *images, environ=environ, check=False)
+    items, _ = json.JSONDecoder().raw_decode(text) if text.lstrip().startswith("[") else ([], 0)
+    contents = {str(item["Id"]): _content(item) for item in items}
+    return {image: contents[image] for image in images if image in contents}
 
 
 def _content(image: Mapping[str, object]) -> str:
@@ -141,8 +141,8 @@ class ServiceVerdicts(HistoryFile):
             " WHERE project = ? ORDER BY at DESC"
         )
         rows = self.rows(_Row, query, project)
-        found = {service: _last(service, rows) for service in {row.service for row in rows}}
-        return {service: last for service, last in found.items() if last is not None}
+        verdicts = {service: _last(service, rows) for service in {row.service for row in rows}}
+        return {service: last for service, last in verdicts.items() if last is not None}
 
 
 def _last(service: str, rows: Iterable[_Row]) -> ServiceVerdict | None:

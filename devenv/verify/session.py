@@ -239,14 +239,14 @@ class Session:
                 report.longrepr = in_words(error)
             else:
                 tell_failure(report, error)
-        found = self._pending.pop(item.nodeid, [])
+        measured = self._pending.pop(item.nodeid, [])
         data = {
             "asserted": call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception),
             "behaviour": self._behaviours.get(item.nodeid, ""),
-            "measurements": [one.to_data() for one in found],
+            "measurements": [one.to_data() for one in measured],
             "services": self._touched.get(item.nodeid, ()),
             "runtime": runtime_of(item),
-            "verified": {runtime: asdict(found) for runtime, found in self.verified.items()},
+            "verified": {runtime: asdict(measured) for runtime, measured in self.verified.items()},
         }
         setattr(report, CARRIER, data)
         return report

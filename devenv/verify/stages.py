@@ -96,10 +96,13 @@ def _report(
     """Return the report of a start; `reached` has a service and when one of its containers or pods was how far."""
     services: dict[str, dict[str, float]] = {}
     for service, times in reached:
-        found = services.setdefault(service, {})
+        stages_reached = services.setdefault(service, {})
         for stage, at in times.items():
             if at is not None:
-                found[stage] = max(found.get(stage, 0.0), at - began, 0.0)
-    slowest = {stage: [found[stage] for found in services.values() if stage in found] for stage in order}
+                stages_reached[stage] = max(stages_reached.get(stage, 0.0), at - began, 0.0)
+    slowest = {
+        stage: [stages_reached[stage] for stages_reached in services.values() if stage in stages_reached]
+        for stage in order
+    }
     stages = {**first, **{stage: max(values) for stage, values in slowest.items() if values}, "served": seconds}
     return UpReport(seconds, stages, services, verdict)

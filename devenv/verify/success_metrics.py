@@ -84,8 +84,8 @@ def remember(
     if decided:
         counted = decided[-COUNTED:]
         share = sum(counted) / len(counted)
-        found = judge(criterion("deployment_success", budgets), share, {}, time.time(), _title(outcome))
-        measured.append(replace(found, why=f"of the last {len(counted)} deployments"))
+        success = judge(criterion("deployment_success", budgets), share, {}, time.time(), _title(outcome))
+        measured.append(replace(success, why=f"of the last {len(counted)} deployments"))
     history.add(
         Report(
             run=f"deploy-{outcome.revision}",
@@ -106,10 +106,10 @@ def remember(
 def measure(outcome: Outcome, budgets: Mapping[str, float]) -> list[Measurement]:
     """Return the durations of one deployment: what did not come to its end has none."""
     seconds = {stage.name: stage.seconds for stage in outcome.stages if stage.status is Status.DONE}
-    found: list[Measurement] = []
+    measured: list[Measurement] = []
 
     def add(name: str, value: float, stages: Mapping[str, float]) -> None:
-        found.append(judge(criterion(name, budgets), value, stages, time.time(), _title(outcome)))
+        measured.append(judge(criterion(name, budgets), value, stages, time.time(), _title(outcome)))
 
     if {"apply", "wait"} <= seconds.keys():
         stages = {name: seconds[name] for name in ("apply", "wait")}
@@ -119,7 +119,7 @@ def measure(outcome: Outcome, budgets: Mapping[str, float]) -> list[Measurement]
             add("pod_ready", slowest.seconds["ready"], slowest.seconds)
     if outcome.verdict is Ended.SUCCEEDED and outcome.proof is not None and "build" in seconds:
         add("pipeline", outcome.seconds, seconds)
-    return found
+    return measured
 
 
 def new_pods(outcome: Outcome) -> list[PodStages]:
@@ -131,7 +131,7 @@ def new_pods(outcome: Outcome) -> list[PodStages]:
 
 def latest(history: History, project: str, budgets: Mapping[str, float]) -> list[Measurement]:
     """Return the newest value of each metric that only a deployment measures, judged by today's budgets."""
-    found = []
+    measured = []
     machine = this_machine().id
     for name in METRICS:
         points = [point for point in history.trend(name, project, machine).points if point.value is not None]
@@ -139,8 +139,8 @@ def latest(history: History, project: str, budgets: Mapping[str, float]) -> list
             at = points[-1].at
             judged = judge(criterion(name, budgets), points[-1].value, {}, at, "devenv deploy")
             age = f"by a deployment {human_age(time.time() - at)} ago"
-            found.append(replace(judged, why=f"{judged.why}; {age}" if judged.why else age))
-    return found
+            measured.append(replace(judged, why=f"{judged.why}; {age}" if judged.why else age))
+    return measured
 
 
 def _outcome(outcome: Outcome) -> Measurement:

@@ -100,11 +100,11 @@ class Unmeasurable(DevenvError):
 
 def unmeasurable(error: DevenvError) -> Unmeasurable | None:
     """Return the error that says so where a build's error tells of something unreachable; None for any other."""
-    found = _UNREACHABLE.search(error.message)
-    if found is None:
+    match = _UNREACHABLE.search(error.message)
+    if match is None:
         return None
     step = next((line.strip() for line in error.message.splitlines() if "Dockerfile line" in line), "")
-    said = next(line.strip() for line in error.message.splitlines() if found.group() in line)
+    said = next(line.strip() for line in error.message.splitlines() if match.group() in line)
     where = f" ({step})" if step else ""
     return Unmeasurable(
         f"the build could not reach what it downloads{where}: {said[:300]}",

@@ -412,11 +412,11 @@ class LoadRunsScreen(RunScreen):
     def _read(self) -> None:
         from devenv.load.known_runs import known_runs
 
-        found = known_runs(self.load_runs.runner.root)
-        self.app.call_from_thread(self._take, found)
+        runs = known_runs(self.load_runs.runner.root)
+        self.app.call_from_thread(self._take, runs)
 
-    def _take(self, found: list[KnownRun]) -> None:
-        self.runs.show(found, NOTHING)
+    def _take(self, runs: list[KnownRun]) -> None:
+        self.runs.show(runs, NOTHING)
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

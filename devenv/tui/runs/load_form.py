@@ -40,10 +40,10 @@ _MEANINGS: Final = {
 
 def seconds_of(text: str) -> int | None:
     """Read a duration as Locust takes it: 90, 90s, 2m, 1h30m; None for what is none of them."""
-    found = _TIME.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
+    match = _TIME.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
         return None
-    hours, rest, last = (int(part or 0) for part in found.groups())
+    hours, rest, last = (int(part or 0) for part in match.groups())
     return hours * 3600 + rest * 60 + last or None
 
 
@@ -115,8 +115,8 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
             ):
                 yield Static(label, classes="load-label", markup=False)
                 yield field
-            told = ", ".join(self._thresholds) or "none"
-            yield Static(Content(f"thresholds of devenv.toml: {safe(told)}"), classes="load-label", markup=False)
+            thresholds = ", ".join(self._thresholds) or "none"
+            yield Static(Content(f"thresholds of devenv.toml: {safe(thresholds)}"), classes="load-label", markup=False)
             yield self.wrong
             yield Static("⏎ starts   ↑ ↓ next field   ← → other value   Esc cancels", classes="load-label")
 

@@ -101,11 +101,11 @@ def number_parts(state: LoadState) -> list[Part]:
 
 def trouble_parts(state: LoadState) -> list[Part]:
     """Return what puts the run in doubt, one line each."""
-    told = [*state.generator.inconclusive, *state.notes]
-    told += [f"{what} cannot be read: {why}" for what, why in state.missing.items()]
-    told += [f"{backend}: {why}" for backend, why in state.links.items()]
-    told += [reason for reason in state.outcome.get("reasons") or () if reason not in told]
-    return [(f"▲ {safe(text)}\n", "$warning") for text in told]
+    reasons = [*state.generator.inconclusive, *state.notes]
+    reasons += [f"{what} cannot be read: {why}" for what, why in state.missing.items()]
+    reasons += [f"{backend}: {why}" for backend, why in state.links.items()]
+    reasons += [reason for reason in state.outcome.get("reasons") or () if reason not in reasons]
+    return [(f"▲ {safe(text)}\n", "$warning") for text in reasons]
 
 
 def table_parts(state: LoadState, width: int, now: float) -> list[Part]:
@@ -160,8 +160,8 @@ def _requests(state: LoadState, width: int) -> Iterator[Part]:
 
 
 def _ms(figures: Figures, percent: float) -> str:
-    found = figures.percentile(percent)
-    return "–" if found is None else f"{found:.0f}"
+    value = figures.percentile(percent)
+    return "–" if value is None else f"{value:.0f}"
 
 
 def _things(state: LoadState, width: int) -> Iterator[Part]:
@@ -188,21 +188,21 @@ def _thing(thing: Thing, names: int) -> Iterator[Part]:
 
 
 def _autoscaler(state: LoadState) -> Iterator[Part]:
-    told = state.scaling
-    if not told:
+    scaling = state.scaling
+    if not scaling:
         return
-    arrow = "→" if told["current"] == told["desired"] else "↑" if told["desired"] > told["current"] else "↓"
+    arrow = "→" if scaling["current"] == scaling["desired"] else "↑" if scaling["desired"] > scaling["current"] else "↓"
     yield ("\nAUTOSCALER  ", "bold")
-    yield (f"{told['current']} {arrow} {told['desired']}", "bold" if arrow == "→" else "bold $warning")
+    yield (f"{scaling['current']} {arrow} {scaling['desired']}", "bold" if arrow == "→" else "bold $warning")
     served = "" if state.endpoints is None else f", {state.endpoints} serve"
-    yield (f"  of {told['min']} to {told['max']}; {state.ready} ready{served}\n", "$quiet")
-    for metric in told["metrics"]:
+    yield (f"  of {scaling['min']} to {scaling['max']}; {state.ready} ready{served}\n", "$quiet")
+    for metric in scaling["metrics"]:
         current, unit = metric["current"], safe(metric["unit"])
         value = "unknown" if current is None else f"{current:.0f}{unit}"
         yield (f"  {safe(metric['name'])} ", "$quiet")
         yield (value, "$warning" if current is None or current > metric["target"] else "$success")
         yield (f" of {metric['target']:.0f}{unit}\n", "$quiet")
-    for name, status, reason, message in told["conditions"]:
+    for name, status, reason, message in scaling["conditions"]:
         good = status == ("False" if name == "ScalingLimited" else "True")
         yield (f"{'✓' if good else '✗'} {safe(name)} ", "$success" if good else "$warning")
         yield (f"{safe(reason)}{'' if good else f': {safe(message)}'}\n", "$quiet")
@@ -239,14 +239,14 @@ def chart_parts(state: LoadState, width: int, height: int) -> list[Part]:
         return []
     room = max(10, width - LABEL - 2)
     parts: list[Part] = []
-    wanted = list(_wanted(state))
-    high = max(LOW, min(HIGH, (height - _AXIS) // len(wanted) - 1))
-    for title, name, how, mark, style in wanted:
+    charts = list(_wanted(state))
+    high = max(LOW, min(HIGH, (height - _AXIS) // len(charts) - 1))
+    for title, name, how, mark, style in charts:
         values = state.series.columns(name, *_span(state), room, how)
         most = max((value for value in values if value is not None), default=None)
-        told = "" if most is None else f"  most {_number(most)}"
+        greatest = "" if most is None else f"  most {_number(most)}"
         limit = "" if mark is None else f"  ┄ {_number(mark)}"
-        parts += [(title, "bold"), (f"{told}{limit}\n", "$quiet")]
+        parts += [(title, "bold"), (f"{greatest}{limit}\n", "$quiet")]
         parts += [(f"{line}\n", style) for line in chart(values, width, high, mark=mark, label=LABEL)]
     return [*parts, *_axis(state, room)]
 
@@ -292,8 +292,8 @@ def _limit(state: LoadState) -> float | None:
 
 def _cpu_limit(state: LoadState, name: str) -> float | None:
     limits = (state.target.get("limits") or {}).get(name.removeprefix("cpu ")) or {}
-    found = limits.get("cpu")
-    return None if found is None else 100 * float(found)
+    cpu = limits.get("cpu")
+    return None if cpu is None else 100 * float(cpu)
 
 
 def _axis(state: LoadState, room: int) -> Iterator[Part]:

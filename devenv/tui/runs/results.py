@@ -153,8 +153,8 @@ def detail_parts(test: TestState | None, state: RunState) -> list[tuple[str, str
             stages = " · ".join(f"{safe(name)} {seconds:.2f}" for name, seconds in item.stages.items())
             parts.append((f"  stages: {stages}\n", "$quiet"))
     if test.why:
-        told = [line.removeprefix("E").strip() for line in test.why.splitlines() if line.startswith("E  ")]
-        parts += [("\n", ""), *((f"{safe(line)}\n", "$error") for line in told), ("\n", ""), *_lines(test.why)]
+        errors = [line.removeprefix("E").strip() for line in test.why.splitlines() if line.startswith("E  ")]
+        parts += [("\n", ""), *((f"{safe(line)}\n", "$error") for line in errors), ("\n", ""), *_lines(test.why)]
     return parts
 
 
@@ -164,8 +164,8 @@ def _end_of(text: str) -> str:
 
 def _lines(text: str) -> Iterable[tuple[str, str]]:
     for line in safe_lines(text):
-        told = line.startswith(("E  ", "expected:", "seen:"))
-        yield (f"{line}\n", "$error" if told else "$foreground")
+        is_error = line.startswith(("E  ", "expected:", "seen:"))
+        yield (f"{line}\n", "$error" if is_error else "$foreground")
 
 
 _WIDTHS: Final = (0, 22, 10, 9, 7, 9)  # cells of each column; the first takes the rest
@@ -191,7 +191,7 @@ class ResultList(LineTable[ResultRow]):
         """Show these rows; the cursor goes to the row of the test `current` unless the user has moved it."""
         before, self.rows = self.rows, tuple(rows)
         old = before[self._cursor].key if before else ""
-        wanted = current if current and not self.touched else old
+        key = current if current and not self.touched else old
         keys = [row.key for row in self.rows]
         if [row.key for row in before] == keys:
             for index, (was, row) in enumerate(zip(before, self.rows, strict=True)):
@@ -203,7 +203,7 @@ class ResultList(LineTable[ResultRow]):
         if placeholder != self.placeholder:
             self.placeholder = placeholder
             self.refresh()
-        index = keys.index(wanted) if wanted in keys else min(self._cursor, max(0, len(keys) - 1))
+        index = keys.index(key) if key in keys else min(self._cursor, max(0, len(keys) - 1))
         self._stand(index)
 
     def select(self, index: int) -> None:

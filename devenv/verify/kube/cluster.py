@@ -217,8 +217,8 @@ class Cluster:
 
     def workload(self, service: str) -> Object:
         """The workload's object as it is now."""
-        found: Object = self.client.get(self.path(service))
-        return found
+        item: Object = self.client.get(self.path(service))
+        return item
 
     def path(self, service: str, sub: str = "") -> str:
         """The path of the service's workload; raises Never with the names there are."""
@@ -231,14 +231,14 @@ class Cluster:
 
     def pods(self, service: str = "", *, leaving: bool = False) -> list[Pod]:
         """The pods of a service (of all), oldest first; those that are being deleted only where they are asked for."""
-        found: list[Pod] = []
+        pods: list[Pod] = []
         for name, item in self.workloads.items():
             if service in ("", name):
                 labels = label_selector(item["spec"]["selector"])
                 listed, _ = self.client.list(PODS, self.namespace, labels=labels)
                 ordered = sorted(listed, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
-                found += [read_pod(pod, name) for pod in ordered]
-        return [pod for pod in found if leaving or not pod.leaving]
+                pods += [read_pod(pod, name) for pod in ordered]
+        return [pod for pod in pods if leaving or not pod.leaving]
 
     def containers(self) -> list[Pod]:
         """All pods."""
@@ -247,10 +247,10 @@ class Cluster:
     def container(self, service: str) -> Pod:
         """The newest pod of a service; raises DevenvError where there is none."""
         self.path(service)
-        found = self.pods(service)
-        if not found:
+        pods = self.pods(service)
+        if not pods:
             raise Absent(f"{self.namespace} has no pod of {service}")
-        return found[-1]
+        return pods[-1]
 
     def scale(self, service: str, replicas: int) -> None:
         """Set the number of pods."""
@@ -259,13 +259,13 @@ class Cluster:
 
     def patch(self, path: str, body: Mapping[str, Any], kind: str = _MERGE) -> Object:
         """Patch an object; a merge patch replaces whole lists, a strategic one merges those with keys."""
-        found: Object = self.client.request("PATCH", path, body=dict(body), content_type=kind)
-        return found
+        item: Object = self.client.request("PATCH", path, body=dict(body), content_type=kind)
+        return item
 
     def create(self, kind: Kind, item: Object) -> Object:
         """Create an object in the namespace."""
-        found: Object = self.client.request("POST", kind.path(self.namespace), body=item)
-        return found
+        created: Object = self.client.request("POST", kind.path(self.namespace), body=item)
+        return created
 
     def delete(self, kind: Kind, name: str, grace: int | None = None) -> None:
         """Delete an object; one that is not there is as it should be."""
@@ -279,8 +279,8 @@ class Cluster:
 
     def autoscaler_of(self, service: str) -> Object | None:
         """The autoscaler that rules the number of the service's pods."""
-        found, _ = self.client.list(HPAS, self.namespace)
-        return next((item for item in found if item["spec"]["scaleTargetRef"]["name"] == service), None)
+        autoscalers, _ = self.client.list(HPAS, self.namespace)
+        return next((item for item in autoscalers if item["spec"]["scaleTargetRef"]["name"] == service), None)
 
     def addresses(self, service: str) -> set[str]:
         """The names of the pods that the Service leads to: those whose endpoint is ready.
@@ -300,9 +300,9 @@ class Cluster:
     def events(self, name: str = "", reason: str = "", since: float = 0.0) -> list[Object]:
         """The events about objects of that name, oldest first."""
         fields = f"involvedObject.name={name}" if name else ""
-        found, _ = self.client.list(EVENTS, self.namespace, fields=fields)
-        wanted = [item for item in found if reason in ("", item.get("reason")) and _last(item) >= since - 1]
-        return sorted(wanted, key=_last)
+        events, _ = self.client.list(EVENTS, self.namespace, fields=fields)
+        matching = [item for item in events if reason in ("", item.get("reason")) and _last(item) >= since - 1]
+        return sorted(matching, key=_last)
 
     def wait_health(self, service: str, *, healthy: bool, since: float, timeout: float) -> float:
         """Wait until a pod of the service is (not) ready and return when that was seen; raises VerificationFailed."""
@@ -374,11 +374,11 @@ class Cluster:
 
     def logs(self, service: str = "") -> str:
         """Return all that the pods (of a service) printed."""
-        told: Sequence[str] = [
+        logs: Sequence[str] = [
             str(self.client.request("GET", PODS.path(self.namespace, pod.name, "log"), accept="*/*"))
             for pod in self.pods(service)
         ]
-        return "".join(told)
+        return "".join(logs)
 
     def stop(self, service: str, timeout: float = 60.0) -> Pod:
         """Delete the newest pod of a service, wait until it is gone, and return it as it was seen last."""
@@ -401,17 +401,17 @@ class Cluster:
 
 def workloads_in(client: KubeClient, namespace: str) -> list[Object]:
     """Return the workloads of a namespace as manifests have them; raises DevenvError where there are none."""
-    found = [
+    workloads = [
         {**item, "apiVersion": f"{kind.group}/{kind.version}", "kind": name}
         for name, kind in WORKLOAD_KINDS.items()
         for item in client.list(kind, namespace)[0]
     ]
-    if not found:
+    if not workloads:
         raise DevenvError(
             f"the namespace {namespace} has no workload that could be tested",
             "Deploy it, choose another with --namespace, or name an overlay: then a copy of that is tested.",
         )
-    return found
+    return workloads
 
 
 def _last(event: Mapping[str, Any]) -> float:

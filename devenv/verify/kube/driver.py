@@ -127,11 +127,11 @@ class KubeDriver:
 
     def _roll_out(self, limit: float, services: Sequence[str], patience: Patience | None = None) -> WaitResult:
         __tracebackhide__ = True
-        wanted = [key for key in self.keys if not services or key[2] in services]
-        outcome = wait_for(self.client, wanted, patience or Patience(timeout=limit))
+        keys = [key for key in self.keys if not services or key[2] in services]
+        outcome = wait_for(self.client, keys, patience or Patience(timeout=limit))
         if not outcome.done:
             seen = "\n".join([outcome.reason, *self.plan.image_notes])
-            raise VerificationFailed(f"{', '.join(key[2] for key in wanted)} to be rolled out", seen)
+            raise VerificationFailed(f"{', '.join(key[2] for key in keys)} to be rolled out", seen)
         return outcome
 
     def down(self, *, volumes: bool) -> None:
@@ -205,14 +205,14 @@ class KubeDriver:
 
     def subjects(self) -> dict[str, Subject]:
         """Return what each workload is made of, as verdicts are about it; what cannot be read is left unknown."""
-        found = {name: Subject() for name in self.services}
+        subjects = {name: Subject() for name in self.services}
         for name in self.services:
             try:
                 images = digests(pod.image_id for pod in self.engine.pods(name))
-                found[name] = Subject(images, template_hash(self.client.get(self.engine.path(name))))
+                subjects[name] = Subject(images, template_hash(self.client.get(self.engine.path(name))))
             except KubeError as error:
                 self._mark(f"what is verified of {name} could not be told: {error.message}")
-        return found
+        return subjects
 
     def explain(self) -> list[str]:
         """Return what is missing."""
@@ -247,8 +247,8 @@ class KubeDriver:
             except NotFound:
                 return ""
             conditions = (found.get("status") or {}).get("conditions") or ()
-            told = [str(item.get("message")) for item in conditions if item.get("status") == "True"]
-            return f"{self.name} is still there: {'; '.join(told) or 'its content is being removed'}"
+            messages = [str(item.get("message")) for item in conditions if item.get("status") == "True"]
+            return f"{self.name} is still there: {'; '.join(messages) or 'its content is being removed'}"
 
         wait_until(f"{self.name} to be gone", there, GONE_WITHIN, lambda seen: not seen, every=0.5)
 
@@ -260,21 +260,21 @@ class KubeDriver:
         wait_until("the pods to be gone", there, self.wait_timeout * self.scale, lambda seen: not seen, every=EVERY)
 
     def _unready(self, *services: str) -> list[str]:
-        found = []
+        unready = []
         for name in services or self.services:
             try:
                 item = self.engine.workload(name)
             except NotFound:
-                found.append(f"{name}: it is not there")
+                unready.append(f"{name}: it is not there")
                 continue
             progress = progress_of(read_workload(str(self.services[name]["kind"]).lower(), item))
             if not progress.done:
-                found.append(f"{name}: {progress.words}")
+                unready.append(f"{name}: {progress.words}")
                 continue
             ready = sum(pod.ready for pod in self.engine.pods(name))
             if ready < progress.desired or (self._declared(name) and not progress.desired):
-                found.append(f"{name}: {ready} of {progress.desired} pods are ready")
-        return found
+                unready.append(f"{name}: {ready} of {progress.desired} pods are ready")
+        return unready
 
     def _declared(self, service: str) -> bool:
         """Whether the manifests want a pod of it at all."""
@@ -302,13 +302,13 @@ KubeStack = Stack[KubeDriver]
 
 
 def _only_port(item: Object) -> int:
-    found = [
+    ports = [
         int(port["containerPort"])
         for container in containers_of(item["spec"]["template"]["spec"])
         for port in container.get("ports") or ()
     ]
-    if len(found) != 1:
+    if len(ports) != 1:
         raise Never(
-            f"{item['kind']} {item['metadata']['name']} has {len(found)} ports", "Name one in [[verify.endpoint]]."
+            f"{item['kind']} {item['metadata']['name']} has {len(ports)} ports", "Name one in [[verify.endpoint]]."
         )
-    return found[0]
+    return ports[0]

@@ -50,16 +50,16 @@ class CopyPlan:
 
 def make_copy(objects: Iterable[Object], plan: CopyPlan) -> list[Object]:
     """Return the objects of the copy; raises ProjectError with the reason for what cannot be there twice."""
-    found = [copy.deepcopy(item) for item in objects]
-    original = _namespace_of(found)
+    copied = [copy.deepcopy(item) for item in objects]
+    original = _namespace_of(copied)
     classes = {
         item["metadata"]["name"]: f"{plan.namespace}-{item['metadata']['name']}"
-        for item in found
+        for item in copied
         if item.get("kind") == "PriorityClass"
     }
-    if not any(item.get("kind") == "Namespace" for item in found):
-        found.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": original}})
-    kept = [item for item in found if plan.priorities or item.get("kind") != "PriorityClass"]
+    if not any(item.get("kind") == "Namespace" for item in copied):
+        copied.insert(0, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": original}})
+    kept = [item for item in copied if plan.priorities or item.get("kind") != "PriorityClass"]
     for item in kept:
         _refuse(item, original)
         _move(item, original, plan, classes)
@@ -236,15 +236,15 @@ class KubeEnvironments(Stacks[KubeDriver]):
         """
         given, present = self.source.images, self.source.present()
         tested = {bare_name(full_name(image)) for image in _images_of(self.source.overlay(self.source.tested))}
-        found, image_notes = dict(given), []
+        instead, image_notes = dict(given), []
         for image in _images_of(objects):
-            wanted = exchanged(image, given)
-            chosen, note = choose(wanted, present)
-            if chosen != wanted and bare_name(full_name(wanted)) in tested:
-                chosen, note = wanted, f"no node has {wanted}"
-            found[bare_name(image)] = chosen
+            given_name = exchanged(image, given)
+            chosen, note = choose(given_name, present)
+            if chosen != given_name and bare_name(full_name(given_name)) in tested:
+                chosen, note = given_name, f"no node has {given_name}"
+            instead[bare_name(image)] = chosen
             image_notes += [note] if note else []
-        return found, image_notes
+        return instead, image_notes
 
     def _secrets(self, namespace: str, plan: CopyPlan, objects: Iterable[Object]) -> list[Object]:
         """Return the Secrets with random values that the copy's pods read."""
@@ -260,9 +260,9 @@ class KubeEnvironments(Stacks[KubeDriver]):
                 "kind": "Secret",
                 "metadata": {"name": name, "namespace": namespace, "labels": dict(plan.labels)},
                 "type": "Opaque",
-                "data": {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in wanted},
+                "data": {key: base64.b64encode(secrets.token_hex(24).encode()).decode() for key in of_secret},
             }
-            for name, wanted in keys.items()
+            for name, of_secret in keys.items()
         ]
 
     def _may_make_priorities(self) -> bool:
@@ -273,26 +273,26 @@ class KubeEnvironments(Stacks[KubeDriver]):
             "spec": {"resourceAttributes": attributes},
         }
         try:
-            told: dict[str, Any] = self.source.client.request("POST", _REVIEW, body=body)
+            review: dict[str, Any] = self.source.client.request("POST", _REVIEW, body=body)
         except NotFound:
             return True  # a server without reviews says no when it is asked to make one
         except KubeError as error:
             if error.status == 403:
                 return False
             raise
-        return bool((told.get("status") or {}).get("allowed"))
+        return bool((review.get("status") or {}).get("allowed"))
 
 
 def _images_of(objects: Iterable[Object]) -> list[str]:
-    found = [str(c.get("image", "")) for item in objects for spec in pod_specs(item) for c in containers_of(spec)]
-    return list(dict.fromkeys(found))
+    images = [str(c.get("image", "")) for item in objects for spec in pod_specs(item) for c in containers_of(spec)]
+    return list(dict.fromkeys(images))
 
 
 def _secrets_of(spec: dict[str, Any]) -> list[str]:
     """Return the Secrets that pods mount or take variables from."""
-    found = [str((volume.get("secret") or {}).get("secretName", "")) for volume in spec.get("volumes") or ()]
+    names = [str((volume.get("secret") or {}).get("secretName", "")) for volume in spec.get("volumes") or ()]
     for container in containers_of(spec):
-        found += [str((item.get("secretRef") or {}).get("name", "")) for item in container.get("envFrom") or ()]
+        names += [str((item.get("secretRef") or {}).get("name", "")) for item in container.get("envFrom") or ()]
         for variable in container.get("env") or ():
-            found.append(str(((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")))
-    return found
+            names.append(str(((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")))
+    return names

@@ -105,14 +105,14 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
     """
     ingress = _ingress(stack)
     host = str(ingress["spec"]["rules"][0]["host"])
-    wanted = str(ingress["spec"].get("ingressClassName") or "")
+    class_name = str(ingress["spec"].get("ingressClassName") or "")
     try:
         classes, _ = stack.driver.client.list(INGRESS_CLASSES)
     except Forbidden as error:
         raise CannotReach(f"it is not known whether there is an ingress controller: {error.message}") from error
     names = [item["metadata"]["name"] for item in classes]
-    if wanted not in names:
-        raise CannotReach(f"the cluster has no IngressClass {wanted!r} (it has: {', '.join(names) or 'none'})")
+    if class_name not in names:
+        raise CannotReach(f"the cluster has no IngressClass {class_name!r} (it has: {', '.join(names) or 'none'})")
     ways = [WayIn(address, port, host, certificate) for address, port in _candidates(stack, ingress, chosen)]
     began = time.monotonic()
     tried = ""
@@ -130,16 +130,16 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
     hint = f"; {_unlabelled(stack)}" if _unlabelled(stack) else ""
     seen = tried or "connections refused"
     raise CannotReach(
-        f"IngressClass {wanted} is there, but nobody serves {host} at {asked} ({seen}){hint}: "
+        f"IngressClass {class_name} is there, but nobody serves {host} at {asked} ({seen}){hint}: "
         "name the controller's address with --ingress or in devenv.toml: [verify.kubernetes] ingress"
     )
 
 
 def _ingress(stack: KubeStack) -> Object:
-    found = [item for item in stack.driver.objects if item["kind"] == "Ingress"]
-    if not found:
+    ingresses = [item for item in stack.driver.objects if item["kind"] == "Ingress"]
+    if not ingresses:
         raise CannotReach("the overlay has no Ingress")
-    name = found[0]["metadata"]["name"]
+    name = ingresses[0]["metadata"]["name"]
     live: Object = stack.driver.client.get(INGRESSES.path(stack.name, name))
     return live
 
@@ -151,8 +151,8 @@ def _candidates(stack: KubeStack, ingress: Object, chosen: str) -> Iterator[tupl
         yield parts.hostname or "", parts.port or 443
         return
     balancers = ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    told = [str(item.get("ip") or item.get("hostname")) for item in balancers]
-    yield from ((address, 443) for address in told)
+    published = [str(item.get("ip") or item.get("hostname")) for item in balancers]
+    yield from ((address, 443) for address in published)
     for address in dict.fromkeys([*_node_addresses(stack), "127.0.0.1"]):
         yield from ((address, port) for port in PORTS)
 
@@ -162,8 +162,10 @@ def _node_addresses(stack: KubeStack) -> list[str]:
         nodes, _ = stack.driver.client.list(NODES)
     except Forbidden:
         return []
-    found: list[dict[str, Any]] = [item for node in nodes for item in (node.get("status") or {}).get("addresses") or ()]
-    return [str(item["address"]) for item in found if item.get("type") == "InternalIP"]
+    addresses: list[dict[str, Any]] = [
+        item for node in nodes for item in (node.get("status") or {}).get("addresses") or ()
+    ]
+    return [str(item["address"]) for item in addresses if item.get("type") == "InternalIP"]
 
 
 def _try(way: WayIn) -> str:
@@ -178,7 +180,7 @@ def _try(way: WayIn) -> str:
 
 def _unlabelled(stack: KubeStack) -> str:
     """Say that no namespace has the label by which the policies know the controller, where that is so."""
-    wanted = {
+    selected = {
         label
         for item in stack.driver.objects
         if item["kind"] == "NetworkPolicy"
@@ -191,5 +193,5 @@ def _unlabelled(stack: KubeStack) -> str:
     except Forbidden:
         return ""
     there = {label for item in namespaces for label in (item["metadata"].get("labels") or {}).items()}
-    missing = [f"{key}={value}" for key, value in sorted(wanted - there)]
+    missing = [f"{key}={value}" for key, value in sorted(selected - there)]
     return f"no namespace has the label {', '.join(missing)}, by which policies know the controller" if missing else ""

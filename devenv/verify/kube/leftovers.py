@@ -71,7 +71,7 @@ def of_dead_runs(
 
     A context that may not be changed is not looked at: no run was ever there.
     """
-    found: list[ClusterLeftover] = []
+    left: list[ClusterLeftover] = []
     problems: list[str] = []
     try:
         noted = list(dict.fromkeys(_noted()))
@@ -85,12 +85,12 @@ def of_dead_runs(
             if client is None:
                 continue
             try:
-                found += [item for item in _on(client, kubeconfig) if is_dead(item.owner)]
+                left += [item for item in _on(client, kubeconfig) if is_dead(item.owner)]
             finally:
                 client.close()
         except KubeError as error:
             problems.append(f"cluster {context}: {error.message}")
-    return found, problems
+    return left, problems
 
 
 def remove_all(items: Iterable[ClusterLeftover], environ: Mapping[str, str] = os.environ) -> list[str]:

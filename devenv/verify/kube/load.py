@@ -96,7 +96,7 @@ def constant_load(
     """
     if not 0 < rate <= MOST_RATE:
         raise ValueError(f"a rate of {rate:g} requests a second is not between 0 and {MOST_RATE:g}")
-    wanted = {
+    order = {
         "url": url,
         "rate": rate,
         "kept": kept,
@@ -104,7 +104,7 @@ def constant_load(
         "calls": [{"method": call.method, "path": call.path, "body": call.body} for call in calls],
     }
     with cluster.converse(pod, "python3", "-c", PROGRAM.read_text("utf-8")) as talk:
-        talk.tell(json.dumps(wanted))
+        talk.tell(json.dumps(order))
         talk.hear("begun", ANSWER)
         load = Load(talk)
         yield load

@@ -26,11 +26,11 @@ AT_ONCE = 64
 class Load:
     """What is sent and what comes back."""
 
-    def __init__(self, wanted: dict[str, Any]) -> None:
-        parts = urlsplit(wanted["url"])
+    def __init__(self, order: dict[str, Any]) -> None:
+        parts = urlsplit(order["url"])
         self.host, self.port = parts.hostname or "", parts.port or 80
-        self.rate, self.kept, self.patience = wanted["rate"], wanted["kept"], wanted["patience"]
-        self.calls = wanted["calls"]
+        self.rate, self.kept, self.patience = order["rate"], order["kept"], order["patience"]
+        self.calls = order["calls"]
         self.idle: deque[http.client.HTTPConnection] = deque()
         self.live = 0  # connections that are kept, idle ones and those in use
         self.lock = threading.Lock()

@@ -42,31 +42,31 @@ def full_name(image: str) -> str:
 
 def exchanged(image: str, instead: Mapping[str, str]) -> str:
     """Return what is used instead of an image; its own name where nothing is said about it."""
-    wanted = {bare_name(full_name(name)): value for name, value in instead.items()}
-    return wanted.get(bare_name(full_name(image)), image)
+    by_name = {bare_name(full_name(name)): value for name, value in instead.items()}
+    return by_name.get(bare_name(full_name(image)), image)
 
 
 def read_flags(values: Iterable[str]) -> dict[str, str]:
     """Read `NAME=IMAGE` of the command line; raises UsageError."""
-    found = {}
+    images = {}
     for value in values:
         name, equals, image = value.partition("=")
         if not (name and equals and image):
             raise UsageError(f"--image {value!r}", "Write NAME=IMAGE: the overlay's name of it, and the one to use.")
-        found[name] = image
-    return found
+        images[name] = image
+    return images
 
 
 def on_nodes(nodes: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the images that the nodes say they have; none where one of them has more than it tells."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for node in nodes:
         images = (node.get("status") or {}).get("images") or ()
         if len(images) >= _TOLD:
             return []
         for image in images:
-            found |= dict.fromkeys(str(name) for name in image.get("names") or ())
-    return list(found)
+            names |= dict.fromkeys(str(name) for name in image.get("names") or ())
+    return list(names)
 
 
 def choose(image: str, present: Iterable[str]) -> tuple[str, str]:
