@@ -27,7 +27,7 @@ def precheck(
 ) -> bool:
     """Whether it has a metric and desires its minimum, or has desired as much as now for `patience` seconds.
 
-    Raises DevenvError, in the autoscaler's own words where it has some, when no load would move it to `wanted`.
+    Raises DevenvError, in the autoscaler's own words where it has some, when no load would move it to that many.
     """
     refusal = no_room(settings, replicas)
     if refusal:

@@ -137,12 +137,12 @@ def _without_metric(
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A test of an autoscaler: how many replicas were `wanted`, and what it and its pods did when."""
+    """A test of an autoscaler: how many `replicas` were to be reached, and what it and its pods did when."""
 
     recording: Recording
     service: str
     settings: ScalingSettings
-    wanted: int
+    replicas: int
     up: Span
     down: Span | None
     said: Sequence[dict[str, Any]]  # by the autoscaler
@@ -198,8 +198,8 @@ def _judge(test: _Test, inconclusive: list[str]) -> Judgement:
         held = test.desired_at(test.up.until, -1)
         if held >= 0 and not least <= held <= most and held != test.settings.maximum:
             problems.append(f"{held} replicas were held for a load of {load:.2f}")
-        if problems and not inconclusive and not least <= test.wanted <= most:
-            sized = f"the load was sized for {test.wanted} replicas, and what was measured asks for {load:.2f}"
+        if problems and not inconclusive and not least <= test.replicas <= most:
+            sized = f"the load was sized for {test.replicas} replicas, and what was measured asks for {load:.2f}"
             inconclusive = [sized, *problems]
     if inconclusive:
         return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive), stages, facts)
@@ -229,11 +229,11 @@ def _facts(test: _Test, load: float | None, *, failed: bool) -> Iterator[str]:
         yield from unready_words(test.recording, test.service, test.up.until)
     held = test.desired_at(test.up.until, -1)
     if held >= 0:
-        yield f"{held} replicas were held, {test.wanted} were planned"
+        yield f"{held} replicas were held, {test.replicas} were planned"
 
 
 def _up_stages(test: _Test) -> list[Stage]:
-    recording, settings, begin, replicas = test.recording, test.settings, test.up.since, test.wanted
+    recording, settings, begin, replicas = test.recording, test.settings, test.up.since, test.replicas
     fresh = metric_fresh(recording, test.service, begin)
     raised = test.first(lambda desired: desired > test.start, begin)
     # The controller doubles at most, or adds a few, in each period of its policy: the last step may take several.
@@ -257,7 +257,7 @@ def _up_stages(test: _Test) -> list[Stage]:
 
 def _down_stages(test: _Test, down: Span) -> list[Stage]:
     settings, begin, start = test.settings, down.since, test.start
-    held = test.desired_at(begin, test.wanted)
+    held = test.desired_at(begin, test.replicas)
     lowered = test.first(lambda desired: desired < held, begin)
     reached = test.first(lambda desired: desired <= start, begin)
     times = sorted(pod.gone for pod in test.pods if pod.gone is not None)

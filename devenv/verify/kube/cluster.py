@@ -336,10 +336,10 @@ class Cluster:
 
     def _refuse_nobodys(self, service: str) -> None:
         try:
-            found: Object = self.client.get(SERVICES.path(self.namespace, service))
+            there: Object = self.client.get(SERVICES.path(self.namespace, service))
         except NotFound:
             raise Never(f"{self.namespace} has no Service {service}") from None
-        selector: dict[str, str] = (found.get("spec") or {}).get("selector") or {}
+        selector: dict[str, str] = (there.get("spec") or {}).get("selector") or {}
         if not selector:
             return  # somebody else writes its endpoints
         labels = [item["spec"]["template"]["metadata"].get("labels") or {} for item in self.workloads.values()]

@@ -243,10 +243,10 @@ class KubeDriver:
 
         def there() -> str:
             try:
-                found: dict[str, Any] = self.client.get(NAMESPACES.path(name=self.name))
+                namespace: dict[str, Any] = self.client.get(NAMESPACES.path(name=self.name))
             except NotFound:
                 return ""
-            conditions = (found.get("status") or {}).get("conditions") or ()
+            conditions = (namespace.get("status") or {}).get("conditions") or ()
             messages = [str(item.get("message")) for item in conditions if item.get("status") == "True"]
             return f"{self.name} is still there: {'; '.join(messages) or 'its content is being removed'}"
 

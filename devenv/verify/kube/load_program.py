@@ -124,7 +124,7 @@ class Load:
         with self.lock:
             self.live -= 1
 
-    def told(self) -> dict[str, Any]:
+    def progress(self) -> dict[str, Any]:
         """Return the progress."""
         with self.lock:
             first, last = min(self.failed_at, default=0.0), max(self.failed_at, default=0.0)
@@ -157,10 +157,10 @@ def main() -> None:
     for line in sys.stdin:
         if line.strip() == "stop":
             break
-        say(f"now {json.dumps(load.told())}")
+        say(f"now {json.dumps(load.progress())}")
     load.over.set()
     sender.join()
-    say(f"result {json.dumps({**load.told(), 'acknowledged': load.acknowledged})}")
+    say(f"result {json.dumps({**load.progress(), 'acknowledged': load.acknowledged})}")
 
 
 if __name__ == "__main__":
