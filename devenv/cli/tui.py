@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from devenv.control.guard import Guard
     from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
-    from devenv.verify.runner import LiveRun, RunWish
+    from devenv.verify.runner import LiveRun, RunOptions
 
 
 def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False) -> int:
@@ -58,7 +58,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             control,
             title=title,
             color=color,
-            verify=lambda wish: _start_verify(arguments, wish),
+            verify=lambda chosen: _start_verify(arguments, chosen),
             verify_at_once=verify_at_once,
             load=lambda: _load_runner(context, guard),
             load_at_once=load_at_once,
@@ -112,18 +112,18 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         control,
         title="no Compose project",
         color=color,
-        verify=(lambda wish: _start_verify(arguments, wish)) if verify_at_once is not None else None,
+        verify=(lambda chosen: _start_verify(arguments, chosen)) if verify_at_once is not None else None,
         verify_at_once=verify_at_once,
         cluster=connector,
     )
 
 
-def _start_verify(arguments: Namespace, wish: RunWish) -> LiveRun:
+def _start_verify(arguments: Namespace, chosen: RunOptions) -> LiveRun:
     """Start pytest beside this process, for the terminal to follow; raises DevenvError where nothing can be run."""
     from devenv.verify.runner import LiveRun
 
     root, folder = smoketests_of(arguments)
-    return LiveRun(folder, root, wish, project_environment(arguments))
+    return LiveRun(folder, root, chosen, project_environment(arguments))
 
 
 def _load_runner(context: Context, guard: Guard) -> LoadRunner:

@@ -16,7 +16,7 @@ from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import CALM, DOWN, UP, ScalingSettings, Span, cpu_of, scalings, settings_of
 from devenv.load.recording import Recording
 from devenv.load.scaling import RECOVERED_WITHIN, SERVED_WITHIN, complaint, no_room
-from devenv.load.shapes import Point, Wish
+from devenv.load.shapes import LoadSize, Point
 
 _NO_REQUEST: Final = "missing request"  # pkg/controller/podautoscaler/replica_calculator.go
 _NEEDS: Final = "It needs averageUtilization of CPU as its target, and resources.requests.cpu of every container."
@@ -115,13 +115,13 @@ class HpaShape:
 
     def __init__(
         self,
-        wish: Wish,
+        size: LoadSize,
         replicas: int,
         recording: Callable[[], Recording],
         note: Callable[..., None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._wish = wish
+        self._asked = size
         self._replicas = replicas
         self._recording = recording
         self._note = note
@@ -132,7 +132,7 @@ class HpaShape:
         self._look_at = self._since
         self._checked = False
         self._users = 0
-        self._few = max(1, round(wish.users * TENTH))
+        self._few = max(1, round(size.users * TENTH))
 
     def point(self) -> Point | None:
         """Return the load that is due; None at the end. Raises DevenvError where the load cannot be sized."""
@@ -188,14 +188,14 @@ class HpaShape:
         return (
             1.5 * settings.resolution + MARGIN,
             2 * max(settings.resolution, ENOUGH) + 1.5 * MARGIN,
-            self._wish.seconds or rise,
+            self._asked.seconds or rise,
             fall,
         )
 
     def _check_length(self, settings: ScalingSettings) -> None:
-        if self._wish.seconds and self._wish.seconds < settings.reacts_within:
+        if self._asked.seconds and self._asked.seconds < settings.reacts_within:
             raise DevenvError(
-                f"--run-time of {self._wish.seconds:g} s is less than the autoscaler may take to follow a load: "
+                f"--run-time of {self._asked.seconds:g} s is less than the autoscaler may take to follow a load: "
                 f"{settings.reacts_within:g} s with metrics every {settings.resolution:g} s",
                 "Leave it out: the load then lasts as long as all stages need.",
             )
@@ -221,9 +221,9 @@ class HpaShape:
         each = rps(busy_span) / self._few
         self._users = max(1, round(size.rps / each))
         self._note("sized", cost=size.cost, idle=size.idle, rps=size.rps, users=self._users, replicas=replicas)
-        if self._users > self._wish.users:
+        if self._users > self._asked.users:
             raise DevenvError(
                 f"{replicas - 0.5:g} replicas' worth of load are {size.rps:.0f} requests a second, "
-                f"and --users allows {self._wish.users * each:.0f}",
+                f"and --users allows {self._asked.users * each:.0f}",
                 f"Allow {self._users} (--users), or raise --rate.",
             )

@@ -71,7 +71,7 @@ def find_running(make: MakeRunner) -> KnownRun | None:
         return None  # whoever opens the screen is told why
 
 
-class _Wish(msgspec.Struct):
+class _Options(msgspec.Struct):
     target: str = ""
     shape: str = ""
     users: Count = 0
@@ -80,7 +80,7 @@ class _Wish(msgspec.Struct):
 class _Started(msgspec.Struct):
     owner: str = ""
     folder: str = ""
-    wish: _Wish = msgspec.field(default_factory=_Wish)
+    wish: _Options = msgspec.field(default_factory=_Options)
 
 
 class _Figures(msgspec.Struct):

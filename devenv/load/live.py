@@ -18,7 +18,7 @@ from devenv.load.figures import Figures, Tallies, figures_of
 from devenv.load.outcome import MANY, generator_reasons, read_outcome
 from devenv.load.recording import LOAD, WATCHED, Fold, LoadTick, read_run
 from devenv.load.runner import LiveLoad
-from devenv.load.shapes import LENGTHS, SHAPES, Wish
+from devenv.load.shapes import LENGTHS, SHAPES, LoadSize
 from devenv.load.thresholds import Finding, Threshold, evaluate, parse
 from devenv.runs.lines import Tail
 
@@ -321,8 +321,8 @@ class LoadState(Fold):
             return {CALM[1]: max(1, round(users / 10)), UP: self._sized}.get(phase, 1)
         if shape not in SHAPES or self.length is None:
             return users
-        wish, length = Wish(users, 1.0, self.length), self.length
-        points = (SHAPES[shape](length * part / _SAMPLED, wish) for part in range(_SAMPLED))
+        size, length = LoadSize(users, 1.0, self.length), self.length
+        points = (SHAPES[shape](length * part / _SAMPLED, size) for part in range(_SAMPLED))
         return max((point.users for point in points if point is not None and point.phase == phase), default=0)
 
     def _on_load(self, tick: LoadTick) -> None:

@@ -33,7 +33,7 @@ from devenv.load.options import check as check_options
 from devenv.load.options import is_open, run_length
 from devenv.load.recording import read_recording
 from devenv.load.session import Data, Plan, Session
-from devenv.load.shapes import OWN, Point, Wish, find
+from devenv.load.shapes import OWN, LoadSize, Point, find
 from devenv.load.target import Target, check, find_target
 from devenv.load.thresholds import Threshold, parse_all
 from devenv.load.users import give
@@ -43,13 +43,13 @@ from devenv.runs.identity import Run as Identity
 class Steering:
     """Gives the point of the shape for now; None when the run is over."""
 
-    def __init__(self, wish: Wish, session: Session, options: Any) -> None:
+    def __init__(self, size: LoadSize, session: Session, options: Any) -> None:
         self._began = time.monotonic()
-        self._wish = wish
+        self._size = size
         self._session = session
         self._rate: float | None = options.rate if session.plan.options["open"] else None
         self._shape = None if options.shape in ("hpa", OWN) else find(options.shape)
-        self._hpa = HpaShape(wish, options.replicas, lambda: read_recording(session.folder), session.note)
+        self._hpa = HpaShape(size, options.replicas, lambda: read_recording(session.folder), session.note)
         self._last = ""
 
     def point(self) -> Point | None:
@@ -60,7 +60,7 @@ class Steering:
             except DevenvError as error:
                 self._session.inconclusive.append(f"{error.message}. {error.hint}".rstrip(". "))
                 return None
-        point = self._shape(time.monotonic() - self._began, self._wish)
+        point = self._shape(time.monotonic() - self._began, self._size)
         if point is not None and point.phase.startswith("step ") and point.phase != self._last:
             if self._last and is_saturated(read_recording(self._session.folder), self._rate):
                 return None
@@ -254,8 +254,8 @@ class Run:
         tell(f"load on {self.target.url}; recording in {self.session.folder}")
         values = self.session.prepare()
         give(options, {**values, "open": opened, "host_header": self.target.host_header})
-        wish = Wish(options.num_users or 1, float(options.spawn_rate or 1), _seconds(options.run_time))
-        self._steering = Steering(wish, self.session, options)
+        size = LoadSize(options.num_users or 1, float(options.spawn_rate or 1), _seconds(options.run_time))
+        self._steering = Steering(size, self.session, options)
         self._counting = Counting(self.environment)
         self._counting.begin()
         self.session.begin()

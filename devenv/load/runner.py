@@ -27,7 +27,7 @@ _SPAWNED_WITHIN: Final = 5  # seconds in which all users are there
 
 
 @dataclass(frozen=True, slots=True)
-class LoadWish:
+class LoadOptions:
     """What shall be run. `seconds` None: as long as the shape takes; `more` are further options of Locust."""
 
     target: str = "compose"
@@ -38,7 +38,7 @@ class LoadWish:
     context: str = ""  # of a cluster, with the namespace
     namespace: str = ""
 
-    def options(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """Return the command line for `locust`."""
         rate = max(1, -(-self.users // _SPAWNED_WITHIN))
         given = ["--target", self.target, "--shape", self.shape, "--users", str(self.users), "--spawn-rate", str(rate)]
@@ -62,24 +62,24 @@ class LiveLoad(BackgroundRun):
         self._send(signal.SIGKILL)
 
 
-def start(wish: LoadWish, tests: Path, root: Path, environ: Mapping[str, str]) -> LiveLoad:
+def start(options: LoadOptions, tests: Path, root: Path, environ: Mapping[str, str]) -> LiveLoad:
     """Start Locust on the load tests in `tests` for the project in `root`; raises DevenvError where it cannot be."""
     if not tests.is_dir():
         raise DevenvError(f"There are no load tests: {tests} is no folder", "Name it in devenv.toml: [load] tests.")
     folder = runs_folder() / uuid.uuid4().hex[:10] / "load"
     command = [sys.executable, "-m", "locust", "-f", str(tests), "--headless", "--only-summary"]
-    places = {"DEVENV_CONTEXT": wish.context, "DEVENV_NAMESPACE": wish.namespace}
+    places = {"DEVENV_CONTEXT": options.context, "DEVENV_NAMESPACE": options.namespace}
     try:
         folder.mkdir(parents=True, mode=0o700)
         surroundings = dict(environ) | {name: value for name, value in places.items() if value}
         process = start_process(
-            [*command, *wish.options(), "--record", str(folder)], root, surroundings, folder / OUTPUT
+            [*command, *options.arguments(), "--record", str(folder)], root, surroundings, folder / OUTPUT
         )
     except OSError as error:
         raise DevenvError(f"the load test cannot be started: {error}") from error
     try:
         owner = str(owner_of(process.pid))
-        write_text(folder / STARTED, json.dumps({"owner": owner, "folder": str(root), "wish": asdict(wish)}) + "\n")
+        write_text(folder / STARTED, json.dumps({"owner": owner, "folder": str(root), "wish": asdict(options)}) + "\n")
     except DevenvError:
         process.kill()  # nobody could find it
         raise
@@ -102,18 +102,18 @@ class LoadRunner:
         self._environ = environ
         self._tickets: dict[Path, Ticket] = {}
 
-    def plan(self, wish: LoadWish) -> Plan:
+    def plan(self, options: LoadOptions) -> Plan:
         """Weigh a load test; reads the kubeconfig. Raises BadKubeconfig."""
-        users = f"{wish.users} user{'s' if wish.users != 1 else ''}"
+        users = f"{options.users} user{'s' if options.users != 1 else ''}"
         service = self.load.service or "the published service"
         sentence = f"Sends the load of {users} to {service}, into collections that it makes and removes."
-        return self.guard.plan_cluster(VERB, (self.load.service,), self._place(wish), sentences=(sentence,))
+        return self.guard.plan_cluster(VERB, (self.load.service,), self._place(options), sentences=(sentence,))
 
-    def start(self, plan: Plan, wish: LoadWish) -> LiveLoad:
+    def start(self, plan: Plan, options: LoadOptions) -> LiveLoad:
         """Start it; raises Refused, and DevenvError where Locust cannot be started."""
         ticket = self.guard.begin(plan, directory=str(self.root))
         try:
-            live = start(wish, self.root / self.load.tests, self.root, self._environ)
+            live = start(options, self.root / self.load.tests, self.root, self._environ)
         except DevenvError as error:
             self.guard.finish(ticket, error)
             raise
@@ -126,8 +126,8 @@ class LoadRunner:
         if ticket is not None:
             self.guard.finish(ticket, None if code == 0 else DevenvError(f"Locust ended with exit code {code}"))
 
-    def _place(self, wish: LoadWish) -> ClusterIdentity:
-        if wish.target != "kubernetes":
+    def _place(self, options: LoadOptions) -> ClusterIdentity:
+        if options.target != "kubernetes":
             return ClusterIdentity("", "", "")
         from msgspec.structs import replace
 
@@ -136,8 +136,8 @@ class LoadRunner:
         from devenv.control.kube.change import cluster_identity
 
         settings = self._kubernetes
-        if wish.context:
-            settings = replace(settings, context=wish.context, namespace=wish.namespace)
+        if options.context:
+            settings = replace(settings, context=options.context, namespace=options.namespace)
         client = KubeClient(find_target(settings, self._environ), self._environ)
         try:
             return cluster_identity(client)

@@ -26,7 +26,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LoadSize:
     """What was asked for: `users` at the peak, started at `rate` a second, for `seconds` in all (None: the default)."""
 
     users: int
@@ -38,7 +38,7 @@ class Wish:
         return self.seconds if self.seconds else default
 
 
-Shape = Callable[[float, Wish], Point | None]  # seconds since the start -> the load; None: it is over
+Shape = Callable[[float, LoadSize], Point | None]  # seconds since the start -> the load; None: it is over
 
 _AT_ONCE: Final = (
     100.0  # users a second that are as good as at once, and that Locust's dispatcher takes without trouble
@@ -48,42 +48,42 @@ STEP: Final = 30.0  # seconds: long enough for a p95 of some thousand requests, 
 LENGTHS: Final[Mapping[str, float]] = {"steady": 60, "ramp": 120, "spike": 90, "soak": 7200, "step": STEPS * STEP}
 
 
-def steady(now: float, wish: Wish) -> Point | None:
+def steady(now: float, size: LoadSize) -> Point | None:
     """All users, for the whole time (default 60 s)."""
-    return None if now >= wish.lasting(LENGTHS["steady"]) else Point(wish.users, wish.rate, "steady")
+    return None if now >= size.lasting(LENGTHS["steady"]) else Point(size.users, size.rate, "steady")
 
 
-def soak(now: float, wish: Wish) -> Point | None:
+def soak(now: float, size: LoadSize) -> Point | None:
     """All users for long (default 2 h): what leaks shows only then."""
-    return None if now >= wish.lasting(LENGTHS["soak"]) else Point(wish.users, wish.rate, "soak")
+    return None if now >= size.lasting(LENGTHS["soak"]) else Point(size.users, size.rate, "soak")
 
 
-def ramp(now: float, wish: Wish) -> Point | None:
+def ramp(now: float, size: LoadSize) -> Point | None:
     """From one user to all of them, evenly over the time (default 120 s)."""
-    length = wish.lasting(LENGTHS["ramp"])
+    length = size.lasting(LENGTHS["ramp"])
     if now >= length:
         return None
-    return Point(max(1, math.ceil(wish.users * (now + 1) / length)), _AT_ONCE, "ramp")
+    return Point(max(1, math.ceil(size.users * (now + 1) / length)), _AT_ONCE, "ramp")
 
 
-def spike(now: float, wish: Wish) -> Point | None:
+def spike(now: float, size: LoadSize) -> Point | None:
     """A fifth of the users, then suddenly all, then a fifth again: thirds of the time (default 90 s)."""
-    length = wish.lasting(LENGTHS["spike"])
+    length = size.lasting(LENGTHS["spike"])
     if now >= length:
         return None
-    few = max(1, wish.users // 5)
+    few = max(1, size.users // 5)
     third = int(3 * now / length)
     phase = ("before the spike", "spike", "after the spike")[third]
-    return Point(wish.users if third == 1 else few, _AT_ONCE, phase)
+    return Point(size.users if third == 1 else few, _AT_ONCE, phase)
 
 
-def step(now: float, wish: Wish) -> Point | None:
+def step(now: float, size: LoadSize) -> Point | None:
     """Twelve equal steps up to all users (default 30 s each); who runs it ends it where the knee is found."""
-    length = wish.lasting(LENGTHS["step"])
+    length = size.lasting(LENGTHS["step"])
     if now >= length:
         return None
     number = int(STEPS * now / length) + 1
-    return Point(max(number, round(wish.users * number / STEPS)), _AT_ONCE, f"step {number}")
+    return Point(max(number, round(size.users * number / STEPS)), _AT_ONCE, f"step {number}")
 
 
 SHAPES: Final[Mapping[str, Shape]] = {"steady": steady, "ramp": ramp, "spike": spike, "soak": soak, "step": step}

@@ -145,7 +145,7 @@ def these_tests(folder: Path) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class RunWish:
+class RunOptions:
     """What shall be run: pytest's options, and node ids of tests (none: all of them)."""
 
     options: tuple[str, ...] = ()
@@ -167,15 +167,15 @@ class LiveRun(BackgroundRun):
     What it brought up is always taken down.
     """
 
-    def __init__(self, folder: Path, root: Path, wish: RunWish, environ: Mapping[str, str]) -> None:
-        self.wish = wish
+    def __init__(self, folder: Path, root: Path, chosen: RunOptions, environ: Mapping[str, str]) -> None:
+        self.chosen = chosen
         self.cancelled = False
         self._place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
         self._stream = self._place / "stream.jsonl"
         self._told = Tail(self._stream, _Told)
         output = self._place / "output.txt"
-        what = wish.tests or (str(folder),)
-        command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *wish.options, *what]
+        what = chosen.tests or (str(folder),)
+        command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *chosen.options, *what]
         theirs, self._lifeline = os.pipe()
         surroundings = dict(environ) | {STREAM: str(self._stream), LIFELINE: str(theirs)}
         try:
@@ -208,9 +208,9 @@ class LiveRun(BackgroundRun):
             shutil.rmtree(self._place, ignore_errors=True)
 
 
-Launch = Callable[[RunWish], LiveRun]
+Launch = Callable[[RunOptions], LiveRun]
 
 
 def launcher(folder: Path, root: Path, environ: Mapping[str, str] = os.environ) -> Launch:
     """Return the function that starts runs of the smoke tests in `folder`, for the project in `root`."""
-    return lambda wish: LiveRun(folder, root, wish, environ)
+    return lambda chosen: LiveRun(folder, root, chosen, environ)

@@ -13,7 +13,7 @@ from pathlib import Path
 from devenv.control.guard import AuditLog, Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
-from devenv.load.runner import STARTED, LiveLoad, LoadRunner, LoadWish
+from devenv.load.runner import STARTED, LiveLoad, LoadOptions, LoadRunner
 from devenv.runs.identity import runs_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,10 +36,10 @@ class Played:
         environ = dict(os.environ) | {"PYTHONPATH": str(ROOT)}
         return LoadRunner(self.folder, LoadSettings(tests=self.tests, service="web"), kubernetes, guard, environ)
 
-    def start(self, wish: LoadWish | None = None) -> LiveLoad:
+    def start(self, options: LoadOptions | None = None) -> LiveLoad:
         """Start a run without a terminal."""
-        runner, wish = self(), wish or LoadWish()
-        return runner.start(runner.plan(wish), wish)
+        runner, options = self(), options or LoadOptions()
+        return runner.start(runner.plan(options), options)
 
     def write(self, name: str, text: str = "") -> None:
         (self.folder / name).write_text(text)

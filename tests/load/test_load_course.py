@@ -9,7 +9,7 @@ import pytest
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import ScalingSettings
 from devenv.load.hpa_shape import HpaShape, size_load
-from devenv.load.shapes import Wish
+from devenv.load.shapes import LoadSize
 from tests.load.synthetic import CONTAINER, SPEC, Story
 
 SETTINGS = ScalingSettings(1, 5, 70.0, 0.05, resolution=15.0, down_window=60.0)
@@ -36,13 +36,13 @@ def test_a_load_that_cannot_be_sized_is_told_with_the_reason(settings: ScalingSe
 
 
 def course(
-    wish: Wish, replicas: int = 3, *, desired: int = 1, cpu: float | None = 20.0, **settings: Any
+    size: LoadSize, replicas: int = 3, *, desired: int = 1, cpu: float | None = 20.0, **settings: Any
 ) -> tuple[HpaShape, Story, list[dict[str, Any]], list[float]]:
     story, noted, now = Story(), [], [0.0]
     story.settings(**settings, resolution=15.0)
     story.scaling(0.0, desired, cpu)
     made = HpaShape(
-        wish,
+        size,
         replicas,
         story.recording,
         lambda kind, **values: noted.append({"kind": kind, **values}),
@@ -69,7 +69,7 @@ def drive(made: HpaShape, story: Story, now: list[float], until: float) -> list[
 
 
 def test_the_course_calibrates_goes_up_to_what_it_sized_and_down_again() -> None:
-    made, story, noted, now = course(Wish(100, 10.0, None))
+    made, story, noted, now = course(LoadSize(100, 10.0, None))
     seen = drive(made, story, now, 2000.0)
     assert [phase for phase, _ in seen] == ["idle", "calibrate", "scale up", "scale down"]
     assert seen[1][1] == 10
@@ -80,14 +80,14 @@ def test_the_course_calibrates_goes_up_to_what_it_sized_and_down_again() -> None
 
 
 def test_a_load_above_what_users_allows_ends_the_course_with_what_to_allow() -> None:
-    made, story, _, now = course(Wish(15, 10.0, None))
+    made, story, _, now = course(LoadSize(15, 10.0, None))
     with pytest.raises(DevenvError) as caught:
         drive(made, story, now, 2000.0)
     assert caught.value.hint.startswith("Allow 1")
 
 
 def test_a_service_without_an_autoscaler_is_told() -> None:
-    made, story, _, now = course(Wish(20, 10.0, None))
+    made, story, _, now = course(LoadSize(20, 10.0, None))
     story.watched.clear()
     with pytest.raises(DevenvError, match="no autoscaler was found"):
         drive(made, story, now, 100.0)
@@ -104,14 +104,14 @@ def test_a_service_without_an_autoscaler_is_told() -> None:
 def test_replicas_that_cannot_be_reached_are_refused_before_any_load(
     replicas: int, spec: dict[str, Any], told: str
 ) -> None:
-    made, story, _, now = course(Wish(100, 10.0, None), replicas, spec=spec)
+    made, story, _, now = course(LoadSize(100, 10.0, None), replicas, spec=spec)
     with pytest.raises(DevenvError) as caught:
         drive(made, story, now, 100.0)
     assert (caught.value.message, now[0]) == (told, 0.0)
 
 
 def test_a_container_without_a_cpu_request_is_told_in_the_autoscalers_words_as_soon_as_it_has_some() -> None:
-    made, story, _, now = course(Wish(100, 10.0, None), cpu=None, containers=[CONTAINER | {"resources": {}}])
+    made, story, _, now = course(LoadSize(100, 10.0, None), cpu=None, containers=[CONTAINER | {"resources": {}}])
     assert drive(made, story, now, 5.0) == [("idle", 1)]
     words = "failed to get cpu utilization: missing request for cpu in container frontend"
     story.event(3.0, "FailedGetResourceMetric", "did not receive metrics for targeted pods", "h")
@@ -126,7 +126,7 @@ def test_a_container_without_a_cpu_request_is_told_in_the_autoscalers_words_as_s
 
 def test_an_autoscaler_without_a_metric_is_waited_for_and_then_told() -> None:
     broken = ["ScalingActive", "False", "FailedGetResourceMetric", "no metrics returned"]
-    made, story, _, now = course(Wish(100, 10.0, None))
+    made, story, _, now = course(LoadSize(100, 10.0, None))
     story.scaling(1.0, 1, None, broken)
     with pytest.raises(DevenvError) as caught:
         drive(made, story, now, 400.0)
@@ -136,20 +136,20 @@ def test_an_autoscaler_without_a_metric_is_waited_for_and_then_told() -> None:
 
 
 def test_a_load_shorter_than_the_autoscaler_may_take_is_refused() -> None:
-    made, story, _, now = course(Wish(100, 10.0, 60.0))
+    made, story, _, now = course(LoadSize(100, 10.0, 60.0))
     with pytest.raises(DevenvError, match=r"--run-time of 60 s is less than .*: 75 s with metrics every 15 s"):
         drive(made, story, now, 2000.0)
     assert now[0] < 60
 
 
 def test_the_load_waits_until_replicas_of_an_earlier_one_are_gone() -> None:
-    made, story, _, now = course(Wish(100, 10.0, None), desired=3)
+    made, story, _, now = course(LoadSize(100, 10.0, None), desired=3)
     assert [phase for phase, _ in drive(made, story, now, 90.0)] == ["idle"]
     story.scaling(90.0, 1, 15.0)
     assert [phase for phase, _ in drive(made, story, now, 2000.0)] == ["calibrate", "scale up", "scale down"]
 
 
 def test_replicas_that_stay_without_load_are_told() -> None:
-    made, story, _, now = course(Wish(100, 10.0, None), desired=3)
+    made, story, _, now = course(LoadSize(100, 10.0, None), desired=3)
     with pytest.raises(DevenvError, match="3 replicas are desired without load, and 3 were to be reached"):
         drive(made, story, now, 400.0)

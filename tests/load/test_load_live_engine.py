@@ -11,7 +11,7 @@ from devenv.control.guard import AuditLog, Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live import Following
-from devenv.load.runner import LoadRunner, LoadWish
+from devenv.load.runner import LoadOptions, LoadRunner
 from devenv.tui.runs.load_rows import chart_parts, number_parts, table_parts, title_parts
 from tests.load.conftest import Target
 from tests.load.playing import ROOT, wait_for
@@ -32,8 +32,8 @@ def test_a_run_on_compose_is_followed_and_stopped(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     environ = dict(os.environ) | target.environ
     runner = LoadRunner(ROOT, LoadSettings(), KubeSettings(), Guard(AuditLog(tmp_path / "audit.jsonl")), environ)
-    wish = LoadWish(users=4, seconds=120, more=MORE)
-    live = runner.start(runner.plan(wish), wish)
+    options = LoadOptions(users=4, seconds=120, more=MORE)
+    live = runner.start(runner.plan(options), options)
     following = Following(live)
     state = following.state
 

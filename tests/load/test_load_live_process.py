@@ -15,7 +15,7 @@ from devenv.core.errors import DevenvError, Refused
 from devenv.core.kube_settings import KubeSettings
 from devenv.load.known_runs import find_running, known_runs
 from devenv.load.live import Following
-from devenv.load.runner import OUTPUT, LiveLoad, LoadRunner, LoadWish
+from devenv.load.runner import OUTPUT, LiveLoad, LoadOptions, LoadRunner
 from devenv.runs.identity import owner_of
 from tests.load.playing import ROOT, Played, played, wait_for
 
@@ -58,7 +58,7 @@ def ended(following: Following) -> None:
 
 
 def test_it_runs_in_a_session_of_its_own_and_stops_cleanly(project: Played) -> None:
-    live = project.start(LoadWish(users=3, more=("--threshold", "search:p95<1")))
+    live = project.start(LoadOptions(users=3, more=("--threshold", "search:p95<1")))
     following = begun(live)
     assert following.state.whole["search"].requests >= 10
     assert live.exit_code is None
@@ -138,7 +138,7 @@ def test_a_run_of_another_project_is_not_followed(project: Played, tmp_path: Pat
 
 
 def test_what_locust_says_before_it_dies_is_kept(project: Played) -> None:
-    live = project.start(LoadWish(more=("--no-such-option",)))
+    live = project.start(LoadOptions(more=("--no-such-option",)))
     following = Following(live)
     ended(following)
     assert following.state.exit_code == 2
@@ -149,10 +149,10 @@ def test_what_locust_says_before_it_dies_is_kept(project: Played) -> None:
 def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(project: Played) -> None:
     project.read_only = True
     runner = project()
-    plan = runner.plan(LoadWish())
+    plan = runner.plan(LoadOptions())
     assert (plan.allowed, plan.reason) == (False, "devenv is in read-only mode")
     with pytest.raises(Refused, match="load test was not done: devenv is in read-only mode"):
-        runner.start(plan, LoadWish())
+        runner.start(plan, LoadOptions())
     project.read_only = False
     kubeconfig = project.folder / "kubeconfig"
     kubeconfig.write_text(
@@ -167,7 +167,7 @@ def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(pro
     settings = KubeSettings()
     environ = {"KUBECONFIG": str(kubeconfig), "HOME": str(project.folder)}
     made = LoadRunner(project.folder, project().load, settings, project().guard, environ)
-    plan = made.plan(LoadWish(target="kubernetes", context="prod", namespace="shop"))
+    plan = made.plan(LoadOptions(target="kubernetes", context="prod", namespace="shop"))
     assert (plan.allowed, plan.context, plan.namespace) == (False, "prod", "shop")
     assert "the context prod is not on the list of those that may be changed" in plan.reason
     assert "[kubernetes] allow" in plan.hint
@@ -176,7 +176,7 @@ def test_read_only_and_contexts_that_are_not_allowed_refuse_it_as_any_change(pro
 
 def test_a_run_is_in_the_audit_log_with_how_it_ended(project: Played) -> None:
     runner = project()
-    live = runner.start(runner.plan(LoadWish()), LoadWish())
+    live = runner.start(runner.plan(LoadOptions()), LoadOptions())
     following = begun(live)
     live.stop()
     ended(following)

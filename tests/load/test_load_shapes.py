@@ -11,15 +11,15 @@ import pytest
 from _corpus import Corpus, Zipf
 
 from devenv.core.errors import UsageError
-from devenv.load.shapes import NAMES, SHAPES, Punctuality, Wish, arrivals, find
+from devenv.load.shapes import NAMES, SHAPES, LoadSize, Punctuality, arrivals, find
 
-WISH = Wish(60, 10.0, 120.0)
+SIZE = LoadSize(60, 10.0, 120.0)
 
 
-def users(name: str, wish: Wish = WISH) -> list[int]:
+def users(name: str, size: LoadSize = SIZE) -> list[int]:
     found = []
     for now in itertools.count():
-        point = SHAPES[name](float(now), wish)
+        point = SHAPES[name](float(now), size)
         if point is None:
             return found
         found.append(point.users)
@@ -41,7 +41,7 @@ def test_courses_of_the_shapes() -> None:
     assert [users("spike")[at] for at in (0, 39, 40, 79, 80)] == [12, 12, 60, 60, 12]
     steps = users("step")
     assert [steps[at] for at in range(0, 120, 10)] == [5 * number for number in range(1, 13)]
-    assert [users("step", Wish(3, 1.0, 12.0))[at] for at in (0, 11)] == [1, 12]
+    assert [users("step", LoadSize(3, 1.0, 12.0))[at] for at in (0, 11)] == [1, 12]
 
 
 def test_an_unknown_shape_is_refused_with_those_there_are() -> None:

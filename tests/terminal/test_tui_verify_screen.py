@@ -15,7 +15,7 @@ from devenv.core.model import Happening
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.evidence import EvidenceScreen
 from devenv.tui.runs.verify import VerifyScreen
-from devenv.verify.runner import LiveRun, RunWish, launcher
+from devenv.verify.runner import LiveRun, RunOptions, launcher
 from tests.nested import WITHOUT_PLUGINS
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
@@ -80,8 +80,8 @@ class Runs:
         environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_ADDOPTS": WITHOUT_PLUGINS}
         self._launch = launcher(folder / "smoketests", folder, environ)
 
-    def __call__(self, wish: RunWish) -> LiveRun:
-        self.made.append(self._launch(wish))
+    def __call__(self, chosen: RunOptions) -> LiveRun:
+        self.made.append(self._launch(chosen))
         return self.made[-1]
 
     def touch(self, name: str) -> None:
@@ -173,7 +173,7 @@ async def test_what_failed_is_run_again_alone(opened: Opening, runs: Runs) -> No
         runs.touch("mended")
         await terminal.press("f")
         await terminal.sees("verify passed", "1 passed")
-        assert [test.rpartition("::")[2] for test in runs.made[1].wish.tests] == ["test_second"]
+        assert [test.rpartition("::")[2] for test in runs.made[1].chosen.tests] == ["test_second"]
         assert not line(terminal, "first")
 
 

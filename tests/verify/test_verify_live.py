@@ -17,7 +17,7 @@ from devenv.runs.criteria import Verdict
 from devenv.runs.lines import STREAM
 from devenv.verify.collector import join_cases
 from devenv.verify.run_state import RunState
-from devenv.verify.runner import LiveRun, RunWish
+from devenv.verify.runner import LiveRun, RunOptions
 from devenv.verify.stages import BuildWatch
 from devenv.verify.waiting import unmeasurable, wait_until
 
@@ -62,7 +62,7 @@ def followed(run: LiveRun) -> RunState:
 
 
 def test_a_run_tells_its_tests_before_they_run_and_each_verdict(folder: Path) -> None:
-    run = LiveRun(folder / "smoketests", folder, RunWish(), os.environ)
+    run = LiveRun(folder / "smoketests", folder, RunOptions(), os.environ)
     state = followed(run)
     assert state.exit_code == 1
     assert {test.name: test.verdict for test in state.tests.values()} == {
@@ -79,7 +79,7 @@ def test_a_run_tells_its_tests_before_they_run_and_each_verdict(folder: Path) ->
 
 
 def test_the_same_line_in_two_pieces_is_one(folder: Path) -> None:
-    run = LiveRun(folder / "smoketests", folder, RunWish(options=("--collect-only",)), os.environ)
+    run = LiveRun(folder / "smoketests", folder, RunOptions(options=("--collect-only",)), os.environ)
     wait_until("the run to end", lambda: run.exit_code is not None, 60.0)
     run.drain()
     whole = json.dumps({"phase": "finishing", "at": 1.0}) + "\n"
@@ -94,7 +94,7 @@ def test_the_same_line_in_two_pieces_is_one(folder: Path) -> None:
 
 def test_a_program_that_cannot_be_started_is_an_error_of_ours(folder: Path) -> None:
     with pytest.raises(DevenvError, match="cannot be started"):
-        LiveRun(folder / "smoketests", folder / "gone", RunWish(), os.environ)
+        LiveRun(folder / "smoketests", folder / "gone", RunOptions(), os.environ)
 
 
 HANGING = """
@@ -115,8 +115,8 @@ def test_hangs(stack_like, verify_session=None):
 FOLLOWER = """
 import os, sys, time
 from pathlib import Path
-from devenv.verify.runner import LiveRun, RunWish
-run = LiveRun(Path("smoketests"), Path.cwd(), RunWish(), os.environ)
+from devenv.verify.runner import LiveRun, RunOptions
+run = LiveRun(Path("smoketests"), Path.cwd(), RunOptions(), os.environ)
 Path("pid").write_text(str(run._process.pid))
 Path("place").write_text(str(run._place))
 {then}

@@ -18,7 +18,7 @@ from textual.widgets import Static
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.load.live import Following, LoadState
-from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadRunner, LoadWish
+from devenv.load.runner import OUTPUT, VERB, LiveLoad, LoadOptions, LoadRunner
 from devenv.tui.runs.frame import Runs, RunScreen, TextScreen
 from devenv.tui.runs.load_form import DETACH, LoadFormScreen, LoadLeaveScreen, load_targets
 from devenv.tui.runs.load_list import LoadList
@@ -45,7 +45,7 @@ class LoadRuns(Runs):
     def __init__(self, app: App[int], main: Callable[[], MainScreen], runner: LoadRunner) -> None:
         super().__init__(app, main)
         self.runner = runner
-        self.wish = LoadWish()  # the last one
+        self.options = LoadOptions()  # the last one
         self.following: Following | None = None
         self._marked = 0
         self._starting = False
@@ -60,17 +60,17 @@ class LoadRuns(Runs):
         """Whether a run has not ended yet."""
         return self._starting or (self.state is not None and not self.state.over)
 
-    def start(self, wish: LoadWish) -> None:
+    def start(self, options: LoadOptions) -> None:
         """Start a run unless one goes on; the guard is asked in a thread, since it reads the kubeconfig."""
         if self.goes_on:
             return
-        self.wish = wish
+        self.options = options
         self._starting = True
 
         def work() -> None:
             try:
-                plan = self.runner.plan(wish)
-                live = self.runner.start(plan, wish) if plan.allowed else None
+                plan = self.runner.plan(options)
+                live = self.runner.start(plan, options) if plan.allowed else None
             except DevenvError as error:
                 self.app.call_from_thread(self._not_started, error)
             else:
@@ -134,9 +134,9 @@ class LoadRuns(Runs):
         """Ask what the next run shall be, and start it."""
         targets, chosen = load_targets(self.main.controller.cluster_place())
         if self.following is not None:  # as the last one
-            chosen = next((at for at, item in enumerate(targets) if item.name == self.wish.target), chosen)
-        form = LoadFormScreen(self.wish, targets, chosen, self.runner.load.thresholds)
-        self.app.push_screen(form, lambda wish: self.start(wish) if wish is not None else None)
+            chosen = next((at for at, item in enumerate(targets) if item.name == self.options.target), chosen)
+        form = LoadFormScreen(self.options, targets, chosen, self.runner.load.thresholds)
+        self.app.push_screen(form, lambda options: self.start(options) if options is not None else None)
 
     def list_runs(self) -> None:
         """List the earlier runs."""

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from devenv.load.runner import LoadWish
+from devenv.load.runner import LoadOptions
 from devenv.load.shapes import LENGTHS, NAMES
 from devenv.tui.runs.load_rows import minutes
 from devenv.tui.safe_text import safe
@@ -60,9 +60,9 @@ class LoadTarget:
         """How it is called in a form."""
         return f"{self.name} {self.context}/{self.namespace}" if self.context else self.name
 
-    def of(self, wish: LoadWish) -> LoadWish:
-        """Return the wish for this target."""
-        return replace(wish, target=self.name, context=self.context, namespace=self.namespace)
+    def of(self, options: LoadOptions) -> LoadOptions:
+        """Return the options for this target."""
+        return replace(options, target=self.name, context=self.context, namespace=self.namespace)
 
 
 def load_targets(place: tuple[Target, bool] | None) -> tuple[list[LoadTarget], int]:
@@ -77,8 +77,8 @@ def load_targets(place: tuple[Target, bool] | None) -> tuple[list[LoadTarget], i
     return [LoadTarget("compose"), LoadTarget("kubernetes", target.context.name, target.namespace)], int(is_meant)
 
 
-class LoadFormScreen(ModalScreen[LoadWish | None]):
-    """Answers with a wish, None when it was left."""
+class LoadFormScreen(ModalScreen[LoadOptions | None]):
+    """Answers with options, None when it was left."""
 
     CSS_PATH = "load_form.tcss"
     AUTO_FOCUS = "#load-shape"
@@ -89,17 +89,19 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
         Binding("down", "app.focus_next", "down", show=False, id="load_form.down"),
     ]
 
-    def __init__(self, wish: LoadWish, targets: Sequence[LoadTarget], target: int, thresholds: Sequence[str]) -> None:
+    def __init__(
+        self, options: LoadOptions, targets: Sequence[LoadTarget], target: int, thresholds: Sequence[str]
+    ) -> None:
         super().__init__()
         self._targets = tuple(targets)
         self._thresholds = thresholds
         self.target = Choice([(item.words, "") for item in targets], target, id="load-target")
-        self.shape = Choice([(name, _MEANINGS[name]) for name in NAMES], NAMES.index(wish.shape), id="load-shape")
-        self.users = BurstInput(str(wish.users), compact=True, id="load-users")
-        length = f"{wish.seconds}s" if wish.seconds else ""
-        self.length = BurstInput(length, compact=True, id="load-length", placeholder=_default(wish.shape))
+        self.shape = Choice([(name, _MEANINGS[name]) for name in NAMES], NAMES.index(options.shape), id="load-shape")
+        self.users = BurstInput(str(options.users), compact=True, id="load-users")
+        length = f"{options.seconds}s" if options.seconds else ""
+        self.length = BurstInput(length, compact=True, id="load-length", placeholder=_default(options.shape))
         more = "--threshold 'rps>50' --documents 1000"
-        self.more = BurstInput(shlex.join(wish.more), compact=True, id="load-more", placeholder=more)
+        self.more = BurstInput(shlex.join(options.more), compact=True, id="load-more", placeholder=more)
         self.wrong = Static("", id="load-wrong", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -126,13 +128,13 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
 
     def action_start(self) -> None:
         """Answer, or say what is wrong."""
-        wish, wrong = self._wish()
-        if wish is None:
+        options, wrong = self._answer()
+        if options is None:
             self.wrong.update(Content(f"✗ {safe(wrong)}"))
         else:
-            self.dismiss(wish)
+            self.dismiss(options)
 
-    def _wish(self) -> tuple[LoadWish | None, str]:
+    def _answer(self) -> tuple[LoadOptions | None, str]:
         users, length = self.users.value.strip(), self.length.value.strip()
         if not users.isdecimal() or not 1 <= int(users) <= MOST_USERS:
             return None, f"users: a whole number from 1 to {MOST_USERS}"
@@ -146,7 +148,9 @@ class LoadFormScreen(ModalScreen[LoadWish | None]):
         if self.shape.value == "hpa" and target.name != "kubernetes":
             return None, "shape hpa: Compose has no autoscaler; show a cluster, or choose another shape"
         seconds = seconds_of(length) if length else None
-        return target.of(replace(LoadWish(), shape=self.shape.value, users=int(users), seconds=seconds, more=more)), ""
+        return target.of(
+            replace(LoadOptions(), shape=self.shape.value, users=int(users), seconds=seconds, more=more)
+        ), ""
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

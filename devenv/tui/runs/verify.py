@@ -22,7 +22,7 @@ from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import DetailScroll
 from devenv.verify.run_state import RunState, TestState
-from devenv.verify.runner import RUNNING, Launch, LiveRun, RunWish
+from devenv.verify.runner import RUNNING, Launch, LiveRun, RunOptions
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
@@ -62,13 +62,13 @@ class VerifyRuns(Runs):
             if state.running_stack and RUNNING not in options:
                 options.append(RUNNING)
             tests = tuple(f"{state.root}/{test.id}" for test in state.failed)
-        wish = RunWish(tuple(options), tests)
+        chosen = RunOptions(tuple(options), tests)
         try:
-            self._live = self._launch(wish)
+            self._live = self._launch(chosen)
         except DevenvError as error:
             self._tell_error(error)
             return
-        self.state = RunState(time.time(), running_stack=wish.running)
+        self.state = RunState(time.time(), running_stack=chosen.running)
         self._begin_looking()
         self._tell()
 
