@@ -7,7 +7,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from devenv.core.model import Action, ConnectionState, Health, Phase, Port, Resource, State
+from devenv.core.model import Action, ConnectionState, Gone, Health, Phase, Port, Resource, Seen, State
 from devenv.tui.safe_text import fit_ends
 from devenv.tui.table.columns import COLUMNS, place
 from tests.terminal.cluster import cluster_opened, pod
@@ -127,3 +127,15 @@ def test_spare_columns_go_before_a_name_is_cut() -> None:
 )
 def test_a_name_that_is_cut_keeps_both_ends(name: str, width: int, shown: str) -> None:
     assert fit_ends(name, width) == shown
+
+
+async def test_a_long_name_that_goes_gives_its_room_back(opened: Opening) -> None:
+    async with opened(size=(80, 24)) as terminal:
+        await terminal.live(container("web", ports=(Port(8000, "tcp", 8000, "127.0.0.1"),)))
+        await terminal.sees("PORTS", "8000→8000")
+        long = container("", name="shop-a-task-with-a-very-long-name-run-1f2e3d", key="docker/run", one_off=True)
+        terminal.backend.emit(Seen("docker", long))
+        await terminal.sees("1f2e3d (one-off)")
+        assert "PORTS" not in terminal.text()
+        terminal.backend.emit(Gone("docker", "docker/run"))
+        await terminal.sees("PORTS", "8000→8000")

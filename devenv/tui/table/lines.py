@@ -52,7 +52,7 @@ class Lines(Sequence[Row], ABC):
         self._paths: list[Path] = []
         self._rows: dict[Path, Row] = {}
         self.structure = 0
-        self.longest = 0  # of the first cells: it only grows, so that columns do not dance
+        self.longest = 0  # of the first cells: it only grows until it is measured, so that columns do not dance
         self.needle = ""
         self.chosen: Path | None = None  # where the cursor was when other lines were shown
         self.rows_built = 0  # since the start: a budget of the tests
@@ -106,8 +106,12 @@ class Lines(Sequence[Row], ABC):
         """Show exactly these lines."""
         self._paths = sorted(paths)
         self._rows.clear()
-        self.longest = max((self.width(path) for path in self._paths), default=0)
+        self.measure()
         self.structure += 1
+
+    def measure(self) -> None:
+        """Find the longest of the first cells anew."""
+        self.longest = max(map(self.width, self._paths), default=0)
 
     def __len__(self) -> int:
         return len(self._paths)

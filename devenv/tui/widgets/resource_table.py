@@ -33,6 +33,7 @@ class ResourceTable(LineTable[Row]):
     STYLES = "table"
     COMPONENT_CLASSES: ClassVar[set[str]] = component_classes("table")
     BINDINGS: ClassVar[list[BindingType]] = keys("table", "detail")
+    FITTED_ANEW: ClassVar[bool] = True  # columns give back what a line took that went
 
     class Scrolled(Message):
         """Other rows are visible."""
@@ -90,7 +91,9 @@ class ResourceTable(LineTable[Row]):
             if self.lines is not None:
                 self.lines.chosen = self._chosen
             self._chosen, self._lost_at, self._cursor = lines.chosen, None, 0
+        if is_new or self.FITTED_ANEW:
             self._needs.clear()
+            lines.measure()
         self.lines = lines
         self.rows = lines
         self._structure = lines.structure
@@ -284,6 +287,7 @@ class FoldingTable(ResourceTable):
         Binding("right,space", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="open"),
         Binding("left", "unfold(False)", "close", key_display="←", id="close"),
     ]
+    FITTED_ANEW = False  # lines come and go as they are opened and closed: columns would dance, and there may be many
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
