@@ -1,4 +1,4 @@
-"""From a wish to a change: the plan, the question, the request, the result. The control does it, nothing here does."""
+"""From a key to a change: the plan, the question, the request, the result. The control does it, nothing here does."""
 
 from __future__ import annotations
 

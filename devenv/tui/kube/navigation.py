@@ -64,7 +64,7 @@ class Navigation:
         self._kind: Kind | None = None
         self._stamp: object = None
         self._current = ""
-        self._doubt = ""  # what was wrong with the kubeconfig at the last look
+        self._problem = ""  # what was wrong with the kubeconfig at the last look
         self.elsewhere = ""  # the kubeconfig's current context, where somebody made it another one than ours
 
     def begin(self) -> None:
@@ -122,8 +122,8 @@ class Navigation:
             session = connector.connect() if self.session is None else None
         except DevenvError as error:
             # The files may just be being written: only what is still wrong at the next look is told.
-            if self._doubt != error.message:
-                self._doubt = error.message
+            if self._problem != error.message:
+                self._problem = error.message
                 return
             self._later(self._failed, error)
         else:
@@ -132,7 +132,7 @@ class Navigation:
             elif current != self._current:
                 self._later(self._noticed, current)
             self._current = current
-        self._stamp, self._doubt = stamp, ""
+        self._stamp, self._problem = stamp, ""
 
     def _noticed(self, current: str) -> None:
         session = self.session
