@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from devenv.core.model import ConnectionState, Happening, Resource, Sample
+from devenv.core.model import ConnectionState
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
 from devenv.tui.main_screen import Handlers, MainScreen
-from devenv.tui.safe_text import Part
-from devenv.tui.table.lines import Row
+from devenv.tui.table.lines import GroupKey, Row
 
 if TYPE_CHECKING:
     from devenv.tui.dialogs import Command
@@ -82,19 +80,5 @@ class ComposeController:
     def cluster_place(self) -> None:
         """There is no cluster."""
 
-    def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
-        """Return its use and the text about it."""
-        from devenv.tui.detail import describe, use
-
-        screen = self._screen
-        resource = screen.store.resource(row.key)
-        if resource is None or (delta is not None and not _touches(delta, row.key)):
-            return None
-        sample = screen.store.sample(row.key)
-        text = describe(resource, None, screen.store.happenings(row.key), sample, time.time())
-        return use(resource, sample, screen.board.history(row.key)), text + screen.verdicts.detail(resource)
-
-
-def _touches(delta: Delta, key: str) -> bool:
-    groups: tuple[Sequence[Resource | Sample | Happening], ...] = (delta.updated, delta.samples, delta.happenings)
-    return any(item.key == key for group in groups for item in group)
+    def describe(self, group: GroupKey) -> None:
+        """There is no service in both runtimes."""

@@ -18,9 +18,19 @@ from textual.widgets import Input, Static
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime, State
+from devenv.core.model import Change, Happening, LogLine, LogsDropped, Resource, Runtime, Sample, State
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, BY_NAME, IN_VIEW, OF_CLUSTER, SERVICE, UserAction, group_of, help_groups
+from devenv.tui.action_table import (
+    ACTIONS,
+    BY_NAME,
+    IN_VIEW,
+    OF_CLUSTER,
+    ROLLED,
+    SERVICE,
+    UserAction,
+    group_of,
+    help_groups,
+)
 from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.buffers import LogBuffer, LogShelf
@@ -87,8 +97,8 @@ class Controller(Protocol):
         """Return the cluster and namespace that are shown, and whether the selection is there alone."""
         ...
 
-    def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
-        """Return its use and the text about it; None where there is nothing to say, or no news in `delta`."""
+    def describe(self, group: GroupKey) -> tuple[list[Part], list[Part]] | None:
+        """Return the use and the text of a service that several resources make; None where there is nothing to say."""
         ...
 
 
@@ -292,11 +302,29 @@ class MainScreen(Screen[None]):
     def tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
         """Show the details of the selected row, after a change only where it is about that."""
         row = self.table.selected
-        if self.detail is None or not self.detail_visible or row is None:
+        if self.detail is None or not self.detail_visible or row is None or not _concerns(delta, row):
             return
-        described = self.controller.describe(row, delta)
+        described = self._describe(row) if row.group is None else self.controller.describe(row.group)
         if described is not None:
             self.detail.tell(row.title, *described, fresh=fresh)
+
+    def _describe(self, row: Row) -> tuple[list[Part], list[Part]] | None:
+        from devenv.tui.detail import describe, use
+
+        resource = self.store.resource(row.key)
+        if resource is None:
+            return None
+        sample, happenings = self.store.sample(row.key), self.store.happenings(row.key)
+        owner = self.store.resource(resource.owner) if resource.owner else None
+        text = describe(resource, owner, happenings, sample, time.time()) + self.verdict_parts(resource)
+        return use(resource, sample, self.board.history(row.key)), text
+
+    def verdict_parts(self, resource: Resource) -> list[Part]:
+        """Return what the smoke tests last said about it: a container's service, or a workload."""
+        if resource.runtime is Runtime.COMPOSE:
+            return self.verdicts.detail(resource)
+        group = self.board.services.group_of_workload(resource) if resource.kind in ROLLED else None
+        return [] if group is None else self.verdicts.detail(resource, self.board.services.running(group))
 
     def _show_verdicts(self, verdicts: Verdicts) -> None:
         self.board.show_verdicts(verdicts.cell, any_known=bool(verdicts.services))
@@ -501,3 +529,13 @@ class MainScreen(Screen[None]):
         row = self.table.selected
         waits = row is not None and row.source == jump.source and jump.look()
         self._log_jump = jump if waits else None
+
+
+def _concerns(delta: Delta | None, row: Row) -> bool:
+    """Whether a change is about that row; None is about every one."""
+    if delta is None:
+        return True
+    if row.group is not None:
+        return bool(delta.updated or delta.removed or delta.samples)
+    groups: tuple[Sequence[Resource | Sample | Happening], ...] = (delta.updated, delta.samples, delta.happenings)
+    return any(item.key == row.key for group in groups for item in group)

@@ -14,7 +14,7 @@ from devenv.backends.protocol import KUBERNETES, Backend, JoinedBackend
 from devenv.control.protocol import Control, JoinedControl
 from devenv.core.model import ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, ROLLED, UserAction
+from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, UserAction
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.cluster_changes import (
     COMPOSE,
@@ -385,40 +385,21 @@ class ClusterController:
 
     # The details
 
-    def describe(self, row: Row, delta: Delta | None) -> tuple[list[Part], list[Part]] | None:
-        """Return its use and the text about it."""
-        resource = self.store.resource(row.key)
-        if resource is not None and resource.runtime is Runtime.COMPOSE:
-            return self._compose.describe(row, delta)
-        if delta is not None and not _concerns(delta, row):
+    def describe(self, group: GroupKey) -> tuple[list[Part], list[Part]] | None:
+        """Return the use and the text of a service in both runtimes."""
+        from devenv.tui import detail
+
+        known = self.board.services.groups.get(group)
+        if known is None:
             return None
-        group = self.board.group_of(row)
-        if resource is None:
-            return self._describe_joint(group) if group is not None else None
-        from devenv.tui import detail
-
-        sample = self.store.sample(row.key)
-        owner = self.store.resource(resource.owner) if resource.owner else None
-        text = detail.describe(resource, owner, self.store.happenings(row.key), sample, time.time())
-        return detail.use(resource, sample, self.board.history(row.key)), text + self._verdict_of(resource)
-
-    def _describe_joint(self, group: Group) -> tuple[list[Part], list[Part]]:
-        from devenv.tui import detail
-
-        compose, cluster = self._known(group.compose.values()), self._known(group.workloads.values())
-        text = detail.describe_joint(group.key.service, compose, cluster, self._differences_of(group))
+        compose, cluster = self._known(known.compose.values()), self._known(known.workloads.values())
+        text = detail.describe_joint(group.service, compose, cluster, self._differences_of(known))
         # All replicas have the same verdict; the one that says more also says why it is stale.
-        said = sorted((self._screen.verdicts.detail(known) for known in compose), key=len)
+        said = sorted(map(self._screen.verdict_parts, compose), key=len)
         text += said[-1] if said else []
         for workload in cluster:
-            text += self._verdict_of(workload)
-        return detail.use_of_all(self.store.sample(known.key) for known in (*compose, *cluster)), text
-
-    def _verdict_of(self, resource: Resource) -> list[Part]:
-        group = self.board.services.group_of_workload(resource)
-        if group is None or resource.kind not in ROLLED:
-            return []
-        return self._screen.verdicts.detail(resource, self.board.services.running(group))
+            text += self._screen.verdict_parts(workload)
+        return detail.use_of_all(self.store.sample(one.key) for one in (*compose, *cluster)), text
 
     def _differences_of(self, group: Group) -> Differences:
         """Return those between the two runtimes; they are read in a thread, and kept until one side changes."""
@@ -442,13 +423,6 @@ class ClusterController:
 
         self._screen.run_worker(work, thread=True, group="differences", exit_on_error=False)
         return reading
-
-
-def _concerns(delta: Delta, row: Row) -> bool:
-    if row.group is not None:
-        return bool(delta.updated or delta.removed or delta.samples)
-    groups = (delta.updated, delta.samples, delta.happenings)
-    return any(item.key == row.key for group in groups for item in group)
 
 
 def cluster_screen(
