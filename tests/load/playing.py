@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devenv.control.guard import AuditLog, Guard
@@ -27,6 +27,7 @@ class Played:
     folder: Path
     read_only: bool = False
     tests: str = str(PLAYED)
+    started: list[LiveLoad] = field(default_factory=list)
 
     def __call__(self) -> LoadRunner:
         kubernetes = KubeSettings()
@@ -39,7 +40,8 @@ class Played:
     def start(self, options: LoadOptions | None = None) -> LiveLoad:
         """Start a run without a terminal."""
         runner, options = self(), options or LoadOptions()
-        return runner.start(runner.plan(options), options)
+        self.started.append(runner.start(runner.plan(options), options))
+        return self.started[-1]
 
     def write(self, name: str, text: str = "") -> None:
         (self.folder / name).write_text(text)
@@ -60,6 +62,8 @@ def played(folder: Path) -> Iterator[Played]:
         for live in made.runs():
             live.kill()
         wait_for(lambda: all(run.is_over for run in made.runs()), "the end of all runs")
+        # A process whose end nobody has seen is one that Python takes for running, and complains of at its own end.
+        assert all(live.exit_code is not None for live in made.started)
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
