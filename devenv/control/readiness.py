@@ -93,6 +93,7 @@ class _Track:
     stopping: bool = False  # somebody asked it to stop: Compose replacing it, or a person
     oom: bool = False
     ended: float | None = None  # when its last run did, as far as seen
+    exit_code: int | None = None  # of the last run that ended: what runs again shows none
 
 
 class Readiness:
@@ -128,6 +129,7 @@ class Readiness:
             track.oom = True
         elif happening.action == "die" and not track.stopping:
             track.exits.append(track.run_began)
+            track.exit_code = happening.exit_code
 
     def see(self, resources: Iterable[Resource], now: float) -> None:
         """Take the engine's present state of all containers of the project."""
@@ -248,7 +250,7 @@ class Readiness:
             reason += "; it was killed because it ran out of memory (OOM)"
         exits = len(track.exits) + track.exits_before if current else 0
         begun = resource.state is not State.CREATED
-        code = resource.exit_code
+        code = track.exit_code if resource.exit_code is None and track.exits else resource.exit_code
         return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, code, exits, begun)
 
     def _not_begun(self, service: Service, resource: Resource) -> ServiceVerdict:

@@ -55,7 +55,8 @@ class Scene:
 
     def crash(self, service: str, code: int, state: State = State.RESTARTING) -> None:
         item = container(service, state, exit_code=code)
-        self.happen(item.key, "die")
+        died = Happening(item.key, self.now, "die", "die", (("exitCode", str(code)),))
+        self.readiness.observe(died, self.now)
         self.see(replace(item, started_at=1000.0 + self.now))
 
     def verdict(self, service: str, after: float = 0.0) -> ServiceVerdict:
@@ -247,6 +248,8 @@ def test_a_crash_loop_alone_fails_after_few_exits(restart: str, code: int) -> No
     verdict = scene.verdict("a")
     assert (verdict.outcome, verdict.exits, verdict.exit_code) == (Outcome.FAILED, CRASH_EXITS, code)
     assert "again and again" in verdict.reason
+    scene.start("a")  # looked at just when it runs once more
+    assert scene.verdict("a").reason.endswith(f"last with code {code}")
 
 
 def test_a_loop_from_before_is_known_by_the_engines_count() -> None:
