@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from unlike import COMPOSE, DOCKERFILE, ROOT, SETTINGS, TESTS
+from unlike import ROOT, make_project, remove_left
 
-from devenv.verify import leftovers
 from tests.nested import WITHOUT_PLUGINS
 
 
@@ -36,22 +35,5 @@ def base_image() -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, base_image: str) -> Iterator[Path]:
-    folder = tmp_path / "unlike"
-    texts = {
-        "compose.yaml": COMPOSE,
-        "Dockerfile": DOCKERFILE,
-        "devenv.toml": SETTINGS,
-        ".env": f"BASE={base_image}\n",
-        "www/page.txt": "one\n",
-        "smoketests/test_unlike.py": TESTS,
-        "pytest.ini": "[pytest]\nfilterwarnings = error\n",
-    }
-    for name, text in texts.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    yield folder
-    runs = tmp_path / "state" / "devenv" / "runs"
-    for run in runs.iterdir() if runs.is_dir() else ():
-        left = leftovers.on_engine(run.name)
-        leftovers.remove(left)
-        assert left == [], "nothing of a run may be left when its test is over"
+    yield make_project(tmp_path, base_image)
+    remove_left(tmp_path)

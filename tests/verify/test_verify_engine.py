@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
 import time
 import uuid
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from unlike import HANGING, LIMIT, begun, devenv, left_of, smoke, start
+from unlike import HANGING, LIMIT, begun, devenv, left_of, make_project, remove_left, smoke, start
 
 from devenv.core.model import Happening
 from devenv.runs.evidence import Mark, Probe, read_evidence
 from devenv.verify.waiting import wait_until
+from tests.nested import WITHOUT_PLUGINS
 
 pytestmark = pytest.mark.engine
 
@@ -62,30 +66,63 @@ def test_a_run_tells_every_verdict_and_leaves_nothing_behind(project: Path) -> N
     assert names.stdout == "", "the volume's own name was used"
 
 
-@pytest.mark.parametrize(
-    ("command", "numbers", "code"),
-    [
-        (["pytest", "smoketests"], (signal.SIGTERM,), 2),
-        (["pytest", "smoketests"], (signal.SIGHUP,), 2),
-        (["pytest", "smoketests"], (signal.SIGINT, signal.SIGINT), 2),
-        (["devenv", "verify"], (signal.SIGHUP, signal.SIGTERM), 130),
-        (["devenv", "verify"], (signal.SIGINT, signal.SIGINT), 130),
-    ],
-)
-def test_an_interrupted_run_takes_everything_down(
-    project: Path, command: list[str], numbers: tuple[signal.Signals, ...], code: int
-) -> None:
-    (project / "smoketests" / "test_unlike.py").write_text(HANGING)
-    process = start(project, *command)
-    run = begun(project, process)
-    assert left_of(run)
-    for number in numbers:
-        process.send_signal(number)
-        time.sleep(0.5)  # the clean-up takes longer
-    output, _ = process.communicate(timeout=LIMIT)
-    assert process.returncode == code, output
-    assert left_of(run) == []
-    assert len(devenv(project, "history").splitlines()) == 1, "it is in no history"
+@dataclass(frozen=True)
+class Interruption:
+    """A run that signals end, and what became of it; `before` and `after` are what the engine had of it."""
+
+    code: int
+    output: str
+    before: list[str]
+    after: list[str]
+    history: str
+
+
+INTERRUPTIONS = {
+    "SIGTERM": (("pytest", "smoketests"), (signal.SIGTERM,), 2),
+    "SIGHUP": (("pytest", "smoketests"), (signal.SIGHUP,), 2),
+    "twice": (("pytest", "smoketests"), (signal.SIGINT, signal.SIGINT), 2),
+    "verify SIGHUP": (("devenv", "verify"), (signal.SIGHUP, signal.SIGTERM), 130),
+    "verify twice": (("devenv", "verify"), (signal.SIGINT, signal.SIGINT), 130),
+}
+
+
+def interrupt(folder: Path, base_image: str, command: tuple[str, ...], numbers: tuple[int, ...]) -> Interruption:
+    project = make_project(folder, base_image, HANGING)
+    environ = {name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")}
+    environ |= {"XDG_STATE_HOME": str(folder / "state"), "PYTEST_ADDOPTS": WITHOUT_PLUGINS}
+    with start(project, *command, environ=environ) as process:
+        try:
+            run = begun(project, process)
+            before = left_of(run)
+            for number in numbers:
+                process.send_signal(number)
+                time.sleep(0.5)  # the clean-up takes longer
+            output, _ = process.communicate(timeout=LIMIT)
+            history = devenv(project, "history", environ=environ)
+            return Interruption(process.returncode, output, before, left_of(run), history)
+        finally:
+            process.kill()
+            remove_left(folder)
+
+
+@pytest.fixture(scope="module")
+def interrupted(base_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Interruption]:
+    """What became of each run: they are interrupted side by side."""
+    with ThreadPoolExecutor(len(INTERRUPTIONS)) as pool:
+        waiting = {
+            name: pool.submit(interrupt, tmp_path_factory.mktemp("interrupted"), base_image, command, numbers)
+            for name, (command, numbers, _) in INTERRUPTIONS.items()
+        }
+        return {name: done.result() for name, done in waiting.items()}
+
+
+@pytest.mark.parametrize("name", INTERRUPTIONS)
+def test_an_interrupted_run_takes_everything_down(interrupted: dict[str, Interruption], name: str) -> None:
+    run = interrupted[name]
+    assert run.before
+    assert run.code == INTERRUPTIONS[name][2], run.output
+    assert run.after == []
+    assert len(run.history.splitlines()) == 1, "it is in no history"
 
 
 def test_what_a_killed_run_leaves_is_found_by_its_owner_and_the_evidence_opens(project: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from devenv.verify import leftovers
 from devenv.verify.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -84,9 +86,41 @@ def left_of(run: str) -> list[str]:
     return found
 
 
-def start(project: Path, *command: str) -> subprocess.Popen[str]:
+def make_project(folder: Path, base_image: str, tests: str = TESTS) -> Path:
+    """Write the project into `folder`/unlike."""
+    project = folder / "unlike"
+    texts = {
+        "compose.yaml": COMPOSE,
+        "Dockerfile": DOCKERFILE,
+        "devenv.toml": SETTINGS,
+        ".env": f"BASE={base_image}\n",
+        "www/page.txt": "one\n",
+        "smoketests/test_unlike.py": tests,
+        "pytest.ini": "[pytest]\nfilterwarnings = error\n",
+    }
+    for name, text in texts.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    return project
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what the runs whose state is in `folder` left on the engine, and fail where that was anything."""
+    runs = folder / "state" / "devenv" / "runs"
+    for run in runs.iterdir() if runs.is_dir() else ():
+        left = leftovers.on_engine(run.name)
+        leftovers.remove(left)
+        assert left == [], "nothing of a run may be left when its test is over"
+
+
+def start(project: Path, *command: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", *command], cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", *command],
+        cwd=project,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -94,9 +128,9 @@ def smoke(project: Path, *options: str) -> subprocess.Popen[str]:
     return start(project, "pytest", "smoketests", "--devenv-report-dir", "reports", *options)
 
 
-def devenv(project: Path, *arguments: str) -> str:
+def devenv(project: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
     command = [sys.executable, "-m", "devenv", *arguments]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
