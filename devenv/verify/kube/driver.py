@@ -290,7 +290,8 @@ class KubeDriver:
                 absent.append(name)
         if absent:
             hint = "`devenv deploy` puts it there; without --running a copy is tested."
-            raise Never(f"{', '.join(absent)} is not in the namespace {self.name}", hint)
+            verb = "is" if len(absent) == 1 else "are"
+            raise Never(f"{', '.join(absent)} {verb} not in the namespace {self.name}", hint)
 
     def _own(self, verb: str) -> None:
         if not self.isolated:
