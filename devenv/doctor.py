@@ -329,7 +329,7 @@ _OWNERS: tuple[tuple[type[DevenvError], tuple[str, ...]], ...] = (
 def run_checks(context: Context, checks: Sequence[tuple[str, Check]] = CHECKS) -> tuple[Finding, ...]:
     """Run the checks at once and return their findings in the order of the list.
 
-    What a check could not look at since it met the failure of another one is told by that one alone.
+    What a check could not look at since it met the failure of another one is reported by that one alone.
     """
     errors: dict[str, DevenvError] = {}
 

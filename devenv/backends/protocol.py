@@ -68,7 +68,7 @@ class NoBackend:
         """Do nothing."""
 
     def drain(self) -> list[Change]:
-        """Return what was told by `start`, once."""
+        """Return what `start` reported, once."""
         changes, self._changes = self._changes, []
         return changes
 
@@ -109,7 +109,7 @@ class JoinedBackend:
         return (self._first.name, *(backend.name for _, backend in self._others))
 
     def add(self, prefix: str, backend: Backend) -> None:
-        """Give keys with this prefix to one more backend; it is started, and told what is wanted already."""
+        """Give keys with this prefix to one more backend; it is started, and asked for what is subscribed."""
         self._others.append((prefix, backend))
         if self._wake is not None:
             backend.start(self._wake)

@@ -71,7 +71,7 @@ class Buffer:
         self._dropped: Counter[str] = Counter()
 
     def set_wake(self, wake: Callable[[], None]) -> None:
-        """Name who is told when the empty buffer gets its first record; at once where it has some already."""
+        """Name who is called when the empty buffer gets its first record; at once where it has some already."""
         with self._lock:
             self._wake = wake
             waiting = not self._is_empty()
@@ -177,7 +177,7 @@ class Stream:
     """A supervised, named daemon thread around one long-lived connection.
 
     `run` opens the connection and reads it until it ends or breaks; what closes it from outside it registers with
-    `closing`. When `run` returns or raises, `on_down` is told why and how long the pause is, and it is run again.
+    `closing`. When `run` returns or raises, `on_down` gets why and how long the pause is, and it is run again.
     A `run` that is finished for good calls `finish` before it returns.
     """
 

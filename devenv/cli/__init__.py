@@ -45,7 +45,7 @@ EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; every failure is told on stderr with its hint."""
+    """Run one command and return its exit code; every failure is reported on stderr with its hint."""
     no_color: bool | None = None
     try:
         namespace = _typed(sys.argv[1:] if arguments is None else arguments)

@@ -1,4 +1,4 @@
-"""One call of `devenv build`: what is looked at, what is built, and what is told of it (docs/MONOREPO.md)."""
+"""One call of `devenv build`: what is looked at, what is built, and what is reported of it (docs/MONOREPO.md)."""
 
 from __future__ import annotations
 

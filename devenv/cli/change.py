@@ -27,7 +27,7 @@ def run_down(arguments: Namespace) -> int:
     guard = make_guard(context)
     losses: tuple[str, ...] = ()
     if arguments.volumes and not guard.read_only:
-        read_project(context, project)  # an engine that does not answer is told here: Compose would wait for it
+        read_project(context, project)  # an engine that does not answer is reported here: Compose would wait for it
         losses = volumes_at_risk(context.options.for_project(project), targets)
     plan = guard.plan("down", targets, volumes=arguments.volumes, project=project, losses=losses)
     if plan.allowed and arguments.volumes and not arguments.yes:
@@ -137,7 +137,7 @@ def guarded(
 
 
 def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tuple[str, ...] = ()) -> int:
-    """Run a simple verb of Compose on these services and return how many steps Compose told."""
+    """Run a simple verb of Compose on these services and return how many steps Compose reported."""
     project = context.project_with(targets)
     guard = make_guard(context)
     job = Job(context.options, project, verb, options, targets)
@@ -150,7 +150,7 @@ def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tup
 
 
 def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: Job) -> int:
-    """Run a job that carries the plan out; return how many steps Compose told."""
+    """Run a job that carries the plan out; return how many steps Compose reported."""
 
     def action(report: Report) -> int:
         job.run(report)
@@ -167,7 +167,7 @@ def _warn_of_other_folder(context: Context, project: Project) -> None:
     except EngineUnreachable:
         raise  # before Compose waits for it
     except DevenvError:
-        return  # it is told by the change itself
+        return  # the change itself reports it
     if other:
         text = f"{other}: this changes the same containers. Another name keeps them apart: -p NAME"
         warn(text, no_color=context.no_color)

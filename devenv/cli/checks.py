@@ -121,7 +121,7 @@ def _images(arguments: Namespace, config: Config) -> tuple[Sequence[str], tuple[
     if arguments.no_images or arguments.images:
         return (() if arguments.no_images else tuple(dict.fromkeys(arguments.images))), ()
     if arguments.paths:
-        return (), ()  # files were named, so files are meant
+        return (), ()  # files were named: only they are searched
     try:
         options = ComposeOptions(files=arguments.files, profiles=arguments.profiles)
         options = find_project(current_folder(), options, os.environ, config)

@@ -14,7 +14,7 @@ from typing import IO
 from devenv.core.errors import DevenvError, InternalError
 from devenv.core.text import mask_secrets, sanitize
 
-PATIENCE = 3.0  # seconds without a word: then what is waited for is told
+PATIENCE = 3.0  # seconds without a word: then what is waited for is named
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}
 
 
@@ -70,7 +70,7 @@ def tell_error(error: DevenvError, *, no_color: bool | None = None) -> None:
 def as_fault(error: Exception) -> DevenvError:
     """Return what to tell of an exception that nobody foresaw; its traceback goes to a file in the state folder.
 
-    In a folder that was deleted every path that is made absolute fails: that is told, and is no fault of devenv.
+    In a folder that was deleted every path that is made absolute fails: that is said, and is no fault of devenv.
     """
     import traceback  # deferred, as everything here: it is for the rarest of cases
 

@@ -41,7 +41,7 @@ from devenv.verify.success_metrics import remember
 
 
 def run(arguments: Namespace) -> int:
-    """Deploy, and return the exit code of the verdict; what ended it before any change is told as an error."""
+    """Deploy, and return the exit code of the verdict; what ended it before any change is reported as an error."""
     progress = Progress(no_color=arguments.no_color)
     call = DeployCall(arguments, progress)
     deployment = Deployment(call.options(), call.services())

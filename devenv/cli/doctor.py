@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _leftovers_check(arguments: Namespace) -> Check:
-    """Return the check of what runs of smoke tests left that were killed, or told to keep their stacks."""
+    """Return the check of what runs of smoke tests left that were killed, or were to keep their stacks."""
 
     def check(context: DoctorContext) -> Finding:
         from devenv.cli.options import read_settings

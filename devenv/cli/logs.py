@@ -81,7 +81,7 @@ def run(arguments: Namespace) -> int:
 class _Complaints:
     """Reads what Compose writes to stderr as it comes, so that it never waits for us, and passes warnings on at once.
 
-    A container whose logging driver keeps nothing is told by such a warning alone: Compose still ends with 0.
+    A container whose logging driver keeps nothing is named by such a warning alone: Compose still ends with 0.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], no_color: bool | None) -> None:

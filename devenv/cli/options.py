@@ -1,4 +1,4 @@
-"""The options that say which project is meant; they are accepted before and after the verb."""
+"""The options that choose the project; they are accepted before and after the verb."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def run_minikube(arguments: Namespace) -> int:
 
 
 def _profile(call: ClusterCall, line: MinikubeLine) -> tuple[str, bool]:
-    """Return the profile that is meant, and whether a context of it exists; minikube names both alike."""
+    """Return the chosen profile, and whether a context of it exists; minikube names both alike."""
     known = contexts(call.environ)
     if line.profile:
         return line.profile, known.find(line.profile) is not None

@@ -20,7 +20,7 @@ from devenv.core.model import Progress
 from devenv.core.signals import on_end
 from devenv.core.text import human_duration
 
-LONG = 10.0  # seconds: without a terminal, a wait that changes nothing for so long is told
+LONG = 10.0  # seconds: without a terminal, a wait that changes nothing for so long is reported
 LABEL = 100  # characters of a step's name in a plain line: enough to know a long RUN by its beginning
 FRAME = 0.1  # seconds between two pictures: a spinner looks alive from about 8 a second
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"

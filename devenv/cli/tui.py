@@ -100,7 +100,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     options = ComposeOptions(directory=str(current_folder()))
     connector = KubeConnector(config.kubernetes, environ, options, Guard.of(config, "tui"), alone=True)
     if connector.wants():
-        find_target(config.kubernetes, environ)  # a context that does not exist is told before the screen opens
+        find_target(config.kubernetes, environ)  # a context that does not exist is reported before the screen opens
     elif verify_at_once is not None or not connector.contexts().all:
         hint = f"{missing.hint} A cluster without a project is shown with: devenv --context NAME"
         raise ProjectError(missing.message, hint) from missing

@@ -32,7 +32,7 @@ def run(arguments: Namespace) -> int:
     plan = guard.plan("sync", targets, project=project)
     if not plan.allowed:
         raise guard.refuse(plan, f"watch was not begun: {plan.reason}", plan.hint, project)
-    from devenv.watch.rules import read_rules  # deferred, as all of devenv.watch: bad input is told without watchdog
+    from devenv.watch.rules import read_rules  # deferred, as all of devenv.watch: bad input needs no watchdog
 
     rules, remarks = read_rules(json.loads(context.document), targets)
     for text in remarks:

@@ -51,7 +51,7 @@ class ProjectBuilds:
         self.graph = self.reader.graph(
             {service.name: tuple(one.service for one in service.depends_on) for service in project.services}
         )
-        self.graph.order()  # a circle is told before the engine is asked
+        self.graph.order()  # a circle is reported before the engine is asked
         self.warning = ""  # why what was found out could not be kept
 
     def plan(self, services: Iterable[str], flags: tuple[str, ...], images: Mapping[str, EngineImage]) -> BuildPlan:

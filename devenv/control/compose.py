@@ -117,7 +117,7 @@ class ComposeRun:
         # While a stream is open, somebody of the group lives, so that its id cannot belong to anybody else.
         if not any(reader.is_alive() for reader in self._readers):
             return False
-        with suppress(ProcessLookupError):  # it ended by itself in this moment, which is what was wanted
+        with suppress(ProcessLookupError):  # it ended by itself in this moment, which is what was asked
             os.killpg(self._process.pid, number)
         return True
 

@@ -22,7 +22,7 @@ from devenv.core.errors import DevenvError, PortTaken, ProjectError, ServiceFail
 from devenv.core.model import Project
 from devenv.core.text import sanitize
 
-ANSWER_WITHIN = 20.0  # seconds; an error is told without what could not be asked
+ANSWER_WITHIN = 20.0  # seconds; an error is reported without what could not be asked
 
 
 class EngineQuestions:

@@ -90,7 +90,7 @@ _FOLDER = re.compile(
     r'unable to prepare context: path "(.+?)" not found|failed to get build context \S+: stat (.+?): '
     r'|failed to evaluate path "(.+?)"'
 )
-# What else keeps a build from beginning or ending: how it is told ("" as BuildKit does), and what to do.
+# What else keeps a build from beginning or ending: how it is reported ("" as BuildKit does), and what to do.
 _BUILD_RULES: tuple[tuple[str, str, str], ...] = (
     (
         r"git stderr|error fetching default branch|failed to fetch remote",

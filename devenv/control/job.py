@@ -27,7 +27,7 @@ Report = Callable[[Progress | Remark], None]
 
 @dataclass(slots=True)
 class _Heard:
-    """What Compose told of one run: its final error, and what tells whose that is."""
+    """What Compose reported of one run: its final error, and what tells whose that is."""
 
     view: BuildView
     complaint: str = ""
@@ -73,7 +73,7 @@ class Job:
         self._run: ComposeRun | None = None
         self._lock = threading.Lock()
         self._interrupted = False
-        self.steps = 0  # how many steps Compose told: 0 means there was nothing to do
+        self.steps = 0  # how many steps Compose reported: 0 means there was nothing to do
 
     def run(self, report: Report) -> None:
         """Run Compose to its end; `report` is called in this thread for each step and warning.
@@ -138,7 +138,7 @@ class Job:
         return Heartbeat(endpoint, lambda text: report(Remark(text)), run.interrupt, project=project)
 
     def _service_of_failure(self, heard: _Heard, questions: EngineQuestions) -> str:
-        """Say whose the final error is where no step told it: Compose tells none of a start or a build that failed."""
+        """Say whose the final error is where no step says it: Compose names none of a start or a build that failed."""
         if is_build_failure(heard.complaint):
             return heard.view.only_service
         if heard.service:

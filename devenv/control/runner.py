@@ -1,4 +1,4 @@
-"""Changes for the terminal: each in a named thread, told as records. What a change does is its `Work`."""
+"""Changes for the terminal: each in a named thread, reported as records. What a change does is its `Work`."""
 
 from __future__ import annotations
 

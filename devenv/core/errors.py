@@ -35,7 +35,7 @@ EXIT_INTERRUPTED = 130
 
 
 class DevenvError(Exception):
-    """A failure that is told to the user as a message and a hint, never as a traceback."""
+    """A failure that is shown to the user as a message and a hint, never as a traceback."""
 
     exit_code: ClassVar[int] = 1
     title: ClassVar[str] = "failed"

@@ -1,4 +1,4 @@
-"""The part of devenv.toml about Kubernetes manifests: which folders there are, what they are for, what is meant.
+"""The part of devenv.toml about Kubernetes manifests: folders, what they are for, intended differences.
 
 [manifests]                  # what `devenv manifests` and `devenv secrets` check
 kubernetes_versions = []     # minors, as "1.36"; empty: the last three that are known
@@ -20,7 +20,7 @@ memory = 80
 [manifests.compose]
 workloads = { db = "postgres" }  # a Compose service whose workload has another name
 
-[[manifests.compose.allow]]  # a difference between Compose and Kubernetes that is meant
+[[manifests.compose.allow]]  # a difference between Compose and Kubernetes that is intended
 rule = "compose-limits"
 service = "backend"
 item = "memory"              # empty: every item of that rule and service
@@ -59,7 +59,7 @@ class ProbeSettings(Table, frozen=True):
 
 
 class Allowance(Table, frozen=True):
-    """A difference between Compose and Kubernetes that is meant."""
+    """A difference between Compose and Kubernetes that is intended."""
 
     rule: Text
     service: Text
@@ -69,7 +69,7 @@ class Allowance(Table, frozen=True):
 
 
 class ComposeComparison(Table, frozen=True):
-    """What is meant where the Compose project and the manifests differ."""
+    """Where the Compose project and the manifests may differ."""
 
     workloads: dict[str, str] = field(default_factory=dict)
     allow: tuple[Allowance, ...] = ()

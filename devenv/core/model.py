@@ -148,14 +148,14 @@ class Resource(Struct, frozen=True):
     namespace: str = ""  # "" for a kind without
     owner: str = ""  # key of the controlling owner
     why: str = ""  # what its state and health come from, in words; "" where there is nothing to say
-    ready: tuple[int, int] | None = None  # ready and wanted: containers of a pod, pods of a workload
+    ready: tuple[int, int] | None = None  # ready and desired: containers of a pod, pods of a workload
     config_hash: str = ""  # of a workload: what its pods are made of, but for the images
     facts: tuple[tuple[str, str], ...] = ()  # what its kind has to show: node, IP, hosts, capacity ..., by column name
     kind_facts: KindFacts | None = None  # what code decides by, where its kind has more than the fields above
 
 
 class ConnectionState(StrEnum):
-    """How fresh what a backend told is."""
+    """How fresh the data of a backend is."""
 
     CONNECTING = "connecting"
     LIVE = "live"

@@ -1,4 +1,4 @@
-"""devenv.toml as typed tables: what is wrong in it is told by file and key, with what is expected there."""
+"""devenv.toml as typed tables: what is wrong in it is reported by file and key, with what is expected there."""
 
 from __future__ import annotations
 

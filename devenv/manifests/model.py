@@ -104,7 +104,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem, told to people: every text in it is safe for a terminal."""
+    """A problem, reported to people: every text in it is safe for a terminal."""
 
     rule: str
     severity: Severity

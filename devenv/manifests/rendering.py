@@ -129,7 +129,7 @@ class Workload:
         return access.mapping(self.manifest.data, *self.template, "metadata", "labels")
 
     def selectable(self, labels: Mapping[str, Any]) -> dict[str, Any]:
-        """Return its pods' labels with those of the wanted ones that its controller will add to them."""
+        """Return its pods' labels with those of the selected ones that its controller will add to them."""
         added = {key: value for key, value in labels.items() if _RUNTIME_LABELS.get(key) == self.kind}
         pod = added.get(_POD_NAME)
         if pod is not None and str(pod).rpartition("-")[0] != self.manifest.name:
@@ -144,7 +144,7 @@ class Workload:
 
     @property
     def long_running(self) -> bool:
-        """Whether its pods are meant to run until they are replaced."""
+        """Whether its pods run until they are replaced."""
         return self.kind in LONG_RUNNING
 
     @property

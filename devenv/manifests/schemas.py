@@ -50,7 +50,7 @@ def known_versions() -> tuple[str, ...]:
 
 
 def choose_versions(named: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the minors to check: the wanted ones, else the last three; raises UsageError for an unknown one."""
+    """Return the minors to check: the named ones, else the last three; raises UsageError for an unknown one."""
     known = known_versions()
     versions = tuple(dict.fromkeys(".".join(text.strip().lstrip("v").split(".")[:2]) for text in named))
     for version in versions:

@@ -1,4 +1,4 @@
-"""Which Kustomize folders are meant, and what each is for."""
+"""Which Kustomize folders are chosen, and what each is for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Target:
 def choose_targets(
     paths: Sequence[Path], overlays: Sequence[str], settings: ManifestSettings, start: Path
 ) -> tuple[Target, ...]:
-    """Return the folders that are meant: the paths, else the overlays of devenv.toml, else what is below `start`.
+    """Return the chosen folders: the paths, else the overlays of devenv.toml, else what is below `start`.
 
     A path without a kustomization stands for the outermost Kustomize folders below it. `overlays` narrows by name.
     Raises UsageError where nothing is left.
@@ -104,7 +104,7 @@ class Surroundings:
             children[:] = sorted(name for name in children if not name.startswith(".") and name not in _SKIPPED)
             files += [Path(folder, name) for name in names if name in FILE_NAMES or name.endswith((".yaml", ".yml"))]
             if len(files) > _MOST_FILES:
-                break  # what is not seen is told as an error, as it would be without this look
+                break  # what is not seen is reported as an error, as it would be without this look
         return files
 
     @cached_property

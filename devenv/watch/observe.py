@@ -104,7 +104,7 @@ class Observer:
         return f"polling every {POLL_SECONDS:g} s ({self._why})"
 
     def start(self) -> None:
-        """Begin; when it returns, every change from now on is told."""
+        """Begin; when it returns, every change from now on is reported."""
         try:
             for root in self._roots:
                 self._schedule(root)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
-PATIENCE = 10.0  # seconds after which a change that does not show is told
+PATIENCE = 10.0  # seconds after which a change that does not show is reported
 _FIRST, _LAST = 0.01, 0.1  # seconds between two questions, growing: a reload takes from a tenth of a second to several
 _TIMEOUT = 2.0  # seconds for one answer
 _RELOAD = 1.0  # seconds that a server may take to answer before the first save

@@ -111,7 +111,7 @@ class ServiceRules:
             return False
         return rule.include is None or place == "." or rule.include.ignores(place)
 
-    def wanted(self, path: str, *, is_folder: bool) -> bool:
+    def covers(self, path: str, *, is_folder: bool) -> bool:
         """Tell whether a change of the path is of interest; of a folder, whether something in it may be."""
         if is_folder:
             return any(rule.place(path) is not None and not self.ignores(rule, path) for rule in self.rules)

@@ -141,7 +141,7 @@ class Session:
     def _seen(self, event: PathEvent) -> None:
         try:
             for worker in self._workers:
-                if worker.rules.wanted(event.path, is_folder=event.is_folder):
+                if worker.rules.covers(event.path, is_folder=event.is_folder):
                     worker.batches.add(event)
         except Exception as error:  # noqa: BLE001  # carried to the main thread: an observer that ended tells nobody
             self._reports.put(error)

@@ -193,7 +193,7 @@ class Worker:
             self._proof.remember()
 
     def _sync(self, changes: Changes, insides: tuple[Inside, ...]) -> Counts:
-        """Write to each container; one that is gone meanwhile is left out, other failures are told together."""
+        """Write to each container; one that is gone meanwhile is left out, other failures are reported together."""
         with Content(changes.copies) as content:
             deletions = (*changes.deletions, *content.gone)
             self._guarded("sync", lambda: self._write(content, deletions, insides))

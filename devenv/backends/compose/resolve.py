@@ -190,7 +190,7 @@ class ProjectScope:
             return self.latest
 
     def changed(self) -> bool:
-        """Whether its files changed since it was resolved; each change is told once. To be asked now and then."""
+        """Whether its files changed since it was resolved; each change is reported once. To be asked now and then."""
         return self._files.changed()
 
     def close(self) -> None:
@@ -247,7 +247,7 @@ _NAMES_A_FILE = re.compile(r"\.ya?ml$|\.env(?:\.|$)")
 class ProjectFiles:
     """Looks at the files of one project. Nothing of what they hold decides what is in the project: Compose reads it.
 
-    Whether one changed, came or went is told by a stat of each. For some tens of files, most of which do not exist,
+    Whether one changed, came or went is seen by a stat of each. For some tens of files, most of which do not exist,
     that costs less than a watch of their folders, and it holds on every file system.
     """
 
@@ -262,7 +262,7 @@ class ProjectFiles:
         self._known = self._seen = self._look()
 
     def changed(self) -> bool:
-        """Whether anything is not as it was; each change is told once, when two looks in a row found it alike.
+        """Whether anything is not as it was; each change is reported once, when two looks in a row saw the same.
 
         So half of a file, or of a checkout, is seldom read.
         """

@@ -121,7 +121,7 @@ def parse_event(line: bytes) -> EngineEvent | None:
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[EngineEvent | ValueError]:
-    """Yield the events in a stream's chunks, and the error of each line that is none: what it told is unknown."""
+    """Yield the events in a stream's chunks, and the error of each line that is none: what it reported is unknown."""
     lines = Lines()
     for chunk in chunks:
         for line in filter(None, lines.feed(chunk)):

@@ -17,7 +17,7 @@ from devenv.backends.docker.plain import ask
 from devenv.core.errors import DevenvError, EngineUnreachable
 
 EVERY: Final = 5.0  # seconds between an answer and the next question
-TELL_EVERY: Final = 3.0  # seconds of silence: then it is told, again and again
+TELL_EVERY: Final = 3.0  # seconds of silence between two reports of it
 GIVE_UP_AFTER: Final = 30.0  # seconds of silence of an engine that has answered before: a busy one may take long
 
 

@@ -20,7 +20,7 @@ from devenv.core.text import sanitize
 if TYPE_CHECKING:
     from docker import APIClient
 
-LOOK_AGAIN: Final = 60.0  # seconds; a start that no event told of is found by asking
+LOOK_AGAIN: Final = 60.0  # seconds; a start that no event reported is seen by asking
 # In a flood the engine writes each line by itself, and a unix socket holds some 280 such writes. A short rest lets
 # many arrive at once: 45 000 instead of 15 000 lines a second on two busy cores; rests of 10 ms give 25 000 (measured).
 REST: Final = 0.002  # seconds

@@ -131,7 +131,7 @@ class Watcher:
         self.project = project
         self._cache.declare(project)
         with self._telling:
-            if self.live.is_set():  # what is wrong with the connection is told last
+            if self.live.is_set():  # what is wrong with the connection has the last word
                 self._tell(ConnectionState.LIVE, *self._remark())
         return True
 
