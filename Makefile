@@ -10,8 +10,9 @@ SCRIPTS := $(ROOT)/scripts
 DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
 # More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
 ARGS ?=
-# Tests run side by side: one lane for what shares the engine or a browser, the other for the rest (tests/conftest.py).
-LANES ?= -n 2 --dist loadgroup --no-loadscope-reorder
+# Tests run side by side: two lanes for what needs the engine or a browser, which mostly wait, and one for the rest
+# (tests/conftest.py).
+LANES ?= -n 3 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help run test smoke mutations check tasks setup venv lock bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild

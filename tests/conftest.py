@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import signal
 import sys
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,28 +34,54 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
-# Beside the lane of the engine, folders with long tests come first, so that no lane waits for the other's last file.
+# Files with tests that need the engine or a browser run in two lanes of about the same length: one has the browser and
+# small projects, the other docsearch and other whole stacks. Only there a test removes what others left on the engine
+# (doctor --clean).
+SHARED = re.compile(r"\bmark\.(engine|page)\b")
+STACKS = ("load", "verify", "mutations", "secrets")  # and test_stack_*.py
+# Beside these lanes, folders with long tests come first, so that no lane waits for the other's last file.
 LONG = ("terminal", "verify", "stack", "load", "wire", "kube")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put tests that share the engine or a browser into one lane, first, and each other file into a lane of its own.
+@cache
+def lane_of(file: Path) -> str:
+    """The lane of a test file, that is whose tests run one after another with its own: a shared one, or none but it."""
+    if not SHARED.search(file.read_text("utf-8")):
+        return str(file)
+    return "stacks" if file.parent.name in STACKS or file.name.startswith("test_stack_") else "engine"
 
-    A lane is pytest-xdist's group: its tests run one after another. Without `-n` only the order changes.
-    """
+
+def place(item: pytest.Item) -> tuple[int, int]:
+    """When a test comes: the shared lanes first."""
+    folder, lane = item.path.parent.name, lane_of(item.path)
+    if lane == "engine":  # the browser first: beside it, the other lane keeps one stack for its load tests
+        return 0, 0 if folder == "stack" else 1
+    if lane == "stacks":
+        return 1, STACKS.index(folder) if folder in STACKS else len(STACKS)
+    return 2, LONG.index(folder) if folder in LONG else len(LONG)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in the order in which the lanes take them; without `-n` they run in it too."""
     for item in items:
         if item.get_closest_marker("page"):
             # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
             item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=["ERR_NETWORK_CHANGED"]))
-        if item.get_closest_marker("xdist_group") is None:
-            shared = any(item.get_closest_marker(name) for name in ("engine", "page"))
-            item.add_marker(pytest.mark.xdist_group("engine" if shared else item.nodeid.partition("::")[0]))
-
-    def place(item: pytest.Item) -> int:
-        if item.get_closest_marker("xdist_group").args[0] == "engine":
-            return -1
-        folder = Path(item.nodeid.partition("::")[0]).parent.name
-        return LONG.index(folder) if folder in LONG else len(LONG)
-
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Let pytest-xdist give each lane to one worker.
+
+    Its own groups (`--dist loadgroup`) reach no worker with pytest 9.2: xdist 3.8 writes them into an attribute of the
+    test that is read no more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Lanes(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return lane_of(config.rootpath / nodeid.partition("::")[0])
+
+    return Lanes(config, log) if config.getoption("dist") == "loadscope" else None
