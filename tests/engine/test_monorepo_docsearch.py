@@ -1,0 +1,102 @@
+"""docsearch as the monorepo it is: two applications and what they share; a change costs no more than it needs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import ROOT, Program, program
+
+from devenv.backends.docker.endpoint import Endpoint
+
+pytestmark = pytest.mark.engine
+LIMIT = 300.0  # seconds for one call: a first build downloads the services' dependencies
+SOURCES = {
+    "backend": "compose/backend/docindexer/__init__.py",
+    "frontend": "compose/frontend/docfront/__init__.py",
+    "shared": "compose/shared/docshared/__init__.py",
+}
+NOT_COPIED = shutil.ignore_patterns("__pycache__", ".*_cache", ".devenv", ".env", "secrets")
+
+
+@dataclass(frozen=True)
+class Monorepo:
+    """A copy of docsearch that a test may edit."""
+
+    project: Program
+
+    def run(self, *words: str) -> dict[str, Any]:
+        """Run devenv, and return its JSON."""
+        done = subprocess.run(
+            [sys.executable, "-m", "devenv", *words, "--json"],
+            cwd=self.project.folder,
+            env=self.project.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def built(self) -> set[str]:
+        """Build, and return the services that were built."""
+        return {step["service"] for step in self.run("build")["steps"] if step["action"] == "built"}
+
+    def checked(self) -> set[str]:
+        """Run the task `check` of every package, and return the packages where it was run."""
+        return {task["package"] for task in self.run("run", "check")["tasks"] if task["status"] == "passed"}
+
+    def edit(self, name: str) -> None:
+        file = self.project.folder / SOURCES[name]
+        file.write_text(f"{file.read_text('utf-8')}# {time.time_ns()}\n", "utf-8")
+
+
+@pytest.fixture
+def docsearch(engine: Endpoint, base_image: str, tmp_path: Path) -> Iterator[Monorepo]:
+    folder = tmp_path / "docsearch"
+    shutil.copytree(ROOT / "compose", folder / "compose", ignore=NOT_COPIED)
+    tables = '[compose]\nfiles = ["compose/compose.yaml"]\n\n[tasks.check]\ncommand = "python3 -m compileall -q ."\n'
+    (folder / "devenv.toml").write_text(tables)
+    tag = f"test-{uuid.uuid4().hex[:8]}"
+    with program(str(folder), tmp_path / "state", base_image, PYTHON_IMAGE=base_image, IMAGE_TAG=tag) as project:
+        yield Monorepo(project)
+
+
+def test_a_change_runs_the_tasks_of_what_is_made_from_it(docsearch: Monorepo) -> None:
+    assert docsearch.checked() == {"backend", "frontend", "shared"}
+    assert docsearch.checked() == set()
+    for name, expected in (
+        ("frontend", {"frontend"}),
+        ("backend", {"backend"}),
+        ("shared", {"backend", "frontend", "shared"}),
+    ):
+        docsearch.edit(name)
+        assert docsearch.checked() == expected, name
+        assert docsearch.checked() == set()
+
+
+def test_a_build_task_of_every_application_is_one_call(docsearch: Monorepo) -> None:
+    tables = docsearch.project.folder / "devenv.toml"
+    build = f"{sys.executable} -m devenv build"
+    tables.write_text(
+        f"{tables.read_text()}\n[tasks.build]\ncommand = '{build} \"$DEVENV_PACKAGE\"'\n"
+        'packages = ["backend", "frontend"]\ncache = false\npass_env = ["COMPOSE_*", "IMAGE_TAG", "PY*"]\n'
+    )
+    ran = docsearch.run("run", "build")
+    assert {task["id"]: task["status"] for task in ran["tasks"]} == {
+        "backend#build": "passed",
+        "frontend#build": "passed",
+    }
+    assert docsearch.built() == set()
