@@ -24,6 +24,7 @@ from devenv.builds.definition import read_definitions
 from devenv.builds.key import KeyReader
 from devenv.builds.plan import make_plan
 from devenv.builds.store import Store
+from devenv.verify.isolation import build_alone
 
 DEVENV = (sys.executable, "-m", "devenv", "build")
 COMPOSE = ("docker", "compose", "build", "--quiet")
@@ -36,7 +37,8 @@ def main() -> None:
     image = base_image()
     with tempfile.TemporaryDirectory(prefix="devenv-bench-") as name:
         folder = Path(name)
-        figures = [*docsearch(folder / "docsearch", image, runs), *one_large(folder / "one", image, runs)]
+        figures = [*docsearch(folder / "docsearch", image, runs), *changes(folder / "changes", image, runs)]
+        figures += one_large(folder / "one", image, runs)
         figures += many(folder / "many", runs)
         figures += tasks(folder / "tasks", image, runs)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -55,6 +57,29 @@ def docsearch(folder: Path, image: str, runs: int) -> Iterator[Figure]:
         yield Figure("docsearch, nothing to do", "devenv build", times["devenv"], "s", "<= 0.3 s")
         yield Figure("docsearch, nothing to do", "docker compose build", times["compose"], "s")
         yield Figure("docsearch, nothing to do", "devenv / compose", ratio, "x", "<= 0.5 x")
+
+
+def changes(folder: Path, image: str, runs: int) -> Iterator[Figure]:
+    """A first build that nobody else's layers take part in, then a change of each package of docsearch in turn."""
+    shutil.copytree(ROOT / "compose", folder)
+    build_alone(folder)
+    sources = {
+        "frontend": folder / "frontend/docfront/__init__.py",
+        "backend": folder / "backend/docindexer/__init__.py",
+        "shared": folder / "shared/docshared/__init__.py",
+    }
+
+    with project(folder, image, "changes") as ours:
+
+        def after_edit(name: str) -> float:
+            sources[name].write_text(f"{sources[name].read_text('utf-8')}# {time.time_ns()}\n", "utf-8")
+            return ours(DEVENV)
+
+        yield Figure("docsearch, first build", "devenv build", (ours(DEVENV),), "s")
+        edits = {name: (lambda name=name: after_edit(name)) for name in sources}
+        times = in_turn(runs, nothing=lambda: ours(DEVENV), **edits)
+    for name, seconds in times.items():
+        yield Figure(f"docsearch, {name} changed", "devenv build", seconds, "s", "<= 5 s" if name == "nothing" else "")
 
 
 def tasks(folder: Path, image: str, runs: int) -> Iterator[Figure]:
