@@ -21,7 +21,7 @@ from devenv.load.recording import BASE, LOAD, SCHEMA
 from devenv.load.target import Target
 from devenv.load.thresholds import Finding, Threshold, breached, evaluate
 from devenv.runs.identity import Run, begin_run
-from devenv.runs.lines import Lines
+from devenv.runs.lines import Lines, write_text
 
 RESTARTS = 3  # of a recorder that ended by itself; the recording has a gap, the load goes on
 ERRORS_EVERY = 10.0  # seconds between two lines about why requests failed
@@ -83,9 +83,9 @@ class Session:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in (LOAD, "target.jsonl"):
                 (self.folder / name).unlink(missing_ok=True)
-            (self.folder / BASE).write_text(json.dumps(self._data(), indent=2) + "\n", "utf-8")
         except OSError as error:
             raise DevenvError(f"{self.folder} cannot be used: {error.strerror}", "Choose another --record.") from error
+        write_text(self.folder / BASE, json.dumps(self._data(), indent=2) + "\n")
         self._lines = Lines(self.folder / LOAD, self._base)
         self._start_recorder()
         self._lines.write("phase", name="prepare")

@@ -74,5 +74,6 @@ def start_process(
             stderr=file,
             start_new_session=True,
         )
+    _children[:] = [child for child in _children if child.poll() is None]  # one that ended is no process any more
     _children.append(process)
     return process
