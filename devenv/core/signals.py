@@ -6,6 +6,8 @@ import atexit
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -14,7 +16,10 @@ from typing import Final
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLEANING: Final = "\ndevenv: it ends as soon as it has cleaned up (ctrl-\\ ends it at once and leaves the rest)\n"
 
+_AT_ONCE: Final = 0.2  # seconds within which a signal is usually heeded
+
 _held: list[Callable[[], None]] | None = None
+_heeded = 0.0  # when a handler ran last, by the monotonic clock
 
 
 def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], None]:
@@ -27,7 +32,9 @@ def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], N
     terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]  # of one that is gone nobody can tell
 
     def handle(number: int, frame: FrameType | None) -> None:
+        global _heeded
         nonlocal asked
+        _heeded = time.monotonic()
         if number == signal.SIGHUP:
             _leave(terminals)
         if once and asked:
@@ -61,7 +68,13 @@ def interrupt_once() -> Callable[[], None]:
     def interrupt(name: str) -> None:
         raise KeyboardInterrupt
 
-    return on_end(interrupt, once=True)
+    restore_handlers, let_main_wait = on_end(interrupt, once=True), _keep_main_listening()
+
+    def restore() -> None:
+        let_main_wait()
+        restore_handlers()
+
+    return restore
 
 
 @contextmanager
@@ -84,6 +97,46 @@ def held() -> Iterator[Callable[[], None]]:
         yield release
     finally:
         release()
+
+
+def _keep_main_listening() -> Callable[[], None]:
+    """Let no signal go unheeded while the main thread waits for something; returns what ends that.
+
+    Python runs handlers in the main thread, between two of its steps (the documentation of `signal`, "Execution of
+    Python signal handlers"). A signal that comes right before a call that waits, or to another thread, would be heeded
+    when that call returns: for a program that one follows, never. A thread is told of each signal, and wakes the main
+    thread by SIGURG, which does nothing else, until a handler has run.
+    """
+    listens, tells = os.pipe()
+    os.set_blocking(tells, False)
+    before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    if before != -1:  # an event loop has it, which is woken by it itself
+        signal.set_wakeup_fd(before)
+        os.close(tells)
+        os.close(listens)
+        return lambda: None
+    kept = signal.signal(signal.SIGURG, lambda number, frame: None)
+    main = threading.main_thread().ident or 0
+
+    def listen() -> None:
+        while numbers := os.read(listens, 64):
+            came = time.monotonic()
+            time.sleep(_AT_ONCE)
+            while any(number in ENDING for number in numbers) and _heeded < came - _AT_ONCE and not over:
+                signal.pthread_kill(main, signal.SIGURG)
+                time.sleep(_AT_ONCE)
+        os.close(listens)
+
+    over: list[bool] = []
+    threading.Thread(target=listen, name="devenv-signals", daemon=True).start()
+
+    def end() -> None:
+        over.append(True)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGURG, kept)
+        os.close(tells)
+
+    return end
 
 
 def tell_cleaning() -> None:

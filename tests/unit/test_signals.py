@@ -62,6 +62,34 @@ def test_every_signal_ends_the_work_and_none_the_clean_up(tmp_path: Path, number
     assert told.count(b"it ends as soon as it has cleaned up") == len(numbers) - 1
 
 
+# The main thread waits for a child, and the signal comes to another thread, as it may when the main one is about to.
+UNSEEN = """
+import os, signal, subprocess, sys, threading, time
+from devenv.core.signals import interrupt_once
+restore = interrupt_once()
+child = subprocess.Popen(["sleep", "60"])
+def receive():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+threading.Thread(target=receive, daemon=True).start()
+try:
+    os.waitpid(child.pid, 0)
+except KeyboardInterrupt:
+    child.kill()
+    child.wait()
+    restore()
+    print("ended", threading.active_count(), flush=True)
+"""
+
+
+def test_a_signal_that_the_main_thread_has_not_seen_ends_its_waiting() -> None:
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", UNSEEN], capture_output=True, text=True, timeout=50)
+    assert done.stdout.startswith("ended"), done.stderr
+    assert time.monotonic() - began < 40
+
+
 def test_a_closed_terminal_does_not_end_the_clean_up(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = start(tmp_path, terminal=theirs)
