@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from devenv.core.errors import DevenvError, Refused
-
-PATIENCE = 2.0  # seconds: somebody who ends the first and starts the second at once does not hear that it still runs
 
 
 @contextmanager
@@ -26,10 +23,12 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
     except OSError as error:
         raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two processes apart.") from error
     try:
-        if not _taken(handle):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             other = os.read(handle, 40).decode("ascii", "replace").strip()
             by = f" by process {other}" if other.isdecimal() else ""
-            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.")
+            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.") from error
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
@@ -42,16 +41,3 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
-
-
-def _taken(handle: int) -> bool:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        else:
-            return True

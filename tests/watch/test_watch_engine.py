@@ -17,7 +17,7 @@ import pytest
 from devenv.backends.docker.endpoint import resolve_endpoint
 from tests.engine.program import Program
 from tests.watch.relay import relay
-from tests.watch.watching import Watching, holders, inside, listed, watching
+from tests.watch.watching import Watching, inside, listed, watching
 
 pytestmark = pytest.mark.engine
 
@@ -362,7 +362,7 @@ def test_no_container_runs_and_watch_before_up(stack: Program, watch: Watching, 
     watch.end()
     stack.compose("down")
     done = stack.run("watch", "web")
-    assert done.returncode == 7, (done.stderr, holders(stack.state))
+    assert done.returncode == 7, done.stderr
     assert "No container" in done.stderr
     assert "devenv up web" in done.stderr
     with watching(stack, "--wait", "web") as waiting:

@@ -8,11 +8,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from tests.engine.program import Program
 
@@ -126,9 +124,8 @@ def write_project(folder: Path) -> None:
 class Watching:
     """A running `devenv watch --json`: what it told, in order."""
 
-    def __init__(self, process: subprocess.Popen[str], state: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self.state = state
         self.told: list[Told] = []
         self._news = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -144,9 +141,7 @@ class Watching:
                         return item
                 left = deadline - time.monotonic()
                 assert left > 0, self.told[since:]
-                if not self._reader.is_alive():
-                    error = self.process.stderr.read() if self.process.stderr else ""
-                    raise AssertionError(self.told, error, holders(self.state))
+                assert self._reader.is_alive(), (self.told, self.process.stderr and self.process.stderr.read())
                 self._news.wait(min(left, 0.5))
 
     def event(self, name: str, service: str = "web", since: int = 0) -> Told:
@@ -177,7 +172,7 @@ class Watching:
 @contextmanager
 def watching(made: Program, *arguments: str) -> Iterator[Watching]:
     """Run it and wait until it is ready; afterwards it ends by SIGTERM, if it did not before."""
-    found = Watching(made.start("watch", "--json", *arguments), made.state)
+    found = Watching(made.start("watch", "--json", *arguments))
     try:
         found.until(lambda item: item["event"] == "ready")
         yield found
@@ -186,16 +181,6 @@ def watching(made: Program, *arguments: str) -> Iterator[Watching]:
         for stream in (found.process.stdout, found.process.stderr):
             if stream is not None:
                 stream.close()
-
-
-def holders(folder: Path) -> list[tuple[int, str, list[str]]]:
-    """Return which processes have a file below a folder open: id, state, command line. For the message of a failure."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if any(Path(file.path).is_relative_to(folder) for file in process.open_files()):
-                found.append((process.pid, process.status(), process.cmdline()))
-    return found
 
 
 def inside(made: Program, path: str, service: str = "web", number: int = 1) -> str | None:
