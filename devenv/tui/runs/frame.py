@@ -6,6 +6,7 @@ goes on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MOST: Final = 200_000  # bytes of a file that are shown, the newest
 
 
-class Runs:
+class Runs(ABC):
     """Follows runs, one at a time; subclasses say how one is started, read and ended."""
 
     LOOK: ClassVar[float]  # seconds between two looks at what the run wrote; only while one goes on
@@ -47,30 +48,30 @@ class Runs:
         return self._main()
 
     @property
+    @abstractmethod
     def goes_on(self) -> bool:
         """Whether a run has not ended yet, its clean-up included."""
-        raise NotImplementedError
 
     def seen(self) -> None:
         """Note that the screen was opened or left: what has ended needs no line on the main screen any more."""
         if self._bar is not None:
             self._bar.display = self.goes_on
 
+    @abstractmethod
     def cancel(self) -> None:
         """End the run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _look(self) -> None:
         """Read what is new, and tell it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _bar_parts(self) -> Sequence[Part]:
         """Return the line on the main screen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ask_before_leaving(self) -> None:
         """Ask whether the run shall end."""
-        raise NotImplementedError
 
     def _begin_looking(self) -> None:
         self._timer = self._timer or self.app.set_interval(self.LOOK, self._look)
