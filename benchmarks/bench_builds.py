@@ -24,7 +24,7 @@ from devenv.builds.definition import read_definitions
 from devenv.builds.key import KeyReader
 from devenv.builds.plan import make_plan
 from devenv.builds.store import Store
-from devenv.verify.isolation import build_alone
+from devenv.verify.environment import build_alone
 
 DEVENV = (sys.executable, "-m", "devenv", "build")
 COMPOSE = ("docker", "compose", "build", "--quiet")

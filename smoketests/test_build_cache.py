@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.verify.calls import new_nonce
-from devenv.verify.isolation import build_alone
+from devenv.verify.environment import build_alone
+from devenv.verify.http import new_nonce
 
 pytestmark = pytest.mark.behaviour("build cache")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.verify.isolation import build_alone
+from devenv.verify.environment import build_alone
 
 pytestmark = pytest.mark.behaviour("cold start")
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 
 pytestmark = pytest.mark.behaviour("graceful stop")
 

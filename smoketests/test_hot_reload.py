@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import DevenvError
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 from devenv.verify.waiting import VerificationFailed
 
 pytestmark = pytest.mark.behaviour("hot reload")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 
 pytestmark = pytest.mark.behaviour("persistence")
 

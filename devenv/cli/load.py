@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> int:
 def _report(arguments: Namespace) -> int:
     """Write the reports and print the text; raises DevenvError where there is no recording."""
     from devenv.load.ending import PAGE, write_reports
-    from devenv.load.report_formats import terminal
+    from devenv.load.report import terminal
 
     folder = Path(arguments.folder)
     report = write_reports(folder)

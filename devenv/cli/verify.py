@@ -18,10 +18,9 @@ from devenv.cli.options import read_settings
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 from devenv.core.model import Happening, LogLine
 from devenv.core.stored import readable, state_folder
-from devenv.runs.evidence import Header, Mark, Probe, read_evidence
+from devenv.runs.evidence import Header, Mark, Probe, ReadOnlyControl, ReplayBackend, choose_file, read_evidence
 from devenv.runs.history import History, Trend
 from devenv.runs.identity import this_machine
-from devenv.runs.replay import ReadOnlyControl, ReplayBackend, choose_file
 from devenv.verify.runner import RUNNING, Outcome, run_tests
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.control.kube.kubectl_line import Effect, parse_line
+from devenv.control.kube.kubectl import Effect, parse_line
 from devenv.core.errors import ToolMissing
 from devenv.core.text import sanitize
 

@@ -20,7 +20,7 @@ from devenv.backends.kube.kinds import DEPLOYMENTS, ENDPOINT_SLICES, HPAS, NODES
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError
-from devenv.load.encode import Encoded
+from devenv.load.recording import Encoded
 
 _LINE: Final = re.compile(r"prober_probe_total\{(?P<labels>[^}]*)\} (?P<value>[0-9.e+]+)")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')

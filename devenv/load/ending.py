@@ -10,8 +10,7 @@ from pathlib import Path
 from devenv.load.figures import TOTAL
 from devenv.load.outcome import Facts, exit_code, save_outcome, verdict
 from devenv.load.recording import read_recording
-from devenv.load.report import Report, make_report
-from devenv.load.report_formats import markdown, page, terminal
+from devenv.load.report import Report, make_report, markdown, page, terminal
 from devenv.load.scaling import judge_scaling
 from devenv.load.thresholds import Finding
 from devenv.runs.criteria import Better, Criterion, Measurement, Verdict

@@ -1,6 +1,7 @@
-"""The shape hpa: a precheck, idling, a short calibration, the load of n - 0.5 replicas, and down again.
+"""Which load is due: by a shape of time alone, or by the shape hpa, which follows what is measured.
 
-With half a replica less than n the controller has to round up to n, and noise of a third of a replica changes nothing.
+That has a precheck, idling, a short calibration, the load of n - 0.5 replicas, and the way down again. With half a
+replica less than n the controller has to round up to n, and noise of a third of a replica changes nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import CALM, DOWN, UP, ScalingSettings, Span, cpu_of, scalings, settings_of
-from devenv.load.recording import Recording
+from devenv.load.knee import is_saturated
+from devenv.load.recording import Recording, read_recording
 from devenv.load.scaling import RECOVERED_WITHIN, SERVED_WITHIN, complaint, no_room
-from devenv.load.shapes import LoadSize, Point
+from devenv.load.session import Session
+from devenv.load.shapes import OWN, LoadSize, Point, find
 
 _NO_REQUEST: Final = "missing request"  # pkg/controller/podautoscaler/replica_calculator.go
 _NEEDS: Final = "It needs averageUtilization of CPU as its target, and resources.requests.cpu of every container."
@@ -227,3 +230,31 @@ class HpaShape:
                 f"and --users allows {self._asked.users * each:.0f}",
                 f"Allow {self._users} (--users), or raise --rate.",
             )
+
+
+class Steering:
+    """Gives the point of the shape for now; None when the run is over."""
+
+    def __init__(self, size: LoadSize, session: Session, options: Any) -> None:
+        self._began = time.monotonic()
+        self._size = size
+        self._session = session
+        self._rate: float | None = options.rate if session.plan.options["open"] else None
+        self._shape = None if options.shape in ("hpa", OWN) else find(options.shape)
+        self._hpa = HpaShape(size, options.replicas, lambda: read_recording(session.folder), session.note)
+        self._last = ""
+
+    def point(self) -> Point | None:
+        """Return the load that is due; a course that cannot go on ends the run as inconclusive."""
+        if self._shape is None:
+            try:
+                return self._hpa.point()
+            except DevenvError as error:
+                self._session.inconclusive.append(f"{error.message}. {error.hint}".rstrip(". "))
+                return None
+        point = self._shape(time.monotonic() - self._began, self._size)
+        if point is not None and point.phase.startswith("step ") and point.phase != self._last:
+            if self._last and is_saturated(read_recording(self._session.folder), self._rate):
+                return None
+            self._last = point.phase
+        return point

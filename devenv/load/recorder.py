@@ -17,12 +17,99 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from msgspec.structs import asdict
+
 from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
-from devenv.core.model import Change, Happening, State
-from devenv.load.encode import Encoded, Encoder
-from devenv.load.recording import BASE, WATCHED
+from devenv.core.model import Change, Connection, Gone, Happening, Resource, Sample, Scaling, Seen, Snapshot, State
+from devenv.load.recording import BASE, WATCHED, Encoded
 from devenv.runs.lines import Lines, say
+
+
+class Encoder:
+    """Turns records into lines; a resource is told again only when something of interest changed."""
+
+    def __init__(self) -> None:
+        self.resources: dict[str, Resource] = {}
+        self._before: dict[str, dict[str, Any]] = {}
+        self._sources: dict[str, set[str]] = {}  # keys of each list, as its last snapshot had them
+
+    def take(self, change: Change) -> list[Encoded]:
+        """Return the lines that a record means; none for what a load test does not need."""
+        match change:
+            case Snapshot():
+                return self._snapshot(change)
+            case Seen():
+                self._sources.setdefault(change.backend, set()).add(change.resource.key)
+                return self._resource(change.resource)
+            case Gone():
+                return self._gone(change.key)
+            case Sample():
+                cpu = None if change.cpu is None else round(change.cpu, 5)
+                use = {"cpu": cpu, "memory": change.memory, "limit": change.memory_limit, "window": change.window}
+                return [("sample", self._named(change.key) | {"of": change.at} | use)]
+            case Scaling():
+                return [("scaling", self._named(change.key) | _scaling(change))]
+            case Happening():
+                what = {"action": change.action, "text": change.text, "attributes": dict(change.attributes)}
+                return [("event", self._named(change.key) | {"of": change.at} | what)]
+            case Connection():
+                return [("link", {"backend": change.backend, "state": change.state.value, "why": change.message})]
+            case _:
+                return []
+
+    def _snapshot(self, snapshot: Snapshot) -> list[Encoded]:
+        keys = {item.key for item in snapshot.resources}
+        gone = self._sources.get(snapshot.backend, set()) - keys
+        self._sources[snapshot.backend] = keys
+        lines = [line for key in sorted(gone) for line in self._gone(key)]
+        return lines + [line for item in snapshot.resources for line in self._resource(item)]
+
+    def _resource(self, item: Resource) -> list[Encoded]:
+        self.resources[item.key] = item
+        values: dict[str, Any] = {
+            "key": item.key,
+            "kind": item.kind,
+            "name": item.name,
+            "service": item.service,
+            "state": item.state.value,
+            "health": item.health.value,
+            "restarts": item.restarts,
+            "ready": item.ready,
+            "why": item.why,
+            "oom": item.oom_killed,
+            "created": item.created_at,
+            "facts": dict(item.facts),
+        }
+        if self._before.get(item.key) == values:
+            return []
+        self._before[item.key] = values
+        return [("resource", values)]
+
+    def _gone(self, key: str) -> list[Encoded]:
+        if self.resources.pop(key, None) is None:
+            return []
+        self._before.pop(key, None)
+        return [("gone", {"key": key})]
+
+    def _named(self, key: str) -> dict[str, Any]:
+        item = self.resources.get(key)
+        return {"key": key, "name": item.name if item else key, "service": item.service if item else ""}
+
+
+def _scaling(scaling: Scaling) -> dict[str, Any]:
+    return {
+        "of": scaling.at,
+        "target": scaling.target,
+        "min": scaling.minimum,
+        "max": scaling.maximum,
+        "current": scaling.current,
+        "desired": scaling.desired,
+        "metrics": [asdict(item) for item in scaling.metrics],
+        "conditions": list(map(list, scaling.conditions)),
+        "scaled": scaling.last_scaled_at,
+    }
+
 
 _STAT = Path("/proc/stat")
 _IDLE = (3, 4)  # fields of the line `cpu`: idle and iowait

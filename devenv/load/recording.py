@@ -21,6 +21,7 @@ BASE: Final = "run.json"  # what the run is: target, options, the clock's base
 LOAD: Final = "load.jsonl"  # written by the generator
 WATCHED: Final = "target.jsonl"  # written by the recorder
 SILENCE: Final = 3.5  # seconds without a tick (they come every second) are a gap
+Encoded = tuple[str, dict[str, Any]]  # a line of a recording: its type and its values
 STEP: Final = 1.0  # seconds by which wall and monotonic clock may drift apart between two lines
 
 

@@ -1,24 +1,28 @@
-"""What all reports of a load test show: the conclusions from a recording, and their JSON form."""
+"""A load test's report: conclusions from a recording, as JSON, for terminals, as Markdown, and as one HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
+from string import Template
 from typing import Any, Final
 
 from devenv import __version__
 from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.stored import readable
-from devenv.load.figures import Figures
+from devenv.core.text import sanitize
+from devenv.load.charts import axis_of, charts_of, number, render
+from devenv.load.figures import TOTAL, Figures
 from devenv.load.knee import Knee, find_knee
-from devenv.load.outcome import Judgement, finding_data, stored_outcome
-from devenv.load.probes import judge_probes
+from devenv.load.outcome import Judgement, Stage, finding_data, stored_outcome
 from devenv.load.recording import Recording, read_recording
-from devenv.load.scaling import judge_scaling
-from devenv.load.thresholds import Finding, evaluate, parse
+from devenv.load.scaling import judge_probes, judge_scaling
+from devenv.load.thresholds import Finding, evaluate, finding_row, parse
 from devenv.runs.criteria import Verdict
+from devenv.runs.report import markdown_cell, table
 
 SCHEMA: Final = 1
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 100.0)
@@ -154,3 +158,211 @@ def knee_words(knee: Knee) -> str:
 
 def _mean(values: Sequence[float]) -> float | None:
     return round(sum(values) / len(values), 5) if values else None
+
+
+THRESHOLD_HEAD = ("THRESHOLD", "VERDICT", "VALUE", "MARGIN")
+FIGURES_HEAD = ("NAME", "REQUESTS", "FAILED", "RPS", "MEAN", "P50", "P95", "P99", "MAX")
+ERROR_HEAD = ("FAILED", "NAME", "REASON")
+ERRORS_SHOWN = 5  # on a terminal
+STAGE_HEAD = ("STAGE", "SECONDS", "BOUNDS", "PROBLEM")
+STEP_HEAD = ("STEP", "USERS", "OFFERED", "ANSWERED", "P95", "FAILED", "PROBLEM")
+
+
+def terminal(report: Report) -> str:
+    """Return what is printed at the end of a run."""
+    lines = [report.title]
+    if report.findings:
+        lines += ["", *table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])]
+    if report.recording.errors:
+        lines += ["", *table(ERROR_HEAD, error_rows(report)[:ERRORS_SHOWN])]
+    if report.knee is not None:
+        lines += ["", *table(STEP_HEAD, step_rows(report.knee)), knee_words(report.knee)]
+    for judgement in report.judgements:
+        lines += ["", f"{judgement.name}: {judgement.verdict}", *(f"  {text}" for text in judgement.reasons)]
+        lines += (
+            [f"  {line}" for line in table(STAGE_HEAD, map(stage_row, judgement.stages))] if judgement.stages else []
+        )
+        lines += [f"  {text}" for text in judgement.facts]
+    shown = {text for judgement in report.judgements for text in judgement.reasons}
+    others = [text for text in report.reasons if text not in shown]
+    lines += ["", *(f"{report.outcome}: {text}" for text in others)] if others else []
+    lines += [f"gap: {gap.since:.0f} to {gap.until:.0f} s: {gap.what}" for gap in report.recording.gaps]
+    return "\n".join(lines)
+
+
+def markdown(report: Report) -> str:
+    """Return the report as Markdown, as a job's summary shows it."""
+    lines = [f"## {markdown_cell(report.title)}", ""]
+    lines += [f"- {markdown_cell(text)}" for text in report.reasons] + ([""] if report.reasons else [])
+    if report.findings:
+        lines += [*_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings]), ""]
+    lines += [*_table(FIGURES_HEAD, figure_rows(report)), ""]
+    if report.recording.errors:
+        lines += ["### Why requests failed", "", *_table(ERROR_HEAD, error_rows(report)), ""]
+    if report.knee is not None:
+        lines += [*_table(STEP_HEAD, step_rows(report.knee)), "", markdown_cell(knee_words(report.knee)), ""]
+    for judgement in report.judgements:
+        lines += [
+            f"### {judgement.name}: {judgement.verdict}",
+            "",
+            *(f"- {markdown_cell(text)}" for text in judgement.reasons),
+        ]
+        lines += ["", *_table(STAGE_HEAD, map(stage_row, judgement.stages)), ""] if judgement.stages else [""]
+        lines += [*(f"- {markdown_cell(text)}" for text in judgement.facts), ""] if judgement.facts else []
+    gaps = report.recording.gaps
+    if gaps:
+        lines += [
+            "### Gaps",
+            "",
+            *(f"- {gap.since:.0f} to {gap.until:.0f} s: {markdown_cell(gap.what)}" for gap in gaps),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def figure_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each name, the total last."""
+    names = [*sorted(name for name in report.figures if name != TOTAL), TOTAL]
+    return [_figures_row(name, report.figures[name]) for name in names]
+
+
+def error_rows(report: Report) -> list[tuple[str, ...]]:
+    """Return a row for each of the most frequent reasons of failed requests."""
+    return [(str(count), name, sanitize(reason)) for count, name, reason in report.recording.errors]
+
+
+def step_rows(knee: Knee) -> list[tuple[str, ...]]:
+    """Return a row for each step."""
+    return [
+        (
+            step.name.removeprefix("step "),
+            str(step.users),
+            "" if step.offered is None else f"{step.offered:.0f}/s",
+            f"{step.rps:.1f}/s",
+            "" if step.p95 is None else f"{step.p95:.0f} ms",
+            f"{step.fail_ratio:.1%}",
+            step.problem,
+        )
+        for step in knee.steps
+    ]
+
+
+def stage_row(stage: Stage) -> tuple[str, ...]:
+    """Return the cells of a stage."""
+    seconds = "" if stage.seconds is None else f"{stage.seconds:.1f}"
+    return (stage.name, seconds, f"{max(stage.low, 0):.0f} to {stage.high:.0f}", stage.problem)
+
+
+def _figures_row(name: str, item: Figures) -> tuple[str, ...]:
+    def ms(value: float | None) -> str:
+        return "" if value is None else f"{value:.0f}"
+
+    times = [item.mean, *(item.percentile(percent) for percent in (50, 95, 99, 100))]
+    return (name, str(item.requests), str(item.failures), number(item.rps), *map(ms, times))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(name.capitalize() for name in head)} |", f"|{' --- |' * len(head)}"]
+    return lines + [f"| {' | '.join(map(markdown_cell, row))} |" for row in rows]
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; --back: #fff;
+  --c1: #0969da; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #bf3989; --c6: #6e7781;
+  --c7: #9a6700; --c8: #057f93; }
+@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; --back: #0d1117;
+  --c1: #58a6ff; --c2: #ff9e64; --c3: #3fb950; --c4: #bc8cff; --c5: #f778ba; --c6: #b1bac4;
+  --c7: #e3b341; --c8: #56d4dd; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
+  background: var(--back); }
+table { border-collapse: collapse; margin: .5rem 0 1rem; }
+th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td { font-variant-numeric: tabular-nums; }
+.passed { color: var(--good); } .failed, .error, .FAILED { color: var(--bad); } .inconclusive { color: var(--unsure); }
+figure { margin: 0 0 1.2rem; } svg { display: block; width: 100%; height: auto; }
+figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; font-size: .9rem; }
+figcaption i { display: inline-block; width: 1rem; height: 3px; background: currentColor; margin-right: .35rem;
+  vertical-align: middle; }
+figcaption span.dashed i { height: 0; border-top: 2px dashed currentColor; background: none; }
+.line { fill: none; stroke: currentColor; stroke-width: 1.6; stroke-linejoin: round; }
+.line.dashed { stroke-dasharray: 5 4; opacity: .7; } .band { fill: currentColor; stroke: currentColor; opacity: .3; }
+.dot { fill: currentColor; }
+.grid { stroke: #8883; } .tick { fill: #888; font-size: 11px; } .name { fill: #888; font-size: 11px; }
+.phase { fill: #8881; } .phase.even { fill: #8880; } .gap { fill: var(--bad); opacity: .18; }
+.mark { stroke: var(--bad); stroke-dasharray: 2 3; }
+.c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
+.c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }
+small { opacity: .75; }
+</style></head><body>
+<h1 class="$verdict">$title</h1>
+<p><small>$facts</small></p>
+$reasons
+$tables
+<h2>Over time</h2>
+<p><small>$reading</small></p>
+$charts
+</body></html>
+""")
+_READING = (
+    "All charts have the same time axis. A line is the mean of its column, the band around it reaches from the least "
+    "to the greatest value; percentiles are of all requests of the column. Red: a gap, or an event (point at it)."
+)
+
+
+def page(report: Report) -> str:
+    """Write the page; it loads nothing from anywhere and runs no script."""
+    run = report.recording.run
+    began = datetime.fromtimestamp(run["began"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    model = "open model" if run["options"].get("open") else "closed model"
+    facts = f"run {run['run']}, {began}, {run['target']['url']}, {model}, seed {run['options'].get('seed', '-')}"
+    notes = [*report.reasons, *run["target"].get("notes", ())]
+    axis = axis_of(report.recording)
+    return _PAGE.substitute(
+        title=escape(report.title),
+        verdict=report.verdict.value,
+        facts=escape(facts),
+        reasons=_html_list(notes),
+        tables="".join(_html_tables(report)),
+        reading=escape(_READING),
+        charts="".join(render(chart, axis) for chart in charts_of(report.recording)) or "<p>Nothing was recorded.</p>",
+    )
+
+
+def _html_tables(report: Report) -> Iterable[str]:
+    if report.findings:
+        yield "<h2>Thresholds</h2>" + _html_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])
+    yield "<h2>Requests</h2>" + _html_table(FIGURES_HEAD, figure_rows(report))
+    if report.recording.errors:
+        yield "<h2>Why requests failed</h2>" + _html_table(ERROR_HEAD, error_rows(report))
+    if report.knee is not None:
+        yield f"<h2>Steps</h2>{_html_table(STEP_HEAD, step_rows(report.knee))}<p>{escape(knee_words(report.knee))}</p>"
+    for judgement in report.judgements:
+        yield _html_judgement(judgement)
+    gaps = report.recording.gaps
+    if gaps:
+        yield "<h2>Gaps</h2>" + _html_list(f"{gap.since:.0f} to {gap.until:.0f} s: {gap.what}" for gap in gaps)
+
+
+def _html_judgement(item: Judgement) -> str:
+    head = f'<h2>{escape(item.name.capitalize())}: <span class="{item.verdict.value}">{item.verdict.value}</span></h2>'
+    stages = _html_table(STAGE_HEAD, map(stage_row, item.stages)) if item.stages else ""
+    return head + _html_list(item.reasons) + stages + _html_list(item.facts)
+
+
+def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    top = "".join(f"<th>{escape(name.capitalize())}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(text: str) -> str:
+    return f'<td class="{text}">{text}</td>' if text in ("passed", "FAILED") else f"<td>{escape(text)}</td>"
+
+
+def _html_list(texts: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>{items}</ul>" if items else ""

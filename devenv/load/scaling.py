@@ -1,11 +1,14 @@
-"""The verdict on an autoscaler under --shape hpa: every stage of its reaction, what must not happen meanwhile.
+"""What a recording says of a cluster under load: the verdict on its autoscaler, and the one on its probes.
 
-Where something hinders it, it says so itself, or the recording lacks what is needed, the verdict is inconclusive.
+Of the autoscaler under --shape hpa: every stage of its reaction, and what must not happen meanwhile. Where something
+hinders it, it says so itself, or the recording lacks what is needed, the verdict is inconclusive. Of the probes: which
+failed, whether pods flapped, whether load alone caused a restart.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -35,7 +38,7 @@ from devenv.load.outcome import Judgement, Stage
 from devenv.load.recording import Recording
 from devenv.runs.criteria import Verdict
 
-NAME: Final = "autoscaling"
+AUTOSCALING: Final = "autoscaling"
 LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late
 SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are told and connections spread
 RECOVERED_WITHIN: Final = 60.0
@@ -175,11 +178,11 @@ def judge_scaling(recording: Recording, reasons: Sequence[str] = ()) -> Judgemen
             return None
         # Whoever ended it before its load said why, else the recording does.
         seen = why_inconclusive(recording, service, settings, replicas, Span(0.0, recording.length))
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
+        return Judgement(AUTOSCALING, Verdict.INCONCLUSIVE, tuple(reasons or seen or (UNLOADED,)))
     inconclusive = list(dict.fromkeys([*reasons, *why_inconclusive(recording, service, settings, replicas, up)]))
     said = scalings(recording, service)
     if settings is None or not said:
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive))
+        return Judgement(AUTOSCALING, Verdict.INCONCLUSIVE, tuple(inconclusive))
     return _judge(
         _Test(recording, service, settings, replicas, up, span(recording, DOWN), said, pods(recording, service)),
         inconclusive,
@@ -202,9 +205,11 @@ def _judge(test: _Test, inconclusive: list[str]) -> Judgement:
             sized = f"the load was sized for {test.replicas} replicas, and what was measured asks for {load:.2f}"
             inconclusive = [sized, *problems]
     if inconclusive:
-        return Judgement(NAME, Verdict.INCONCLUSIVE, tuple(inconclusive), stages, facts)
+        return Judgement(AUTOSCALING, Verdict.INCONCLUSIVE, tuple(inconclusive), stages, facts)
     values = {stage.name: stage.seconds for stage in stages if stage.seconds is not None}
-    return Judgement(NAME, Verdict.FAILED if problems else Verdict.PASSED, tuple(problems), stages, facts, values)
+    return Judgement(
+        AUTOSCALING, Verdict.FAILED if problems else Verdict.PASSED, tuple(problems), stages, facts, values
+    )
 
 
 def _stages(test: _Test) -> tuple[tuple[Stage, ...], str]:
@@ -322,3 +327,104 @@ def _flapping(test: _Test) -> Iterator[str]:
             f"a window down of {settings.down_window:g} s is shorter than the {settings.sees_load_within:g} s after "
             f"which a new replica counts, with metrics every {settings.resolution:g} s"
         )
+
+
+PROBES: Final = "probes"
+BUSY: Final = 0.9  # of all cores: from there on everything waits for everything
+_KILLED: Final = "liveness"
+
+
+def judge_probes(recording: Recording, reasons: Sequence[str] = ()) -> Judgement | None:
+    """Judge them; None for a target without a kubelet."""
+    if recording.run["target"]["kind"] != "kubernetes" or not recording.load:
+        return None
+    since, until = recording.load[0].t, recording.load[-1].t
+    lost = [f"{line['what']}: {line['why']}" for line in recording.missing if line["what"].startswith("probe counters")]
+    failures = count_failures(recording.probes, since)
+    flaps = readiness_flaps(recording, since, until)
+    restarts = liveness_restarts(recording, since, until)
+    facts = [
+        f"{service}/{container}: {count} {kind} probes failed"
+        for (service, container, kind), count in sorted(failures.items())
+    ]
+    facts += [f"{pod} became unready {count} times" for pod, count in sorted(flaps.items())]
+    problems = [f"the liveness probe made {pod} restart under load" for pod in restarts]
+    problems += [f"{pod} became unready under load" for pod in sorted(flaps)]
+    killing = sum(count for (_, _, kind), count in failures.items() if kind == _KILLED)
+    problems += [f"{killing} liveness probes failed under load"] if killing else []
+    values = {"failures": float(sum(failures.values())), "flaps": float(sum(flaps.values()))}
+    values["restarts"] = float(len(restarts))
+    if problems:
+        # The load is what this run changed; with another cause at hand (a node, a rollout) nobody can tell.
+        causes = _other_causes(recording, since, until)
+        verdict = Verdict.INCONCLUSIVE if causes else Verdict.FAILED
+        return Judgement(PROBES, verdict, (*causes, *problems), facts=tuple(facts), values=values)
+    if not recording.probes or lost or reasons:
+        why = (*reasons, *(lost or (["no probe counter was read"] if not recording.probes else [])))
+        return Judgement(PROBES, Verdict.INCONCLUSIVE, why, facts=tuple(facts), values=values)
+    return Judgement(PROBES, Verdict.PASSED, facts=tuple(facts), values=values)
+
+
+def count_failures(lines: Sequence[dict[str, Any]], since: float) -> Counter[tuple[str, str, str]]:
+    """Return the failed probes under load by (pod, container, type); startup probes may fail, that is their work.
+
+    Counters of a container that is new begin at 0; one that went back was made anew.
+    """
+    failures: Counter[tuple[str, str, str]] = Counter()
+    before: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        for key, value in line["counters"].items():
+            pod, container, kind, result = key.split("/")
+            known = before.get(key, 0 if index else value)
+            grown = value - known if value >= known else value
+            before[key] = value
+            if result == "failed" and kind != "startup" and line["t"] >= since and grown > 0:
+                failures[(pod, container, kind)] += grown
+    return failures
+
+
+def readiness_flaps(recording: Recording, since: float, until: float) -> Counter[str]:
+    """Return how often each pod went from ready to unready while it was to stay."""
+    flaps: Counter[str] = Counter()
+    ready: dict[str, bool] = {}
+    for line in recording.resources:
+        if line["type"] == "gone" or line["kind"] != "pod":
+            continue
+        now = line["health"] == "healthy"
+        leaves = line["state"] in ("removing", "exited")
+        if ready.get(line["key"]) and not now and not leaves and since <= line["t"] <= until:
+            flaps[line["name"]] += 1
+        ready[line["key"]] = now
+    return flaps
+
+
+def liveness_restarts(recording: Recording, since: float, until: float) -> list[str]:
+    """Return the pods whose container the kubelet killed for its liveness probe."""
+    return [
+        line["name"]
+        for line in recording.events
+        if line["action"] == "Killing"
+        and _KILLED in line["text"].lower()
+        and since <= line.get("t_of", line["t"]) <= until
+    ]
+
+
+def _other_causes(recording: Recording, since: float, until: float) -> list[str]:
+    others = ("NodeNotReady", "Evicted", "Preempted")
+    causes = [line for line in recording.events if line["action"] in others and since <= line["t"] <= until]
+    return [*dict.fromkeys(f"{line['action']}: {line['text']}" for line in causes), *_busy_machine(recording)]
+
+
+def _busy_machine(recording: Recording) -> list[str]:
+    """Say so where other programs than the generator and the target took most of this machine."""
+    used = [value for _, value in recording.machine]
+    if not used or not recording.cores:
+        return []
+    ours = sum(
+        sum(use.cpu or 0.0 for use in track.uses) / len(track.uses) for track in recording.tracks.values() if track.uses
+    )
+    ours += sum(sum(tick.cpu) / 100 for tick in recording.load) / len(recording.load)
+    mean = sum(used) / len(used)
+    if mean < BUSY * recording.cores or ours > mean / 2:
+        return []
+    return [f"other programs used {mean - ours:.1f} of this machine's {recording.cores} cores"]

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.timer import Timer
 
-    from devenv.load.known_runs import KnownRun
-    from devenv.load.runner import MakeRunner
+    from devenv.load.runner import KnownRun, MakeRunner
     from devenv.tui.kube.session import Connector
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
@@ -265,7 +264,7 @@ class DevenvApp(App[int]):
 
     def _look_for_load(self) -> None:
         """Find, in a thread, a load test of this project that a terminal before this one left running."""
-        from devenv.load.known_runs import find_running
+        from devenv.load.runner import find_running
 
         run = find_running(self._make_runner) if self._make_runner is not None else None
         if run is not None:

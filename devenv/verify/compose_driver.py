@@ -27,8 +27,7 @@ from devenv.verify.engine import Engine, run_docker
 from devenv.verify.http import AT_REST, Endpoint, http_ports, unpublished
 from devenv.verify.recorder import Recorder
 from devenv.verify.service_verdicts import CONFIG_HASH, Subject, image_contents
-from devenv.verify.stack import CALL_LIMIT, Stack, Started
-from devenv.verify.stages import BuildReport, BuildWatch, UpReport, stages_of
+from devenv.verify.stack import CALL_LIMIT, BuildReport, BuildWatch, Stack, Started, UpReport, stages_of
 from devenv.verify.waiting import Never, VerificationFailed, unmeasurable
 
 STOP_WITHIN = "1"  # seconds of grace at the last clean-up: nothing of it is wanted any more

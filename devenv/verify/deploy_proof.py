@@ -19,8 +19,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.core.verify_settings import EndpointSettings, VerifySettings
 from devenv.runs.evidence import Probe
-from devenv.verify.calls import Persistence, new_nonce
-from devenv.verify.http import Endpoint, ForwardedEndpoint, endpoint_named
+from devenv.verify.http import Endpoint, ForwardedEndpoint, Persistence, endpoint_named, new_nonce
 from devenv.verify.waiting import VerificationFailed, wait_until
 
 SERVED_WITHIN: Final = 15.0  # seconds: a Service hears of a ready pod within one or two

@@ -11,10 +11,9 @@ from typing import Any, TypeVar
 import pytest
 
 from devenv.runs.criteria import Measurement, Verdict, criterion, judge
-from devenv.verify.calls import Writer
 from devenv.verify.compose_driver import ComposeStack
 from devenv.verify.engine import Engine
-from devenv.verify.http import Endpoint
+from devenv.verify.http import Endpoint, Writer
 from devenv.verify.leftovers import TREES
 from devenv.verify.own_engine import OwnEngine, why_not
 from devenv.verify.session import INCONCLUSIVE, KUBERNETES, Session, suffix_of

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from devenv.backends.kube.kinds import PODS
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 
 pytestmark = [pytest.mark.behaviour("graceful stop"), pytest.mark.targets("kubernetes")]
 

@@ -7,7 +7,7 @@ import shutil
 import httpx
 import pytest
 
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 from devenv.verify.kube.ingress import CannotReach, find_way_in, make_certificate
 
 pytestmark = [pytest.mark.behaviour("ingress"), pytest.mark.targets("kubernetes")]

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 from devenv.verify.kube.environment import written
 from devenv.verify.kube.load import Call, constant_load
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from devenv.verify.calls import new_nonce
+from devenv.verify.http import new_nonce
 from devenv.verify.kube.load import Call, constant_load
 
 pytestmark = [pytest.mark.behaviour("rolling restart"), pytest.mark.targets("kubernetes")]

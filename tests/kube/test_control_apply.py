@@ -9,8 +9,7 @@ import pytest
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
-from devenv.control.kube.apply import FieldConflicts, apply, plan_apply
-from devenv.control.kube.diff import CHANGED, masked_pair
+from devenv.control.kube.apply import CHANGED, FieldConflicts, apply, masked_pair, plan_apply
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.text import MASK
 from fakes.api_server import ApiServer, Refusal, deployment, namespace_object

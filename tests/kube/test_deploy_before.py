@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.lock import DeploymentRecord
 from devenv.control.deploy.outcome import Outcome, Verdict
-from devenv.control.deploy.revisions import Revision, decode, encode, make_revision, trusted
+from devenv.control.deploy.record import DeploymentRecord, Revision, decode, encode, make_revision, trusted
 from devenv.control.kube.apply import FieldConflicts
 from devenv.core.errors import DevenvError, FindingsFound, Refused, UsageError
 from devenv.manifests.model import Finding, Severity

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.lock import DeploymentRecord
 from devenv.control.deploy.outcome import Outcome, Verdict
-from devenv.control.deploy.revisions import LocalRevisions, Revision, make_revision
+from devenv.control.deploy.record import DeploymentRecord, LocalRevisions, Revision, make_revision
 from devenv.core.errors import Refused
 from fakes.api_server import ApiServer
 from fakes.api_server.handler import Handler

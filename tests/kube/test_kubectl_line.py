@@ -8,8 +8,15 @@ import subprocess
 
 import pytest
 
-from devenv.control.kube.kubectl import find_kubectl
-from devenv.control.kube.kubectl_line import EFFECTS, SWITCHES, Effect, parse_line, with_defaults, without_yes
+from devenv.control.kube.kubectl import (
+    EFFECTS,
+    SWITCHES,
+    Effect,
+    find_kubectl,
+    parse_line,
+    with_defaults,
+    without_yes,
+)
 from devenv.core.errors import UsageError
 
 READS, CHANGES, TAKES = Effect.READS, Effect.CHANGES, Effect.TAKES_AWAY

@@ -13,9 +13,8 @@ import pytest
 
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.kube_settings import KubeSettings
-from devenv.load.known_runs import find_running, known_runs
 from devenv.load.live import Following
-from devenv.load.runner import OUTPUT, LiveLoad, LoadOptions, LoadRunner
+from devenv.load.runner import OUTPUT, LiveLoad, LoadOptions, LoadRunner, find_running, known_runs
 from devenv.runs.identity import owner_of
 from tests.load.playing import ROOT, Played, played, wait_for
 

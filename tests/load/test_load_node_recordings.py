@@ -8,9 +8,8 @@ from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import settings_of
 from devenv.load.hpa_shape import precheck
 from devenv.load.outcome import Judgement
-from devenv.load.probes import judge_probes
 from devenv.load.recording import Recording
-from devenv.load.scaling import judge_scaling
+from devenv.load.scaling import judge_probes, judge_scaling
 from devenv.runs.criteria import Verdict
 from tests.load.recorded import recorded
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devenv.load.probes import judge_probes
+from devenv.load.scaling import judge_probes
 from devenv.runs.criteria import Verdict
 from tests.load.synthetic import Story
 

@@ -15,8 +15,7 @@ from devenv.load.charts import COLUMNS, columns, nice, number, percentiles
 from devenv.load.ending import conclude, finish, keep, newest, write_reports
 from devenv.load.outcome import Facts, exit_code, save_outcome, verdict
 from devenv.load.recording import BASE, LOAD, WATCHED
-from devenv.load.report import UNFINISHED, make_report
-from devenv.load.report_formats import terminal
+from devenv.load.report import UNFINISHED, make_report, terminal
 from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
 from devenv.runs.history import History

@@ -6,9 +6,8 @@ import pytest
 
 from devenv.load.autoscaler import cores, settings_of
 from devenv.load.outcome import Judgement
-from devenv.load.probes import judge_probes
 from devenv.load.recording import Recording
-from devenv.load.scaling import judge_scaling
+from devenv.load.scaling import judge_probes, judge_scaling
 from devenv.runs.criteria import Verdict
 from tests.load.synthetic import CONTAINER, DOWN, END, SPEC, UP, WALL, Story, scaled
 

@@ -6,7 +6,7 @@ import time
 
 from textual.widgets import Input
 
-from devenv.load.known_runs import known_runs
+from devenv.load.runner import known_runs
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.load import LoadScreen
 from devenv.tui.runs.load_form import LoadFormScreen

@@ -18,24 +18,22 @@ import pytest
 from verify_samples import report_of
 
 from devenv.cli.verify import evidence_lines
-from devenv.control.deploy.revisions import LocalRevisions, Revision
+from devenv.control.deploy.record import LocalRevisions, Revision
 from devenv.control.guard import AuditLog, default_path
 from devenv.control.local_lock import only_one
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State
 from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
-from devenv.load.known_runs import known_runs
 from devenv.load.live import Following
 from devenv.load.outcome import save_outcome
 from devenv.load.report import make_report
-from devenv.load.runner import LiveLoad
+from devenv.load.runner import LiveLoad, known_runs
 from devenv.runs.criteria import Verdict
-from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark
+from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, ReplayBackend, choose_file, find_moment
 from devenv.runs.history import History
 from devenv.runs.identity import begin_run, machine_id, owner_in, runs_folder
 from devenv.runs.publish import publish
-from devenv.runs.replay import ReplayBackend, choose_file, find_moment
 from devenv.tui.runs.load_rows import title_parts
 from devenv.tui.verdict_watch import About
 from devenv.tui.verdicts import Verdicts

@@ -28,8 +28,18 @@ from devenv.core.model import (
     State,
     WorkloadFacts,
 )
-from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record, read_evidence
-from devenv.runs.replay import ReadOnlyControl, ReplayBackend, choose_file
+from devenv.runs.evidence import (
+    SCHEMA,
+    EvidenceFile,
+    Header,
+    Mark,
+    Probe,
+    ReadOnlyControl,
+    Record,
+    ReplayBackend,
+    choose_file,
+    read_evidence,
+)
 
 HEADER = Header(SCHEMA, "r1", "shop", ("web",), 100.0)
 WEB = Resource(

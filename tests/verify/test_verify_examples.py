@@ -12,10 +12,9 @@ from unlike import LIMIT, ROOT, smoke
 
 from devenv.runs.criteria import CRITERIA
 from devenv.verify import fixtures, kube_fixtures
-from devenv.verify.calls import Persistence, Reload, Writer
 from devenv.verify.compose_driver import ComposeDriver
 from devenv.verify.engine import Engine
-from devenv.verify.http import Endpoint
+from devenv.verify.http import Endpoint, Persistence, Reload, Writer
 from devenv.verify.kube.cluster import Cluster
 from devenv.verify.kube.driver import KubeDriver
 from devenv.verify.stack import Driver, Stack

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import ProjectError
-from devenv.verify.isolation import Identity, Tagged, isolate, to_yaml
+from devenv.verify.environment import Identity, Tagged, isolate, to_yaml
 
 IDENTITY = Identity("copy1", {"devenv.run": "r1"})
 COMPOSE = """

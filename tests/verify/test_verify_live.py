@@ -16,9 +16,8 @@ from devenv.core.errors import DevenvError
 from devenv.runs.criteria import Verdict
 from devenv.runs.lines import STREAM
 from devenv.verify.collector import join_cases
-from devenv.verify.run_state import RunState
-from devenv.verify.runner import LiveRun, RunOptions
-from devenv.verify.stages import BuildWatch
+from devenv.verify.runner import LiveRun, RunOptions, RunState
+from devenv.verify.stack import BuildWatch
 from devenv.verify.waiting import unmeasurable, wait_until
 
 TESTS = """

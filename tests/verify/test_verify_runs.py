@@ -12,8 +12,8 @@ import pytest
 
 from devenv.core.errors import DevenvError
 from devenv.runs import identity as runs
-from devenv.verify import isolation, leftovers
-from devenv.verify.calls import new_nonce
+from devenv.verify import environment, leftovers
+from devenv.verify.http import new_nonce
 from devenv.verify.waiting import VerificationFailed, wait_until
 
 
@@ -63,7 +63,7 @@ def test_a_copy_has_modes_and_links_and_no_junk(tmp_path: Path) -> None:
     (source / "app" / "run.sh").chmod(0o755)
     (source / "link").symlink_to("app/run.sh")
     os.mkfifo(source / "pipe")
-    isolation.copy_tree(source, tmp_path / "copy", ["data"], [source / "venv"])
+    environment.copy_tree(source, tmp_path / "copy", ["data"], [source / "venv"])
     found = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*")}
     assert found == {".env", "app", "app/run.sh", "link", "venv", "venv/needed"}
     assert (tmp_path / "copy" / "app" / "run.sh").stat().st_mode & 0o777 == 0o755
@@ -73,9 +73,9 @@ def test_a_copy_has_modes_and_links_and_no_junk(tmp_path: Path) -> None:
 def test_a_project_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "big").write_bytes(b"x" * 2000)
-    monkeypatch.setattr(isolation, "LARGEST", 1000)
+    monkeypatch.setattr(environment, "LARGEST", 1000)
     with pytest.raises(DevenvError, match="too large") as caught:
-        isolation.copy_tree(tmp_path / "source", tmp_path / "copy")
+        environment.copy_tree(tmp_path / "source", tmp_path / "copy")
     assert "exclude" in caught.value.hint
     assert not (tmp_path / "copy").exists()
 

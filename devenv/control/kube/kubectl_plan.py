@@ -19,8 +19,7 @@ from devenv.backends.programs import finish
 from devenv.control.guard import ClusterIdentity, Guard
 from devenv.control.kube.change import Call, Impact, Ref, cluster_identity, kind_of
 from devenv.control.kube.control import VERBS
-from devenv.control.kube.kubectl import find_kubectl
-from devenv.control.kube.kubectl_line import Effect, Line, with_defaults
+from devenv.control.kube.kubectl import Effect, Line, find_kubectl, with_defaults
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings

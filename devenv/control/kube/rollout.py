@@ -15,6 +15,7 @@ from devenv.backends.kube.errors import NotFound
 from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, REPLICA_SETS, STATEFUL_SETS, Kind
 from devenv.backends.kube.pod import HASH
 from devenv.backends.kube.workload import REVISION, progress_of, read_workload
+from devenv.control.kube.apply import diff_lines
 from devenv.control.kube.change import (
     Call,
     Impact,
@@ -25,7 +26,6 @@ from devenv.control.kube.change import (
     losses_with,
     pods_in,
 )
-from devenv.control.kube.diff import diff_lines
 from devenv.core.errors import UsageError
 from devenv.core.text import sanitize
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import yaml
 from textual.binding import Binding, BindingType
 
-from devenv.control.kube.diff import masked
+from devenv.control.kube.apply import masked
 from devenv.core.errors import DevenvError
 from devenv.core.model import Resource
 from devenv.core.text import mask_secrets

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 
 from devenv.core.model import Change
 from devenv.core.state import Delta
-from devenv.runs.replay import ReadOnlyControl, ReplayBackend
+from devenv.runs.evidence import ReadOnlyControl, ReplayBackend
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed
 from devenv.tui.main_screen import MainScreen

@@ -28,7 +28,7 @@ from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import ViewScroll
 
 if TYPE_CHECKING:
-    from devenv.load.known_runs import KnownRun
+    from devenv.load.runner import KnownRun
     from devenv.tui.main_screen import MainScreen
 
 SETTLED: Final = 1.0  # seconds after which no earlier log line is expected any more
@@ -410,7 +410,7 @@ class LoadRunsScreen(RunScreen):
         self.run_worker(self._read, thread=True, exclusive=True)
 
     def _read(self) -> None:
-        from devenv.load.known_runs import known_runs
+        from devenv.load.runner import known_runs
 
         runs = known_runs(self.load_runs.runner.root)
         self.app.call_from_thread(self._take, runs)

@@ -16,7 +16,7 @@ from devenv.tui.safe_text import fit, safe
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 if TYPE_CHECKING:
-    from devenv.load.known_runs import KnownRun
+    from devenv.load.runner import KnownRun
 
 _COLUMNS: Final = (("BEGAN", 16), ("VERDICT", 12), ("SHAPE", 7), ("TARGET", 22), ("USERS", 6), ("/s", 7), ("P95 ms", 7))
 _RIGHT: Final = ("USERS", "/s", "P95 ms")

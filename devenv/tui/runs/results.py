@@ -20,7 +20,7 @@ from devenv.runs.criteria import WORST_FIRST, Measurement, Verdict
 from devenv.tui.safe_text import fit, safe, safe_lines
 from devenv.tui.table.cells import Cell, Tone
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
-from devenv.verify.run_state import STAGES, WAITING, RunState, TestState
+from devenv.verify.runner import STAGES, WAITING, RunState, TestState
 
 SIGNS: Final[Mapping[Verdict, tuple[str, Tone]]] = {
     Verdict.PASSED: ("✓", "good"),

@@ -21,8 +21,7 @@ from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_
 from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import DetailScroll
-from devenv.verify.run_state import RunState, TestState
-from devenv.verify.runner import RUNNING, Launch, LiveRun, RunOptions
+from devenv.verify.runner import RUNNING, Launch, LiveRun, RunOptions, RunState, TestState
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
@@ -260,7 +259,7 @@ class VerifyScreen(RunScreen):
     @work(thread=True, exclusive=True)
     def _open_evidence(self, test: TestState, state: RunState) -> None:
         """Read the evidence off the screen's thread: it may be large."""
-        from devenv.runs.replay import find_moment
+        from devenv.runs.evidence import find_moment
 
         try:
             backend, at, service = find_moment(state.evidence, test.id, test.services)

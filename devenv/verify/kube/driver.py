@@ -29,8 +29,7 @@ from devenv.verify.kube.cluster import EVERY, WORKLOAD_KINDS, Cluster
 from devenv.verify.kube.source import KubeSource, Object, containers_of
 from devenv.verify.recorder import Recorder
 from devenv.verify.service_verdicts import Subject, digests
-from devenv.verify.stack import Stack, Started
-from devenv.verify.stages import UpReport, of_pods
+from devenv.verify.stack import Stack, Started, UpReport, of_pods
 from devenv.verify.waiting import Never, VerificationFailed, wait_until
 
 STAYS: Final = ("Namespace", "PriorityClass", "ResourceQuota", "LimitRange", "PersistentVolumeClaim", "Secret")
