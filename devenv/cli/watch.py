@@ -15,10 +15,9 @@ from devenv.cli.context import Context
 from devenv.control.failures import unknown_service
 from devenv.control.guard import Guard
 from devenv.control.job import Job
-from devenv.control.local_lock import only_one
 from devenv.core.errors import UsageError
 from devenv.core.model import Project
-from devenv.core.stored import state_folder
+from devenv.core.stored import only_one, state_folder
 
 _COLORS = {"failed": "red", "unserved": "red", "warning": "yellow", "held": "yellow", "served": "green"}
 

@@ -1,11 +1,13 @@
 """What devenv keeps for itself, and reading it back: whatever a file holds by now, that gives a value or `Unreadable`.
 
 A kept file may be empty, cut off, written by another version, changed by hand, a folder, or not this user's. Readers
-that run at a start catch `Unreadable`, leave out what it was about and tell its message once.
+that run at a start catch `Unreadable`, leave out what it was about and tell its message once. `only_one` keeps two
+processes apart.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
-from devenv.core.errors import DevenvError
+from devenv.core.errors import DevenvError, Refused
 
 T = TypeVar("T")
 MOST: Final = 256 * 2**20  # bytes: more than any file that devenv writes
@@ -114,3 +116,35 @@ def readable(what: object) -> Iterator[None]:
 
 def _unreadable(what: object, why: str) -> Unreadable:
     return Unreadable(f"{what} cannot be read: {why}", "Move it away: devenv goes on without it.")
+
+
+@contextmanager
+def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
+    """Hold the lock for the block; the system lets go of it when the process dies.
+
+    Raises Refused while another process has it, and DevenvError where no such file can be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two processes apart.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            other = os.read(handle, 40).decode("ascii", "replace").strip()
+            by = f" by process {other}" if other.isdecimal() else ""
+            raise Refused(f"{what} is being {doing} already{by}", "Wait for it, or end it.") from error
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:  # no file, but a pipe
+            raise DevenvError(f"{file} cannot be written: {error.strerror}", "Move it away.") from error
+        try:
+            yield
+        finally:
+            # Closing would not do: a child that another thread is just starting holds the file until it is replaced.
+            fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)

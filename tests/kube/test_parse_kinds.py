@@ -6,9 +6,9 @@ import pytest
 
 from devenv.backends.kube.events import parse_event
 from devenv.backends.kube.parse import parse
-from devenv.backends.kube.parse.autoscaler import scaling_of
 from devenv.backends.kube.parse.common import quantity
-from devenv.backends.kube.parse.network import endpoints_of
+from devenv.backends.kube.parse.infrastructure import endpoints_of
+from devenv.backends.kube.parse.workload import scaling_of
 from devenv.core.model import AutoscalerFacts, Health, PodFacts, Port, ScalingMetric, ServiceFacts, State, WorkloadFacts
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from devenv.control.local_lock import only_one
 from devenv.core.errors import Refused
+from devenv.core.stored import only_one
 
 # A child as another thread forks it, which is not yet replaced by its program: all files are open in it.
 FORKED = """
 import os, sys, time
 from pathlib import Path
-from devenv.control.local_lock import only_one
+from devenv.core.stored import only_one
 file = Path(sys.argv[1])
 with only_one(file, "it"):
     child = os.fork()
@@ -37,7 +37,7 @@ def test_a_child_that_is_just_being_started_holds_nothing_back(tmp_path: Path) -
 
 def test_who_is_first_is_named(tmp_path: Path) -> None:
     file = tmp_path / "lock"
-    waits = "import sys, time; from pathlib import Path; from devenv.control.local_lock import only_one\n"
+    waits = "import sys, time; from pathlib import Path; from devenv.core.stored import only_one\n"
     waits += "with only_one(Path(sys.argv[1]), 'it'): print('held', flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", waits, str(file)], stdout=subprocess.PIPE, text=True) as first:
         try:

@@ -20,11 +20,10 @@ from verify_samples import report_of
 from devenv.cli.verify import evidence_lines
 from devenv.control.deploy.record import LocalRevisions, Revision
 from devenv.control.guard import AuditLog, default_path
-from devenv.control.local_lock import only_one
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State
-from devenv.core.stored import Unreadable, read_bytes, read_json, state_folder
+from devenv.core.stored import Unreadable, only_one, read_bytes, read_json, state_folder
 from devenv.load.live import Following
 from devenv.load.outcome import save_outcome
 from devenv.load.report import make_report

@@ -30,8 +30,8 @@ from devenv.control.deploy.record import DeploymentRecord, LocalRevisions, Revis
 from devenv.control.deploy.run import Object, Options, Run, Services
 from devenv.control.kube.apply import plan_apply
 from devenv.control.kube.wait import look
-from devenv.control.local_lock import only_one
 from devenv.core.errors import DevenvError, Interrupted
+from devenv.core.stored import only_one
 
 _FIRST = "nothing ran before: there is no way back"
 

@@ -1,10 +1,10 @@
 """Which objects a deployment applies: the overlay rendered and judged, and what of it a deployer may change.
 
 Unlike in a check, nothing may stand in for a file that is missing. What earlier deployments applied and this one no
-longer renders is found, and deleted where that was asked for: only what the records of deployments that succeeded name, and
-of that only what the server says `devenv` applied, since an object that somebody made anew under the same name has
-other managers. Nothing outside of the deployment's namespaces is deleted, and no namespace: whoever may write the
-record in the cluster could name there what a deployer may delete.
+longer renders is found, and deleted where that was asked for: only what the records of deployments that succeeded
+name, and of that only what the server says `devenv` applied, since an object that somebody made anew under the same
+name has other managers. Nothing outside of the deployment's namespaces is deleted, and no namespace: whoever may
+write the record in the cluster could name there what a deployer may delete.
 """
 
 from __future__ import annotations

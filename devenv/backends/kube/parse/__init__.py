@@ -9,12 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from devenv.backends.kube.fields import conditions, mapping, number, why_not, word
-from devenv.backends.kube.parse.autoscaler import parse_autoscaler
 from devenv.backends.kube.parse.common import Parsed, base, facts, joined
-from devenv.backends.kube.parse.infrastructure import parse_claim, parse_node, parse_volume
-from devenv.backends.kube.parse.network import parse_endpoint_slice, parse_ingress, parse_service
+from devenv.backends.kube.parse.infrastructure import (
+    parse_claim,
+    parse_endpoint_slice,
+    parse_ingress,
+    parse_node,
+    parse_service,
+    parse_volume,
+)
 from devenv.backends.kube.parse.pod import parse_pod
 from devenv.backends.kube.parse.workload import (
+    parse_autoscaler,
     parse_cron_job,
     parse_daemon_set,
     parse_deployment,
