@@ -2,65 +2,116 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Final
 
-from devenv.cli.console import colors_wanted, paint, still_waiting
+from devenv.cli.console import colors_wanted, format_table, paint, still_waiting, tell
 from devenv.cli.context import Context
+from devenv.cli.options import read_settings
+from devenv.core.errors import Refused, UsageError
 from devenv.core.model import Project
-from devenv.doctor import CHECKS, Check, Finding, Level, run_checks
-from devenv.doctor import Context as DoctorContext
+from devenv.doctor import CHECKS
+from devenv.doctor.check import Check, Finding, Level, run_checks
+from devenv.doctor.check import Context as DoctorContext
 
-CLEAN: Final = "devenv doctor --clean"
-_COLORS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILED: "red", Level.UNKNOWN: "yellow"}
+SCHEMA = 1
+_COLORS = {
+    Level.OK: "green",
+    Level.WARNING: "yellow",
+    Level.FAILED: "red",
+    Level.CRASHED: "red",
+    Level.UNKNOWN: "yellow",
+}
 
 
 def run(arguments: Namespace) -> int:
-    """Print the findings; 1 when one of them is a failure. With --clean, remove leftovers instead."""
+    """Print the findings; 1 when a check failed or crashed. With --clean, remove leftovers instead."""
     if arguments.clean:
         return _clean(arguments)
+    checks = _chosen(arguments.checks)
+    if arguments.list:
+        rows = [{"check": check.name, "about": check.about} for check in checks]
+        lines = format_table(("CHECK", "WHAT IT LOOKS AT"), [(row["check"], row["about"]) for row in rows])
+        data = {"schema": SCHEMA, "checks": rows}
+        sys.stdout.write(f"{json.dumps(data, indent=2)}\n" if arguments.json else "\n".join((*lines, "")))
+        return 0
+    findings = _findings(arguments, checks)
+    _show(arguments, findings)
+    mendable = [finding for finding in findings if finding.command and finding.level is not Level.OK]
+    if arguments.fix:
+        mended = _mend(arguments, mendable)
+        if mended:
+            again = _findings(arguments, [check for check in checks if check.name in mended])
+            _show(arguments, again)
+            findings = tuple(next((new for new in again if new.check == old.check), old) for old in findings)
+    elif mendable and not arguments.json:
+        tell(f"devenv doctor --fix can do {len(mendable)} of these, and asks first.", no_color=arguments.no_color)
+    return 1 if any(finding.level in (Level.FAILED, Level.CRASHED) for finding in findings) else 0
+
+
+def _chosen(names: Sequence[str]) -> tuple[Check, ...]:
+    known = [check.name for check in CHECKS]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"Did you mean {near[0]}?" if near else "devenv doctor --list names all."
+            raise UsageError(f"There is no check {name!r}", hint)
+    return tuple(check for check in CHECKS if not names or check.name in names)
+
+
+def _findings(arguments: Namespace, checks: Sequence[Check]) -> tuple[Finding, ...]:
+    made: list[Context] = []
 
     def resolve_project() -> Project:
-        return Context(arguments).project()  # no project here is a finding, not the end of the other checks
+        made.append(Context(arguments))
+        return made[-1].project()  # no project here is a finding, not the end of the other checks
 
-    checks = (*CHECKS, ("leftovers", _leftovers_check(arguments)))
+    context = DoctorContext(
+        resolve_project, config=lambda: read_settings(arguments), document=lambda: made[-1].document
+    )
     with still_waiting("the Docker Engine and docker's programs", no_color=arguments.no_color):
-        findings = run_checks(DoctorContext(resolve_project), checks)
+        return run_checks(context, checks)
+
+
+def _show(arguments: Namespace, findings: Sequence[Finding]) -> None:
     if arguments.json:
-        sys.stdout.write(json.dumps({"findings": [asdict(finding) for finding in findings]}, indent=2) + "\n")
+        data = {"schema": SCHEMA, "findings": [asdict(finding) for finding in findings]}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
     else:
         colored = colors_wanted(sys.stdout, no_color=arguments.no_color)
         sys.stdout.write("".join(_lines(finding, colored) for finding in findings))
-    return 1 if any(finding.level is Level.FAILED for finding in findings) else 0
+    sys.stdout.flush()
 
 
-def _leftovers_check(arguments: Namespace) -> Check:
-    """Return the check of what runs of smoke tests left that were killed, or were to keep their stacks."""
-
-    def check(context: DoctorContext) -> Finding:
-        from devenv.cli.options import read_settings
-        from devenv.verify import leftovers
-        from devenv.verify.kube import leftovers as on_clusters
-
-        context.engine()
-        in_clusters, problems = on_clusters.of_dead_runs(read_settings(arguments).kubernetes)
-        left = leftovers.in_words([*leftovers.of_dead_runs(context.environ), *in_clusters])
-        if left:
-            return Finding("leftovers", Level.WARNING, f"Left by smoke tests that have ended: {left}", CLEAN)
-        if problems:
-            return Finding("leftovers", Level.UNKNOWN, f"Not looked at: {'; '.join(problems)}")
-        return Finding("leftovers", Level.OK, "Nothing is left of smoke tests that have ended")
-
-    return check
+def _mend(arguments: Namespace, findings: Sequence[Finding]) -> set[str]:
+    """Carry out each safe fix that is confirmed, as the command that it is; return the checks to be made again."""
+    if read_settings(arguments).read_only:
+        raise Refused("doctor --fix was refused: devenv is read-only here", "Unset read_only or DEVENV_READ_ONLY.")
+    if findings and not (arguments.yes or sys.stdin.isatty()):
+        raise Refused("doctor --fix asks, and there is no terminal to ask", "Add --yes to do it.")
+    mended = set()
+    for finding in findings:
+        line = f"devenv {' '.join(finding.command)}"
+        if not arguments.yes:
+            sys.stderr.write(f"{finding.check}: run `{line}`? Type yes: ")
+            sys.stderr.flush()
+            if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+                continue
+        done = subprocess.run([sys.executable, "-m", "devenv", *finding.command], check=False)
+        mended.add(finding.check)
+        if done.returncode:
+            tell(f"devenv: {line} ended with {done.returncode}", no_color=arguments.no_color, color="red")
+    return mended
 
 
 def _clean(arguments: Namespace) -> int:
-    from devenv.cli.options import read_settings
     from devenv.control.guard import Guard
-    from devenv.core.errors import DevenvError, Refused
+    from devenv.core.errors import DevenvError
     from devenv.verify import leftovers
     from devenv.verify.kube import leftovers as on_clusters
 

@@ -98,7 +98,12 @@ def build_parser() -> argparse.ArgumentParser:
     status = _command(commands, "status", "show every service and its containers")
     status.add_argument("--json", action="store_true", help="as JSON (docs/STATUS_JSON.md)")
     doctor = _command(commands, "doctor", "check this machine and project, with fixes")
+    named = doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these (default: all)")
+    named.completer = _complete_checks  # type: ignore[attr-defined]  # argcomplete's documented way
+    doctor.add_argument("--list", action="store_true", help="list the checks and what each looks at, and make none")
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    doctor.add_argument("--fix", action="store_true", help="carry out the fixes that take nothing away; asks for each")
+    doctor.add_argument("--yes", "-y", action="store_true", help="with --fix, do not ask")
     doctor.add_argument(
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
@@ -281,6 +286,10 @@ def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[R
 def _complete_services(parsed_args: argparse.Namespace, **_: object) -> list[str]:
     names: list[str] = import_module("devenv.cli.completion").service_names(parsed_args)
     return names
+
+
+def _complete_checks(**_: object) -> list[str]:
+    return [check.name for check in import_module("devenv.doctor").CHECKS]
 
 
 def _seconds(text: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,25 +14,29 @@ from devenv.backends.docker.parse import LABEL_FILES, LABEL_FOLDER
 from devenv.backends.docker.snapshot import EngineFacts
 from devenv.core.errors import EngineUnreachable, ProjectError, ToolMissing
 from devenv.core.model import Port, Project, Resource, Runtime, Service, State
-from devenv.doctor import (
-    CHECKS,
+from devenv.core.settings import Config, load_config
+from devenv.doctor import CHECKS
+from devenv.doctor.check import Check, Context, Finding, Level, run_checks
+from devenv.doctor.cluster import check_kubeconfig
+from devenv.doctor.machine import (
     DISK_FULL,
     DISK_LOW,
-    Context,
-    Finding,
-    Level,
     check_clock,
+    check_cpu,
     check_disk,
     check_docker_cli,
     check_docker_config,
     check_engine,
-    check_kubeconfig,
+    check_file_events,
+    check_inotify,
     check_memory,
     check_origin,
     check_ports,
     check_project,
-    run_checks,
+    check_python,
+    check_settings,
 )
+from devenv.watch.observe import Observer
 
 FACTS = EngineFacts(
     endpoint="unix:///var/run/docker.sock (context default)",
@@ -54,18 +59,20 @@ def context(facts: EngineFacts = FACTS, here: Project | None = None, environ: di
 
 
 def test_a_healthy_engine_passes() -> None:
-    checks = (check_engine, check_clock, check_memory, check_project)
+    checks = (check_engine, check_clock, check_memory, check_cpu, check_project)
     assert [check(context()).level for check in checks] == [Level.OK] * len(checks)
 
 
 @pytest.mark.parametrize(
     ("check", "sick", "level", "word"),
     [
-        (check_engine, replace(FACTS, version="20.10.24"), Level.WARNING, "20.10.24"),
+        (check_engine, replace(FACTS, version="24.0.9"), Level.FAILED, "24.0.9"),
         (check_clock, replace(FACTS, clock_skew=-90.0), Level.WARNING, "90 s behind"),
         (check_clock, replace(FACTS, clock_skew=90.0), Level.WARNING, "90 s ahead of"),
         (check_clock, replace(FACTS, clock_skew=None), Level.UNKNOWN, "time"),
-        (check_memory, replace(FACTS, memory=1024**3), Level.WARNING, "1.0 GiB"),
+        (check_memory, replace(FACTS, memory=1024**3), Level.FAILED, "1.0 GiB"),
+        (check_memory, replace(FACTS, memory=4 * 1024**3), Level.WARNING, "8 GB are recommended"),
+        (check_cpu, replace(FACTS, cpus=1), Level.WARNING, "1 processor"),
         (check_disk, replace(FACTS, local=False), Level.UNKNOWN, "not on this machine"),
         (check_disk, replace(FACTS, root="/no/such/folder"), Level.UNKNOWN, "not on this machine"),
     ],
@@ -119,7 +126,7 @@ def test_an_engine_or_project_that_fails_is_a_finding_of_each_check_that_needs_i
     def no_project() -> Project:
         raise ProjectError("no file", "name one")
 
-    findings = {finding.check: finding for finding in run_checks(Context(no_project, {"PATH": ""}, no_engine))}
+    findings = {finding.check: finding for finding in run_checks(Context(no_project, {"PATH": ""}, no_engine), CHECKS)}
     assert findings["engine"] == Finding("engine", Level.FAILED, "nobody answers", "start it")
     assert findings["project"] == Finding("project", Level.FAILED, "no file", "name one")
     assert findings["docker-cli"].message == "docker is not installed"
@@ -129,15 +136,15 @@ def test_a_check_that_breaks_hides_no_other() -> None:
     def broken(_: Context) -> Finding:
         raise ZeroDivisionError
 
-    findings = run_checks(context(), (("broken", broken), ("memory", check_memory)))
-    assert [finding.level for finding in findings] == [Level.FAILED, Level.OK]
+    findings = run_checks(context(), (Check("broken", "", broken), Check("memory", "", check_memory)))
+    assert [finding.level for finding in findings] == [Level.CRASHED, Level.OK]
 
 
 def test_one_cause_is_told_once() -> None:
     def no_engine(environ: object) -> EngineFacts:
         raise EngineUnreachable("nobody answers", "start it")
 
-    checks = (("engine", check_engine), ("memory", check_memory), ("clock", check_clock))
+    checks = (Check("engine", "", check_engine), Check("memory", "", check_memory), Check("clock", "", check_clock))
     findings = run_checks(Context(shop, {}, no_engine), checks)
     assert findings[0] == Finding("engine", Level.FAILED, "nobody answers", "start it")
     assert findings[1:] == (
@@ -154,7 +161,9 @@ def test_the_engine_is_asked_once() -> None:
         return FACTS
 
     here = Context(shop, {}, ask)
-    run_checks(here, (("engine", check_engine), ("memory", check_memory), ("clock", check_clock)))
+    run_checks(
+        here, (Check("engine", "", check_engine), Check("memory", "", check_memory), Check("clock", "", check_clock))
+    )
     assert len(asked) == 1
 
 
@@ -218,7 +227,7 @@ def test_what_another_check_tells_is_told_by_that_one_alone() -> None:
         raise EngineUnreachable('context "x" not found', "list them")
 
     def told(resolve: Callable[[], Project], *names: str, environ: dict[str, str]) -> dict[str, str]:
-        checks = tuple(entry for entry in CHECKS if entry[0] in names)
+        checks = tuple(entry for entry in CHECKS if entry.name in names)
         findings = run_checks(Context(resolve, environ, no_engine), checks)
         return {finding.check: finding.message for finding in findings}
 
@@ -237,7 +246,7 @@ def test_a_docker_that_does_not_work_is_told_without_its_plugins(tmp_path: Path)
     program = tmp_path / "docker"
     program.write_text("#!/bin/sh\necho broken: $* >&2\nexit 1\n")
     program.chmod(0o755)
-    checks = tuple(entry for entry in CHECKS if entry[0] in ("docker-cli", "compose", "buildx"))
+    checks = tuple(entry for entry in CHECKS if entry.name in ("docker-cli", "compose", "buildx"))
     findings = run_checks(Context(shop, {"PATH": str(tmp_path)}, lambda _: FACTS), checks)
     assert findings[0].message.startswith("docker does not work: broken")
     assert [finding.message for finding in findings[1:]] == ["not checked: see docker-cli"] * 2
@@ -250,7 +259,7 @@ def test_a_project_that_is_wrong_is_told_beside_an_engine_that_is_away() -> None
     def no_project() -> Project:
         raise ProjectError("no file", "name one")
 
-    findings = run_checks(Context(no_project, {}, no_engine), tuple(entry for entry in CHECKS if entry[0] != "disk"))
+    findings = run_checks(Context(no_project, {}, no_engine), tuple(entry for entry in CHECKS if entry.name != "disk"))
     failed = {finding.check: finding.message for finding in findings if finding.level is Level.FAILED}
     assert failed["engine"] == "nobody answers"
     assert failed["project"] == "no file"
@@ -286,3 +295,69 @@ def test_an_env_file_that_is_missing_is_a_warning() -> None:
     )
     assert found.level is Level.WARNING
     assert "env_file x" in found.message
+
+
+def test_the_python_that_runs_it_is_told_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_python(context()).level is Level.OK
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package>=1", "other; extra == 'dev'"])
+    found = check_python(context())
+    assert found.level is Level.FAILED
+    assert "lacks no-such-package" in found.message
+
+
+def test_a_wrong_setting_is_told_by_its_own_check_alone(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text("wait_timeout = -1\n")
+
+    def read() -> Config:
+        return load_config(tmp_path, {})
+
+    def no_project() -> Project:
+        read()
+        raise AssertionError
+
+    checks = tuple(entry for entry in CHECKS if entry.name in ("settings", "project", "ports"))
+    findings = run_checks(Context(no_project, {}, lambda _: FACTS, config=read), checks)
+    assert findings[0].level is Level.FAILED
+    assert "wait_timeout" in findings[0].message
+    assert [finding.message for finding in findings[1:]] == ["not checked: see settings"] * 2
+    (tmp_path / "devenv.toml").write_text("wait_timeout = 1\n")
+    assert check_settings(Context(shop, {}, config=read)).level is Level.OK
+
+
+def watching(folder: Path) -> Context:
+    rule = {"path": str(folder), "action": "sync", "target": "/app"}
+    document = {"services": {"web": {"develop": {"watch": [rule]}}}}
+    here = Project("shop", str(folder), (), (Service("web"),))
+    return Context(lambda: here, {}, lambda _: FACTS, document=lambda: json.dumps(document).encode())
+
+
+def test_the_folders_to_watch_are_held_against_the_kernels_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/b", "c"):
+        (tmp_path / name).mkdir(parents=True)
+    found = check_inotify(watching(tmp_path))
+    assert found.level is Level.OK, found
+    assert found.message.startswith("4 folders to watch")
+    monkeypatch.setattr("devenv.doctor.machine.inotify_in_use", lambda proc: (10**9, 0))
+    found = check_inotify(watching(tmp_path))
+    assert found.level is Level.FAILED
+    assert "fs.inotify.max_user_watches=" in found.fix
+    monkeypatch.setattr("devenv.doctor.machine.inotify_in_use", lambda proc: (0, 10**9))
+    assert "fs.inotify.max_user_instances=" in check_inotify(watching(tmp_path)).fix
+
+
+def test_a_saved_file_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_file_events(watching(tmp_path)).level is Level.OK
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(Observer, "how", "polling every 1 s (it is on nfs)")
+    found = check_file_events(watching(tmp_path))
+    assert found.level is Level.WARNING
+    assert "--poll" in found.fix
+
+
+def test_every_check_is_named_once_and_says_what_it_looks_at() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(set(names)) == len(names)
+    assert all(check.about for check in CHECKS)
+    assert {check.after for check in CHECKS} <= {"", *names}
