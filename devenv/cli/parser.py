@@ -189,6 +189,13 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
     init.add_argument("--force", action="store_true", help="replace the files that exist, which are kept otherwise")
     audit = _command(commands, "audit", "measure every success metric, and print the table")
     _run_options(audit)
+    audit.add_argument(
+        "--target",
+        choices=("compose", "kubernetes", "all"),
+        default="compose",
+        help="where to measure (default: compose)",
+    )
+    audit.add_argument("--markdown", metavar="FILE", help="also write this page; other targets' sections in it stay")
     history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")
     history.add_argument("criterion", nargs="?", metavar="CRITERION", help="only this one, with its values")
     history.add_argument("--json", action="store_true", help="as JSON")

@@ -9,13 +9,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.outcome import Outcome, Status
 from devenv.control.deploy.outcome import Verdict as Ended
 from devenv.core.text import human_age
-from devenv.runs.criteria import SUCCESS_METRICS, WORST_FIRST, Better, Criterion, Measurement, Verdict, criterion, judge
+from devenv.runs.criteria import (
+    METRICS_OF,
+    SUCCESS_METRICS,
+    WORST_FIRST,
+    Better,
+    Criterion,
+    Measurement,
+    Verdict,
+    criterion,
+    judge,
+)
 from devenv.runs.history import History
 from devenv.runs.identity import commit_of, this_machine
 from devenv.runs.report import Report
@@ -24,9 +34,53 @@ if TYPE_CHECKING:
     from devenv.verify.environment import Environments
 
 
-def audit(measured: Sequence[Measurement], budgets: Mapping[str, float]) -> list[Measurement]:
-    """Return one measurement for each success metric: the worst of its family, or an inconclusive one."""
-    return [_worst(name, measured, budgets) for name in SUCCESS_METRICS]
+def audit(
+    measured: Sequence[Measurement], budgets: Mapping[str, float], reasons: Mapping[str, str] | None = None
+) -> list[Measurement]:
+    """Return one measurement for each success metric: the worst of its family, or an inconclusive one.
+
+    `reasons` says of a metric why nothing measured it.
+    """
+    return [_worst(name, measured, budgets, (reasons or {}).get(name, "")) for name in SUCCESS_METRICS]
+
+
+_BEHAVIOURS: Final = {
+    "cold_start": ("cold start",),
+    "hot_reload": ("hot reload",),
+    "cached_build": ("build cache",),
+    "build_improvement": ("cold start", "build cache"),
+    "pod_ready": ("deployment",),
+    "deployment": ("deployment",),
+}
+
+
+def reasons_of(report: Mapping[str, Any] | None, target: str) -> dict[str, str]:
+    """Return why smoke tests measured a metric of the target not: by the test that would have, or since none does."""
+    reasons = {}
+    for name in METRICS_OF[target]:
+        behaviours = _BEHAVIOURS.get(name, ())
+        tests = [test for test in (report or {}).get("tests", ()) if test["behaviour"] in behaviours]
+        told = [test for test in tests if test["verdict"] != Verdict.PASSED.value]
+        if told:
+            why = str(told[0]["why"]).strip().splitlines()[:1]
+            reasons[name] = (
+                f"{str(told[0]['id']).rpartition('::')[2]}: {told[0]['verdict']}{f', {why[0]}' if why else ''}"
+            )
+        elif behaviours and report is not None:
+            reasons[name] = f"no smoke test of {' or '.join(behaviours)} measured {name} (docs/VERIFY.md)"
+    return reasons
+
+
+def gates(data: Mapping[str, Any], budgets: Mapping[str, float]) -> Measurement:
+    """Judge what `devenv ci pr --json` said: the seconds of all gates, and a stage for each of them."""
+    stages = {str(job["name"]): float(job["seconds"]) for job in data["jobs"]}
+    name = criterion("pipeline.pull_request", budgets)
+    judged = judge(name, float(data["seconds"]), stages, time.time(), "devenv ci pr --no-cache")
+    bad = [f"{job['name']} {job['result']}" for job in data["jobs"] if job["result"] != "passed"]
+    if not bad:
+        return judged
+    failed = any(job["result"] != "inconclusive" for job in data["jobs"] if job["result"] != "passed")
+    return replace(judged, verdict=Verdict.FAILED if failed else Verdict.INCONCLUSIVE, why=f"gates: {', '.join(bad)}")
 
 
 def time_builds(environments: Environments, budgets: Mapping[str, float]) -> list[Measurement]:
@@ -49,10 +103,10 @@ def time_builds(environments: Environments, budgets: Mapping[str, float]) -> lis
     return [judge(criterion(name, budgets), value, stages, time.time(), "audit") for name, value in values.items()]
 
 
-def _worst(name: str, measured: Sequence[Measurement], budgets: Mapping[str, float]) -> Measurement:
+def _worst(name: str, measured: Sequence[Measurement], budgets: Mapping[str, float], reason: str) -> Measurement:
     family = [item for item in measured if item.criterion.name.partition(".")[0] == name]
     if not family:
-        return _unmeasured(name, budgets, "nothing measured it")
+        return _unmeasured(name, budgets, reason or "nothing measured it")
     return min(family, key=lambda item: (WORST_FIRST.index(item.verdict), item.margin if item.margin else 0.0))
 
 

@@ -217,17 +217,60 @@ def test_a_report_that_is_no_xml_is_told(tmp_path: Path) -> None:
 def test_the_audit_takes_what_only_deployments_measure_from_the_history() -> None:
     from dataclasses import replace
 
-    from devenv.cli.audit import _deployed
+    from devenv.cli.audit import from_deployments
     from devenv.runs.criteria import criterion, judge
     from devenv.runs.history import History
     from devenv.runs.identity import this_machine
-    from devenv.verify.runner import Outcome
 
-    measured = (judge(criterion("pod_ready", {}), 12.0, {}, 2000.0, "deploy"),)
+    measured = [judge(criterion(name, {}), 12.0, {}, 2000.0, "deploy") for name in ("pod_ready", "pipeline")]
     report = report_of("deploy-1", 1.0)
-    History().add(replace(report, machine=this_machine(), target="kubernetes", measurements=measured, tests=()))
-    outcome = Outcome(0, {"project": "shop", "verdict": "passed", "measurements": []})
-    found = _deployed(outcome, [], {"pod_ready": 10.0})
-    assert [(item.criterion.name, item.value, item.verdict) for item in found] == [("pod_ready", 12.0, Verdict.FAILED)]
-    assert _deployed(outcome, list(measured), {}) == [], "what this run measured is newer"
-    assert _deployed(Outcome(2, None), [], {}) == []
+    History().add(replace(report, machine=this_machine(), target="kubernetes", measurements=tuple(measured), tests=()))
+    reasons: dict[str, str] = {}
+    found = from_deployments([], "shop", {"pod_ready": 10.0}, reasons)
+    assert [(item.criterion.name, item.value, item.verdict) for item in found] == [
+        ("pod_ready", 12.0, Verdict.FAILED),
+        ("pipeline", 12.0, Verdict.PASSED),
+    ]
+    assert "devenv deploy" in reasons["deployment_success"], "no share of successes is in the history"
+    newer = from_deployments(measured, "shop", {}, {})
+    assert [item.criterion.name for item in newer] == ["pipeline"], "what this run measured is newer; gates are not it"
+
+
+def test_the_gates_of_a_pull_request_are_a_pipeline_with_a_stage_each() -> None:
+    from devenv.verify.success_metrics import gates
+
+    jobs = [{"name": "lint", "result": "passed", "seconds": 2.0}, {"name": "smoke", "result": "passed", "seconds": 9.0}]
+    judged = gates({"jobs": jobs, "seconds": 10.0}, {})
+    assert (judged.criterion.name, judged.verdict, judged.value) == ("pipeline.pull_request", Verdict.PASSED, 10.0)
+    assert judged.criterion.budget == 900
+    assert judged.stages == {"lint": 2.0, "smoke": 9.0}
+    jobs[1]["result"] = "inconclusive"
+    assert gates({"jobs": jobs, "seconds": 10.0}, {}).verdict is Verdict.INCONCLUSIVE
+    jobs[0]["result"] = "failed"
+    failed = gates({"jobs": jobs, "seconds": 10.0}, {})
+    assert failed.verdict is Verdict.FAILED
+    assert failed.why == "gates: lint failed, smoke inconclusive"
+
+
+def test_why_smoke_tests_measured_a_metric_not_is_told() -> None:
+    from devenv.verify.success_metrics import reasons_of
+
+    test = {"id": "a.py::test_from_nothing", "behaviour": "cold start", "verdict": "inconclusive", "why": "no route\nx"}
+    reasons = reasons_of({"tests": [test]}, "compose")
+    assert reasons["cold_start"] == "test_from_nothing: inconclusive, no route"
+    assert "no smoke test of hot reload" in reasons["hot_reload"]
+    assert "pipeline" not in reasons, "the gates measure it"
+    assert reasons_of(None, "kubernetes") == {}
+
+
+def test_the_page_of_the_audit_keeps_the_other_targets_section() -> None:
+    from devenv.cli.audit import page_with
+
+    first = page_with("", {"compose": "| a | 1 |"})
+    both = page_with(first, {"kubernetes": "| b | 2 |"})
+    assert both.index("## Compose") < both.index("| a | 1 |") < both.index("## Kubernetes") < both.index("| b | 2 |")
+    again = page_with(both, {"compose": "| a | 3 |"})
+    assert "| a | 1 |" not in again
+    assert "| a | 3 |" in again
+    assert "| b | 2 |" in again
+    assert page_with(again, {}) == again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +14,7 @@ from verify_samples import report_of
 
 from devenv.cli import main
 from devenv.core.errors import DevenvError
-from devenv.runs.criteria import SUCCESS_METRICS, Better, Criterion, Measurement, Verdict, criterion, judge
+from devenv.runs.criteria import CRITERIA, SUCCESS_METRICS, Better, Criterion, Measurement, Verdict, criterion, judge
 from devenv.runs.history import History, percentile, sparkline
 from devenv.runs.identity import this_machine
 from devenv.runs.publish import publish
@@ -67,6 +68,22 @@ def test_what_nothing_measured_is_inconclusive_in_the_audit() -> None:
     assert found["cold_start"].verdict is Verdict.PASSED
     assert found["pod_ready"].verdict is Verdict.INCONCLUSIVE
     assert found["pod_ready"].why == "nothing measured it"
+    told = {item.criterion.name: item.why for item in audit((), {}, {"pod_ready": "no cluster"})}
+    assert told["pod_ready"] == "no cluster"
+
+
+def test_every_success_metric_names_the_task_that_asks_for_it() -> None:
+    tasks = {name: re.findall(r"T\d{3}|over time", CRITERIA[name].source) for name in SUCCESS_METRICS}
+    assert tasks == {
+        "cold_start": ["T020"],
+        "hot_reload": ["T021"],
+        "cached_build": ["T045"],
+        "build_improvement": ["T049"],
+        "pipeline": ["T122"],
+        "pod_ready": ["T079"],
+        "deployment": ["T079"],
+        "deployment_success": ["over time"],
+    }
 
 
 def test_of_a_family_the_audit_takes_the_worst() -> None:
