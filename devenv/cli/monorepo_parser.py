@@ -1,4 +1,4 @@
-"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md) and `ci` (docs/CI_CD.md)."""
+"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md), and `ci`, `notify` (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
@@ -63,6 +63,17 @@ def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
             )
             command.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
             command.add_argument("--junit", metavar="FILE", help="also write the results as JUnit's XML")
+
+
+def add_notify_options(notify: argparse.ArgumentParser) -> None:
+    """Add them to `devenv notify`."""
+    notify.add_argument("what", metavar="WHAT", help='what ended, for example "deploy staging"')
+    notify.add_argument("--verdict", required=True, metavar="WORD", help="how: passed, failed, or a job's result")
+    notify.add_argument("--where", default="", metavar="PLACE", help="for example the cluster")
+    notify.add_argument("--seconds", type=float, metavar="S", help="how long it took")
+    notify.add_argument("--link", default="", metavar="URL", help="where to read more (default: the run of GitHub)")
+    notify.add_argument("--timeout", type=float, default=10.0, metavar="S", help="seconds of one try (default 10)")
+    notify.add_argument("--ignore-errors", action="store_true", help="only warn where it cannot be delivered")
 
 
 def _count(text: str) -> int:

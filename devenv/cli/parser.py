@@ -13,7 +13,13 @@ from importlib import import_module
 
 from devenv import __version__
 from devenv.cli.kube_parser import RestParser, add_kube_commands
-from devenv.cli.monorepo_parser import add_build_options, add_cache_commands, add_ci_commands, add_run_options
+from devenv.cli.monorepo_parser import (
+    add_build_options,
+    add_cache_commands,
+    add_ci_commands,
+    add_notify_options,
+    add_run_options,
+)
 from devenv.cli.options import add_project_options, merge_options
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
@@ -75,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_run_options(_command(commands, "run", "run tasks of devenv.toml, and replay what is known already"))
     add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
     add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
+    add_notify_options(_command(commands, "notify", "tell a Slack or Discord webhook how something ended"))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
     starting = watch.add_mutually_exclusive_group()
