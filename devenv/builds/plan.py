@@ -11,6 +11,7 @@ from devenv.backends.docker.plain import EngineImage
 from devenv.builds.graph import Graph
 from devenv.builds.key import KeyReader, Reading
 from devenv.builds.record import Change, Record, changes_since, later_key, read_record
+from devenv.core.errors import ProjectError
 from devenv.core.text import sanitize
 
 LABEL: Final = "devenv.build.key"
@@ -70,12 +71,17 @@ class BuildPlan(msgspec.Struct, frozen=True):
 
 
 def make_plan(
-    reader: KeyReader, graph: Graph, services: Iterable[str], forced: Mapping[str, str] | None = None
+    reader: KeyReader,
+    graph: Graph,
+    services: Iterable[str],
+    forced: Mapping[str, str] | None = None,
+    without_key: dict[str, str] | None = None,
 ) -> BuildPlan:
     """Return the plan for these services and their bases.
 
-    `forced` says of some services why they are built whatever their key is. Raises ProjectError for a circle, and for
-    a context or a Dockerfile that is not there.
+    `forced` says of some services why they are built whatever their key is. Where `without_key` is given, services
+    whose key cannot be told are put into it, with the reason, and left out of the plan. Raises ProjectError for a
+    circle, and else for a context or a Dockerfile that is not there.
     """
     chosen = graph.with_bases(services)
     keys: dict[str, str] = {}
@@ -84,13 +90,33 @@ def make_plan(
     for service in graph.order():
         if service not in chosen:
             continue
-        reading = reader.read(service, graph, keys)
+        if without_key is None:
+            reading = reader.read(service, graph, keys)
+        else:
+            known, reason = _read_if_possible(reader, service, graph, keys, without_key)
+            if known is None:
+                without_key[service] = reason
+                continue
+            reading = known
         keys[service] = reading.key
         step = _step(service, reader, reading, building & set(graph.bases(service)), (forced or {}).get(service, ""))
         if not step.is_current:
             building.add(service)
         steps.append(step)
     return BuildPlan(graph, tuple(steps), reader.images)
+
+
+def _read_if_possible(
+    reader: KeyReader, service: str, graph: Graph, keys: Mapping[str, str], without_key: Mapping[str, str]
+) -> tuple[Reading | None, str]:
+    """Return the inputs of a service; where its key would not say what it is made from None, and why."""
+    if base := next((name for name in graph.bases(service) if name in without_key), ""):
+        return None, f"it is made from {sanitize(base)}"
+    try:
+        reading = reader.read(service, graph, keys)
+    except ProjectError as error:
+        return None, error.message
+    return (None, reading.doubts[0]) if reading.doubts else (reading, "")
 
 
 def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[str], forced: str) -> Step:

@@ -160,10 +160,13 @@ def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: J
 
 
 def _warn_of_other_folder(context: Context, project: Project) -> None:
+    from devenv.backends.docker.endpoint import resolve_endpoint
     from devenv.backends.docker.parse import started_elsewhere
+    from devenv.backends.docker.plain import list_plainly
 
     try:
-        other = started_elsewhere(project, read_project(context, project))
+        listed = list_plainly(resolve_endpoint(context.environ), project.name)
+        other = started_elsewhere(project, read_project(context, project) if listed is None else listed)
     except EngineUnreachable:
         raise  # before Compose waits for it
     except DevenvError:

@@ -58,8 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--wait", action="store_true", help="wait until every service is ready or completed, and judge it")
     up.add_argument("--timeout", type=_seconds, metavar="S", help="seconds to wait at most (default 120; 0: no limit)")
     building = up.add_mutually_exclusive_group()
-    building.add_argument("--build", action="store_true", help="build images first")
-    building.add_argument("--no-build", action="store_true", help="never build an image")
+    building.add_argument("--build", action="store_true", help="build what changed, also where an image may be pulled")
+    building.add_argument(
+        "--no-build",
+        action="store_true",
+        help="take the images as they are, also where what they are made from changed",
+    )
     up.add_argument("--remove-orphans", action="store_true", help="remove containers of services that are gone")
     up.add_argument("-d", "--detach", action="store_true", help="accepted for habit: devenv always detaches")
 

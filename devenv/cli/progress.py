@@ -172,7 +172,7 @@ def pump(
 
     To be called in the main thread: only that one gets signals.
     """
-    records: queue.SimpleQueue[Progress | Remark | _StopAsked] = queue.SimpleQueue()
+    records: queue.SimpleQueue[Progress | Remark | _StopAsked | None] = queue.SimpleQueue()  # None: it has ended
     outcome: list[Result] = []
     failure: list[BaseException] = []
 
@@ -181,6 +181,8 @@ def pump(
             outcome.append(action(records.put))
         except BaseException as error:  # noqa: BLE001  # carried to the main thread and raised there
             failure.append(error)
+        finally:
+            records.put(None)
 
     thread = threading.Thread(target=work, name=f"devenv-{name}", daemon=True)
     display = Display(no_color=no_color)
@@ -188,12 +190,14 @@ def pump(
     restore = on_end(lambda name: records.put(_StopAsked()))
     try:
         thread.start()
-        while thread.is_alive() or not records.empty():
+        while True:
             try:
                 record = records.get(timeout=FRAME)
             except queue.Empty:
                 display.tick()
                 continue
+            if record is None:
+                break
             if isinstance(record, _StopAsked):
                 display.close()
                 tell(f"\ndevenv: stopping {name} …", no_color=no_color)

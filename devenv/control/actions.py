@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from devenv.control.job import Job
 
 _NEED_FILES = ("up", "build")
-_FLAGS = {"up": ("--detach",)}
 
 
 class ComposeControl:
@@ -86,13 +85,15 @@ class ComposeControl:
         return self._runner.begin(ticket, _ComposeWork(self._job(plan, project)))
 
     def _job(self, plan: Plan, project: Project) -> Job | BuildJob:
-        if plan.verb == "build":
-            from devenv.control.build_job import BuildJob  # deferred: nothing is changed before the first paint
+        if plan.verb in _NEED_FILES:
+            from devenv.control.build_job import BuildJob, up_job  # deferred: nothing is changed before the first paint
 
-            return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
+            if plan.verb == "build":
+                return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
+            return up_job(self._options(), project, ("--detach",), plan.targets, self._environ, self._root)
         from devenv.control.job import Job  # deferred, as above
 
-        flags = ("--volumes",) if plan.volumes else _FLAGS.get(plan.verb, ())
+        flags = ("--volumes",) if plan.volumes else ()
         return Job(self._options(), project, plan.verb, flags, plan.targets, self._environ)
 
     def cancel(self, action_id: int) -> None:

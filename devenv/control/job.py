@@ -39,8 +39,8 @@ class _Heard:
 class Before(Protocol):
     """What has to be done before a verb of Compose; it is part of the job."""
 
-    def run(self, report: Report) -> None:
-        """Do it in this thread; raises DevenvError."""
+    def run(self, report: Report) -> tuple[str, ...]:
+        """Do it in this thread, and return the flags that the verb needs because of it; raises DevenvError."""
         ...
 
     def interrupt(self) -> None:
@@ -80,9 +80,8 @@ class Job:
 
         Raises Interrupted, or what `failures.translate` made of Compose's error.
         """
-        if self._before is not None:
-            self._before.run(report)
-        arguments = (self._verb, *self._flags, *self._targets)
+        more = self._before.run(report) if self._before is not None else ()
+        arguments = (self._verb, *self._flags, *more, *self._targets)
         with self._lock:
             if self._interrupted:
                 raise Interrupted(f"{self._verb} was canceled before it began")

@@ -273,6 +273,46 @@ def test_up_with_build_builds_as_build_does(monorepo: Program) -> None:
     assert content(monorepo, "tool", "/tool/tool.txt") == "edited\n"
 
 
+def test_up_starts_no_image_that_was_made_from_something_else(monorepo: Program) -> None:
+    def up(*arguments: str) -> str:
+        done = monorepo.run("up", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    up("worker")
+    first = image(monorepo, "worker")
+    assert len(first[1]) == 64, "the first build has its key too"
+    assert actions(build(monorepo, "worker")) == {"base": "up to date", "worker": "up to date"}
+    said = up("worker")
+    assert "Step [" not in said
+    assert image(monorepo, "worker") == first
+
+    monorepo.compose("build", "worker")  # as an earlier devenv, or Compose itself, left it: without a key
+    (monorepo.folder / "app" / "worker.txt").write_text("edited\n")
+    up("--no-build", "worker")
+    assert image(monorepo, "worker")[1] == image(monorepo, "base")[1], "as with Compose; a label is inherited"
+    up("worker")
+    assert image(monorepo, "worker")[1] not in ("", first[1], image(monorepo, "base")[1])
+    assert content(monorepo, "worker", "/app/worker.txt") == "edited\n"
+    running = subprocess.run(
+        ["docker", "inspect", "--format", "{{.Image}}", f"{monorepo.name}-worker-1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert running.stdout.strip() == image(monorepo, "worker")[0], "the container is of the new image"
+
+
+def test_up_leaves_to_compose_what_has_no_key(monorepo: Program) -> None:
+    assert monorepo.run("up", "worker").returncode == 0
+    first = image(monorepo, "worker")
+    (monorepo.folder / "app").rename(monorepo.folder / "elsewhere")
+    done = monorepo.run("up", "worker")
+    assert done.returncode == 0, done.stderr
+    assert "the image of worker is left to Compose, its content has no key" in done.stderr
+    assert image(monorepo, "worker") == first
+
+
 def test_being_interrupted_ends_every_build_and_leaves_what_was_done(monorepo: Program) -> None:
     dockerfile = monorepo.folder / "app" / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace("COPY web", "RUN sleep 30\nCOPY web"))

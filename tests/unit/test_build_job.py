@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import threading
 import time
-from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from fakedocker import fake_docker
 
 from devenv.backends.compose import ComposeOptions
-from devenv.cli import up
-from devenv.cli.context import Context
-from devenv.control.build_job import BuildJob
+from devenv.builds.definition import read_definitions
+from devenv.builds.key import KeyReader
+from devenv.builds.plan import labels_for
+from devenv.builds.store import Store
+from devenv.control.build_job import BuildJob, up_job
 from devenv.control.job import Job, Report
+from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted, ProjectError
 from devenv.core.model import Dependency, Project, Service
+from fakes.docker_engine import FakeEngine
 
 PROJECT = Project(
     "p",
@@ -85,10 +88,11 @@ class First:
         self.interrupted = False
         self.done = False
 
-    def run(self, report: Report) -> None:
+    def run(self, report: Report) -> tuple[str, ...]:
         self.done = True
         if self.error is not None:
             raise self.error
+        return ("--no-build",)
 
     def interrupt(self) -> None:
         self.interrupted = True
@@ -98,7 +102,7 @@ def test_what_comes_before_a_verb_is_part_of_it(tmp_path: Path) -> None:
     environ = fake_docker(tmp_path, f'echo "$@" >> {tmp_path}/said')
     options = ComposeOptions(directory=str(tmp_path))
     first = First()
-    job = Job(options, PROJECT, "up", ("--no-build",), (), environ, before=first)
+    job = Job(options, PROJECT, "up", (), (), environ, before=first)
     job.run(lambda record: None)
     assert first.done
     assert (tmp_path / "said").read_text() == "compose --progress json up --no-build\n"
@@ -110,22 +114,68 @@ def test_what_comes_before_a_verb_is_part_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policies", "flag"),
+    ("given", "policies", "flag"),
     [
-        ({}, "--no-build"),
-        ({"web": "never", "lib": "if_not_present", "db": "always"}, "--no-build"),
-        ({"lib": "always"}, "--build"),
-        ({"web": "every_12h"}, "--build"),
-        ({"web": "daily"}, "--build"),
+        ("--build", {}, "--no-build"),
+        ("--build", {"web": "never", "lib": "if_not_present", "db": "always"}, "--no-build"),
+        ("--build", {"lib": "always"}, "--build"),
+        ("--build", {"web": "every_12h"}, "--build"),
+        ("--build", {"web": "daily"}, "--build"),
+        ("--no-build", {}, "--no-build"),
+        ("", {}, "--no-build"),
+        ("", {"web": "never", "lib": "build", "db": "always"}, "--no-build"),
+        ("", {"lib": "missing"}, ""),
+        ("", {"web": "always"}, ""),
     ],
 )
-def test_up_leaves_the_build_to_compose_where_an_image_may_be_pulled(policies: dict[str, str], flag: str) -> None:
-    services: dict[str, Any] = {name: {} for name in ("web", "lib", "db")}
-    for name, policy in policies.items():
-        services[name]["pull_policy"] = policy
-    context = cast("Context", SimpleNamespace(options=ComposeOptions(), environ={}, config=SimpleNamespace(root=None)))
-    document = json.dumps({"services": services}).encode()
-    before = up.builds_before(context, PROJECT, document, ("web",))
-    options = up.compose_flags(Namespace(build=True, no_build=False, remove_orphans=False), before)
-    assert [option for option in options if option.endswith("build")] == [flag]
-    assert up.builds_before(context, PROJECT, document, ("db",)) is None
+def test_up_leaves_the_build_to_compose_where_an_image_may_be_pulled(
+    tmp_path: Path, given: str, policies: dict[str, str], flag: str
+) -> None:
+    said = up_said(tmp_path, {name: {"pull_policy": policy} for name, policy in policies.items()}, given)
+    assert said.splitlines() == [" ".join(filter(None, ["compose --progress json up", flag, "web"]))]
+
+
+def test_up_of_services_that_are_not_built_asks_nobody_about_images(tmp_path: Path) -> None:
+    environ = fake_docker(tmp_path, f'echo "$@" >> {tmp_path}/said') | {"DOCKER_HOST": "unix:///nobody"}
+    up_job(ComposeOptions(directory=str(tmp_path)), PROJECT, (), ("db",), environ).run(lambda record: None)
+    assert (tmp_path / "said").read_text() == "compose --progress json up db\n"
+
+
+def test_a_service_without_a_key_is_left_to_compose_and_that_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    bodies: dict[str, dict[str, Any]] = {"lib": {"build": {"context": "https://example.org/repository.git"}}}
+    assert up_said(tmp_path, bodies, told=told) == "compose --progress json up web\n"
+    assert [text.partition(", its content has no key: ")[0] for text in told] == ["the image of lib is left to Compose"]
+    bodies["lib"]["build"]["context"] = str(tmp_path / "gone")
+    assert up_said(tmp_path, bodies, told=told) == "compose --progress json up web\n"
+    assert "gone" in told[-1]
+
+
+def up_said(tmp_path: Path, bodies: dict[str, dict[str, Any]], flag: str = "", told: list[str] | None = None) -> str:
+    """Run `up web` on an engine that has both images, and return how Compose was called after that.
+
+    `bodies` say what differs of web and lib, which both have a context of their own.
+    """
+    services: dict[str, dict[str, Any]] = {}
+    for name in ("web", "lib"):
+        context = tmp_path / name
+        context.mkdir(exist_ok=True)
+        (context / "Dockerfile").write_text("FROM scratch\n")
+        services[name] = {"build": {"context": str(context)}} | bodies.get(name, {})
+    document = {"name": "p", "services": services | {"db": bodies.get("db", {})}}
+    definitions = read_definitions(document, {})
+    reader = KeyReader(definitions, {}, Store(tmp_path))
+    entries = []
+    for name in ("web", "lib"):
+        with suppress(ProjectError):
+            labels = labels_for(name, reader.read(name, reader.graph({}), {}).key)
+            entries.append({"Id": f"sha256:{name}", "RepoTags": [f"p-{name}:latest"], "Labels": labels})
+    (tmp_path / "said").unlink(missing_ok=True)
+    with FakeEngine() as engine:
+        engine.faults["/images/json"] = (200, json.dumps(entries).encode())
+        environ = fake_docker(tmp_path, f'echo "$@" >> {tmp_path}/said') | {"DOCKER_HOST": engine.host}
+        options = ComposeOptions(directory=str(tmp_path))
+        flags = (flag,) if flag else ()
+        job = up_job(options, PROJECT, flags, ("web",), environ, tmp_path, json.dumps(document).encode())
+        job.run(lambda record: told.append(record.text) if told is not None and isinstance(record, Remark) else None)
+    return (tmp_path / "said").read_text()
