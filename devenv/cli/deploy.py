@@ -18,7 +18,7 @@ from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.build_job import BuildJob
 from devenv.control.deploy.images import ImageTools, loader_for
-from devenv.control.deploy.outcome import Outcome, Prover, Stage, Status, Verdict
+from devenv.control.deploy.outcome import Outcome, Prover, Result, Stage, Status
 from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import RenderedOverlay, prepare
 from devenv.control.deploy.run import Options, Services
@@ -41,7 +41,7 @@ from devenv.verify.success_metrics import remember
 
 
 def run(arguments: Namespace) -> int:
-    """Deploy, and return the exit code of the verdict; what ended it before any change is reported as an error."""
+    """Deploy, and return the exit code of the result; what ended it before any change is reported as an error."""
     progress = Progress(no_color=arguments.no_color)
     call = DeployCall(arguments, progress)
     deployment = Deployment(call.options(), call.services())
@@ -220,7 +220,7 @@ _MARKS: Final = {
     Status.INCONCLUSIVE: ("?", "yellow"),
     Status.SKIPPED: ("-", "dim"),
 }
-_COLORS: Final = {Verdict.SUCCEEDED: "green", Verdict.APPLIED: "green", Verdict.PLANNED: "cyan", Verdict.FAILED: "red"}
+_COLORS: Final = {Result.SUCCEEDED: "green", Result.APPLIED: "green", Result.PLANNED: "cyan", Result.FAILED: "red"}
 _DIFFS: Final = ("created", "changed")
 
 
@@ -254,27 +254,27 @@ class Progress:
 
 
 def to_text(outcome: Outcome, painted: Callable[[str, str], str], *, diff: bool) -> list[str]:
-    """Return what goes to stdout at the end: changes, what was left out, and the verdict."""
+    """Return what goes to stdout at the end: changes, what was left out, and the result."""
     lines = []
-    if diff or outcome.verdict is Verdict.PLANNED:
+    if diff or outcome.result is Result.PLANNED:
         for item in outcome.changes:
             where = f"{item.namespace}/" if item.namespace else ""
             lines.append(f"{item.action:<10} {item.kind} {where}{item.name}")
             lines += [f"    {line}" for line in item.diff if item.action in _DIFFS]
     if outcome.left_out:
         lines.append(f"left to the administrator: {', '.join(outcome.left_out)} (--include-platform)")
-    if outcome.prune and outcome.verdict is Verdict.PLANNED:
+    if outcome.prune and outcome.result is Result.PLANNED:
         lines.append(f"no longer rendered, would be deleted: {', '.join(outcome.prune)}")
     elif outcome.pruned:
         lines.append(f"no longer rendered, deleted: {', '.join(outcome.pruned)}")
-    settled = outcome.prune if outcome.verdict is Verdict.PLANNED else outcome.pruned
+    settled = outcome.prune if outcome.result is Result.PLANNED else outcome.pruned
     lines += [f"  lost: {loss}" for loss in outcome.losses if settled]
     stays = [title for title in outcome.no_longer_rendered if title not in settled]
     if stays:
         lines.append(f"no longer rendered, and not deleted: {', '.join(stays)}")
     lines += [f"note: {note}" for note in outcome.notes]
-    verdict = painted(outcome.verdict.value, _COLORS.get(outcome.verdict, "yellow"))
-    head = f"{outcome.overlay} to {outcome.namespace} in {outcome.context}: {verdict}"
+    result = painted(outcome.result.value, _COLORS.get(outcome.result, "yellow"))
+    head = f"{outcome.overlay} to {outcome.namespace} in {outcome.context}: {result}"
     lines.append(f"{head} after {human_duration(outcome.seconds)}, revision {outcome.revision}")
     if outcome.reason:
         lines.append(f"  {outcome.reason}")

@@ -14,7 +14,7 @@ from devenv.core.text import human_duration
 
 if TYPE_CHECKING:
     from devenv.control.job import Job
-    from devenv.control.readiness import UpVerdict
+    from devenv.control.readiness import UpOutcome
     from devenv.control.wait import Waiter
 
 
@@ -39,14 +39,14 @@ def run(arguments: Namespace) -> int:
         return 0
     timeout = context.config.wait_timeout if arguments.timeout is None else arguments.timeout
     waiter = _waiter(context, scope_of(project, targets), job, timeout, optional_of(project, targets))
-    verdict = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, lambda result: result.error)
-    print_verdict(verdict)
-    if verdict.error is not None:
-        raise verdict.error
+    outcome = guarded(context, guard, plan, project, waiter.run, waiter.interrupt, lambda result: result.error)
+    print_outcome(outcome)
+    if outcome.error is not None:
+        raise outcome.error
     return 0
 
 
-def print_verdict(verdict: UpVerdict) -> None:
+def print_outcome(outcome: UpOutcome) -> None:
     """Write one row a service to stdout, and below the table what speaks for each failure."""
     rows = [
         (
@@ -55,10 +55,10 @@ def print_verdict(verdict: UpVerdict) -> None:
             human_duration(item.after) if item.after is not None else "",
             item.reason,
         )
-        for item in verdict.services
+        for item in outcome.services
     ]
     lines = format_table(("SERVICE", "VERDICT", "AFTER", "WHY"), rows)
-    for item in verdict.services:
+    for item in outcome.services:
         if item.evidence:
             lines += ["", f"{item.service}:", *(f"  | {line}" for line in item.evidence)]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceVerdict:
+class ServiceStatus:
     """One service: `reason` says what it waits for or why it failed, `after` the seconds until it was ready.
 
     `evidence` holds the last lines of what speaks for a failure: log lines, or the health check's last output.
@@ -61,10 +61,10 @@ class ServiceVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class UpVerdict:
+class UpOutcome:
     """The whole start. `error` is None when every service is ready or completed."""
 
-    services: tuple[ServiceVerdict, ...]
+    services: tuple[ServiceStatus, ...]
     seconds: float
     error: DevenvError | None = None
 
@@ -97,7 +97,7 @@ class _Track:
 
 
 class Readiness:
-    """Follows the services of one `up`. Call `see` and `observe` with news, then `verdicts`."""
+    """Follows the services of one `up`. Call `see` and `observe` with news, then `statuses`."""
 
     def __init__(self, project: Project, began: float) -> None:
         self._services = {service.name: service for service in project.services}
@@ -170,30 +170,30 @@ class Readiness:
         """Compose has done its part: from now on the containers show what this start made of them."""
         self._compose_ended, self._compose_succeeded = True, succeeded
 
-    def verdicts(self, now: float) -> tuple[ServiceVerdict, ...]:
+    def statuses(self, now: float) -> tuple[ServiceStatus, ...]:
         """Judge every service at the time `now`."""
-        verdicts = {name: self._verdict(service, now) for name, service in self._services.items()}
-        looping = {name for name, verdict in verdicts.items() if self._loops(verdict)}
-        waiting = [name for name, verdict in verdicts.items() if verdict.outcome is Outcome.WAITING]
-        company = {name for name in waiting if self._has_company(name, verdicts, looping)}
+        statuses = {name: self._status(service, now) for name, service in self._services.items()}
+        looping = {name for name, status in statuses.items() if self._loops(status)}
+        waiting = [name for name, status in statuses.items() if status.outcome is Outcome.WAITING]
+        company = {name for name in waiting if self._has_company(name, statuses, looping)}
         # Who was on its way when we last looked was so until some moment between then and now.
         for name in company | self._in_company:
             self._company_until[name] = now
         self._in_company = company
         for name in looping:
-            verdicts[name] = self._crash_loop(verdicts[name])
-        return tuple(self._timed(verdict, now) for verdict in verdicts.values())
+            statuses[name] = self._crash_loop(statuses[name])
+        return tuple(self._timed(status, now) for status in statuses.values())
 
     def next_change(self, now: float) -> float:
-        """Return in how many seconds a verdict may change without any event: a settled period ends."""
+        """Return in how many seconds a status may change without any event: a settled period ends."""
         tracks = self._tracks.values()
         ends = [track.run_began + period - now for track in tracks for period in (SETTLE, RECOVERED)]
         ends += [track.ended + OOM_NEWS - now for track in tracks if track.ended is not None]
         return min((end for end in ends if end > 0), default=RECOVERED)
 
-    def blocked_by(self, service: str, verdicts: Iterable[ServiceVerdict]) -> str:
+    def blocked_by(self, service: str, statuses: Iterable[ServiceStatus]) -> str:
         """Say which dependencies a service that was not started still waits for; empty: none."""
-        known = {verdict.service: verdict for verdict in verdicts}
+        known = {status.service: status for status in statuses}
         waits = [
             f"{item.service} to be {_CONDITIONS.get(item.condition, 'started')}"
             for item in self._services[service].depends_on
@@ -201,13 +201,13 @@ class Readiness:
         ]
         return " and ".join(waits)
 
-    def _verdict(self, service: Service, now: float) -> ServiceVerdict:
+    def _status(self, service: Service, now: float) -> ServiceStatus:
         if service.provider:
             return self._provider(service)
         if service.replicas == 0:
-            return ServiceVerdict(service.name, Outcome.READY, "scaled to 0", begun=True)
+            return ServiceStatus(service.name, Outcome.READY, "scaled to 0", begun=True)
         if self._compose_ended and service.name in self._refused:
-            return ServiceVerdict(service.name, Outcome.FAILED, f"could not be created: {self._refused[service.name]}")
+            return ServiceStatus(service.name, Outcome.FAILED, f"could not be created: {self._refused[service.name]}")
         parts = [self._container(service, resource, now) for resource in self._containers.get(service.name, ())]
         exits = max((part.exits for part in parts), default=0)
         for part in parts:
@@ -219,7 +219,7 @@ class Readiness:
             completed = all(part.outcome is Outcome.COMPLETED for part in done)
             last = done[-1]
             outcome = Outcome.COMPLETED if completed else Outcome.READY
-            return ServiceVerdict(service.name, outcome, last.reason, exit_code=last.exit_code, exits=exits, begun=True)
+            return ServiceStatus(service.name, outcome, last.reason, exit_code=last.exit_code, exits=exits, begun=True)
         begun = len(parts) >= service.replicas and all(part.begun for part in parts)
         worst = max(waiting, key=lambda part: part.exits, default=None)
         reason = worst.reason if worst else "not created yet"
@@ -227,18 +227,18 @@ class Readiness:
             reason = f"{len(done)} of {service.replicas} replicas are ready; {reason}"
         container_id = worst.container_id if worst else ""
         code = worst.exit_code if worst else None
-        return ServiceVerdict(service.name, Outcome.WAITING, reason, None, container_id, code, exits, begun)
+        return ServiceStatus(service.name, Outcome.WAITING, reason, None, container_id, code, exits, begun)
 
-    def _provider(self, service: Service) -> ServiceVerdict:
+    def _provider(self, service: Service) -> ServiceStatus:
         step = self._provided.get(service.name)
         if self._compose_succeeded or (step is not None and step.status == "done"):
-            return ServiceVerdict(service.name, Outcome.READY, f"provided by {service.provider}", begun=True)
+            return ServiceStatus(service.name, Outcome.READY, f"provided by {service.provider}", begun=True)
         if step is not None and step.status == "error":
-            return ServiceVerdict(service.name, Outcome.FAILED, f"its provider {service.provider} failed: {step.text}")
+            return ServiceStatus(service.name, Outcome.FAILED, f"its provider {service.provider} failed: {step.text}")
         at = f": {step.text}" if step is not None else ""
-        return ServiceVerdict(service.name, Outcome.WAITING, f"its provider {service.provider} has not ended yet{at}")
+        return ServiceStatus(service.name, Outcome.WAITING, f"its provider {service.provider} has not ended yet{at}")
 
-    def _container(self, service: Service, resource: Resource, now: float) -> ServiceVerdict:
+    def _container(self, service: Service, resource: Resource, now: float) -> ServiceStatus:
         track = self._tracks[resource.key]
         if track.not_begun and resource.state in (State.EXITED, State.CREATED):
             return self._not_begun(service, resource)
@@ -251,17 +251,17 @@ class Readiness:
         exits = len(track.exits) + track.exits_before if current else 0
         begun = resource.state is not State.CREATED
         code = track.exit_code if resource.exit_code is None and track.exits else resource.exit_code
-        return ServiceVerdict(service.name, outcome, reason, None, resource.container_id, code, exits, begun)
+        return ServiceStatus(service.name, outcome, reason, None, resource.container_id, code, exits, begun)
 
-    def _not_begun(self, service: Service, resource: Resource) -> ServiceVerdict:
+    def _not_begun(self, service: Service, resource: Resource) -> ServiceStatus:
         if resource.error and self._compose_ended and resource.name in self._starting:
-            return ServiceVerdict(
+            return ServiceStatus(
                 service.name, Outcome.FAILED, f"could not be started: {without_callers(resource.error)}"
             )
         was = "stopped" if resource.state is State.EXITED else "created"
         if self._compose_succeeded:
-            return ServiceVerdict(service.name, Outcome.FAILED, f"is {was}: Compose ended without starting it")
-        return ServiceVerdict(service.name, Outcome.WAITING, f"{was}, not started")
+            return ServiceStatus(service.name, Outcome.FAILED, f"is {was}: Compose ended without starting it")
+        return ServiceStatus(service.name, Outcome.WAITING, f"{was}, not started")
 
     def _state(self, service: Service, resource: Resource, track: _Track, now: float) -> tuple[Outcome, str]:
         state = resource.state
@@ -307,28 +307,28 @@ class Readiness:
         tries = f", {len(track.exits)} times" if len(track.exits) > 1 else ""
         return Outcome.FAILED, f"exited with code {resource.exit_code}{tries}"
 
-    def _loops(self, verdict: ServiceVerdict) -> bool:
-        return verdict.outcome is Outcome.WAITING and verdict.exits >= CRASH_EXITS
+    def _loops(self, status: ServiceStatus) -> bool:
+        return status.outcome is Outcome.WAITING and status.exits >= CRASH_EXITS
 
-    def _has_company(self, name: str, verdicts: Mapping[str, ServiceVerdict], looping: set[str]) -> bool:
+    def _has_company(self, name: str, statuses: Mapping[str, ServiceStatus], looping: set[str]) -> bool:
         return any(
-            verdict.outcome is Outcome.WAITING
+            status.outcome is Outcome.WAITING
             and other != name
             and other not in looping
             and not self._needs(other, looping | {name})
-            for other, verdict in verdicts.items()
+            for other, status in statuses.items()
         )
 
-    def _crash_loop(self, verdict: ServiceVerdict) -> ServiceVerdict:
-        runs = [self._tracks[item.key].exits for item in self._containers.get(verdict.service, ())]
+    def _crash_loop(self, status: ServiceStatus) -> ServiceStatus:
+        runs = [self._tracks[item.key].exits for item in self._containers.get(status.service, ())]
         last_run = max((exits[-1] for exits in runs if exits), default=0.0)
-        patient = self._company_until.get(verdict.service, -1.0) >= last_run
-        failed = verdict.exits >= PATIENT_EXITS if patient else True
-        text = f"exits again and again: {verdict.exits} times so far, last with code {verdict.exit_code}"
+        patient = self._company_until.get(status.service, -1.0) >= last_run
+        failed = status.exits >= PATIENT_EXITS if patient else True
+        text = f"exits again and again: {status.exits} times so far, last with code {status.exit_code}"
         return replace(
-            verdict,
+            status,
             outcome=Outcome.FAILED if failed else Outcome.WAITING,
-            reason=f"{text}; it ran out of memory (OOM)" if "OOM" in verdict.reason else text,
+            reason=f"{text}; it ran out of memory (OOM)" if "OOM" in status.reason else text,
         )
 
     def _needs(self, name: str, targets: set[str]) -> bool:
@@ -344,20 +344,20 @@ class Readiness:
                     todo.append(dependency.service)
         return False
 
-    def _timed(self, verdict: ServiceVerdict, now: float) -> ServiceVerdict:
-        if verdict.outcome not in (Outcome.READY, Outcome.COMPLETED):
-            self._ready_at.pop(verdict.service, None)
-            return verdict
-        at = self._ready_at.setdefault(verdict.service, now)
-        return replace(verdict, after=at - self._began, container_id="")
+    def _timed(self, status: ServiceStatus, now: float) -> ServiceStatus:
+        if status.outcome not in (Outcome.READY, Outcome.COMPLETED):
+            self._ready_at.pop(status.service, None)
+            return status
+        at = self._ready_at.setdefault(status.service, now)
+        return replace(status, after=at - self._began, container_id="")
 
 
-def _blocks(dependency: Dependency, verdict: ServiceVerdict) -> bool:
+def _blocks(dependency: Dependency, status: ServiceStatus) -> bool:
     """Whether Compose still holds back who depends so on a service that stands like this."""
-    if verdict.outcome is Outcome.FAILED and not dependency.required:
+    if status.outcome is Outcome.FAILED and not dependency.required:
         return False
     if dependency.condition == _COMPLETED:
-        return verdict.outcome is not Outcome.COMPLETED
+        return status.outcome is not Outcome.COMPLETED
     if dependency.condition == "service_healthy":
-        return verdict.outcome is not Outcome.READY
-    return not verdict.begun
+        return status.outcome is not Outcome.READY
+    return not status.begun

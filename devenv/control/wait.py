@@ -16,7 +16,7 @@ from typing import Protocol
 
 from devenv.backends.programs import finish
 from devenv.control.job import Job, Report
-from devenv.control.readiness import Outcome, Readiness, ServiceVerdict, UpVerdict
+from devenv.control.readiness import Outcome, Readiness, ServiceStatus, UpOutcome
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
 from devenv.core.model import Happening, Health, Progress, Project, Resource, State
@@ -85,15 +85,15 @@ class Waiter:
         self._inbox: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._over = threading.Event()
         self._interrupted = threading.Event()
-        self._reported: dict[str, ServiceVerdict] = {}
+        self._reported: dict[str, ServiceStatus] = {}
 
     def interrupt(self) -> None:
         """End the wait and Compose, from any thread; `run` then raises Interrupted."""
         self._interrupted.set()
         self._job.interrupt()
 
-    def run(self, report: Report) -> UpVerdict:
-        """Wait for the verdict.
+    def run(self, report: Report) -> UpOutcome:
+        """Wait until it is known.
 
         Raises EngineUnreachable when the engine cannot be watched, Interrupted after `interrupt`.
         """
@@ -109,14 +109,14 @@ class Waiter:
             for thread in threads:
                 thread.start()
             try:
-                return self._until_verdict(readiness, watch, report, began)
+                return self._until_known(readiness, watch, report, began)
             finally:
                 self._over.set()
                 self._job.interrupt()
                 for thread in threads:
                     thread.join()
 
-    def _until_verdict(self, readiness: Readiness, watch: Watch, report: Report, began: float) -> UpVerdict:
+    def _until_known(self, readiness: Readiness, watch: Watch, report: Report, began: float) -> UpOutcome:
         deadline = began + self._timeout if self._timeout else float("inf")
         resources: tuple[Resource, ...] = ()
         read_at, stepped_at, stale = 0.0, began, True
@@ -146,80 +146,80 @@ class Waiter:
                 readiness.see(resources, now)
                 if ended is not None:
                     readiness.compose_ended(succeeded=ended.error is None)
-            verdicts = self._explained(readiness, readiness.verdicts(now))
-            self._tell(verdicts, report)
+            statuses = self._explained(readiness, readiness.statuses(now))
+            self._tell(statuses, report)
             if stale:
                 continue
-            error = self._error(verdicts, ended, timed_out=now >= deadline)
+            error = self._error(statuses, ended, timed_out=now >= deadline)
             if isinstance(error, ServiceFailed) and ended is None and now < deadline and now - stepped_at < QUIET:
                 continue  # other services are still being started, and shall be
-            if isinstance(error, ServiceFailed) and now < deadline and self._goes_on(verdicts, ended):
+            if isinstance(error, ServiceFailed) and now < deadline and self._goes_on(statuses, ended):
                 continue
-            if error is not None or (ended is not None and not self._needed(verdicts)):
-                proven = tuple(self._with_evidence(verdict, resources) for verdict in verdicts)
-                return UpVerdict(proven, now - began, error)
+            if error is not None or (ended is not None and not self._needed(statuses)):
+                proven = tuple(self._with_evidence(status, resources) for status in statuses)
+                return UpOutcome(proven, now - began, error)
 
     def _error(
-        self, verdicts: tuple[ServiceVerdict, ...], ended: _JobEnded | None, *, timed_out: bool
+        self, statuses: tuple[ServiceStatus, ...], ended: _JobEnded | None, *, timed_out: bool
     ) -> DevenvError | None:
-        needed = self._needed(verdicts)
-        failed = [verdict for verdict in needed if verdict.outcome is Outcome.FAILED]
+        needed = self._needed(statuses)
+        failed = [status for status in needed if status.outcome is Outcome.FAILED]
         compose_error = ended.error if ended is not None else None
         if compose_error is not None and not (failed and isinstance(compose_error, ServiceFailed)):
             return compose_error
         if failed:
-            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in failed)
-            logged = " ".join(verdict.service for verdict in failed if verdict.container_id)
+            text = "; ".join(f"{status.service}: {status.reason}" for status in failed)
+            logged = " ".join(status.service for status in failed if status.container_id)
             hint = f"See more: devenv logs {logged}" if logged or compose_error is None else compose_error.hint
             return ServiceFailed(text, hint)
         if timed_out and (needed or ended is None):
-            text = "; ".join(f"{verdict.service}: {verdict.reason}" for verdict in needed) or "Compose is still busy"
+            text = "; ".join(f"{status.service}: {status.reason}" for status in needed) or "Compose is still busy"
             return WaitTimeout(
                 f"After {self._timeout:g} s still waiting for {text}", "Wait longer with --timeout S (0: no limit)."
             )
         return None
 
-    def _goes_on(self, verdicts: tuple[ServiceVerdict, ...], ended: _JobEnded | None) -> bool:
+    def _goes_on(self, statuses: tuple[ServiceStatus, ...], ended: _JobEnded | None) -> bool:
         """Whether only what nobody requires has failed: Compose starts the others, and they come up or not."""
-        needed = self._needed(verdicts)
-        failed = {verdict.service for verdict in needed if verdict.outcome is Outcome.FAILED}
+        needed = self._needed(statuses)
+        failed = {status.service for status in needed if status.outcome is Outcome.FAILED}
         compose_failed = ended is not None and ended.error is not None
         return not compose_failed and failed <= self._dispensable and len(failed) < len(needed)
 
-    def _needed(self, verdicts: tuple[ServiceVerdict, ...]) -> list[ServiceVerdict]:
+    def _needed(self, statuses: tuple[ServiceStatus, ...]) -> list[ServiceStatus]:
         """Return those that are not up and have to be."""
-        return [verdict for verdict in verdicts if not _is_up(verdict) and verdict.service not in self._optional]
+        return [status for status in statuses if not _is_up(status) and status.service not in self._optional]
 
-    def _explained(self, readiness: Readiness, verdicts: tuple[ServiceVerdict, ...]) -> tuple[ServiceVerdict, ...]:
+    def _explained(self, readiness: Readiness, statuses: tuple[ServiceStatus, ...]) -> tuple[ServiceStatus, ...]:
         explained = []
-        for verdict in verdicts:
-            blockers = readiness.blocked_by(verdict.service, verdicts) if verdict.outcome is Outcome.WAITING else ""
-            if blockers and not verdict.begun:
-                verdict = replace(verdict, reason=f"not started: waits for {blockers}")
-            explained.append(verdict)
+        for status in statuses:
+            blockers = readiness.blocked_by(status.service, statuses) if status.outcome is Outcome.WAITING else ""
+            if blockers and not status.begun:
+                status = replace(status, reason=f"not started: waits for {blockers}")
+            explained.append(status)
         return tuple(explained)
 
-    def _tell(self, verdicts: tuple[ServiceVerdict, ...], report: Report) -> None:
-        for verdict in verdicts:
-            before = self._reported.get(verdict.service)
-            if before is None or (before.outcome, before.reason) != (verdict.outcome, verdict.reason):
-                self._reported[verdict.service] = verdict
+    def _tell(self, statuses: tuple[ServiceStatus, ...], report: Report) -> None:
+        for status in statuses:
+            before = self._reported.get(status.service)
+            if before is None or (before.outcome, before.reason) != (status.outcome, status.reason):
+                self._reported[status.service] = status
                 report(
                     Progress(
-                        id=f"Service {verdict.service}",
-                        text=verdict.outcome.value.capitalize(),
-                        status=_STATUS[verdict.outcome],
-                        details=verdict.reason,
+                        id=f"Service {status.service}",
+                        text=status.outcome.value.capitalize(),
+                        status=_STATUS[status.outcome],
+                        details=status.reason,
                     )
                 )
 
-    def _with_evidence(self, verdict: ServiceVerdict, resources: tuple[Resource, ...]) -> ServiceVerdict:
-        if _is_up(verdict) or not verdict.container_id:
-            return verdict
-        resource = next((item for item in resources if item.container_id == verdict.container_id), None)
+    def _with_evidence(self, status: ServiceStatus, resources: tuple[Resource, ...]) -> ServiceStatus:
+        if _is_up(status) or not status.container_id:
+            return status
+        resource = next((item for item in resources if item.container_id == status.container_id), None)
         if resource is None or resource.started_at is None:
-            return verdict
-        return replace(verdict, evidence=self._evidence(resource))
+            return status
+        return replace(status, evidence=self._evidence(resource))
 
     def _take(self, timeout: float) -> list[_News]:
         news: list[_News] = []
@@ -249,11 +249,11 @@ class Waiter:
             self._inbox.put(error)
 
 
-def _is_up(verdict: ServiceVerdict) -> bool:
-    return verdict.outcome in (Outcome.READY, Outcome.COMPLETED)
+def _is_up(status: ServiceStatus) -> bool:
+    return status.outcome in (Outcome.READY, Outcome.COMPLETED)
 
 
-LINES = 10  # log lines that a verdict shows
+LINES = 10  # log lines that a status shows
 _WIDTH = 400  # characters of one line
 
 

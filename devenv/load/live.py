@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from devenv.core.stored import readable
 from devenv.load.autoscaler import CALM, UP
 from devenv.load.figures import Figures, Tallies, figures_of
 from devenv.load.outcome import MANY, generator_reasons, read_outcome
-from devenv.load.recording import LOAD, WATCHED, Fold, LoadTick, read_run
+from devenv.load.recording import LOAD, WATCHED, LoadTick, on_axis, read_run
 from devenv.load.runner import LiveLoad
 from devenv.load.shapes import LENGTHS, SHAPES, LoadSize
 from devenv.load.thresholds import Finding, Threshold, evaluate, parse
@@ -170,7 +170,7 @@ class Phase:
 
 
 @dataclass
-class LoadState(Fold):
+class LoadState:
     """One run. `run` and `outcome` are what run.json and outcome.json say, {} until they do."""
 
     run: Mapping[str, Any] = field(default_factory=dict)
@@ -266,53 +266,53 @@ class LoadState(Fold):
     def _warm_up(self) -> float:
         return float(self.run.get("warm_up") or 0.0)
 
-    def _on_phase(self, line: Mapping[str, Any]) -> None:
-        name = line["name"]
-        self.phases.append(Phase(line["t"], line["at"], name, self._users_of(name)))
-        del self.phases[:-PHASES_KEPT]
+    def take_load(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take lines that the generator wrote."""
+        for line in on_axis(lines):
+            match line["type"]:
+                case "load":
+                    self._second(LoadTick.from_line(line))
+                case "phase":
+                    self.phases.append(Phase(line["t"], line["at"], line["name"], self._users_of(line["name"])))
+                    del self.phases[:-PHASES_KEPT]
+                case "sized":
+                    self._sized = int(line["users"])
+                case "lost":
+                    self.notes.append(f"the worker {line['worker']} was lost, and with it a part of the load")
+                case "recorder":
+                    self.notes.append(f"the recorder ended: {line.get('why') or line.get('ended')}")
+                case "uncleaned":
+                    self.notes.append(f"what was loaded could not be removed: {line['why']}")
 
-    def _on_sized(self, line: Mapping[str, Any]) -> None:
-        self._sized = int(line["users"])
-
-    def _on_lost(self, line: Mapping[str, Any]) -> None:
-        self.notes.append(f"the worker {line['worker']} was lost, and with it a part of the load")
-
-    def _on_recorder(self, line: Mapping[str, Any]) -> None:
-        self.notes.append(f"the recorder ended: {line.get('why') or line.get('ended')}")
-
-    def _on_uncleaned(self, line: Mapping[str, Any]) -> None:
-        self.notes.append(f"what was loaded could not be removed: {line['why']}")
-
-    def _on_gone(self, line: Mapping[str, Any]) -> None:
-        self.things.pop(line["key"], None)
-
-    def _on_sample(self, line: Mapping[str, Any]) -> None:
-        thing = self.things.get(line["key"])
-        if thing is not None:
-            thing.cpu, thing.memory, thing.limit = line["cpu"], line["memory"], line["limit"]
-
-    def _on_scaling(self, line: Mapping[str, Any]) -> None:
-        if self.service in (line["service"], line["name"]):
-            self.scaling = line
-
-    def _on_endpoints(self, line: Mapping[str, Any]) -> None:
-        self.endpoints = int(line["ready"])
-
-    def _on_event(self, line: Mapping[str, Any]) -> None:
-        if (line.get("of") or 0.0) >= float(self.run.get("began") or 0.0):
-            self.events.append(line)
-
-    def _on_missing(self, line: Mapping[str, Any]) -> None:
-        self.missing[line["what"]] = line["why"]
-
-    def _on_found(self, line: Mapping[str, Any]) -> None:
-        self.missing.pop(line["what"], None)
-
-    def _on_link(self, line: Mapping[str, Any]) -> None:
-        if line["state"] == "live":
-            self.links.pop(line["backend"], None)
-        else:
-            self.links[line["backend"]] = f"{line['state']} {line['why']}".strip()
+    def take_target(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take lines that the recorder wrote."""
+        for line in on_axis(lines):
+            match line["type"]:
+                case "resource" if line["kind"] in ("container", "pod"):
+                    thing = self.things.setdefault(line["key"], Thing(line["name"], line["service"]))
+                    thing.state, thing.health, thing.restarts = line["state"], line["health"], line["restarts"]
+                    if thing.state != "running":
+                        thing.cpu = thing.memory = None
+                case "gone":
+                    self.things.pop(line["key"], None)
+                case "sample" if used := self.things.get(line["key"]):
+                    used.cpu, used.memory, used.limit = line["cpu"], line["memory"], line["limit"]
+                case "scaling" if self.service in (line["service"], line["name"]):
+                    self.scaling = line
+                case "endpoints":
+                    self.endpoints = int(line["ready"])
+                case "event" if (line.get("of") or 0.0) >= float(self.run.get("began") or 0.0):
+                    self.events.append(line)
+                case "missing":
+                    self.missing[line["what"]] = line["why"]
+                case "found":
+                    self.missing.pop(line["what"], None)
+                case "link" if line["state"] == "live":
+                    self.links.pop(line["backend"], None)
+                case "link":
+                    self.links[line["backend"]] = f"{line['state']} {line['why']}".strip()
+                case "tick":
+                    self._present(line["t"])
 
     def _users_of(self, phase: str) -> int:
         """Return how many users a phase shall have at most."""
@@ -325,7 +325,7 @@ class LoadState(Fold):
         points = (SHAPES[shape](length * part / _SAMPLED, size) for part in range(_SAMPLED))
         return max((point.users for point in points if point is not None and point.phase == phase), default=0)
 
-    def _on_load(self, tick: LoadTick) -> None:
+    def _second(self, tick: LoadTick) -> None:
         t, seconds, names = tick.t, tick.seconds, tick.figures
         self.until = t
         if self.began is None:
@@ -347,17 +347,8 @@ class LoadState(Fold):
         add("p95", t, tick.total.percentile(95))
         add("generator", t, self.generator.busiest)
 
-    def _on_resource(self, line: Mapping[str, Any]) -> None:
-        if line["kind"] not in ("container", "pod"):
-            return
-        thing = self.things.setdefault(line["key"], Thing(line["name"], line["service"]))
-        thing.state, thing.health, thing.restarts = line["state"], line["health"], line["restarts"]
-        if thing.state != "running":
-            thing.cpu = thing.memory = None
-
-    def _on_tick(self, line: Mapping[str, Any]) -> None:
+    def _present(self, t: float) -> None:
         """Put what holds now into the series: what is told only when it changes has no gaps in it."""
-        t = line["t"]
         for service in {thing.service for thing in self.things.values()}:
             known = [thing.cpu for thing in self.things.values() if thing.service == service and thing.cpu is not None]
             self.series.add(f"cpu {service}", t, 100 * sum(known) if known else None)

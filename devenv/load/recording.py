@@ -126,37 +126,14 @@ class Gap:
     what: str
 
 
-class Fold:
-    """Takes the lines of a recording's two files; subclasses keep what they need of each kind (`_on_KIND`)."""
-
-    def take_load(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take lines that the generator wrote."""
-        for line in lines:
-            self._take(line, self._on_note)
-
-    def take_target(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Take lines that the recorder wrote."""
-        for line in lines:
-            self._take(line, lambda line: None)
-
-    def _take(self, line: Mapping[str, Any], otherwise: Callable[[Any], None]) -> None:
-        if line["type"] == "load":
-            self._on_load(LoadTick.from_line(line))
-            return
-        if line.get("of") is not None:  # another machine's time, on this recording's axis
-            line = {**line, "t_of": line["of"] - (line["at"] - line["t"])}
-        take: Callable[[Any], None] = getattr(self, f"_on_{line['type']}", otherwise)
-        take(line)
-
-    def _on_load(self, tick: LoadTick) -> None:
-        raise NotImplementedError
-
-    def _on_note(self, line: dict[str, Any]) -> None:
-        """Take a line of the generator that is of no other kind."""
+def on_axis(lines: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield lines with `t_of`: another machine's time (`of`), where they have one, on this recording's axis."""
+    for line in lines:
+        yield line if line.get("of") is None else {**line, "t_of": line["of"] - (line["at"] - line["t"])}
 
 
 @dataclass
-class Recording(Fold):
+class Recording:
     """Everything that was recorded. The lists of plain lines keep the recording's own words; all are in time order."""
 
     run: Mapping[str, Any]
@@ -216,52 +193,47 @@ class Recording(Fold):
                 seen = True
         return sums if seen else None
 
-    def _on_load(self, tick: LoadTick) -> None:
-        self.load.append(tick)
+    def take_load(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take lines that the generator wrote."""
+        for line in on_axis(lines):
+            match line["type"]:
+                case "load":
+                    self.load.append(LoadTick.from_line(line))
+                case "phase":
+                    self.phases.append((line["t"], line["name"]))
+                case "errors":
+                    self.errors = [(int(count), name, reason) for count, name, reason in line["most"]]
+                case _:
+                    self.notes.append(line)
 
-    def _on_phase(self, line: dict[str, Any]) -> None:
-        self.phases.append((line["t"], line["name"]))
-
-    def _on_errors(self, line: dict[str, Any]) -> None:
-        self.errors = [(int(count), name, reason) for count, name, reason in line["most"]]
-
-    def _on_note(self, line: dict[str, Any]) -> None:
-        self.notes.append(line)
-
-    def _on_sample(self, line: dict[str, Any]) -> None:
-        track = self.tracks.setdefault(line["key"], Track(line["key"], line["name"], line["service"]))
-        track.uses.append(Use(line["t_of"], line["t"], line["cpu"], line["memory"], line["limit"], line["window"]))
-
-    def _on_tick(self, line: dict[str, Any]) -> None:
-        if line["machine"] is not None:
-            self.machine.append((line["t"], line["machine"]))
-        self.own.append(line["own"])
-
-    def _on_endpoints(self, line: dict[str, Any]) -> None:
-        self.endpoints.append((line["t"], int(line["ready"])))
-
-    def _on_begin(self, line: dict[str, Any]) -> None:
-        self.cores = line["cores"]
-
-    def _on_settings(self, line: dict[str, Any]) -> None:
-        self.settings = line
-
-    def _on_resource(self, line: dict[str, Any]) -> None:
-        self.resources.append(line)
-
-    _on_gone = _on_resource
-
-    def _on_event(self, line: dict[str, Any]) -> None:
-        self.events.append(line)
-
-    def _on_scaling(self, line: dict[str, Any]) -> None:
-        self.scalings.append(line)
-
-    def _on_probes(self, line: dict[str, Any]) -> None:
-        self.probes.append(line)
-
-    def _on_missing(self, line: dict[str, Any]) -> None:
-        self.missing.append(line)
+    def take_target(self, lines: Iterable[dict[str, Any]]) -> None:
+        """Take lines that the recorder wrote."""
+        for line in on_axis(lines):
+            match line["type"]:
+                case "sample":
+                    track = self.tracks.setdefault(line["key"], Track(line["key"], line["name"], line["service"]))
+                    use = Use(line["t_of"], line["t"], line["cpu"], line["memory"], line["limit"], line["window"])
+                    track.uses.append(use)
+                case "tick":
+                    self.own.append(line["own"])
+                    if line["machine"] is not None:
+                        self.machine.append((line["t"], line["machine"]))
+                case "endpoints":
+                    self.endpoints.append((line["t"], int(line["ready"])))
+                case "begin":
+                    self.cores = line["cores"]
+                case "settings":
+                    self.settings = line
+                case "resource" | "gone":
+                    self.resources.append(line)
+                case "event":
+                    self.events.append(line)
+                case "scaling":
+                    self.scalings.append(line)
+                case "probes":
+                    self.probes.append(line)
+                case "missing":
+                    self.missing.append(line)
 
 
 def _over(items: Iterable[Figures], seconds: float) -> Figures:

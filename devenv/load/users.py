@@ -53,6 +53,11 @@ class Person(FastHttpUser):
     concurrency = IN_FLIGHT
     thinks = (1.0, 3.0)  # seconds between two visits in the closed model, at least and at most
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.visit is Person.visit and not cls.__dict__.get("abstract"):
+            raise TypeError(f"{cls.__name__} does not say what a visit is: def visit(self, chance, due)")
+
     def on_start(self) -> None:
         """Take a place among the users of this class."""
         options = self.environment.parsed_options
@@ -82,7 +87,6 @@ class Person(FastHttpUser):
 
     def visit(self, chance: random.Random, due: float | None) -> None:
         """Do the one thing. `due` is when it should begin (time.perf_counter), None in the closed model."""
-        raise NotImplementedError
 
     def rest(self, chance: random.Random, least: float, most: float) -> None:
         """Pause as a person does within a visit; nobody pauses in the open model."""

@@ -116,13 +116,13 @@ class ComposeDriver:
             job.run(lambda record: None)
             stages = {"build": built.seconds if built else 0.0}
             return Started(frozenset(), lambda at, seconds: UpReport(seconds, stages, {}))
-        verdict = Waiter(scope, job, watch, words, limit).run(lambda record: None)
-        if verdict.error is not None:
-            evidence = [f"  {item.service} | {line}" for item in verdict.services for line in item.evidence]
-            raise VerificationFailed("every service to be ready", "\n".join([verdict.error.message, *evidence]))
-        self._stays_up |= {item.service for item in verdict.services if item.outcome is Outcome.READY}
+        outcome = Waiter(scope, job, watch, words, limit).run(lambda record: None)
+        if outcome.error is not None:
+            evidence = [f"  {item.service} | {line}" for item in outcome.services for line in item.evidence]
+            raise VerificationFailed("every service to be ready", "\n".join([outcome.error.message, *evidence]))
+        self._stays_up |= {item.service for item in outcome.services if item.outcome is Outcome.READY}
         names = frozenset(service.name for service in scope.services)
-        return Started(names, lambda at, seconds: stages_of(self.engine, at, seconds, built, verdict))
+        return Started(names, lambda at, seconds: stages_of(self.engine, at, seconds, built, outcome))
 
     def build(self, *services: str, no_cache: bool = False) -> BuildReport:
         """Build the images of the services that have a build; raises what a failed build becomes."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from devenv.backends.kube.pod_start import STAGES as POD_STAGES
 from devenv.backends.kube.pod_start import PodStages
-from devenv.control.readiness import UpVerdict
+from devenv.control.readiness import UpOutcome
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError
 from devenv.core.model import Progress
@@ -48,7 +48,7 @@ class UpReport:
     seconds: float
     stages: Mapping[str, float]
     services: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    verdict: UpVerdict | None = None
+    outcome: UpOutcome | None = None
 
 
 class BuildWatch:
@@ -69,7 +69,7 @@ class BuildWatch:
         return BuildReport(seconds, images, cached, built)
 
 
-def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport | None, verdict: UpVerdict) -> UpReport:
+def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport | None, outcome: UpOutcome) -> UpReport:
     """Return when each container was created, started and healthy; what was there before `began` counts as 0."""
     reached: list[tuple[str, Mapping[str, float | None]]] = []
     for container in engine.containers():
@@ -82,7 +82,7 @@ def stages_of(engine: Engine, began: float, seconds: float, built: BuildReport |
             times["healthy"] = event.at if event is not None else began
         reached.append((container.service, times))
     first = {"build": built.seconds} if built is not None else {}
-    return _report(reached, ("create", "start", "healthy"), began, first, seconds, verdict)
+    return _report(reached, ("create", "start", "healthy"), began, first, seconds, outcome)
 
 
 def of_pods(pods: Iterable[PodStages], began: float, applied: float, seconds: float) -> UpReport:
@@ -100,7 +100,7 @@ def _report(
     began: float,
     first: Mapping[str, float],
     seconds: float,
-    verdict: UpVerdict | None = None,
+    outcome: UpOutcome | None = None,
 ) -> UpReport:
     """Return the report of a start; `reached` has a service and when one of its containers or pods was how far."""
     services: dict[str, dict[str, float]] = {}
@@ -114,7 +114,7 @@ def _report(
         for stage in order
     }
     stages = {**first, **{stage: max(values) for stage, values in slowest.items() if values}, "served": seconds}
-    return UpReport(seconds, stages, services, verdict)
+    return UpReport(seconds, stages, services, outcome)
 
 
 CALL_LIMIT = 300.0  # seconds of one call of a runtime that is not a build
@@ -231,7 +231,7 @@ class Stack(Generic[D]):
         self.persistence = Persistence(settings, self.endpoint) if settings is not None else None
         self.recorder.start()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # for smoke tests; devenv itself asks the driver, which has types
         if name == "driver":  # not made yet
             raise AttributeError(name)
         return getattr(self.driver, name)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.kube.pod_start import PodStages
-from devenv.control.deploy.outcome import Outcome, Status
-from devenv.control.deploy.outcome import Verdict as Ended
+from devenv.control.deploy.outcome import Outcome, Result, Status
 from devenv.core.text import human_age
 from devenv.runs.criteria import (
     METRICS_OF,
@@ -93,8 +92,8 @@ def time_builds(environments: Environments, budgets: Mapping[str, float]) -> lis
         return [_unmeasured(name, budgets, why) for name in ("cached_build", "build_improvement")]
     stack = environments.isolated()
     try:
-        cold = stack.build(no_cache=True).seconds
-        cached = stack.build().seconds
+        cold = stack.driver.build(no_cache=True).seconds
+        cached = stack.driver.build().seconds
     finally:
         environments.remove(stack)
     stages = {"uncached": cold, "cached": cached}
@@ -128,7 +127,7 @@ def remember(
     Raises DevenvError where the history cannot be used.
     """
     differs = any(item.action != "unchanged" for item in outcome.changes)
-    if not outcome.changed or not differs or outcome.verdict in (Ended.APPLIED, Ended.PLANNED):
+    if not outcome.changed or not differs or outcome.result in (Result.APPLIED, Result.PLANNED):
         return ()
     machine = this_machine()
     measured = [*measure(outcome, budgets), _outcome(outcome)]
@@ -171,7 +170,7 @@ def measure(outcome: Outcome, budgets: Mapping[str, float]) -> list[Measurement]
         slowest = max(new_pods(outcome), key=lambda pod: pod.seconds["ready"], default=None)
         if slowest is not None:
             add("pod_ready", slowest.seconds["ready"], slowest.seconds)
-    if outcome.verdict is Ended.SUCCEEDED and outcome.proof is not None and "build" in seconds:
+    if outcome.result is Result.SUCCEEDED and outcome.proof is not None and "build" in seconds:
         add("pipeline", outcome.seconds, seconds)
     return measured
 
@@ -199,9 +198,9 @@ def latest(history: History, project: str, budgets: Mapping[str, float]) -> list
 
 def _outcome(outcome: Outcome) -> Measurement:
     title, at = _title(outcome), time.time()
-    if outcome.verdict is Ended.INCONCLUSIVE:
+    if outcome.result is Result.INCONCLUSIVE:
         return Measurement(OUTCOME, Verdict.INCONCLUSIVE, None, why=outcome.reason, at=at, test=title)
-    succeeded = outcome.verdict is Ended.SUCCEEDED
+    succeeded = outcome.result is Result.SUCCEEDED
     verdict = Verdict.PASSED if succeeded else Verdict.FAILED
     value = 100.0 if succeeded else 0.0
     return Measurement(OUTCOME, verdict, value, why=outcome.reason, at=at, test=title)

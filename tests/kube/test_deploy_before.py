@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.outcome import Outcome, Verdict
+from devenv.control.deploy.outcome import Outcome, Result
 from devenv.control.deploy.record import DeploymentRecord, Revision, decode, encode, make_revision, trusted
 from devenv.control.kube.apply import FieldConflicts
 from devenv.core.errors import DevenvError, FindingsFound, Refused, UsageError
@@ -20,7 +20,7 @@ def test_a_dry_run_shows_the_changes_and_makes_none(live: ApiServer, deploy: Dep
     deploy(application("web:1"))
     before = {item["metadata"]["resourceVersion"] for item in (*live.objects("configmaps"), *live.objects("services"))}
     outcome = deploy(application("web:2"), dry_run=True)
-    assert (outcome.verdict, outcome.exit_code, outcome.changed) == (Verdict.PLANNED, 0, False)
+    assert (outcome.result, outcome.exit_code, outcome.changed) == (Result.PLANNED, 0, False)
     changed = {item.name: item for item in outcome.changes if item.action == "changed"}
     assert set(changed) == {"settings", "web"}
     assert any("web:2" in line for line in changed["web"].diff)
@@ -53,7 +53,7 @@ def test_fields_of_others_are_told_and_nothing_is_changed(
     with pytest.raises(FieldConflicts, match="kubectl edit"):
         deploy(application("web:2"))
     assert image_of(live) == "web:1"
-    assert deploy(application("web:2"), force_conflicts=True).verdict is Verdict.SUCCEEDED
+    assert deploy(application("web:2"), force_conflicts=True).result is Result.SUCCEEDED
 
 
 def test_a_kind_that_may_not_be_changed_ends_it_before_any_change(live: ApiServer, deploy: Deployer) -> None:
@@ -72,7 +72,7 @@ def test_a_missing_namespace_is_one_sentence(live: ApiServer, deploy: Deployer) 
     with pytest.raises(DevenvError, match="the namespace shop is not there") as caught:
         deploy(objects)
     assert "--include-platform" in caught.value.hint
-    assert deploy(objects, include_platform=True).verdict is Verdict.SUCCEEDED
+    assert deploy(objects, include_platform=True).result is Result.SUCCEEDED
 
 
 def test_another_namespace_than_the_overlays_is_refused(live: ApiServer, deploy: Deployer) -> None:
@@ -89,7 +89,7 @@ def test_a_second_deployment_on_this_machine_is_noticed(live: ApiServer, deploy:
         problems.append(caught.value)
 
     deploy.confirm = second
-    assert deploy(application("web:1")).verdict is Verdict.SUCCEEDED
+    assert deploy(application("web:1")).result is Result.SUCCEEDED
     assert len(problems) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_second_deployment_from_another_machine_is_noticed(live: ApiServer, de
         problems.append(caught.value)
 
     deploy.waiting = lambda waiting: second(waiting) if not problems else None
-    assert deploy(application("web:1")).verdict is Verdict.SUCCEEDED
+    assert deploy(application("web:1")).result is Result.SUCCEEDED
     assert len(problems) == 1
     assert image_of(live) == "web:1"
 
@@ -125,7 +125,7 @@ def test_an_account_without_config_maps_deploys_with_this_machines_record_alone(
     live.faults.forbidden.add("configmaps")
     objects = [item for item in application() if item["kind"] != "ConfigMap"]
     outcome = deploy(objects)
-    assert outcome.verdict is Verdict.SUCCEEDED
+    assert outcome.result is Result.SUCCEEDED
     assert outcome.recorded == ("on this machine",)
     assert any("other machines do not see" in note for note in outcome.notes)
 
@@ -135,7 +135,7 @@ def test_another_machine_goes_back_by_the_clusters_record(live: ApiServer, deplo
     live.controllers.behave("web:2", "missing")
     other = Deployer(deploy.client, tmp_path / "other")
     outcome = other(application("web:2"), rollback=True)
-    assert (outcome.verdict, outcome.restored) == (Verdict.ROLLED_BACK, good.revision)
+    assert (outcome.result, outcome.restored) == (Result.ROLLED_BACK, good.revision)
     assert image_of(live) == "web:1"
 
 
@@ -148,7 +148,7 @@ def test_what_is_no_longer_rendered_is_listed_and_stays(live: ApiServer, deploy:
 
 def test_without_wait_it_is_applied_and_judged_by_nobody(live: ApiServer, deploy: Deployer) -> None:
     outcome = deploy(application("web:1"), wait=False)
-    assert (outcome.verdict, outcome.exit_code, outcome.recorded) == (Verdict.APPLIED, 0, ())
+    assert (outcome.result, outcome.exit_code, outcome.recorded) == (Result.APPLIED, 0, ())
 
 
 def test_a_digest_of_zeros_is_refused_until_a_release_fills_it_in(live: ApiServer, deploy: Deployer) -> None:
@@ -159,7 +159,7 @@ def test_a_digest_of_zeros_is_refused_until_a_release_fills_it_in(live: ApiServe
     assert caught.value.hint.startswith("Say what was released (--image ghcr.io/shop/web=ghcr.io/shop/web@sha256:...)")
     assert dict(live.requests) == before, "the cluster was asked nothing"
     planned = deploy(waiting, dry_run=True)
-    assert planned.verdict is Verdict.PLANNED
+    assert planned.result is Result.PLANNED
     assert any(note.startswith("a deployment is refused: shop waits for a release; ghcr.io/") for note in planned.notes)
     deploy(waiting, images=(f"web=ghcr.io/shop/web@sha256:{'a' * 64}",))
     assert image_of(live) == f"ghcr.io/shop/web@sha256:{'a' * 64}"

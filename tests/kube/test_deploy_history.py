@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.pod_start import PodStages
-from devenv.control.deploy.outcome import Changed, Check, Outcome, Proof, Stage, Status, Verdict
-from devenv.runs.criteria import Verdict as Judged
+from devenv.control.deploy.outcome import Changed, Check, Outcome, Proof, Result, Stage, Status
+from devenv.runs.criteria import Verdict
 from devenv.runs.history import History
 from devenv.runs.identity import this_machine
 from devenv.verify.success_metrics import COUNTED, OUTCOME, latest, measure, remember
@@ -39,7 +39,7 @@ def succeeded(number: int = 0) -> Outcome:
         revision=f"r{number}",
         began=began,
         seconds=61.0,
-        verdict=Verdict.SUCCEEDED,
+        result=Result.SUCCEEDED,
         changed=True,
         changes=(Changed("Deployment", "shop", "web", "changed"), Changed("Service", "shop", "web", "unchanged")),
         stages=(done("build", 30), done("load", 8), done("apply", 1), done("wait", 20), done("verify", 2)),
@@ -55,7 +55,7 @@ def test_a_success_has_its_durations(history: History, tmp_path: Path) -> None:
     assert found["pod_ready"].value == 17
     assert list(found["pod_ready"].stages) == ["scheduled", "pulled", "started", "ready"]
     assert found["pipeline"].value == 61
-    assert (found["deployment_success"].value, found["deployment_success"].verdict) == (100, Judged.PASSED)
+    assert (found["deployment_success"].value, found["deployment_success"].verdict) == (100, Verdict.PASSED)
 
 
 def test_the_pipeline_is_only_what_was_built_and_verified() -> None:
@@ -68,33 +68,33 @@ def test_the_pipeline_is_only_what_was_built_and_verified() -> None:
 def test_a_rolled_back_deployment_counts_as_not_succeeded(history: History, tmp_path: Path) -> None:
     for number in range(3):
         remember(history, succeeded(number), "shop", tmp_path, {})
-    failed = replace(succeeded(3), verdict=Verdict.ROLLED_BACK, restored="r2", stages=(done("apply", 1),))
+    failed = replace(succeeded(3), result=Result.ROLLED_BACK, restored="r2", stages=(done("apply", 1),))
     found = {item.criterion.name: item for item in remember(history, failed, "shop", tmp_path, {})}
-    assert (found["deployment_success"].value, found["deployment_success"].verdict) == (75, Judged.FAILED)
+    assert (found["deployment_success"].value, found["deployment_success"].verdict) == (75, Verdict.FAILED)
     assert found["deployment_success"].why == "of the last 4 deployments"
     assert {"deployment", "pod_ready", "pipeline"}.isdisjoint(found)
 
 
 def test_an_inconclusive_one_is_kept_and_not_counted(history: History, tmp_path: Path) -> None:
     remember(history, succeeded(), "shop", tmp_path, {})
-    unknown = replace(succeeded(1), verdict=Verdict.INCONCLUSIVE, reason="the cluster went away", stages=())
+    unknown = replace(succeeded(1), result=Result.INCONCLUSIVE, reason="the cluster went away", stages=())
     found = {item.criterion.name: item for item in remember(history, unknown, "shop", tmp_path, {})}
     assert found["deployment_success"].value == 100
     points = history.trend(OUTCOME.name, "shop", this_machine().id).points
     assert [(point.value, point.verdict) for point in points] == [(100.0, "passed"), (None, "inconclusive")]
 
 
-@pytest.mark.parametrize("verdict", [Verdict.APPLIED, Verdict.PLANNED])
-def test_what_was_not_waited_for_is_not_kept(history: History, tmp_path: Path, verdict: Verdict) -> None:
-    assert remember(history, replace(succeeded(), verdict=verdict), "shop", tmp_path, {}) == ()
-    assert remember(history, replace(succeeded(), verdict=Verdict.FAILED, changed=False), "shop", tmp_path, {}) == ()
+@pytest.mark.parametrize("result", [Result.APPLIED, Result.PLANNED])
+def test_what_was_not_waited_for_is_not_kept(history: History, tmp_path: Path, result: Result) -> None:
+    assert remember(history, replace(succeeded(), result=result), "shop", tmp_path, {}) == ()
+    assert remember(history, replace(succeeded(), result=Result.FAILED, changed=False), "shop", tmp_path, {}) == ()
     nothing_new = (Changed("Deployment", "shop", "web", "unchanged"),)
     assert remember(history, replace(succeeded(), changes=nothing_new), "shop", tmp_path, {}) == ()
     assert history.criteria("shop", this_machine().id) == []
 
 
 def test_only_the_newest_are_counted(history: History, tmp_path: Path) -> None:
-    remember(history, replace(succeeded(0), verdict=Verdict.FAILED), "shop", tmp_path, {})
+    remember(history, replace(succeeded(0), result=Result.FAILED), "shop", tmp_path, {})
     for number in range(1, COUNTED + 1):
         found = remember(history, succeeded(number), "shop", tmp_path, {})
     assert found[-1].value == 100
@@ -105,5 +105,5 @@ def test_the_audit_takes_the_newest_values(history: History, tmp_path: Path) -> 
     remember(history, succeeded(), "shop", tmp_path, {})
     found = {item.criterion.name: item for item in latest(history, "shop", {"pod_ready": 10})}
     assert set(found) == {"pod_ready", "deployment", "pipeline", "deployment_success"}
-    assert found["pod_ready"].verdict is Judged.FAILED
+    assert found["pod_ready"].verdict is Verdict.FAILED
     assert "by a deployment" in found["deployment"].why

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.deploy.outcome import Outcome, Verdict
+from devenv.control.deploy.outcome import Outcome, Result
 from devenv.control.deploy.record import DeploymentRecord, LocalRevisions, Revision, make_revision
 from devenv.core.errors import Refused
 from fakes.api_server import ApiServer
@@ -35,7 +35,7 @@ def test_it_deletes_what_an_earlier_deployment_applied(live: ApiServer, deploy: 
     deploy(application())
     live.put(config_map("of-somebody"))
     outcome = deploy(without("Service"), prune=True)
-    assert outcome.verdict is Verdict.SUCCEEDED
+    assert outcome.result is Result.SUCCEEDED
     assert (outcome.no_longer_rendered, outcome.prune, outcome.pruned) == (("Service/web",),) * 3
     assert live.get("services", "web") is None
     assert live.get("configmaps", "of-somebody") is not None
@@ -56,7 +56,7 @@ def test_what_was_left_before_is_still_known_later(live: ApiServer, deploy: Depl
 def test_a_dry_run_says_what_it_would_delete(live: ApiServer, deploy: Deployer) -> None:
     deploy(application())
     outcome = deploy(without("Service"), prune=True, dry_run=True)
-    assert (outcome.verdict, outcome.prune, outcome.pruned) == (Verdict.PLANNED, ("Service/web",), ())
+    assert (outcome.result, outcome.prune, outcome.pruned) == (Result.PLANNED, ("Service/web",), ())
     assert live.get("services", "web") is not None
 
 
@@ -65,7 +65,7 @@ def test_what_somebody_made_anew_stays(live: ApiServer, deploy: Deployer) -> Non
     live.delete("services", "web")
     live.put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"}, "spec": {}})
     outcome = deploy(without("Service"), prune=True)
-    assert (outcome.verdict, outcome.pruned) == (Verdict.SUCCEEDED, ())
+    assert (outcome.result, outcome.pruned) == (Result.SUCCEEDED, ())
     assert any("Service/web is not deleted: devenv did not apply it" in note for note in outcome.notes)
     assert live.get("services", "web") is not None
 
@@ -92,7 +92,7 @@ def test_nothing_is_deleted_by_a_deployment_that_fails(live: ApiServer, deploy: 
     deploy(application())
     live.controllers.behave("web:2", "missing")
     outcome = deploy(without("Service", "web:2"), prune=True, rollback=True)
-    assert (outcome.verdict, outcome.pruned) == (Verdict.ROLLED_BACK, ())
+    assert (outcome.result, outcome.pruned) == (Result.ROLLED_BACK, ())
     assert live.get("services", "web") is not None
 
 
@@ -120,7 +120,7 @@ def test_a_right_that_is_missing_makes_it_inconclusive_and_is_tried_again(live: 
 
     live.on("DELETE", r".*/services/web", answer)
     outcome = deploy(without("Service"), prune=True)
-    assert (outcome.verdict, outcome.exit_code, outcome.pruned) == (Verdict.INCONCLUSIVE, 12, ())
+    assert (outcome.result, outcome.exit_code, outcome.pruned) == (Result.INCONCLUSIVE, 12, ())
     assert "could not all be deleted: not you" in outcome.reason
     assert outcome.recorded
     missing = False

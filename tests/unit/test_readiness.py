@@ -13,7 +13,7 @@ from devenv.control.readiness import (
     SETTLE,
     Outcome,
     Readiness,
-    ServiceVerdict,
+    ServiceStatus,
 )
 from devenv.core.model import Dependency, Happening, Health, Progress, Project, Resource, Runtime, Service, State
 
@@ -59,32 +59,32 @@ class Scene:
         self.readiness.observe(died, self.now)
         self.see(replace(item, started_at=1000.0 + self.now))
 
-    def verdict(self, service: str, after: float = 0.0) -> ServiceVerdict:
+    def status(self, service: str, after: float = 0.0) -> ServiceStatus:
         self.now += after
-        return next(item for item in self.readiness.verdicts(self.now) if item.service == service)
+        return next(item for item in self.readiness.statuses(self.now) if item.service == service)
 
 
 def test_nothing_exists_yet() -> None:
-    verdict = Scene(Service("a")).verdict("a")
-    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "not created yet")
+    status = Scene(Service("a")).status("a")
+    assert (status.outcome, status.reason) == (Outcome.WAITING, "not created yet")
 
 
 def test_healthy_is_ready_at_once_and_says_when() -> None:
     scene = Scene(Service("a", has_healthcheck=True))
     scene.start("a", health=Health.STARTING)
-    assert scene.verdict("a", after=3).outcome is Outcome.WAITING
+    assert scene.status("a", after=3).outcome is Outcome.WAITING
     scene.see(container("a", health=Health.HEALTHY, started_at=1000.0))
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.after) == (Outcome.READY, 3.0)
-    assert scene.verdict("a", after=5).after == 3.0
+    status = scene.status("a")
+    assert (status.outcome, status.after) == (Outcome.READY, 3.0)
+    assert scene.status("a", after=5).after == 3.0
 
 
 def test_without_health_check_it_must_stay_for_the_settled_period() -> None:
     scene = Scene(Service("a"))
     scene.start("a")
-    assert scene.verdict("a", after=SETTLE - 0.1).outcome is Outcome.WAITING
+    assert scene.status("a", after=SETTLE - 0.1).outcome is Outcome.WAITING
     assert scene.readiness.next_change(scene.now) == pytest.approx(0.1)
-    assert scene.verdict("a", after=0.1).outcome is Outcome.READY
+    assert scene.status("a", after=0.1).outcome is Outcome.READY
 
 
 def test_one_that_ended_before_must_stay_longer() -> None:
@@ -92,14 +92,14 @@ def test_one_that_ended_before_must_stay_longer() -> None:
     scene.start("a")
     scene.crash("a", 1)
     scene.start("a")
-    assert scene.verdict("a", after=SETTLE + 1).outcome is Outcome.WAITING
-    assert scene.verdict("a", after=RECOVERED - SETTLE - 1).outcome is Outcome.READY
+    assert scene.status("a", after=SETTLE + 1).outcome is Outcome.WAITING
+    assert scene.status("a", after=RECOVERED - SETTLE - 1).outcome is Outcome.READY
 
 
 def test_a_health_check_of_the_image_counts_too() -> None:
     scene = Scene(Service("a", has_healthcheck=False))
     scene.start("a", health=Health.STARTING)
-    assert scene.verdict("a", after=SETTLE * 3).outcome is Outcome.WAITING
+    assert scene.status("a", after=SETTLE * 3).outcome is Outcome.WAITING
 
 
 @pytest.mark.parametrize("restart", ["no", "on-failure", "on-failure:3"])
@@ -107,27 +107,27 @@ def test_a_one_shot_that_ended_well_is_completed(restart: str) -> None:
     scene = Scene(Service("a", restart=restart))
     scene.start("a")
     scene.crash("a", 0, State.EXITED)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.COMPLETED, 0)
+    status = scene.status("a")
+    assert (status.outcome, status.exit_code) == (Outcome.COMPLETED, 0)
 
 
 def test_a_one_shot_that_ended_badly_failed_with_its_code() -> None:
     scene = Scene(Service("a"))
     scene.start("a")
     scene.crash("a", 3, State.EXITED)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.exit_code) == (Outcome.FAILED, 3)
-    assert "exited with code 3" in verdict.reason
+    status = scene.status("a")
+    assert (status.outcome, status.exit_code) == (Outcome.FAILED, 3)
+    assert "exited with code 3" in status.reason
 
 
 def test_what_was_there_before_is_no_verdict_until_compose_has_acted() -> None:
     before = (container("a", State.DEAD), container("b", health=Health.UNHEALTHY), container("c"))
     scene = Scene(Service("a"), Service("b", has_healthcheck=True), Service("c"), before=before)
     for service in "abc":
-        assert scene.verdict(service, after=SETTLE).outcome is Outcome.WAITING
-        assert "Compose has not dealt with it yet" in scene.verdict(service).reason
+        assert scene.status(service, after=SETTLE).outcome is Outcome.WAITING
+        assert "Compose has not dealt with it yet" in scene.status(service).reason
     scene.readiness.compose_ended(succeeded=True)
-    assert [scene.verdict(service).outcome for service in "abc"] == [Outcome.FAILED, Outcome.FAILED, Outcome.READY]
+    assert [scene.status(service).outcome for service in "abc"] == [Outcome.FAILED, Outcome.FAILED, Outcome.READY]
 
 
 @pytest.mark.parametrize(
@@ -146,12 +146,12 @@ def test_the_end_of_an_earlier_run_is_not_this_ones(ended: dict[str, object], re
     scene.readiness.compose_did(Progress("Container p-a-1", "Starting"))
     scene.happen("docker/a1", "start")
     scene.see(old)
-    verdict = scene.verdict("a", after=SETTLE)
-    assert (verdict.outcome, verdict.exit_code, verdict.container_id) == (Outcome.WAITING, None, "")
-    assert verdict.reason == f"{'stopped' if old.state is State.EXITED else 'created'}, not started"
+    status = scene.status("a", after=SETTLE)
+    assert (status.outcome, status.exit_code, status.container_id) == (Outcome.WAITING, None, "")
+    assert status.reason == f"{'stopped' if old.state is State.EXITED else 'created'}, not started"
     scene.crash("a", 3, State.EXITED)
-    assert scene.verdict("a").exit_code == 3, "an end of this run counts at once"
-    assert "OOM" not in scene.verdict("a").reason
+    assert scene.status("a").exit_code == 3, "an end of this run counts at once"
+    assert "OOM" not in scene.status("a").reason
 
 
 def test_a_start_is_told_by_the_engines_times_alone_whatever_its_clock_says() -> None:
@@ -159,8 +159,8 @@ def test_a_start_is_told_by_the_engines_times_alone_whatever_its_clock_says() ->
     scene = Scene(Service("a"), before=(old,))
     scene.readiness.compose_did(Progress("Container p-a-1", "Started", "done"))
     scene.see(replace(old, exit_code=3, started_at=200.0))  # the engine's clock was set back meanwhile
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "exited with code 3")
+    status = scene.status("a")
+    assert (status.outcome, status.reason) == (Outcome.FAILED, "exited with code 3")
 
 
 def test_when_compose_gives_up_what_it_did_not_reach_is_stopped_and_not_failed() -> None:
@@ -171,7 +171,7 @@ def test_when_compose_gives_up_what_it_did_not_reach_is_stopped_and_not_failed()
     )
     scene.see(container("d", State.CREATED, error="no such program"))
     scene.readiness.compose_ended(succeeded=False)
-    assert [(scene.verdict(service).outcome, scene.verdict(service).reason) for service in "abcd"] == [
+    assert [(scene.status(service).outcome, scene.status(service).reason) for service in "abcd"] == [
         (Outcome.WAITING, "stopped, not started"),
         (Outcome.FAILED, "could not be created: invalid mount config"),
         (Outcome.WAITING, "created, not started"),
@@ -183,41 +183,41 @@ def test_a_start_that_failed_again_has_the_engines_reason() -> None:
     scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=128, error="port is taken"),))
     scene.readiness.compose_did(Progress("Container p-a-1", "Starting"))
     scene.readiness.compose_ended(succeeded=False)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "could not be started: port is taken")
+    status = scene.status("a")
+    assert (status.outcome, status.reason) == (Outcome.FAILED, "could not be started: port is taken")
 
 
 def test_what_compose_leaves_stopped_though_it_ended_well_does_not_come_up_any_more() -> None:
     scene = Scene(Service("a"), before=(container("a", State.EXITED, exit_code=0),))
     scene.readiness.compose_ended(succeeded=True)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "is stopped: Compose ended without starting it")
+    status = scene.status("a")
+    assert (status.outcome, status.reason) == (Outcome.FAILED, "is stopped: Compose ended without starting it")
 
 
 def test_an_old_crash_loop_goes_on_while_its_better_successor_is_built() -> None:
     scene = Scene(Service("a", restart="always"), before=(container("a"),))
     loop(scene, "a", CRASH_EXITS + 1)
-    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.status("a").outcome is Outcome.WAITING
     scene.readiness.compose_did(Progress("Container p-a-1", "Recreate"))
-    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.status("a").outcome is Outcome.WAITING
     scene.containers.clear()
     scene.start("a", number=2)
-    assert scene.verdict("a", after=SETTLE).outcome is Outcome.READY
+    assert scene.status("a", after=SETTLE).outcome is Outcome.READY
 
 
 def test_unhealthy_fails_at_once() -> None:
     scene = Scene(Service("a", has_healthcheck=True))
     scene.start("a", health=Health.UNHEALTHY)
-    verdict = scene.verdict("a")
-    assert verdict.outcome is Outcome.FAILED
-    assert "unhealthy" in verdict.reason
+    status = scene.status("a")
+    assert status.outcome is Outcome.FAILED
+    assert "unhealthy" in status.reason
 
 
 def test_a_container_that_compose_replaces_has_not_failed() -> None:
     scene = Scene(Service("a"), before=(container("a"),))
     scene.happen("docker/a1", "kill", "die", "stop")
     scene.see(container("a", State.EXITED, exit_code=143))
-    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.status("a").outcome is Outcome.WAITING
 
 
 def test_a_container_that_somebody_stops_has_failed_without_a_crash() -> None:
@@ -225,11 +225,11 @@ def test_a_container_that_somebody_stops_has_failed_without_a_crash() -> None:
     scene.start("a")
     scene.happen("docker/a1", "kill", "die", "stop")
     scene.see(container("a", State.EXITED, exit_code=143))
-    assert scene.verdict("a").outcome is Outcome.WAITING, "Compose is still busy and may be the one"
+    assert scene.status("a").outcome is Outcome.WAITING, "Compose is still busy and may be the one"
     scene.readiness.compose_ended(succeeded=True)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 0)
-    assert "stopped from outside" in verdict.reason
+    status = scene.status("a")
+    assert (status.outcome, status.exits) == (Outcome.FAILED, 0)
+    assert "stopped from outside" in status.reason
 
 
 def loop(scene: Scene, service: str, times: int, code: int = 3) -> None:
@@ -243,32 +243,32 @@ def loop(scene: Scene, service: str, times: int, code: int = 3) -> None:
 def test_a_crash_loop_alone_fails_after_few_exits(restart: str, code: int) -> None:
     scene = Scene(Service("a", restart=restart))
     loop(scene, "a", CRASH_EXITS - 1, code)
-    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.status("a").outcome is Outcome.WAITING
     loop(scene, "a", 1, code)
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.exits, verdict.exit_code) == (Outcome.FAILED, CRASH_EXITS, code)
-    assert "again and again" in verdict.reason
+    status = scene.status("a")
+    assert (status.outcome, status.exits, status.exit_code) == (Outcome.FAILED, CRASH_EXITS, code)
+    assert "again and again" in status.reason
     scene.start("a")  # looked at just when it runs once more
-    assert scene.verdict("a").reason.endswith(f"last with code {code}")
+    assert scene.status("a").reason.endswith(f"last with code {code}")
 
 
 def test_a_loop_from_before_is_known_by_the_engines_count() -> None:
     scene = Scene(Service("a", restart="always"), before=(container("a", State.RESTARTING, exit_code=3, restarts=12),))
-    assert scene.verdict("a").outcome is Outcome.WAITING, "Compose may be about to replace it"
+    assert scene.status("a").outcome is Outcome.WAITING, "Compose may be about to replace it"
     scene.readiness.compose_did(Progress("Container p-a-1", "Running", "done"))
-    verdict = scene.verdict("a")
-    assert (verdict.outcome, verdict.exits) == (Outcome.FAILED, 12)
+    status = scene.status("a")
+    assert (status.outcome, status.exits) == (Outcome.FAILED, 12)
 
 
 def test_a_loop_may_wait_for_another_service_and_recover() -> None:
     scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
     scene.start("db", health=Health.STARTING)
     loop(scene, "app", CRASH_EXITS + 2)
-    assert scene.verdict("app").outcome is Outcome.WAITING
+    assert scene.status("app").outcome is Outcome.WAITING
     scene.see(container("db", health=Health.HEALTHY))
-    assert scene.verdict("app", after=0.1).outcome is Outcome.WAITING, "its present run began before db was there"
+    assert scene.status("app", after=0.1).outcome is Outcome.WAITING, "its present run began before db was there"
     scene.start("app")
-    assert scene.verdict("app", after=RECOVERED).outcome is Outcome.READY
+    assert scene.status("app", after=RECOVERED).outcome is Outcome.READY
 
 
 def test_a_loop_that_goes_on_after_the_others_are_there_fails() -> None:
@@ -276,27 +276,27 @@ def test_a_loop_that_goes_on_after_the_others_are_there_fails() -> None:
     scene.start("db", health=Health.STARTING)
     loop(scene, "app", CRASH_EXITS)
     scene.see(container("db", health=Health.HEALTHY))
-    scene.verdict("app", after=0.1)
+    scene.status("app", after=0.1)
     loop(scene, "app", 1)
-    assert scene.verdict("app").outcome is Outcome.FAILED
+    assert scene.status("app").outcome is Outcome.FAILED
 
 
 def test_a_run_that_began_between_two_looks_had_the_company_seen_at_the_first() -> None:
     scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
     scene.start("db", health=Health.STARTING)
-    scene.verdict("app")
+    scene.status("app")
     loop(scene, "app", CRASH_EXITS)
     scene.see(container("db", health=Health.HEALTHY))
-    assert scene.verdict("app", after=0.1).outcome is Outcome.WAITING, "db may have come after its last run began"
+    assert scene.status("app", after=0.1).outcome is Outcome.WAITING, "db may have come after its last run began"
     loop(scene, "app", 1)
-    assert scene.verdict("app").outcome is Outcome.FAILED
+    assert scene.status("app").outcome is Outcome.FAILED
 
 
 def test_patience_with_a_loop_ends() -> None:
     scene = Scene(Service("app", restart="always"), Service("db", has_healthcheck=True))
     scene.start("db", health=Health.STARTING)
     loop(scene, "app", PATIENT_EXITS)
-    assert scene.verdict("app").outcome is Outcome.FAILED
+    assert scene.status("app").outcome is Outcome.FAILED
 
 
 def test_who_waits_for_the_loop_is_no_reason_for_patience() -> None:
@@ -304,10 +304,10 @@ def test_who_waits_for_the_loop_is_no_reason_for_patience() -> None:
     mid = Service("mid", depends_on=(Dependency("app", "service_healthy"),))
     scene = Scene(Service("app", restart="always", has_healthcheck=True), mid, web)
     scene.see(container("web", State.CREATED), container("mid", State.CREATED))
-    scene.verdict("app")
+    scene.status("app")
     loop(scene, "app", CRASH_EXITS)
-    assert scene.verdict("app").outcome is Outcome.FAILED
-    assert scene.readiness.blocked_by("mid", scene.readiness.verdicts(scene.now)) == "app to be healthy"
+    assert scene.status("app").outcome is Outcome.FAILED
+    assert scene.readiness.blocked_by("mid", scene.readiness.statuses(scene.now)) == "app to be healthy"
 
 
 COMPLETED = "service_completed_successfully"
@@ -318,12 +318,12 @@ def test_a_service_whose_end_is_waited_for_is_not_ready_while_it_runs() -> None:
     scene = Scene(Service("slow"), waits)
     scene.start("slow", health=Health.HEALTHY)
     scene.see(container("waits", State.CREATED, started_at=None))
-    verdict = scene.verdict("slow", after=SETTLE)
-    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "healthy, must end with 0")
-    assert scene.readiness.blocked_by("waits", scene.readiness.verdicts(scene.now)) == "slow to be completed"
+    status = scene.status("slow", after=SETTLE)
+    assert (status.outcome, status.reason) == (Outcome.WAITING, "healthy, must end with 0")
+    assert scene.readiness.blocked_by("waits", scene.readiness.statuses(scene.now)) == "slow to be completed"
     scene.crash("slow", 0, State.EXITED)
-    assert scene.verdict("slow").outcome is Outcome.COMPLETED
-    assert scene.readiness.blocked_by("waits", scene.readiness.verdicts(scene.now)) == ""
+    assert scene.status("slow").outcome is Outcome.COMPLETED
+    assert scene.readiness.blocked_by("waits", scene.readiness.statuses(scene.now)) == ""
 
 
 @pytest.mark.parametrize(
@@ -343,53 +343,53 @@ def test_a_condition_is_met_by_what_it_names_and_by_nothing_else(
 ) -> None:
     scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", condition),)))
     scene.see(container("db", state, health=health, exit_code=0 if state is State.EXITED else None))
-    assert bool(scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now))) is blocks
+    assert bool(scene.readiness.blocked_by("web", scene.readiness.statuses(scene.now))) is blocks
 
 
 @pytest.mark.parametrize("required", [True, False])
 def test_a_dependency_that_is_not_required_blocks_until_it_fails(required: bool) -> None:
     scene = Scene(Service("db"), Service("web", depends_on=(Dependency("db", "service_healthy", required),)))
     scene.start("db", health=Health.STARTING)
-    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == "db to be healthy"
+    assert scene.readiness.blocked_by("web", scene.readiness.statuses(scene.now)) == "db to be healthy"
     scene.crash("db", 3, State.EXITED)
-    assert bool(scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now))) is required
+    assert bool(scene.readiness.blocked_by("web", scene.readiness.statuses(scene.now))) is required
     assert scene.readiness.blocked_by("web", ()) == "", "what is not in the project blocks nobody"
 
 
 def test_a_provider_has_done_its_part_when_compose_says_so() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"), Service("web", depends_on=(Dependency("db"),)))
-    assert scene.verdict("db").outcome is Outcome.WAITING
+    assert scene.status("db").outcome is Outcome.WAITING
     scene.readiness.compose_did(Progress("db", "Creating"))
-    assert scene.verdict("db").reason == "its provider cloud has not ended yet: Creating"
-    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == "db to be started"
+    assert scene.status("db").reason == "its provider cloud has not ended yet: Creating"
+    assert scene.readiness.blocked_by("web", scene.readiness.statuses(scene.now)) == "db to be started"
     scene.readiness.compose_did(Progress("db", "Created", "done"))
-    verdict = scene.verdict("db")
-    assert (verdict.outcome, verdict.reason) == (Outcome.READY, "provided by cloud")
-    assert scene.readiness.blocked_by("web", scene.readiness.verdicts(scene.now)) == ""
+    status = scene.status("db")
+    assert (status.outcome, status.reason) == (Outcome.READY, "provided by cloud")
+    assert scene.readiness.blocked_by("web", scene.readiness.statuses(scene.now)) == ""
 
 
 def test_a_provider_that_fails_has_its_own_words() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"))
     scene.readiness.compose_did(Progress("db", "no credit left", "error"))
-    verdict = scene.verdict("db")
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "its provider cloud failed: no credit left")
+    status = scene.status("db")
+    assert (status.outcome, status.reason) == (Outcome.FAILED, "its provider cloud failed: no credit left")
 
 
 def test_a_provider_of_which_compose_tells_nothing_is_done_when_compose_is() -> None:
     scene = Scene(Service("db", replicas=0, provider="cloud"))
     scene.readiness.compose_ended(succeeded=True)
-    assert scene.verdict("db").outcome is Outcome.READY
+    assert scene.status("db").outcome is Outcome.READY
 
 
 def test_all_replicas_are_needed() -> None:
     scene = Scene(Service("a", replicas=3))
     for number in (1, 2):
         scene.start("a", number=number)
-    verdict = scene.verdict("a", after=SETTLE)
-    assert (verdict.outcome, verdict.reason) == (Outcome.WAITING, "2 of 3 replicas are ready; not created yet")
+    status = scene.status("a", after=SETTLE)
+    assert (status.outcome, status.reason) == (Outcome.WAITING, "2 of 3 replicas are ready; not created yet")
     scene.start("a", number=3)
-    assert scene.verdict("a").outcome is Outcome.WAITING
-    assert scene.verdict("a", after=SETTLE).outcome is Outcome.READY
+    assert scene.status("a").outcome is Outcome.WAITING
+    assert scene.status("a", after=SETTLE).outcome is Outcome.READY
 
 
 def test_one_failing_replica_fails_the_service() -> None:
@@ -397,12 +397,12 @@ def test_one_failing_replica_fails_the_service() -> None:
     scene.start("a", number=1)
     scene.happen("docker/a2", "start", "die")
     scene.see(container("a", State.EXITED, number=2, exit_code=9))
-    verdict = scene.verdict("a", after=SETTLE)
-    assert (verdict.outcome, verdict.container_id, verdict.exit_code) == (Outcome.FAILED, "a2", 9)
+    status = scene.status("a", after=SETTLE)
+    assert (status.outcome, status.container_id, status.exit_code) == (Outcome.FAILED, "a2", 9)
 
 
 def test_scaled_to_zero_is_ready() -> None:
-    assert Scene(Service("a", replicas=0)).verdict("a").outcome is Outcome.READY
+    assert Scene(Service("a", replicas=0)).status("a").outcome is Outcome.READY
 
 
 def test_out_of_memory_is_said_even_when_the_engine_forgot() -> None:
@@ -410,28 +410,28 @@ def test_out_of_memory_is_said_even_when_the_engine_forgot() -> None:
     scene.start("a")
     scene.happen("docker/a1", "oom")
     scene.crash("a", 137, State.EXITED)
-    assert "OOM" in scene.verdict("a").reason
+    assert "OOM" in scene.status("a").reason
 
 
 def test_who_was_killed_is_judged_once_the_engine_had_the_time_to_tell_of_memory() -> None:
     scene = Scene(Service("a"))
     scene.start("a")
     scene.crash("a", 137, State.EXITED)
-    assert scene.verdict("a").outcome is Outcome.WAITING
+    assert scene.status("a").outcome is Outcome.WAITING
     assert 0 < scene.readiness.next_change(scene.now) <= OOM_NEWS
     late = Scene(Service("a"))
     late.start("a")
     late.crash("a", 137, State.EXITED)
     late.happen("docker/a1", "oom")
-    assert (late.verdict("a").outcome, "OOM" in late.verdict("a").reason) == (Outcome.FAILED, True)
-    verdict = scene.verdict("a", after=OOM_NEWS)
-    assert (verdict.outcome, verdict.reason) == (Outcome.FAILED, "exited with code 137")
+    assert (late.status("a").outcome, "OOM" in late.status("a").reason) == (Outcome.FAILED, True)
+    status = scene.status("a", after=OOM_NEWS)
+    assert (status.outcome, status.reason) == (Outcome.FAILED, "exited with code 137")
 
 
 def test_a_container_of_compose_run_is_not_the_service() -> None:
     scene = Scene(Service("a"))
     scene.see(container("a", one_off=True))
-    assert scene.verdict("a", after=SETTLE).reason == "not created yet"
+    assert scene.status("a", after=SETTLE).reason == "not created yet"
 
 
 def test_paused_and_dead_do_not_heal() -> None:
@@ -439,5 +439,5 @@ def test_paused_and_dead_do_not_heal() -> None:
     broken = container("c", State.CREATED, error="no such file")
     scene.see(container("a", State.PAUSED), container("b", State.DEAD), broken)
     scene.readiness.compose_ended(succeeded=True)
-    assert {verdict.outcome for verdict in scene.readiness.verdicts(1.0)} == {Outcome.FAILED}
-    assert "no such file" in scene.verdict("c").reason
+    assert {status.outcome for status in scene.readiness.statuses(1.0)} == {Outcome.FAILED}
+    assert "no such file" in scene.status("c").reason

@@ -14,7 +14,7 @@ from fakedocker import fake_docker
 from devenv.backends.compose import ComposeOptions
 from devenv.control.guard import optional_of, scope_of
 from devenv.control.job import Job
-from devenv.control.readiness import Outcome, UpVerdict
+from devenv.control.readiness import Outcome, UpOutcome
 from devenv.control.stream import Remark
 from devenv.control.wait import Waiter
 from devenv.core.errors import EngineUnreachable, Interrupted, PortTaken, ServiceFailed, WaitTimeout
@@ -74,17 +74,17 @@ def waiter(folder: Path, engine: Engine, script: str, timeout: float = 20.0) -> 
     return Waiter(PROJECT, job, engine, lambda resource: (f"last words of {resource.name}",), timeout)
 
 
-def run(made: Waiter) -> tuple[UpVerdict, list[Progress | Remark]]:
+def run(made: Waiter) -> tuple[UpOutcome, list[Progress | Remark]]:
     told: list[Progress | Remark] = []
     return made.run(told.append), told
 
 
 def test_ready_when_compose_is_done_and_the_engine_says_healthy(tmp_path: Path) -> None:
     engine = Engine((), (web(health=Health.STARTING),), (web(),))
-    verdict, told = run(waiter(tmp_path, engine, f"echo '{STARTED}' >&2"))
-    assert verdict.error is None
-    assert verdict.services[0].outcome is Outcome.READY
-    assert verdict.services[0].evidence == ()
+    status, told = run(waiter(tmp_path, engine, f"echo '{STARTED}' >&2"))
+    assert status.error is None
+    assert status.services[0].outcome is Outcome.READY
+    assert status.services[0].evidence == ()
     assert engine.closed
     words = [(record.id, record.text) for record in told if isinstance(record, Progress)]
     assert ("Container p-web-1", "Started") in words
@@ -94,10 +94,10 @@ def test_ready_when_compose_is_done_and_the_engine_says_healthy(tmp_path: Path) 
 def test_failing_early_ends_a_compose_that_would_wait_on(tmp_path: Path) -> None:
     engine = Engine((), (web(health=Health.UNHEALTHY),))
     began = time.monotonic()
-    verdict, _ = run(waiter(tmp_path, engine, "exec sleep 60"))
+    status, _ = run(waiter(tmp_path, engine, "exec sleep 60"))
     assert time.monotonic() - began < 10
-    assert isinstance(verdict.error, ServiceFailed)
-    assert verdict.services[0].evidence == ("last words of p-web-1",)
+    assert isinstance(status.error, ServiceFailed)
+    assert status.services[0].evidence == ("last words of p-web-1",)
 
 
 DB = Resource(
@@ -123,9 +123,9 @@ OPTIONAL = Project(
 def test_what_nobody_requires_does_not_keep_the_others_from_coming_up(tmp_path: Path, optional: frozenset[str]) -> None:
     engine = Engine((), (DB,), (DB,), (DB,), (DB, web()))
     job = Job(ComposeOptions(directory=str(tmp_path)), OPTIONAL, "up", (), (), fake_docker(tmp_path, "sleep 2"))
-    verdict, _ = run(Waiter(OPTIONAL, job, engine, lambda resource: (), 20.0, optional))
-    assert {item.service: item.outcome for item in verdict.services} == {"db": Outcome.FAILED, "web": Outcome.READY}
-    assert isinstance(verdict.error, ServiceFailed) is not bool(optional)
+    status, _ = run(Waiter(OPTIONAL, job, engine, lambda resource: (), 20.0, optional))
+    assert {item.service: item.outcome for item in status.services} == {"db": Outcome.FAILED, "web": Outcome.READY}
+    assert isinstance(status.error, ServiceFailed) is not bool(optional)
 
 
 def test_what_only_optional_dependencies_lead_to_is_optional() -> None:
@@ -141,37 +141,37 @@ def test_what_only_optional_dependencies_lead_to_is_optional() -> None:
 def test_a_failure_does_not_keep_compose_from_starting_the_others(tmp_path: Path) -> None:
     engine = Engine((), (web(health=Health.UNHEALTHY),))
     script = f"for i in 1 2 3 4; do sleep 0.2; echo '{STARTED}' >&2; done; touch {tmp_path}/all; exec sleep 60"
-    verdict, _ = run(waiter(tmp_path, engine, script))
-    assert isinstance(verdict.error, ServiceFailed)
+    status, _ = run(waiter(tmp_path, engine, script))
+    assert isinstance(status.error, ServiceFailed)
     assert (tmp_path / "all").exists()
 
 
 def test_composes_complaint_about_a_dependency_becomes_the_verdict(tmp_path: Path) -> None:
     engine = Engine((), (), (web(health=Health.UNHEALTHY),))
     message = "dependency failed to start: container p-web-1 is unhealthy"
-    verdict, _ = run(waiter(tmp_path, engine, f"""echo '{{"error":true,"message":"{message}"}}' >&2; exit 1"""))
-    assert isinstance(verdict.error, ServiceFailed)
-    assert verdict.error.message == "web: is unhealthy: its health check keeps failing"
+    status, _ = run(waiter(tmp_path, engine, f"""echo '{{"error":true,"message":"{message}"}}' >&2; exit 1"""))
+    assert isinstance(status.error, ServiceFailed)
+    assert status.error.message == "web: is unhealthy: its health check keeps failing"
 
 
 def test_any_other_complaint_of_compose_is_the_error(tmp_path: Path) -> None:
     message = "Bind for 127.0.0.1:80 failed: port is already allocated"
     engine = Engine((web(State.CREATED, Health.NONE),))
-    verdict, _ = run(waiter(tmp_path, engine, f"""echo '{{"error":true,"message":"{message}"}}' >&2; exit 1"""))
-    assert isinstance(verdict.error, PortTaken)
+    status, _ = run(waiter(tmp_path, engine, f"""echo '{{"error":true,"message":"{message}"}}' >&2; exit 1"""))
+    assert isinstance(status.error, PortTaken)
 
 
 def test_time_runs_out(tmp_path: Path) -> None:
-    verdict, _ = run(waiter(tmp_path, Engine((web(health=Health.STARTING),)), "exec sleep 60", timeout=0.3))
-    assert isinstance(verdict.error, WaitTimeout)
-    assert "After 0.3 s still waiting for web: running, its health check" in verdict.error.message
-    assert verdict.services[0].evidence == ("last words of p-web-1",)
+    status, _ = run(waiter(tmp_path, Engine((web(health=Health.STARTING),)), "exec sleep 60", timeout=0.3))
+    assert isinstance(status.error, WaitTimeout)
+    assert "After 0.3 s still waiting for web: running, its health check" in status.error.message
+    assert status.services[0].evidence == ("last words of p-web-1",)
 
 
 def test_everything_ready_but_compose_still_busy_is_said_so(tmp_path: Path) -> None:
-    verdict, _ = run(waiter(tmp_path, Engine((), (web(),)), "exec sleep 60", timeout=0.5))
-    assert isinstance(verdict.error, WaitTimeout)
-    assert "Compose is still busy" in verdict.error.message
+    status, _ = run(waiter(tmp_path, Engine((), (web(),)), "exec sleep 60", timeout=0.5))
+    assert isinstance(status.error, WaitTimeout)
+    assert "Compose is still busy" in status.error.message
 
 
 def test_an_engine_that_goes_away_is_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a deployment went: stages, proof, verdict, exit code; as JSON in docs/schemas/deploy-report.schema.json."""
+"""How a deployment went: stages, proof, result, exit code; as JSON in docs/schemas/deploy-report.schema.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from devenv.core.errors import EXIT_OK, EXIT_ROLLED_BACK, DevenvError, Inconclus
 SCHEMA: Final = 1
 
 
-class Verdict(StrEnum):
+class Result(StrEnum):
     """How a deployment ended. The last two judge no rollout: nothing was waited for, or nothing was changed."""
 
     SUCCEEDED = "succeeded"
@@ -115,7 +115,7 @@ class Outcome:
     revision: str
     began: float
     seconds: float
-    verdict: Verdict
+    result: Result
     reason: str = ""
     hint: str = ""
     exit_code: int = 0
@@ -151,7 +151,7 @@ class Outcome:
             "restored": self.restored,
             "began": datetime.fromtimestamp(self.began, UTC).isoformat(timespec="milliseconds"),
             "seconds": round(self.seconds, 3),
-            "verdict": self.verdict.value,
+            "verdict": self.result.value,
             "exit_code": self.exit_code,
             "reason": self.reason,
             "hint": self.hint,
@@ -208,13 +208,13 @@ def _proof(proof: Proof | None) -> dict[str, Any] | None:
     return {"status": proof.status.value, "checks": checks}
 
 
-EXIT_CODES: Final[Mapping[Verdict, int]] = {
-    Verdict.SUCCEEDED: EXIT_OK,
-    Verdict.APPLIED: EXIT_OK,
-    Verdict.PLANNED: EXIT_OK,
-    Verdict.FAILED: ServiceFailed.exit_code,
-    Verdict.ROLLED_BACK: EXIT_ROLLED_BACK,
-    Verdict.INCONCLUSIVE: Inconclusive.exit_code,
+EXIT_CODES: Final[Mapping[Result, int]] = {
+    Result.SUCCEEDED: EXIT_OK,
+    Result.APPLIED: EXIT_OK,
+    Result.PLANNED: EXIT_OK,
+    Result.FAILED: ServiceFailed.exit_code,
+    Result.ROLLED_BACK: EXIT_ROLLED_BACK,
+    Result.INCONCLUSIVE: Inconclusive.exit_code,
 }
 SHOWN: Final = 5  # refused objects in an error's message
 _NOT_ALLOWED: Final = " is forbidden: User "  # RBAC's words; a quota or a policy names no user

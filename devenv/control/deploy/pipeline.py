@@ -11,7 +11,7 @@ from typing import Any
 
 from devenv.backends.kube.errors import Unreachable
 from devenv.control.deploy.images import deliver, parse_image, plan_images, replace_images, running_digests, uses_of
-from devenv.control.deploy.outcome import Changed, Check, Failure, Outcome, Prover, Status, Verdict, left_as, refusal_of
+from devenv.control.deploy.outcome import Changed, Check, Failure, Outcome, Prover, Result, Status, left_as, refusal_of
 from devenv.control.deploy.prepare import (
     Leftover,
     Limits,
@@ -104,35 +104,35 @@ def find_target(run: Run, objects: Sequence[Object], good: Revision | None, prov
 
 
 def roll_back(run: Run, failure: Failure, target: RollbackTarget, prover: Prover | None) -> None:
-    """Roll back where that is asked for and possible, and give the verdict."""
+    """Roll back where that is asked for and possible, and give the result."""
     if not run.options.rollback:
-        run.end(Verdict.FAILED, str(failure), failure.hint or "It is left as it is. --rollback-on-failure goes back.")
+        run.end(Result.FAILED, str(failure), failure.hint or "It is left as it is. --rollback-on-failure goes back.")
         return
     if not target.exists:
         run.stages.skip("roll back", _FIRST)
-        run.end(Verdict.FAILED, str(failure), failure.hint or "It is left as it is: nothing ran before it.")
+        run.end(Result.FAILED, str(failure), failure.hint or "It is left as it is: nothing ran before it.")
         return
     try:
         run.apply("roll back", target.objects, force=True)
         stuck = run.wait("wait for it", target.objects)
     except DevenvError as error:
-        run.end(Verdict.FAILED, f"{failure}. Going back to {target.name} failed too: {error.message}", error.hint)
+        run.end(Result.FAILED, f"{failure}. Going back to {target.name} failed too: {error.message}", error.hint)
         return
     run.set(restored=target.revision.id if target.revision else target.name)
     if stuck is not None:
-        verdict = Verdict.INCONCLUSIVE if stuck.lost else Verdict.FAILED
-        run.end(verdict, f"{failure}. Going back to {target.name} failed too: {stuck}", failure.hint)
+        result = Result.INCONCLUSIVE if stuck.lost else Result.FAILED
+        run.end(result, f"{failure}. Going back to {target.name} failed too: {stuck}", failure.hint)
         return
     # Without endpoints in devenv.toml the digests and the pods' own probes are all that can be asked.
     proof = run.prove("prove it", target.objects, prover, target.digests, ())
     run.set(rollback_proof=proof)
     if proof.status is Status.FAILED:
-        run.end(Verdict.FAILED, f"{failure}. {target.name} is back and does not serve: {proof.text}", failure.hint)
+        run.end(Result.FAILED, f"{failure}. {target.name} is back and does not serve: {proof.text}", failure.hint)
     elif proof.status is Status.INCONCLUSIVE:
         text = f"{failure}. {target.name} is back, and that it serves is not proven: {proof.text}"
-        run.end(Verdict.INCONCLUSIVE, text, failure.hint)
+        run.end(Result.INCONCLUSIVE, text, failure.hint)
     else:
-        run.end(Verdict.ROLLED_BACK, f"{failure}. Rolled back: {target.name} serves again", failure.hint)
+        run.end(Result.ROLLED_BACK, f"{failure}. Rolled back: {target.name} serves again", failure.hint)
 
 
 LOCKS = "deploy-locks"
@@ -163,11 +163,11 @@ class Deployment:
             self._deploy()
         except KeyboardInterrupt:
             words = left_as(run.outcome, run.stages.running, run.applied, run.last)
-            run.end(Verdict.INCONCLUSIVE if run.outcome.changed else Verdict.FAILED, words)
+            run.end(Result.INCONCLUSIVE if run.outcome.changed else Result.FAILED, words)
             run.set(exit_code=Interrupted.exit_code)
             raise Interrupted(words, f"Deploy again: devenv deploy {self._options.overlay}") from None
         except DevenvError as error:
-            run.end(Verdict.FAILED, error.message, error.hint)
+            run.end(Result.FAILED, error.message, error.hint)
             run.set(exit_code=error.exit_code)
             raise
         finally:
@@ -187,7 +187,7 @@ class Deployment:
             good = last_good(record, local, objects, scope.namespace)
             left = self._diff(scope, objects, good)
             if self._options.dry_run:
-                self._run.end(Verdict.PLANNED)
+                self._run.end(Result.PLANNED)
                 return
             stack.callback(lambda: self._run.note(*record.notes))
             stack.callback(record.release)
@@ -290,7 +290,7 @@ class Deployment:
                 note.text = ", ".join(run.outcome.pruned)
         except DevenvError as error:
             words = f"it rolled out, and what is no longer rendered could not all be deleted: {error.message}"
-            run.end(Verdict.INCONCLUSIVE, words, error.hint)
+            run.end(Result.INCONCLUSIVE, words, error.hint)
             return tuple(item.identity for item in left)
         return tuple(item.identity for item in left if item not in to_delete)
 
@@ -306,7 +306,7 @@ class Deployment:
         try:
             run.apply("apply", objects, force=options.force_conflicts)
             if not options.waits:
-                run.end(Verdict.APPLIED, "nothing was waited for: --wait tells whether it works")
+                run.end(Result.APPLIED, "nothing was waited for: --wait tells whether it works")
                 return False
             failure = run.wait("wait", objects)
             if failure is None and options.verify:
@@ -322,15 +322,15 @@ class Deployment:
                 raise
             failure = Failure(run.stages.running, error.message, error.hint)
         if failure is not None and failure.lost:
-            run.end(Verdict.INCONCLUSIVE, str(failure), "Whether it rolled out is not known. Look when it answers.")
+            run.end(Result.INCONCLUSIVE, str(failure), "Whether it rolled out is not known. Look when it answers.")
             return False
         if failure is not None:
             roll_back(run, failure, target, prover)
             return False
         if proof is not None and proof.status is Status.INCONCLUSIVE:
-            run.end(Verdict.INCONCLUSIVE, f"it rolled out, and could not be verified: {proof.text}")
+            run.end(Result.INCONCLUSIVE, f"it rolled out, and could not be verified: {proof.text}")
         else:
-            run.end(Verdict.SUCCEEDED)
+            run.end(Result.SUCCEEDED)
         return True
 
     def _record(

@@ -15,7 +15,7 @@ from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.images import ImageTools, check_digests
-from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Stage, Status, Verdict
+from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Result, Stage, Status
 from devenv.control.deploy.prepare import RenderedOverlay, workloads_of
 from devenv.control.kube.apply import apply
 from devenv.control.kube.rollout_view import Key
@@ -133,7 +133,7 @@ class Run:
             revision=uuid.uuid4().hex[:10],
             began=time.time(),
             seconds=0.0,
-            verdict=Verdict.FAILED,
+            result=Result.FAILED,
         )
 
     def set(self, **facts: Any) -> None:
@@ -144,9 +144,9 @@ class Run:
         """Keep what a user should know beside the stages, each once."""
         self.set(notes=tuple(dict.fromkeys((*self.outcome.notes, *texts))))
 
-    def end(self, verdict: Verdict, reason: str = "", hint: str = "") -> None:
+    def end(self, result: Result, reason: str = "", hint: str = "") -> None:
         """Keep how it ended."""
-        self.set(verdict=verdict, reason=reason, hint=hint, exit_code=EXIT_CODES[verdict])
+        self.set(result=result, reason=reason, hint=hint, exit_code=EXIT_CODES[result])
 
     def apply(self, name: str, objects: Sequence[Mapping[str, Any]], *, force: bool) -> None:
         """Apply objects as a stage; raises the server's error at the first that it refuses."""
