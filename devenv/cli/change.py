@@ -103,9 +103,9 @@ def run_start(arguments: Namespace) -> int:
 Result = TypeVar("Result")
 
 
-def make_guard(context: Context, source: str = "cli") -> Guard:
+def make_guard(context: Context) -> Guard:
     """Return the guard of this call."""
-    return Guard.of(context.config, source)
+    return Guard.of(context.config)
 
 
 def guarded(

@@ -44,9 +44,9 @@ def columns(values: Iterable[tuple[float, float | None]], length: float, count: 
     return fitted
 
 
-def percentiles(load: Sequence[LoadTick], percent: float, length: float, count: int = COLUMNS) -> list[Column]:
+def percentiles(load: Sequence[LoadTick], percent: float, length: float) -> list[Column]:
     """Return the percentile of all requests of each column: of merged histograms, as percentiles have no mean."""
-    width = max(length / count if length > 0 else 1.0, 1e-9)
+    width = max(length / COLUMNS if length > 0 else 1.0, 1e-9)
     buckets: dict[int, list[LoadTick]] = {}
     for tick in load:
         buckets.setdefault(int(tick.t / width), []).append(tick)

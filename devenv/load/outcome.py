@@ -50,17 +50,6 @@ class Stage:
             return f"{self.name}: after {self.seconds:.0f} s, {self.seconds - self.high:.0f} s too late"
         return ""
 
-    def to_data(self) -> dict[str, Any]:
-        """Return it as a report has it."""
-        return {
-            "stage": self.name,
-            "at": self.at,
-            "seconds": self.seconds,
-            "low": self.low,
-            "high": self.high,
-            "problem": self.problem,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -75,14 +64,10 @@ class Judgement:
 
     def to_data(self) -> dict[str, Any]:
         """Return it as a report has it."""
-        return {
-            "name": self.name,
-            "verdict": self.verdict.value,
-            "reasons": list(self.reasons),
-            "stages": [stage.to_data() for stage in self.stages],
-            "facts": list(self.facts),
-            "values": self.values,
-        }
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        for stage, item in zip(data["stages"], self.stages, strict=True):
+            stage |= {"stage": stage.pop("name"), "problem": item.problem}
+        return data
 
 
 EXIT_FAILED_REQUESTS: Final = 1

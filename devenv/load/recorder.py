@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -167,38 +167,13 @@ class Extra(Protocol):
         ...
 
 
-class Nothing:
-    """A backend that has nothing to tell."""
-
-    name = "url"
-
-    def start(self, wake: Callable[[], None]) -> None:
-        """Do nothing."""
-
-    def stop(self) -> None:
-        """Do nothing."""
-
-    def drain(self) -> list[Change]:
-        """Return nothing."""
-        return []
-
-    def watch_stats(self, keys: Collection[str]) -> None:
-        """Do nothing."""
-
-    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
-        """Do nothing."""
-
-    def watch_detail(self, key: str | None) -> None:
-        """Do nothing."""
-
-
 TICK: Final = 1.0  # seconds
 
 
 class Recorder:
-    """Writes what a backend tells."""
+    """Writes what a backend tells; a mere URL has none."""
 
-    def __init__(self, backend: Backend, lines: Lines, extra: Extra | None = None) -> None:
+    def __init__(self, backend: Backend | None, lines: Lines, extra: Extra | None = None) -> None:
         self._backend = backend
         self._lines = lines
         self._extra = extra
@@ -210,13 +185,14 @@ class Recorder:
     def start(self) -> None:
         """Connect; nothing is waited for."""
         self._lines.write("begin", pid=os.getpid(), cores=self._machine.cores)
-        self._backend.start(lambda: None)  # it is drained once a tick, however much arrives
+        if self._backend is not None:
+            self._backend.start(lambda: None)  # it is drained once a tick, however much arrives
         if self._extra is not None:
             self._extra.start()
 
     def tick(self) -> None:
         """Write what arrived since the last tick, and what this process and the machine used."""
-        for change in self._backend.drain():
+        for change in self._backend.drain() if self._backend is not None else ():
             if isinstance(change, Happening) and change.action.startswith("exec_"):
                 continue  # health checks run all the time
             for kind, values in self._encoder.take(change):
@@ -230,14 +206,15 @@ class Recorder:
             for item in self._encoder.resources.values()
             if item.kind in ("container", "pod") and item.state is State.RUNNING
         )
-        if keys != self._watched:
+        if self._backend is not None and keys != self._watched:
             self._watched = keys
             self._backend.watch_stats(sorted(keys))
 
     def stop(self) -> None:
         """Write the end and disconnect."""
         self.tick()
-        self._backend.stop()
+        if self._backend is not None:
+            self._backend.stop()
         if self._extra is not None:
             self._extra.stop()
         self._lines.write("end")
@@ -278,7 +255,7 @@ def _recorder(target: Mapping[str, Any], folder: Path, lines: Lines) -> Recorder
 
         cluster = find_target(KubeSettings(target["context"], target["namespace"]), os.environ)
         return Recorder(KubeBackend(cluster, os.environ), lines, ClusterFacts(cluster, target["service"]))
-    return Recorder(Nothing(), lines)
+    return Recorder(None, lines)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ class KnownRun:
         return LiveLoad(self.folder, self.owner)
 
 
-def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
+def known_runs(root: Path) -> list[KnownRun]:
     """Return the newest runs of the project in `root` and the folders below it, newest first."""
     folders = sorted(find(runs_folder(), "*/load"), key=changed_at, reverse=True)
     runs: list[KnownRun] = []
@@ -189,7 +189,7 @@ def known_runs(root: Path, limit: int = SHOWN) -> list[KnownRun]:
         run = _read(folder, root)
         if run is not None:
             runs.append(run)
-        if len(runs) == limit:
+        if len(runs) == SHOWN:
             break
     return sorted(runs, key=lambda run: run.began, reverse=True)
 

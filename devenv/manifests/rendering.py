@@ -32,12 +32,12 @@ class ComposeService:
     cpus: float | None
 
 
-def read_services(options: ComposeOptions, environ: Mapping[str, str] | None = None) -> dict[str, ComposeService]:
+def read_services(options: ComposeOptions) -> dict[str, ComposeService]:
     """Ask Compose for the services of a project, those of every profile included.
 
     Raises ProjectError (invalid files), ToolMissing, EngineUnreachable (broken docker context).
     """
-    return parse_services(canonical(options, environ))
+    return parse_services(canonical(options))
 
 
 def parse_services(document: object) -> dict[str, ComposeService]:

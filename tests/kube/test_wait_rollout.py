@@ -31,10 +31,17 @@ def change_image(api: ApiServer, image: str) -> None:
     api.change("deployments", "web", {**patch, "metadata": {"generation": content["metadata"]["generation"] + 1}})
 
 
-def test_a_new_deployment_is_waited_for_until_its_pods_are_ready(live: ApiServer, client: KubeClient) -> None:
-    live.put({**deployment("web", replicas=2), "metadata": {**deployment("web")["metadata"], "generation": 1}})
+def test_a_new_deployment_is_waited_for_until_its_pods_are_ready(api: ApiServer, client: KubeClient) -> None:
+    api.put({**deployment("web", replicas=2), "metadata": {**deployment("web")["metadata"], "generation": 1}})
     told: list[Waiting] = []
-    outcome = wait_for(client, WEB, QUICK, report=told.append)
+
+    def report(waiting: Waiting) -> None:
+        if not told:  # once it is waited for: the first lists take longer than a rollout here
+            api.controllers.start(pace=0.02)
+        told.append(waiting)
+
+    outcome = wait_for(client, WEB, QUICK, report=report)
+    api.controllers.stop()
     assert outcome.done
     assert outcome.reason == ""
     assert [pod.workload for pod in outcome.pods] == ["deployment/web"] * 2

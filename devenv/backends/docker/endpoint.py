@@ -66,13 +66,13 @@ class Endpoint(Struct, frozen=True):
         return mask_secrets(self.host)
 
 
-def resolve_endpoint(environ: Mapping[str, str] = os.environ, config_dir: Path | None = None) -> Endpoint:
+def resolve_endpoint(environ: Mapping[str, str] = os.environ) -> Endpoint:
     """Return the endpoint that the docker CLI would use with this environment.
 
     Raises UsageError that names the file or the variable when a setting is broken or names a missing context; a
     config.json that cannot be used means the defaults, see `config_problem`.
     """
-    folder = config_dir or _config_dir(environ)
+    folder = _config_dir(environ)
     if environ.get("DOCKER_HOST"):
         tls = _tls_of_environment(environ, folder)
         host = _normal_host(environ["DOCKER_HOST"], "DOCKER_HOST", tls=tls is not None)

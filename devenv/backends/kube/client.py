@@ -34,11 +34,10 @@ _LONGEST_PAUSE: Final = 10.0  # seconds that a Retry-After is obeyed; longer one
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list; `remaining` objects come after it as far as the server says. Items do not tell their kind."""
+    """A part of a list. Items do not tell their kind."""
 
     items: list[dict[str, Any]]
     resource_version: str
-    remaining: int = 0
 
 
 class KubeClient:
@@ -128,9 +127,7 @@ class KubeClient:
         while True:
             answer = self.request("GET", kind.path(namespace), query=query, flight=flight)
             about = answer.get("metadata") or {}
-            yield Page(
-                answer.get("items") or [], about.get("resourceVersion") or "", int(about.get("remainingItemCount") or 0)
-            )
+            yield Page(answer.get("items") or [], about.get("resourceVersion") or "")
             query["continue"] = about.get("continue") or ""
             if not query["continue"]:
                 return
@@ -162,7 +159,6 @@ class KubeClient:
         labels: str = "",
         fields: str = "",
         timeout: float = 300.0,
-        quiet: float = QUIET,
     ) -> WatchStream:
         """Return a watch that opens when it is iterated; Gone when the version is too old, Silent when it is dead.
 
@@ -177,11 +173,11 @@ class KubeClient:
             "fieldSelector": fields,
         }
         path = kind.path(namespace)
-        return WatchStream(ByteStream(self._connected(), path, query, quiet=quiet, accept="application/json"))
+        return WatchStream(ByteStream(self._connected(), path, query, quiet=QUIET, accept="application/json"))
 
-    def stream(self, path: str, query: Mapping[str, Any] | None = None, *, quiet: float | None = None) -> ByteStream:
-        """Return an answer to be read as it arrives (a followed log); `quiet` seconds of silence raise Silent."""
-        return ByteStream(self._connected(), path, query, quiet=quiet)
+    def stream(self, path: str, query: Mapping[str, Any] | None = None) -> ByteStream:
+        """Return an answer to be read as it arrives (a followed log)."""
+        return ByteStream(self._connected(), path, query)
 
     def endpoint(self) -> Endpoint:
         """Return where the context leads as the kubeconfig says now; asks nobody. Raises BadKubeconfig."""

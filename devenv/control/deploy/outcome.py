@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from devenv import __version__
 from devenv.backends.kube.errors import Forbidden
 from devenv.backends.kube.pod_start import PodStages
@@ -141,71 +143,29 @@ class Outcome:
 
     def to_data(self) -> dict[str, Any]:
         """Return the JSON form."""
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        for stage in data["stages"]:
+            stage["seconds"] = round(stage["seconds"], 3)
         return {
             "schema": SCHEMA,
             "devenv": __version__,
-            "overlay": self.overlay,
-            "context": self.context,
-            "namespace": self.namespace,
-            "revision": self.revision,
-            "restored": self.restored,
+            "verdict": data.pop("result"),
+            **data,
             "began": datetime.fromtimestamp(self.began, UTC).isoformat(timespec="milliseconds"),
             "seconds": round(self.seconds, 3),
-            "verdict": self.result.value,
-            "exit_code": self.exit_code,
-            "reason": self.reason,
-            "hint": self.hint,
-            "changed": self.changed,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "status": stage.status.value,
-                    "seconds": round(stage.seconds, 3),
-                    "text": stage.text,
-                    "details": list(stage.details),
-                }
-                for stage in self.stages
-            ],
-            "changes": [
-                {
-                    "kind": item.kind,
-                    "namespace": item.namespace,
-                    "name": item.name,
-                    "action": item.action,
-                    "diff": list(item.diff),
-                }
-                for item in self.changes
-            ],
-            "left_out": list(self.left_out),
-            "no_longer_rendered": list(self.no_longer_rendered),
-            "prune": list(self.prune),
-            "losses": list(self.losses),
-            "pruned": list(self.pruned),
-            "images": dict(self.images),
             "pods": [_pod(pod) for pod in self.pods],
             "proof": _proof(self.proof),
             "rollback_proof": _proof(self.rollback_proof),
-            "recorded": list(self.recorded),
-            "notes": list(self.notes),
         }
 
 
 def _pod(pod: PodStages) -> dict[str, Any]:
-    return {
-        "namespace": pod.namespace,
-        "name": pod.name,
-        "workload": pod.workload,
-        "restarts": pod.restarts,
-        "stages": pod.seconds,
-        "digests": dict(pod.digests or {}),
-    }
+    facts = {name: getattr(pod, name) for name in ("namespace", "name", "workload", "restarts")}
+    return {**facts, "stages": pod.seconds, "digests": dict(pod.digests or {})}
 
 
 def _proof(proof: Proof | None) -> dict[str, Any] | None:
-    if proof is None:
-        return None
-    checks = [{"name": check.name, "status": check.status.value, "text": check.text} for check in proof.checks]
-    return {"status": proof.status.value, "checks": checks}
+    return None if proof is None else {"status": proof.status.value, **msgspec.to_builtins(proof)}
 
 
 EXIT_CODES: Final[Mapping[Result, int]] = {

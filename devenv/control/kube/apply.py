@@ -291,7 +291,6 @@ def apply(
     objects: Iterable[Mapping[str, Any]],
     *,
     force_conflicts: bool = False,
-    dry_run: bool = False,
     report: Callable[[ObjectChange], None] = lambda change: None,
 ) -> list[ObjectChange]:
     """Apply the objects in order, and tell each when it is done; ends at the first that fails.
@@ -302,7 +301,7 @@ def apply(
     kinds = KindLookup(client)
     done: list[ObjectChange] = []
     for item in items:
-        change = _apply_one(client, kinds, item, items, done, force=force_conflicts, dry_run=dry_run)
+        change = _apply_one(client, kinds, item, items, done, force=force_conflicts)
         done.append(change)
         report(change)
     return done
@@ -343,14 +342,11 @@ def _apply_one(
     done: Sequence[ObjectChange],
     *,
     force: bool,
-    dry_run: bool,
 ) -> ObjectChange:
     comes = any(change.kind == CRD for change in done)
-    kind = kinds.find(item, patience=ESTABLISHED_WITHIN if comes and not dry_run else 0.0)
+    kind = kinds.find(item, patience=ESTABLISHED_WITHIN if comes else 0.0)
     if kind is None:
         change = _unknown_kind(item, items)
-        if dry_run and not change.problem:
-            return change
         raise DevenvError(
             f"{change.title}: {change.problem or 'its kind is not served yet'}{_before(done)}", change.hint
         )
@@ -358,7 +354,7 @@ def _apply_one(
     live: dict[str, Any] | None = None
     try:
         live = _live(client, kind, body)
-        return _change(body, live, _send(client, kind, body, dry_run=dry_run, force=force))
+        return _change(body, live, _send(client, kind, body, dry_run=False, force=force))
     except Conflict as error:
         if not error.causes:
             raise _named(error, body, done) from error

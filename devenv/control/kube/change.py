@@ -140,9 +140,9 @@ Survey = Callable[[Call], Impact]
 Do = Callable[[Call], str]
 
 
-def counted(count: int, singular: str, plural: str = "") -> str:
+def counted(count: int, singular: str) -> str:
     """Return "1 pod", "2 pods"."""
-    return f"{count} {singular if count == 1 else plural or f'{singular}s'}"
+    return f"{count} {singular}{'' if count == 1 else 's'}"
 
 
 _OPERATORS = {"In": "in", "NotIn": "notin"}

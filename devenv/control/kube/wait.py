@@ -6,11 +6,11 @@ outcome.done, outcome.reason, outcome.pods
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from devenv.backends.kube.client import KubeClient
@@ -91,99 +91,6 @@ class StuckClock:
 
 _WORKLOADS: Final = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS, "job": JOBS}
 JOIN: Final = 2.0  # seconds that closing waits for a thread; its connection is closed by then
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """One thing that a watch told. `kind` is in lower case; `what`: put, remove, listed, live, down."""
-
-    kind: str
-    namespace: str
-    what: str
-    item: Any = None
-
-    def into(self, view: RolloutView) -> None:
-        """Let the view take it."""
-        if self.what == "put":
-            view.put(self.kind, self.item)
-        elif self.what == "remove":
-            view.remove(self.kind, self.item)
-        elif self.what == "listed" and self.kind != "event":
-            view.keep_only(self.kind, self.item)
-
-
-def kinds_for(workloads: Collection[Key]) -> dict[str, tuple[Kind, bool]]:
-    """Return what to watch in one namespace for these workloads, and whether the wait is impossible without it."""
-    kinds = {kind: (_WORKLOADS[kind], True) for kind in dict.fromkeys(key[0] for key in workloads)}
-    if "deployment" in kinds:
-        kinds["replicaset"] = (REPLICA_SETS, True)
-    return {**kinds, "pod": (PODS, False), "event": (EVENTS, False)}
-
-
-class RolloutFeed:
-    """Runs the watches. A kind that the account may not read is told as `down` with Forbidden, and given up."""
-
-    def __init__(self, client: KubeClient, workloads: Collection[Key]) -> None:
-        self.news: queue.SimpleQueue[News] = queue.SimpleQueue()
-        self.lists: set[tuple[str, str]] = set()  # what is listed before anything is judged
-        self.needed: set[tuple[str, str]] = set()  # without which a wait is impossible
-        self._streams: list[Stream] = []
-        for namespace in sorted({key[1] for key in workloads}):
-            here = [key for key in workloads if key[1] == namespace]
-            for name, (kind, needed) in kinds_for(here).items():
-                self.lists.add((name, namespace))
-                if needed:
-                    self.needed.add((name, namespace))
-                self._streams.append(self._stream(client, kind, name, namespace))
-
-    def start(self) -> None:
-        """Open all watches."""
-        for stream in self._streams:
-            stream.start()
-
-    def close(self) -> None:
-        """Close all watches and wait a moment for their threads."""
-        for stream in self._streams:
-            stream.stop()
-        for stream in self._streams:
-            stream.join(JOIN)
-
-    def _stream(self, client: KubeClient, kind: Kind, name: str, namespace: str) -> Stream:
-        def tell(what: str, item: Any = None) -> None:
-            self.news.put(News(name, namespace, what, item))
-
-        def page(items: list[dict[str, Any]], first: bool) -> None:
-            for item in items:
-                tell("put", item)
-
-        def event(what: str, item: dict[str, Any]) -> None:
-            tell("remove" if what == "DELETED" else "put", item)
-
-        watch = ListWatch(
-            client,
-            kind,
-            namespace,
-            on_page=page,
-            on_listed=lambda uids: tell("listed", uids),
-            on_event=event,
-            on_live=lambda: tell("live"),
-        )
-
-        def run(stream: Stream) -> None:
-            try:
-                watch.run(stream)
-            except Forbidden as error:
-                stream.finish()
-                tell("down", error)
-
-        def down(error: Exception | None, pause: float) -> None:
-            if error is not None:
-                known = isinstance(error, KubeError)
-                tell("down", error if known else KubeError(f"reading {kind.plural} failed: {error!r}"))
-
-        return Stream(f"rollout-{name}-{namespace}", run, down, backoff=Backoff(longest=5.0))
-
-
 TICK: Final = 0.5  # seconds between two looks when nothing is told: graces and the deadline end by the clock alone
 EVENTS_WITHIN: Final = 1.0  # seconds after the end for the events that say when images were pulled
 
@@ -239,7 +146,6 @@ def wait_for(
     after_change: bool = True,
     report: Callable[[Waiting], None] = lambda waiting: None,
     stop: threading.Event | None = None,
-    clock: Callable[[], float] = time.monotonic,
 ) -> WaitResult:
     """Watch until all are rolled out, one is stuck, or the time is over; `stop` ends it early.
 
@@ -247,14 +153,16 @@ def wait_for(
     without a change such a trouble ends the wait at once.
     Raises Forbidden where the account may not read the workloads themselves, and Unauthorized.
     """
-    feed = RolloutFeed(client, workloads)
-    view = RolloutView(tuple(workloads), after_change)
-    waiter = _Waiter(feed, view, patience, report, clock)
-    feed.start()
+    wait = _Wait(client, RolloutView(tuple(workloads), after_change), patience, report)
+    for stream in wait.streams:
+        stream.start()
     try:
-        return waiter.run(stop or threading.Event())
+        return wait.run(stop or threading.Event())
     finally:
-        feed.close()
+        for stream in wait.streams:
+            stream.stop()
+        for stream in wait.streams:
+            stream.join(JOIN)
 
 
 def look(client: KubeClient, workloads: Collection[Key], timeout: float = 15.0) -> WaitResult:
@@ -263,95 +171,143 @@ def look(client: KubeClient, workloads: Collection[Key], timeout: float = 15.0) 
     return wait_for(client, workloads, never, after_change=False, stop=_set())
 
 
-class _Waiter:
+_Key = tuple[str, str]  # of a watch: the kind in lower case, and the namespace
+
+
+class _Wait:
+    """One wait. The watches' threads put what they read into the view, under the lock; `run` judges it."""
+
     def __init__(
         self,
-        feed: RolloutFeed,
+        client: KubeClient,
         view: RolloutView,
         patience: Patience,
         report: Callable[[Waiting], None],
-        clock: Callable[[], float],
     ) -> None:
-        self._feed = feed
+        self._client = client
         self._view = view
         self._patience = patience
         self._report = report
-        self._clock = clock
         self._stuck = StuckClock(patience)
-        self._missing = set(feed.lists)
-        self._down: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._missing: set[_Key] = set()  # what is to be listed before anything is judged
+        self._needed: set[_Key] = set()  # without which a wait is impossible
+        self._down: dict[_Key, str] = {}
+        self._refused: KubeError | None = None
         self._limits: dict[str, None] = {}
         self._told: tuple[object, ...] = ()
-        self._began = clock()
+        self._began = time.monotonic()
+        self.streams = [
+            self._watch(kind, (name, namespace))
+            for namespace in sorted({key[1] for key in view.workloads})
+            for name, kind in self._kinds(namespace).items()
+        ]
 
-    def run(self, stop: threading.Event) -> WaitResult:
-        while True:
-            self._take()
-            elapsed = self._clock() - self._began
-            if not self._missing:
-                states = self._view.states()
-                if all(state.done for state in states):
-                    self._linger()
-                    return self._outcome(True, elapsed)
-                stuck = self._stuck.look(states, self._clock(), self._view.is_leaving)
-                self._tell(elapsed, states)
-                if stuck is not None:
-                    return self._outcome(False, elapsed, stuck)
-                if stop.is_set():
-                    return self._outcome(False, elapsed)
-            if self._patience.timeout and elapsed >= self._patience.timeout:
-                return self._outcome(False, elapsed)
+    def _kinds(self, namespace: str) -> dict[str, Kind]:
+        """Return what to watch in one namespace."""
+        kinds = {key[0]: _WORKLOADS[key[0]] for key in self._view.workloads if key[1] == namespace}
+        if "deployment" in kinds:
+            kinds["replicaset"] = REPLICA_SETS
+        self._needed |= {(name, namespace) for name in kinds}
+        return {**kinds, "pod": PODS, "event": EVENTS}
 
-    def _take(self) -> None:
-        """Wait for news, at most a TICK, and take all that is there."""
-        try:
-            news = self._feed.news.get(timeout=TICK)
-            while True:
-                key = (news.kind, news.namespace)
-                if news.what == "down":
-                    self._is_down(key, news.item)
-                elif news.what == "live":
-                    self._down.pop(key, None)
-                else:
-                    news.into(self._view)
-                    if news.what == "listed":
-                        self._missing.discard(key)
-                news = self._feed.news.get_nowait()
-        except queue.Empty:
-            return
+    def _watch(self, kind: Kind, key: _Key) -> Stream:
+        name, view = key[0], self._view
+        self._missing.add(key)
 
-    def _is_down(self, key: tuple[str, str], error: KubeError) -> None:
-        if isinstance(error, Forbidden):
-            if key in self._feed.needed:
-                raise error
+        def take(change: Callable[[], object]) -> None:
+            with self._lock:
+                change()
+            self._news.set()
+
+        def page(items: list[dict[str, Any]], first: bool) -> None:
+            for item in items:
+                take(partial(view.put, name, item))
+
+        def listed(uids: frozenset[str]) -> None:
+            if name != "event":
+                view.keep_only(name, uids)
+            self._missing.discard(key)
+
+        watch = ListWatch(
+            self._client,
+            kind,
+            key[1],
+            on_page=page,
+            on_listed=lambda uids: take(partial(listed, uids)),
+            on_event=lambda what, item: take(partial(view.remove if what == "DELETED" else view.put, name, item)),
+            on_live=lambda: take(partial(self._down.pop, key, None)),
+        )
+
+        def run(stream: Stream) -> None:
+            try:
+                watch.run(stream)
+            except Forbidden as error:  # it is given up
+                stream.finish()
+                take(partial(self._is_down, key, error))
+
+        def down(error: Exception | None, pause: float) -> None:
+            if error is not None:
+                known = error if isinstance(error, KubeError) else KubeError(f"reading {kind.plural} failed: {error!r}")
+                take(partial(self._is_down, key, known))
+
+        return Stream(f"rollout-{name}-{key[1]}", run, down, backoff=Backoff(longest=5.0))
+
+    def _is_down(self, key: _Key, error: KubeError) -> None:
+        if error.status == 401 or (isinstance(error, Forbidden) and key in self._needed):
+            self._refused = error
+        elif isinstance(error, Forbidden):
             self._missing.discard(key)
             self._limits[f"{key[0]}s cannot be read, so some reasons are missing: {error.message}"] = None
-        elif error.status == 401:
-            raise error
         else:
             self._down[key] = error.message
 
-    def _tell(self, elapsed: float, states: tuple[WorkloadState, ...]) -> None:
-        pods = self._view.pods()
-        news = (tuple(state.waits for state in states), tuple((pod.name, tuple(pod.seconds)) for pod in pods))
+    def run(self, stop: threading.Event) -> WaitResult:
+        while True:
+            self._wait()
+            with self._lock:
+                elapsed = time.monotonic() - self._began
+                known, states, pods = not self._missing, self._view.states(), self._view.pods()
+                stuck = self._stuck.look(states, time.monotonic(), self._view.is_leaving) if known else None
+            if known and all(state.done for state in states):
+                self._linger()
+                return self._outcome(True, elapsed)
+            if known:
+                self._tell(Waiting(elapsed, states, pods))
+            late = self._patience.timeout and elapsed >= self._patience.timeout
+            if stuck is not None or late or (known and stop.is_set()):
+                return self._outcome(False, elapsed, stuck)
+
+    def _wait(self) -> None:
+        """Wait for news, at most a TICK; raises what makes the wait impossible."""
+        self._news.wait(TICK)
+        self._news.clear()
+        if self._refused is not None:
+            raise self._refused
+
+    def _tell(self, waiting: Waiting) -> None:
+        waits = tuple(state.waits for state in waiting.states)
+        news = (waits, tuple((pod.name, tuple(pod.seconds)) for pod in waiting.pods))
         if news != self._told:
             self._told = news
-            self._report(Waiting(elapsed, states, pods))
+            self._report(waiting)
 
     def _linger(self) -> None:
         """Give the events that are still on their way a moment: only they say when an image was pulled."""
-        deadline = self._clock() + EVENTS_WITHIN
-        while self._clock() < deadline and any(pod.started and not pod.pulled for pod in self._view.pods()):
-            if any(text.startswith("events") for text in self._limits):
-                return
-            self._take()
+        deadline = time.monotonic() + EVENTS_WITHIN
+        while time.monotonic() < deadline and not any(text.startswith("events") for text in self._limits):
+            with self._lock:
+                if all(pod.pulled or not pod.started for pod in self._view.pods()):
+                    return
+            self._wait()
 
     def _outcome(self, done: bool, elapsed: float, stuck: Stuck | None = None) -> WaitResult:
-        states = self._view.states() if not self._missing else ()
-        pods = self._view.pods() if not self._missing else ()
-        lost = "" if done or stuck else next((text for key, text in self._down.items() if key in self._feed.needed), "")
-        objects = {key: item for key in self._view.workloads if (item := self._view.get(key)) is not None}
-        return WaitResult(done, elapsed, states, pods, stuck, lost, tuple(self._limits), objects)
+        with self._lock:
+            states, pods = ((), ()) if self._missing else (self._view.states(), self._view.pods())
+            down = "" if done or stuck else next((text for key, text in self._down.items() if key in self._needed), "")
+            objects = {key: item for key in self._view.workloads if (item := self._view.get(key)) is not None}
+            return WaitResult(done, elapsed, states, pods, stuck, down, tuple(self._limits), objects)
 
 
 def _set() -> threading.Event:
