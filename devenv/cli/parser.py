@@ -118,6 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
+    config = _command(commands, "config", "show the settings that hold here, and where each is from")
+    config.add_argument("keys", nargs="*", metavar="KEY", help="only these, or what is below them: kubernetes")
+    config.add_argument("--json", action="store_true", help="as JSON")
+    config.add_argument("--schema", action="store_true", help="print the JSON schema of devenv.toml, for editors")
+    config.add_argument("--reference", action="store_true", help="print every key with what it may be, as Markdown")
     _command(commands, "tui", "open the terminal interface")
     _add_check_commands(commands)
     _add_verify_commands(commands)

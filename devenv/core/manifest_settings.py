@@ -45,7 +45,7 @@ ProbeName = Literal["startup", "liveness", "readiness"]
 class OverlaySettings(Table, frozen=True):
     """One Kustomize folder, and what it is for; an empty environment leaves that to its kustomization."""
 
-    path: Path = Path()
+    path: Path = field(default_factory=Path)
     environment: Environment = ""
 
 

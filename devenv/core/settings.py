@@ -1,27 +1,17 @@
 """Settings: defaults < devenv.toml < DEVENV_ variables < flags. Every error names the file (or variable) and the key.
 
-devenv.toml is looked for upward from the current folder. Its paths are relative to its own folder.
+devenv.toml is looked for upward from the current folder; its paths are relative to its own folder. The tables that are
+not here are in devenv/core/*_settings.py; docs/YOUR_PROJECT.md has all of them, made from these docstrings.
 
-    read_only = false            # refuse every change               DEVENV_READ_ONLY
-    wait_timeout = 120           # seconds `up --wait` waits; 0: no limit  DEVENV_WAIT_TIMEOUT
+read_only = false                # refuse every change                            DEVENV_READ_ONLY, --read-only
+wait_timeout = 120               # seconds `up --wait` waits; 0: no limit         DEVENV_WAIT_TIMEOUT, --timeout
 
-    [compose]                    # what `docker compose` would otherwise search for; COMPOSE_ variables win over it
-    files = ["compose/compose.yaml"]
-    profiles = []
-    env_files = []
-    project_name = "shop"
-    project_directory = "."
-
-    [manifests]                  # what `devenv manifests` and `devenv secrets` check: devenv/core/manifest_settings.py
-
-    [kubernetes]                 # which cluster, and what may be changed there: devenv/core/kube_settings.py
-
-    [verify]                     # what smoke tests ask of the project: devenv/core/verify_settings.py
-
-    [load]                       # what load tests ask of the project: devenv/core/load_settings.py
-
-    [tasks.NAME], [ci], [cache]  # what `devenv run` and `devenv ci` run, and how much of it is kept:
-                                 # devenv/core/task_settings.py
+[compose]                        # what `docker compose` would otherwise look for; COMPOSE_ variables win over it
+files = ["compose/compose.yaml"] # COMPOSE_FILE, --file
+profiles = ["debug"]             # COMPOSE_PROFILES, --profile
+env_files = [".env.dev"]         # COMPOSE_ENV_FILES, --env-file
+project_name = "shop"            # COMPOSE_PROJECT_NAME, --project-name
+project_directory = "."          # what relative paths in the Compose files start from; --project-directory
 """
 
 from __future__ import annotations

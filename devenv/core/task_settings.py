@@ -13,6 +13,7 @@ cache = false                                    # it runs each time; default: t
 persistent = true                                # it runs until it is ended, as a server does; default: false
 
 [tasks."backend#lint"]                           # of one package, instead of [tasks.lint]; "//#lint": of the root
+command = "ruff check src"
 
 [ci.jobs.lint-backend]                           # a gate of a pull request, for `devenv ci pr` (docs/CI_CD.md)
 tasks = ["backend#lint", "backend#types"]        # as `devenv run` takes them

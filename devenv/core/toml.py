@@ -1,8 +1,9 @@
-"""devenv.toml as typed tables: what is wrong in it is reported by file and key, with what is expected there."""
+"""devenv.toml as typed tables: what is wrong is reported by file, line and key, with what is expected there."""
 
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 import tomllib
 import types
@@ -56,7 +57,9 @@ def read(path: Path) -> File:
     except (OSError, UnicodeDecodeError, RecursionError) as error:  # RecursionError: of tables in tables
         raise UsageError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from error
+        line = re.search(r" \(at line (\d+), column \d+\)$", str(error))
+        place = f"{path}:{line[1]}" if line else str(path)
+        raise UsageError(f"{place}: not valid TOML: {str(error)[: line.start() if line else None]}") from error
     return typed(values, File, path)
 
 
@@ -77,16 +80,16 @@ def typed(values: object, kind: type[T], file: Path, key: str = "") -> T:
     try:
         typed_value: T = convert(values, kind)
     except msgspec.ValidationError as error:
-        message, hint = _mistake(values, kind, key, convert, error)
-        raise UsageError(f"{file}: {message}", hint) from error
+        wrong, message, hint = _mistake(values, kind, key, convert, error)
+        raise UsageError(f"{place_of(file, wrong)}: {message}", hint) from error
     return typed_value
 
 
 def _mistake(
     value: object, kind: Any, key: str, convert: Callable[[object, Any], object], error: Exception
-) -> tuple[str, str]:
-    """Find the innermost key that is wrong, and tell what is expected there."""
-    kind, expected, hint = _expected(kind)
+) -> tuple[str, str, str]:
+    """Find the innermost key that is wrong, and tell what is expected there: the key, the message and a hint."""
+    kind, expected, hint = expectation(kind)
     inner: list[tuple[str, object, Any]] = []
     fields = _fields(kind)
     if isinstance(value, dict) and (fields or get_origin(kind) is dict):
@@ -94,13 +97,13 @@ def _mistake(
         kinds = _kinds(kind, value)
         for name in value:
             if name not in kinds:
-                return f"unknown key {dot}{name}", _near(name, kinds)
+                return f"{dot}{name}", f"unknown key {dot}{name}", _near(name, kinds)
         inner = [(f"{dot}{name}", value[name], kinds[name]) for name in value]
         for field in fields:
             if field.required and field.encode_name not in value:
-                name, (plain, expectation, _) = f"{dot}{field.encode_name}", _expected(field.type)
-                if expectation != _WORDS[dict]:
-                    return f"{name} must be {expectation}, and it is not there", ""
+                name, (plain, words, _) = f"{dot}{field.encode_name}", expectation(field.type)
+                if words != _WORDS[dict]:
+                    return name, f"{name} must be {words}, and it is not there", ""
                 inner.append((name, {}, plain))  # the first key that has to be in it says more
     elif isinstance(value, list) and get_origin(kind) is tuple:
         inner = [(f"{key}[{index}]", item, get_args(kind)[0]) for index, item in enumerate(value)]
@@ -110,10 +113,68 @@ def _mistake(
         except msgspec.ValidationError as wrong:
             return _mistake(item, its, name, convert, wrong)
     if inner:  # each for itself is right
-        return f"{key}: {str(error).partition(' - at ')[0]}", hint
+        return key, f"{key}: {str(error).partition(' - at ')[0]}", hint
     if get_origin(kind) is Literal:
         hint = _near(str(value), filter(None, get_args(kind)))
-    return f"{key} must be {expected}, not {value!r}", hint
+    return key, f"{key} must be {expected}, not {value!r}", hint
+
+
+_HEADER: Final = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
+_PART: Final = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[\w-]+)\s*(\.|=|$)""")
+
+
+def place_of(file: Path, key: str) -> str:
+    """Return "FILE:LINE" of a key, of the table that it belongs in where it is not there, or the file alone."""
+    lines = lines_of(file)
+    while key:
+        if key in lines:
+            return f"{file}:{lines[key]}"
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return str(file)
+
+
+def lines_of(file: Path) -> dict[str, int]:
+    """Return the line of each table and key, written as errors write them: "verify.endpoint[0].port".
+
+    What is inside of an inline table or a list has no line of its own.
+    """
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found: dict[str, int] = {}
+    lists: dict[str, int] = {}  # of tables, and how many of each there are so far
+    table, closing = "", ""  # the quotes that a string of several lines ends with
+    for number, line in enumerate(text.splitlines(), 1):
+        if closing:
+            closing = "" if line.count(closing) % 2 else closing
+            continue
+        header = _HEADER.match(line)
+        if header and (parts := _parts(header[2])):
+            table = ""
+            for part in parts:
+                table += f".{part}" if table else part
+                if table in lists and not (header[1] == "[[" and part is parts[-1]):
+                    table += f"[{lists[table] - 1}]"
+            if header[1] == "[[":
+                lists[table] = lists.get(table, 0) + 1
+                table += f"[{lists[table] - 1}]"
+            found.setdefault(table, number)
+        elif parts := _parts(line, assigned=True):
+            found.setdefault(".".join([*([table] if table else []), *parts]), number)
+        closing = next((quotes for quotes in ('"""', "'''") if line.count(quotes) % 2), "")
+    return found
+
+
+def _parts(text: str, *, assigned: bool = False) -> list[str]:
+    """Return the names of a dotted key; none where `assigned` and no "=" follows."""
+    parts, place = [], 0
+    while match := _PART.match(text, place):
+        parts.append(match[1].strip("\"'") if match[1][0] in "\"'" else match[1])
+        place = match.end()
+        if match[2] != ".":
+            return parts if (match[2] == "=") is assigned else []
+    return []
 
 
 def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
@@ -128,7 +189,7 @@ def _kinds(kind: Any, value: Iterable[str]) -> dict[str, Any]:
     return dict.fromkeys(get_args(name) or value, its)
 
 
-def _expected(kind: Any) -> tuple[Any, str, str]:
+def expectation(kind: Any) -> tuple[Any, str, str]:
     """Return the type without what is around it, what it is in words, and a hint."""
     text, hint = "", ""
     while get_origin(kind) in (Annotated, Union, types.UnionType):
@@ -137,7 +198,7 @@ def _expected(kind: Any) -> tuple[Any, str, str]:
         kind = get_args(kind)[0]
     origin = get_origin(kind) or kind
     if origin is tuple:
-        inner = _WORDS.get(_expected(get_args(kind)[0])[0], _WORDS[dict])
+        inner = _WORDS.get(expectation(get_args(kind)[0])[0], _WORDS[dict])
         text = text or f"{inner.replace('a ', 'a list of ')}s"
     elif origin is Literal:
         text = text or f"one of {', '.join(filter(None, get_args(kind)))}"

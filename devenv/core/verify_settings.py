@@ -48,7 +48,7 @@ WithNonce = Annotated[str, Meta(pattern=r"\{nonce\}", description="a string with
 Secret = Annotated[
     str,
     Meta(
-        pattern=r"^[^/]+/[^/]+\Z",
+        pattern=r"^[^/\n]+/[^/\n]+(?!\n)$",  # as JSON schemas have it too, which know no \Z
         description="SECRET/KEY",
         extra={"hint": "Write SECRET/KEY: the name of the Secret and the key that gets a random value."},
     ),

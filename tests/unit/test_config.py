@@ -68,6 +68,29 @@ def test_a_wrong_file_names_itself_and_the_key(tmp_path: Path, text: str, told: 
 
 
 @pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# a comment\n\nwait_timeout = -1", 3),
+        ("read_only = false\n[compose]\n\nfile = 'x'", 4),
+        ("[compose]\nfiles = [\n  'a',\n  1,\n]", 2),
+        ("[compose\nfiles = []", 1),
+        ('[tasks.a]\ncommand = """\nwait_timeout = 1\n[b]\n"""\ncahce = true', 6),
+        ("[tasks.'//#lint']\ncommand = 'x'\ncache = 1", 3),
+        ("[[verify.endpoint]]\nservice = 'a'\n[[verify.endpoint]]\nservice = 'b'\nport = 'c'", 5),
+        ("[[verify.endpoint]]\nservice = 'a'\n[[verify.endpoint]]\nport = 1", 3),
+        ("[verify.persistence]\nwrite = {endpoint = 'a', path = '/', status = -1}", 2),
+        ("[verify]\nbudgets.cold_start = 'soon'", 2),
+        ("verify.tests = 1", 1),
+    ],
+)
+def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path, {})
+    assert caught.value.message.startswith(f"{file}:{line}: ")
+
+
+@pytest.mark.parametrize(
     ("text", "hint"),
     [
         (
