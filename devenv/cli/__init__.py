@@ -27,6 +27,7 @@ _FUNCTIONS = {
     "evidence": ("verify", "run_evidence"),
     "manifests": ("checks", "run_manifests"),
     "secrets": ("checks", "run_secrets"),
+    "scan": ("delivery", "run_scan"),
     "notify": ("delivery", "run_notify"),
     "kube contexts": ("kube_contexts", "run_contexts"),
     "kube events": ("kube_events", "run"),

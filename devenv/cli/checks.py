@@ -39,7 +39,7 @@ def _check_manifests(arguments: Namespace, config: Config) -> int:
     targets = choose_targets(paths, arguments.overlays or (), config.manifests, current_folder())
     report = check(targets, versions, _outside(arguments, config, targets))
     if arguments.sarif:
-        _write(Path(arguments.sarif), json.dumps(to_sarif(report, all_rules(), __version__), indent=2) + "\n")
+        write_whole(Path(arguments.sarif), json.dumps(to_sarif(report, all_rules(), __version__), indent=2) + "\n")
     if arguments.json:
         sys.stdout.write(json.dumps(to_data(report), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -84,7 +84,7 @@ def _rules(arguments: Namespace) -> int:
     return EXIT_OK
 
 
-def _write(file: Path, text: str) -> None:
+def write_whole(file: Path, text: str) -> None:
     """Write a whole file or nothing: a reader never finds half of one."""
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -122,6 +122,11 @@ def _images(arguments: Namespace, config: Config) -> tuple[Sequence[str], tuple[
         return (() if arguments.no_images else tuple(dict.fromkeys(arguments.images))), ()
     if arguments.paths:
         return (), ()  # files were named: only they are searched
+    return images_of_project(arguments, config)
+
+
+def images_of_project(arguments: Namespace, config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the images of the Compose project, and why they could not be told; nothing of both without a project."""
     try:
         options = ComposeOptions(files=arguments.files, profiles=arguments.profiles)
         options = find_project(current_folder(), options, os.environ, config)

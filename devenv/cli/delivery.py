@@ -1,15 +1,67 @@
-"""`devenv notify`: what a deployment's workflow calls beside `ci` and `deploy` (docs/CI_CD.md)."""
+"""`devenv scan` and `notify`: what a deployment's workflow calls beside `ci` and `deploy` (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from devenv.ci import scan
 from devenv.ci.notify import VARIABLE, Message, Patience, Webhook
-from devenv.cli.console import tell, warn
+from devenv.cli.checks import exit_code, images_of_project, write_whole
+from devenv.cli.console import format_table, tell, warn
+from devenv.cli.options import read_settings
+from devenv.control.deploy.images import uses_of
 from devenv.core.errors import EXIT_OK, DevenvError, UsageError
+from devenv.core.settings import Config, current_folder
+from devenv.core.text import sanitize
+from devenv.manifests.check import Outside, load
+from devenv.manifests.schemas import known_versions
+from devenv.manifests.targets import choose_targets
+
+
+def run_scan(arguments: Namespace) -> int:
+    """Scan, print what was found, and return the exit code of the verdict."""
+    config = read_settings(arguments)
+    root = config.root or current_folder()
+    images, unchecked = _images(arguments, config, root)
+    locks = () if arguments.images or arguments.overlays else config.scan.locks
+    if not (images or locks or unchecked):
+        raise UsageError(
+            "There is nothing to scan: no image, no Compose project, no lock file",
+            'Name an image, or write into devenv.toml: [scan] locks = ["requirements.lock"].',
+        )
+    report = scan.judge(scan.scan(images, locks, root), config.scan, datetime.now(UTC).date(), unchecked)
+    if arguments.sarif:
+        write_whole(Path(arguments.sarif), json.dumps(scan.to_sarif(report), indent=2) + "\n")
+    if arguments.json:
+        sys.stdout.write(json.dumps(scan.to_data(report), indent=2, ensure_ascii=False) + "\n")
+    else:
+        table = format_table(scan.HEAD, scan.rows(report)) if report.findings else []
+        sys.stdout.write("\n".join([*table, *scan.remarks(report)]) + "\n")
+    return exit_code(report.verdict)
+
+
+def _images(arguments: Namespace, config: Config, root: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the images that are named, those that overlays run, else the project's; and why some cannot be told."""
+    if arguments.no_images:
+        return (), ()
+    if not (arguments.images or arguments.overlays):
+        return images_of_project(arguments, config)
+    images = list(arguments.images)
+    if arguments.overlays:
+        outside = Outside(root, config.manifests)
+        for target in choose_targets((), arguments.overlays, config.manifests, current_folder()):
+            rendered = load(target, known_versions()[-1:], outside).rendered
+            if rendered.problems:
+                raise UsageError(f"{target.name} cannot be rendered: {sanitize(rendered.problems[0].message)}")
+            images += [use.image for use in uses_of([manifest.data for manifest in rendered.manifests])]
+    return images, ()
 
 
 def run_notify(arguments: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md), and `ci`, `notify` (docs/CI_CD.md)."""
+"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md); `ci`, `scan`, `notify` (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
@@ -63,6 +63,17 @@ def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
             )
             command.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
             command.add_argument("--junit", metavar="FILE", help="also write the results as JUnit's XML")
+
+
+def add_scan_options(scan: argparse.ArgumentParser) -> None:
+    """Add them to `devenv scan`."""
+    scan.add_argument("images", nargs="*", metavar="IMAGE", help="only these (default: the project's, and the locks)")
+    scan.add_argument(
+        "--overlay", action="append", dest="overlays", metavar="X", help="only the images that this overlay runs"
+    )
+    scan.add_argument("--no-images", action="store_true", help="only the lock files of devenv.toml")
+    scan.add_argument("--json", action="store_true", help="as JSON (docs/SECURITY.md)")
+    scan.add_argument("--sarif", metavar="FILE", help="also write the findings as SARIF 2.1.0")
 
 
 def add_notify_options(notify: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from devenv.cli.monorepo_parser import (
     add_ci_commands,
     add_notify_options,
     add_run_options,
+    add_scan_options,
 )
 from devenv.cli.options import add_project_options, merge_options
 
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_run_options(_command(commands, "run", "run tasks of devenv.toml, and replay what is known already"))
     add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
     add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
+    add_scan_options(_command(commands, "scan", "look for known vulnerabilities in images and lock files"))
     add_notify_options(_command(commands, "notify", "tell a Slack or Discord webhook how something ended"))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)

@@ -29,6 +29,7 @@ from devenv.core.kube_settings import KubeSettings
 if TYPE_CHECKING:
     from devenv.core.load_settings import LoadSettings
     from devenv.core.manifest_settings import ManifestSettings
+    from devenv.core.scan_settings import ScanSettings
     from devenv.core.task_settings import CacheSettings, CiSettings, TaskSettings
     from devenv.core.toml import File
     from devenv.core.verify_settings import VerifySettings
@@ -61,6 +62,7 @@ class GivenTables(Struct, frozen=True):
     tasks: dict[str, TaskSettings] | None = None
     cache: CacheSettings | None = None
     ci: CiSettings | None = None
+    scan: ScanSettings | None = None
 
 
 class Config(Struct, frozen=True):
@@ -116,6 +118,13 @@ class Config(Struct, frozen=True):
         from devenv.core.task_settings import CiSettings
 
         return self.given.ci or CiSettings()
+
+    @property
+    def scan(self) -> ScanSettings:
+        """The table `[scan]`."""
+        from devenv.core.scan_settings import ScanSettings
+
+        return self.given.scan or ScanSettings()
 
 
 def current_folder(files: Sequence[str] = ()) -> Path:
@@ -189,7 +198,7 @@ def _read(path: Path) -> Config:
 def _given(file: File, path: Path) -> GivenTables:
     from devenv.core.toml import typed
 
-    manifests = verify = load = tasks = cache = ci = None
+    manifests = verify = load = tasks = cache = ci = scan = None
     if file.manifests is not None:
         from devenv.core.manifest_settings import ManifestSettings
 
@@ -208,7 +217,11 @@ def _given(file: File, path: Path) -> GivenTables:
         tasks = typed(file.tasks or {}, dict[str, TaskSettings], path, "tasks")
         cache = typed(file.cache or {}, CacheSettings, path, "cache")
         ci = typed(file.ci or {}, CiSettings, path, "ci")
-    return GivenTables(manifests, verify, load, tasks, cache, ci)
+    if file.scan is not None:
+        from devenv.core.scan_settings import ScanSettings
+
+        scan = typed(file.scan, ScanSettings, path, "scan")
+    return GivenTables(manifests, verify, load, tasks, cache, ci, scan)
 
 
 def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:

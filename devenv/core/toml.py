@@ -48,6 +48,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tasks: dict[str, Any] | None = None
     cache: dict[str, Any] | None = None
     ci: dict[str, Any] | None = None
+    scan: dict[str, Any] | None = None
 
 
 def read(path: Path) -> File:

@@ -1,8 +1,4 @@
-"""A report as text, as JSON (docs/schemas/manifests-report.schema.json) and as SARIF 2.1.0; the rules as Markdown.
-
-SARIF is what code-scanning services show beside the lines of a change:
-https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
-"""
+"""A report as text, as JSON (docs/schemas/manifests-report.schema.json) and as SARIF; the rules as Markdown."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
-from urllib.parse import quote
 
+from devenv.core import sarif
 from devenv.manifests.model import Environment, Excused, Finding, Report, Severity, TargetReport
 from devenv.manifests.registry import Rule
 
@@ -95,8 +91,6 @@ def _environments(rule: Rule) -> str:
     return ", ".join(item.value for item in Environment if item in rule.environments)
 
 
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-_ROOT = "PROJECTROOT"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 
 
@@ -106,20 +100,7 @@ def to_sarif(report: Report, rules: dict[str, Rule], version: str) -> dict[str, 
     items: list[Finding | Excused] = [*report.findings]
     items += [item for target in report.targets for item in target.excused]
     results = [_result(item, rules, order) for item in items]
-    invocation: dict[str, Any] = {"executionSuccessful": True}
-    if report.unchecked:
-        invocation["toolExecutionNotifications"] = [
-            {"level": "warning", "message": {"text": text}} for text in report.unchecked
-        ]
-    driver = {"name": "devenv", "version": version, "rules": [_rule(rule) for rule in rules.values()]}
-    run = {
-        "tool": {"driver": driver},
-        "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {_ROOT: {"description": {"text": "the folder of devenv.toml, else the current one"}}},
-        "invocations": [invocation],
-        "results": results,
-    }
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+    return sarif.log([_rule(rule) for rule in rules.values()], results, version, report.unchecked)
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -147,11 +128,5 @@ def _result(item: Finding | Excused, rules: dict[str, Rule], order: dict[str, in
     if isinstance(item, Excused):
         return result | {"suppressions": [{"kind": "inSource", "justification": item.reason}]}
     region = {"startLine": max(1, item.line)}
-    location["physicalLocation"] = {"artifactLocation": _artifact(item.file), "region": region}
+    location["physicalLocation"] = {"artifactLocation": sarif.artifact(item.file), "region": region}
     return result | {"level": _LEVELS[item.severity]}
-
-
-def _artifact(file: str) -> dict[str, str]:
-    if file.startswith("/"):
-        return {"uri": f"file://{quote(file)}"}
-    return {"uri": quote(file), "uriBaseId": _ROOT}

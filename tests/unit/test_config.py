@@ -96,7 +96,8 @@ def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> No
         (
             "wait_timeuot = 1",
             "Did you mean 'wait_timeout'? "
-            "Known here: cache, ci, compose, kubernetes, load, manifests, read_only, tasks, verify, wait_timeout.",
+            "Known here: cache, ci, compose, kubernetes, load, manifests, read_only, scan, tasks, verify, "
+            "wait_timeout.",
         ),
         ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
         ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),
@@ -124,7 +125,7 @@ def test_a_project_directory_is_below_the_folder_of_the_file(tmp_path: Path) -> 
     assert load_config(tmp_path, {}).compose.project_directory == tmp_path
 
 
-@pytest.mark.parametrize("name", ["manifests", "verify", "load"])
+@pytest.mark.parametrize("name", ["manifests", "verify", "load", "scan"])
 def test_a_table_that_is_read_only_where_it_is_given_is_known_all_the_same(tmp_path: Path, name: str) -> None:
     write(tmp_path, f"[{name}x]")
     with pytest.raises(UsageError) as caught:
