@@ -28,6 +28,7 @@ _FUNCTIONS = {
     "manifests": ("checks", "run_manifests"),
     "secrets": ("checks", "run_secrets"),
     "scan": ("delivery", "run_scan"),
+    "release": ("delivery", "run_release"),
     "notify": ("delivery", "run_notify"),
     "kube contexts": ("kube_contexts", "run_contexts"),
     "kube events": ("kube_events", "run"),

@@ -1,28 +1,40 @@
-"""`devenv scan` and `notify`: what a deployment's workflow calls beside `ci` and `deploy` (docs/CI_CD.md)."""
+"""`devenv scan`, `release`, `notify`: what a deployment's workflow calls beside `ci` and `deploy` (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from devenv.ci import scan
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.kubeconfig import find_target
+from devenv.ci import release, scan
 from devenv.ci.notify import VARIABLE, Message, Patience, Webhook
 from devenv.cli.checks import exit_code, images_of_project, write_whole
 from devenv.cli.console import format_table, tell, warn
+from devenv.cli.deploy import find_overlay
 from devenv.cli.options import read_settings
+from devenv.cli.task_project import require_changes
 from devenv.control.deploy.images import uses_of
+from devenv.control.deploy.pipeline import REVISIONS
+from devenv.control.deploy.record import DeploymentRecord, Revision, kept_revisions
+from devenv.control.guard import Guard
 from devenv.core.errors import EXIT_OK, DevenvError, UsageError
 from devenv.core.settings import Config, current_folder
+from devenv.core.stored import state_folder
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, load
+from devenv.manifests.kustomization import FILE_NAMES
 from devenv.manifests.schemas import known_versions
-from devenv.manifests.targets import choose_targets
+from devenv.manifests.targets import Target, choose_targets
+from devenv.verify.service_verdicts import ServiceVerdicts
 
 
 def run_scan(arguments: Namespace) -> int:
@@ -62,6 +74,67 @@ def _images(arguments: Namespace, config: Config, root: Path) -> tuple[Sequence[
                 raise UsageError(f"{target.name} cannot be rendered: {sanitize(rendered.problems[0].message)}")
             images += [use.image for use in uses_of([manifest.data for manifest in rendered.manifests])]
     return images, ()
+
+
+def run_release(arguments: Namespace) -> int:
+    """Write digests that were verified into an overlay, or print it."""
+    config = read_settings(arguments)
+    if not (arguments.stdout or arguments.dry_run):
+        require_changes(config, "release")
+    asked = dict(release.parse_release(text) for text in arguments.images or ())
+    target = find_overlay(arguments.overlay, config)
+    file = next((target.folder / name for name in FILE_NAMES if (target.folder / name).is_file()), None)
+    if file is None:
+        raise UsageError(f"{target.folder} has no kustomization.yaml")
+    kustomization = release.Kustomization(file)
+    proofs = _proofs(arguments, config)
+    chosen = release.choose(kustomization.images(), proofs, asked)
+    text, released = kustomization.release(chosen)
+    if not (arguments.stdout or arguments.dry_run):
+        write_whole(file, text)
+        Guard.of(config).note("release", overlay=target.name, digests={item.image: item.digest for item in released})
+    if arguments.stdout:
+        sys.stdout.write(text)
+    elif arguments.json:
+        images = [asdict(item) for item in released]
+        data = {"schema": 1, "overlay": target.name, "written": not arguments.dry_run, "images": images}
+        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(format_table(release.HEAD, release.rows(released, time.time(), proofs))) + "\n")
+    return EXIT_OK
+
+
+def _proofs(arguments: Namespace, config: Config) -> list[release.Proof]:
+    """Return what verified runs know: all of this machine; with --from, the last proven revision of that overlay."""
+    state = state_folder()
+    kept = [revision for revision in kept_revisions(state / REVISIONS) if revision.proven]
+    if not arguments.source:
+        return [*release.proofs_of(kept), *release.proofs_of_tests(ServiceVerdicts())]
+    source = find_overlay(arguments.source, config)
+    kept = [revision for revision in kept if revision.overlay == source.name]
+    try:
+        kept += filter(None, [_in_cluster(source, config, arguments)])
+    except DevenvError as error:
+        if not kept:
+            raise
+        warn(f"The cluster's record was not read: {error.message}", no_color=arguments.no_color)
+    newest = max((one for one in kept if one.proven), key=lambda one: one.at, default=None)
+    return list(release.proofs_of([newest] if newest else []))
+
+
+def _in_cluster(source: Target, config: Config, arguments: Namespace) -> Revision | None:
+    """Return what the cluster has recorded of an overlay; raises KubeError, and BadKubeconfig without a kubeconfig."""
+    client = KubeClient(find_target(config.kubernetes, os.environ), os.environ)
+    try:
+        file = next((source.folder / name for name in FILE_NAMES if (source.folder / name).is_file()), None)
+        namespace = arguments.namespace or (release.Kustomization(file).namespace if file else "")
+        record = DeploymentRecord(client, namespace or client.target.namespace, source.name)
+        revision = record.last()
+        for note in record.notes:
+            warn(note, no_color=arguments.no_color)
+        return revision
+    finally:
+        client.close()
 
 
 def run_notify(arguments: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md); `ci`, `scan`, `notify` (docs/CI_CD.md)."""
+"""What may be typed after `devenv build`, `run`, `cache` (docs/MONOREPO.md) and what workflows call (docs/CI_CD.md)."""
 
 from __future__ import annotations
 
@@ -74,6 +74,22 @@ def add_scan_options(scan: argparse.ArgumentParser) -> None:
     scan.add_argument("--no-images", action="store_true", help="only the lock files of devenv.toml")
     scan.add_argument("--json", action="store_true", help="as JSON (docs/SECURITY.md)")
     scan.add_argument("--sarif", metavar="FILE", help="also write the findings as SARIF 2.1.0")
+
+
+def add_release_options(release: argparse.ArgumentParser) -> None:
+    """Add them to `devenv release`."""
+    release.add_argument("overlay", metavar="OVERLAY", help="whose images get them: its name, or its folder")
+    which = release.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--from", dest="source", metavar="OVERLAY", help="what its last proven deployment ran, here or in the cluster"
+    )
+    which.add_argument(
+        "--image", action="append", dest="images", metavar="NAME=DIGEST", help="this digest; may be repeated"
+    )
+    how = release.add_mutually_exclusive_group()
+    how.add_argument("--stdout", action="store_true", help="print the kustomization instead of writing it")
+    how.add_argument("--json", action="store_true", help="what was released as JSON (docs/CI_CD.md)")
+    release.add_argument("--dry-run", action="store_true", help="write nothing")
 
 
 def add_notify_options(notify: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from devenv.cli.monorepo_parser import (
     add_cache_commands,
     add_ci_commands,
     add_notify_options,
+    add_release_options,
     add_run_options,
     add_scan_options,
 )
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
     add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
     add_scan_options(_command(commands, "scan", "look for known vulnerabilities in images and lock files"))
+    add_release_options(_command(commands, "release", "write digests that were verified into an overlay"))
     add_notify_options(_command(commands, "notify", "tell a Slack or Discord webhook how something ended"))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)

@@ -97,7 +97,7 @@ def running(container: str, image: str, *, ready: bool = True, restarts: int = 0
     return {
         "name": container,
         "image": image,
-        "imageID": f"docker.io/library/{image}@sha256:{'0' * 64}",
+        "imageID": image if "@sha256:" in image else f"docker.io/library/{image}@sha256:{'0' * 64}",
         "containerID": "containerd://" + "1" * 64,
         "ready": ready,
         "started": True,

@@ -22,7 +22,7 @@ import threading
 import time
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,6 +122,13 @@ class LocalRevisions:
 
     def _files(self) -> list[Path]:
         return sorted(find(self.folder, "*.json.gz"))
+
+
+def kept_revisions(folder: Path) -> Iterator[Revision]:
+    """Yield the revisions of all overlays and clusters that are kept below a folder and can be read."""
+    for file in sorted(find(folder, "*/*.json.gz")):
+        with suppress(Unreadable):
+            yield unpack(read_bytes(file) or b"", "this machine")
 
 
 def encode(revision: Revision) -> str:
