@@ -17,7 +17,7 @@ from devenv.cli.console import colors_wanted, paint, tell, tell_error, warn
 from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.build_job import BuildJob
-from devenv.control.deploy.images import ImageTools, loader_for
+from devenv.control.deploy.images import ImageTools, images_of_metadata, loader_for
 from devenv.control.deploy.outcome import Outcome, Prover, Result, Stage, Status
 from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import RenderedOverlay, prepare
@@ -36,6 +36,7 @@ from devenv.manifests.rendering import read_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.runs.history import History
+from devenv.verify.availability import AvailabilityProver, parse_address
 from devenv.verify.deploy_proof import ClusterProver
 from devenv.verify.success_metrics import remember
 
@@ -86,6 +87,7 @@ class DeployCall:
         self.root = self.config.root or current_folder()
         self._overlay = find_overlay(arguments.overlay, self.config)
         self._options: ComposeOptions | None = None
+        self._address = parse_address(arguments.available) if arguments.available else None
         self.project, self._no_project = self._compose()
         self.client = KubeClient(find_target(self.config.kubernetes, self._environ), self._environ)
         self.guard = Guard.of(self.config)
@@ -102,6 +104,11 @@ class DeployCall:
     def options(self) -> Options:
         """Return what the command line asks for."""
         arguments = self._arguments
+        if self._address is not None and not arguments.verify:
+            raise UsageError("--available needs --verify", "It is a part of the proof: a failed request fails it.")
+        images = tuple(arguments.images or ())
+        if arguments.build_metadata:
+            images += images_of_metadata(Path(arguments.build_metadata))
         return Options(
             overlay=self._overlay.name,
             wait=arguments.wait,
@@ -115,7 +122,7 @@ class DeployCall:
             include_platform=arguments.include_platform,
             force_conflicts=arguments.force_conflicts,
             namespace=arguments.namespace or "",
-            images=tuple(arguments.images or ()),
+            images=images,
             patience=Patience(timeout=arguments.timeout),
         )
 
@@ -127,7 +134,7 @@ class DeployCall:
             state=state_folder(),
             images=self._images(),
             ended=self._progress.ended,
-            prover=self._prover if self.config.verify.endpoints else None,
+            prover=self._prover if self.config.verify.endpoints or self._address else None,
             confirm=self._confirm,
             waiting=self._progress.waiting,
         )
@@ -164,8 +171,13 @@ class DeployCall:
             display.close()
 
     def _prover(self, objects: Sequence[dict[str, Any]], namespace: str) -> Prover:
-        workloads = self.config.manifests.compose.workloads
-        return ClusterProver(self.client, objects, namespace, self.config.verify, workloads)
+        def through_the_cluster() -> Prover:
+            workloads = self.config.manifests.compose.workloads
+            return ClusterProver(self.client, objects, namespace, self.config.verify, workloads)
+
+        if self._address is None:
+            return through_the_cluster()
+        return AvailabilityProver(self._address, through_the_cluster() if self.config.verify.endpoints else None)
 
     def _confirm(self, outcome: Outcome) -> None:
         """Ask before a cluster that others may use is changed, or anything is deleted; else local ones are not."""

@@ -275,6 +275,12 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
         "--image", action="append", dest="images", metavar="NAME=REF", help="run this image instead; may be repeated"
     )
     deploy.add_argument(
+        "--build-metadata", metavar="FILE", help="run what docker buildx wrote there with --metadata-file, by digest"
+    )
+    deploy.add_argument(
+        "--available", metavar="URL", help="with --verify: ask it 5 times a second meanwhile; no request may fail"
+    )
+    deploy.add_argument(
         "--prune",
         action="store_true",
         help="wait, then delete what an earlier deployment applied and this lacks; asks",

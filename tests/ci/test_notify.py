@@ -6,11 +6,11 @@ import logging
 import time
 
 import pytest
-from webservice import serving
 
 from devenv.ci.notify import VARIABLE, Message, Patience, Webhook
 from devenv.cli import main
 from devenv.core.errors import DevenvError, UsageError, WaitTimeout
+from tests.ci.webservice import serving
 
 SECRET = "T0KEN-zq81xv"
 HASTY = Patience(tries=4, timeout=5.0, pause=0.01)

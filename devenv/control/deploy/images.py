@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from devenv.backends.kube.kubeconfig import ContextInfo
@@ -82,6 +83,30 @@ def parse_image(text: str, objects: Sequence[Object]) -> tuple[str, str]:
     if own not in names:
         raise UsageError(f"No workload runs an image {name!r}", f"There are: {', '.join(sorted(names))}.")
     return own, reference
+
+
+def images_of_metadata(file: Path) -> tuple[str, ...]:
+    """Return `NAME=REF@DIGEST` of each image that `docker buildx build` or `bake` pushed and told of in a file.
+
+    Raises UsageError. https://docs.docker.com/reference/cli/docker/buildx/build/#metadata-file
+    """
+    how = "Push it, and write the file with: docker buildx bake --push --metadata-file FILE"
+    try:
+        data = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}", how) from error
+    targets = [data, *data.values()] if isinstance(data, dict) else []
+    images = []
+    for target in targets:
+        if isinstance(target, dict) and isinstance(target.get("image.name"), str):
+            digest = str(target.get("containerimage.digest", ""))
+            name = repository(target["image.name"].partition(",")[0].strip())
+            if not name or not is_pinned(f"{name}@{digest}"):
+                raise UsageError(f"{file}: {sanitize(name)} has no digest", how)
+            images.append(f"{name}={name}@{digest}")
+    if not images:
+        raise UsageError(f"{file} names no image", how)
+    return tuple(images)
 
 
 def services_of(objects: Sequence[Object], project: Project) -> dict[str, str]:
