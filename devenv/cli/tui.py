@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
     from devenv.verify.runner import LiveRun, RunOptions
+    from devenv.watch.background import BackgroundWatch
+    from devenv.watch.session import Session
 
 
 def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False) -> int:
@@ -62,11 +65,24 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             verify_at_once=verify_at_once,
             load=lambda: _load_runner(context, guard),
             load_at_once=load_at_once,
+            watch=lambda: _watch(context, scope, guard),
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
         )
     finally:
         scope.close()
+
+
+def _watch(context: Context, scope: ProjectScope, guard: Guard) -> BackgroundWatch:
+    """Return the watch that a key begins; what it needs is imported then."""
+    from devenv.watch.background import BackgroundWatch
+
+    def open_session() -> AbstractContextManager[Session]:
+        from devenv.cli.watch import watch_of_terminal
+
+        return watch_of_terminal(context, scope.options, guard)
+
+    return BackgroundWatch(open_session)
 
 
 def _connector(context: Context, guard: Guard) -> Connector | None:

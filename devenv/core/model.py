@@ -205,6 +205,11 @@ class Happening(Struct, frozen=True):
         return int(text) if text.isdigit() else None
 
     @property
+    def seconds(self) -> float:
+        """How long it took; 0 where that is not known."""
+        return float(self._attribute("seconds") or 0)
+
+    @property
     def is_warning(self) -> bool:
         """Whether a cluster calls it a warning."""
         return self._attribute("type") == "Warning"
@@ -233,6 +238,14 @@ class LogsDropped(Struct, frozen=True):
 
     key: str
     count: int
+
+
+class WatchStatus(Struct, frozen=True):
+    """The terminal's watch of saved files: `word` is "" while there is none. `trouble` is what went wrong last."""
+
+    word: str = ""
+    trouble: str = ""
+    hint: str = ""
 
 
 class Snapshot(Struct, frozen=True):
@@ -362,4 +375,5 @@ class Project(Struct, frozen=True):
     by_labels: bool = False
 
 
-Change = Snapshot | Seen | Gone | Connection | Sample | Scaling | Happening | LogLine | LogsDropped | Action | Progress
+Happened = Sample | Scaling | Happening | LogLine | LogsDropped | WatchStatus
+Change = Snapshot | Seen | Gone | Connection | Action | Progress | Happened

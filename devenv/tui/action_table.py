@@ -136,6 +136,12 @@ ACTIONS: Final = (
         palette="load: load tests",
         meaning="run one, see how it goes, earlier ones",
     ),
+    UserAction(
+        *("watch", "w", "watch"),
+        note="saved files go into the containers at once",
+        palette="watch: saved files",
+        meaning="go into the containers at once, by develop.watch; again to end it",
+    ),
     UserAction("leave", "q", "quit", palette="quit", words=("q",), synonyms=("quit", "q!")),
     UserAction(
         *("help", "question_mark", "help"),

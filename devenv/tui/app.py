@@ -19,7 +19,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.tui import theme as themes
 from devenv.tui.compose_controller import ComposeController
-from devenv.tui.feed import Feed
+from devenv.tui.feed import Feed, Source
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.theme import ThemeChoice
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
     from devenv.verify.runner import Launch
+    from devenv.watch.background import BackgroundWatch
 
     FindCluster = Callable[[], Connector | None]
 
@@ -99,6 +100,7 @@ class DevenvApp(App[int]):
         verify_at_once: tuple[str, ...] | None = None,
         load: MakeRunner | None = None,
         load_at_once: bool = False,
+        watch: Callable[[], BackgroundWatch] | None = None,
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
     ) -> None:
@@ -125,9 +127,14 @@ class DevenvApp(App[int]):
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self._parts = (backend, control)
         self.fault: Exception | None = None
+        self._make_watch = watch
+        self._watch: BackgroundWatch | None = None  # from the first time that somebody asked for it
         self.feed = Feed(self._parts, self._deliver)
         self.main.before_first_frame = self._take_known
         self.bench_trace = BenchTrace(os.environ.get("DEVENV_BENCH_MARKS"))
+
+    def _sources(self) -> tuple[Source, ...]:
+        return self._parts if self._watch is None else (*self._parts, self._watch)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give themes that are not ours a value for our variables."""
@@ -157,6 +164,7 @@ class DevenvApp(App[int]):
         self.feed.start()
         await self.main.furnish()
         self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
+        self.main.watches = self._make_watch is not None
         self.main.refresh_bindings()
         if self._verify_at_once is not None:
             self.open_verify()
@@ -194,11 +202,13 @@ class DevenvApp(App[int]):
         new, readers, changers = cluster_screen(
             backend, control, old.project_hint, connector, store=old.store, wake=self.feed.wake
         )
-        new.verifies, new.loads = old.verifies, old.loads
+        new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
+        new.watch_status = old.watch_status
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new
-        self.feed.replace((readers, changers))
+        self._parts = (readers, changers)
+        self.feed.replace(self._sources())
         # A mode of its own: the screen that an app begins with cannot be switched (Textual 8.2).
         self.add_mode(CLUSTER_MODE, lambda: new)
         await self.switch_mode(CLUSTER_MODE)
@@ -262,6 +272,16 @@ class DevenvApp(App[int]):
         if runs is not None:
             runs.show()
 
+    @on(MainScreen.WatchAsked)
+    def toggle_watch(self) -> None:
+        """Begin to bring what is saved into the containers, or end it."""
+        if self._watch is None and self._make_watch is not None:
+            self._watch = self._make_watch()
+            self._watch.start(self.feed.wake)
+            self.feed.replace(self._sources())
+        if self._watch is not None:
+            self._watch.toggle()
+
     def _look_for_load(self) -> None:
         """Find, in a thread, a load test of this project that a terminal before this one left running."""
         from devenv.load.runner import find_running
@@ -300,6 +320,7 @@ def run(
     verify_at_once: tuple[str, ...] | None = None,
     load: MakeRunner | None = None,
     load_at_once: bool = False,
+    watch: Callable[[], BackgroundWatch] | None = None,
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
 ) -> int:
@@ -309,7 +330,8 @@ def run(
 
     `title` names the project until the backend knows it. Without `color` nothing but weight and reversal is used.
     `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options. `load` makes what runs
-    load tests; with `load_at_once` their screen is shown first.
+    load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
+    containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came.
     """
@@ -324,6 +346,7 @@ def run(
         verify_at_once=verify_at_once,
         load=load,
         load_at_once=load_at_once,
+        watch=watch,
         cluster=cluster,
         find_cluster=find_cluster,
     )

@@ -18,7 +18,8 @@ from textual.widgets import Input, Static
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
-from devenv.core.model import Change, Happening, LogLine, LogsDropped, Resource, Runtime, Sample, State
+from devenv.core.errors import DevenvError
+from devenv.core.model import Change, Happening, LogLine, LogsDropped, Resource, Runtime, Sample, State, WatchStatus
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import (
     ACTIONS,
@@ -114,6 +115,9 @@ class MainScreen(Screen[None]):
     class LoadAsked(Message):
         """Somebody wants to see the load tests."""
 
+    class WatchAsked(Message):
+        """Somebody wants what is saved to be in the containers, or no more."""
+
     def __init__(
         self,
         backend: Backend,
@@ -150,6 +154,8 @@ class MainScreen(Screen[None]):
         self.project_hint = title
         self.verifies = False  # whether there is something to run the smoke tests with
         self.loads = False  # and the load tests
+        self.watches = False  # and to watch what is saved with
+        self.watch_status = WatchStatus()
         self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
         self._subscriptions = Subscriptions(backend)
         self._version = 0
@@ -169,6 +175,7 @@ class MainScreen(Screen[None]):
             "ansi": lambda: self._choose_theme("ansi"),
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),
+            "watch": lambda: self.post_message(self.WatchAsked()),
             "leave": self.changes.quit,
             "help": self.show_help,
             **self.controller.handlers,
@@ -236,6 +243,9 @@ class MainScreen(Screen[None]):
     def take(self, changes: Sequence[Change]) -> Delta:
         """Apply records and draw what they changed."""
         self._take_logs([change for change in changes if isinstance(change, LogLine | LogsDropped)])
+        for change in changes:
+            if isinstance(change, WatchStatus):
+                self._tell_watch(change)
         self.store.apply(changes)
         delta = self.store.since(self._version)
         self._version = delta.version
@@ -267,6 +277,14 @@ class MainScreen(Screen[None]):
             if self._log_jump is not None:
                 self._jump(self._log_jump)
 
+    def _tell_watch(self, status: WatchStatus) -> None:
+        before, self.watch_status = self.watch_status, status
+        self.tell_header(time.time())
+        if status.trouble and not status.word:
+            self.changes.impossible("watch", DevenvError(status.trouble, status.hint))
+        elif status.trouble and status.trouble != before.trouble:
+            self.changes.warn(f"{status.trouble} {status.hint}".rstrip(), "watch")
+
     def tick(self) -> None:
         """Draw what time alone has changed."""
         now = time.time()
@@ -297,7 +315,7 @@ class MainScreen(Screen[None]):
         """Show the project with its connection; what is in a cluster is counted elsewhere."""
         resources = list(self.board.compose.values())
         project = next((resource.project for resource in resources if resource.project), self.project_hint)
-        self.header.tell(project, self.store.connection(self.backend_name), resources, now)
+        self.header.tell(project, self.store.connection(self.backend_name), resources, now, self.watch_status)
 
     def tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
         """Show the details of the selected row, after a change only where it is about that."""
@@ -410,6 +428,8 @@ class MainScreen(Screen[None]):
                 return self.verifies
             case "load":
                 return self.loads
+            case "watch":
+                return self.watches
             case "drop" if self.action_bar.running is not None or self.action_bar.failed is not None:
                 return True
         return self.controller.offers(action)

@@ -43,6 +43,7 @@ class Report:
     at: float = 0.0  # seconds since the epoch
     counts: Counts = field(default_factory=Counts)
     steps: Mapping[str, float] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()  # of the resources that are the service's containers
 
     @property
     def is_trouble(self) -> bool:
@@ -52,9 +53,14 @@ class Report:
     def line(self) -> str:
         """Return it as a line of text."""
         clock = datetime.fromtimestamp(self.at).strftime("%H:%M:%S")
-        words = " ".join(filter(None, (self.service, self.event, str(self.counts), self.text)))
+        return " ".join(filter(None, (clock, self.service, self.words)))
+
+    @property
+    def words(self) -> str:
+        """What happened, in how many milliseconds, without when and to which service."""
+        words = " ".join(filter(None, (self.event, str(self.counts), self.text)))
         timing = " -> ".join(f"{step} {self.steps[step] * 1000:.0f} ms" for step in STEPS if step in self.steps)
-        return f"{clock} {words}{f': saved -> {timing}' if timing else ''}"
+        return f"{words}{f': saved -> {timing}' if timing else ''}"
 
     def as_json(self) -> str:
         """Return it as an object of JSON on one line; times of steps are milliseconds since the save."""

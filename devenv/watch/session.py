@@ -58,7 +58,7 @@ class Session:
         self._project = project
         self._endpoint = endpoint
         self._options = options
-        self._reports: queue.SimpleQueue[Report | BaseException] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()  # None: the end
         self._stopped = threading.Event()
         self._began = time.monotonic()
         self._workers = tuple(
@@ -116,16 +116,26 @@ class Session:
         self.close()
 
     def reports(self) -> Iterator[Report]:
-        """Yield what happens, for ever; a fault in one of the threads is raised here."""
+        """Yield what happens, until `stop` is called; a fault in one of the threads is raised here."""
         while True:
             try:
                 report = self._reports.get(timeout=TICK)
+                if report is None:
+                    return
                 if isinstance(report, BaseException):
                     raise report
                 yield report
             except queue.Empty:
                 for folder in self._observer.returned():
                     self._seen(PathEvent(folder, Kind.CHANGED, is_folder=True))
+
+    def warn(self, text: str) -> None:
+        """Report something that will not work, or not as meant."""
+        self._reports.put(Report("warning", text=text, at=time.time()))
+
+    def stop(self) -> None:
+        """Let `reports` end, from any thread."""
+        self._reports.put(None)
 
     def close(self) -> None:
         """End every thread."""
@@ -147,7 +157,7 @@ class Session:
             self._reports.put(error)
 
     def _look_at_everything(self) -> None:
-        self._reports.put(Report("warning", text="the system lost events: all files are synced again", at=time.time()))
+        self.warn("the system lost events: all files are synced again")
         for worker in self._workers:
             for rule in worker.rules.rules:
                 worker.batches.add(PathEvent(rule.path, Kind.CHANGED, not rule.is_file))

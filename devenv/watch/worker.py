@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from devenv.backends.docker.containers import Containers, Inside
+from devenv.backends.docker.parse import container_key
 from devenv.control.guard import Guard
 from devenv.control.job import Job
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
@@ -270,7 +271,8 @@ class Worker:
         steps: Mapping[str, float] | None = None,
         counts: Counts | None = None,
     ) -> None:
-        self._report(Report(event, self.service, text, hint, time.time(), counts or Counts(), dict(steps or {})))
+        keys = tuple(map(container_key, self._known))
+        self._report(Report(event, self.service, text, hint, time.time(), counts or Counts(), dict(steps or {}), keys))
 
 
 def _seen_before(event: PathEvent) -> PathEvent:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine.program import ROOT, program
 from tests.terminal.real_terminal import RealTerminal
+from tests.watch.watching import watching, write_project
 
 pytestmark = [pytest.mark.engine, pytest.mark.terminal]
 
@@ -116,3 +117,34 @@ def test_the_project_is_followed_while_its_files_change_go_and_come(tmp_path: Pa
             terminal.send("q")
             terminal.until(lambda: terminal.ended)
             assert terminal.exit_code == 0
+
+
+def test_w_brings_what_is_saved_into_the_container_and_ends_with_the_terminal(tmp_path: Path, base_image: str) -> None:
+    folder = tmp_path / "watched"
+    write_project(folder)
+    with program(str(folder), tmp_path / "state", base_image, CASE_IMAGE=base_image) as made:
+        assert made.run("up", "web").returncode == 0
+        environ = {**made.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "devenv", "tui"]
+        with RealTerminal(command, made.folder, size=(140, 40), environ=environ) as terminal:
+            terminal.until(lambda: "● live" in terminal.text() and "● running" in row(terminal, "web"))
+            terminal.send("/web\r")
+            terminal.until(lambda: "LOGS web" in terminal.text() and not row(terminal, "twin"))
+            terminal.send("w")
+            terminal.until(lambda: "⟳ watching" in terminal.text())
+            page = folder / "app" / "src" / "page.py"
+            page.write_text('TEXT = "second"\n')
+            terminal.until(lambda: "watch: synced 1 file" in terminal.text())
+            terminal.until(lambda: "⟳ " in row(terminal, "web"))
+            terminal.until(lambda: "watch: served: saved -> noticed" in terminal.text())
+            second = made.run("watch")
+            assert (second.returncode, "is being watched already by process" in second.stderr) == (10, True)
+            terminal.send("w")
+            terminal.until(lambda: "watching" not in terminal.text().splitlines()[0])
+            terminal.send("w")
+            terminal.until(lambda: "⟳ watching" in terminal.text())
+            terminal.send("q")
+            terminal.until(lambda: terminal.ended)
+            assert terminal.exit_code == 0
+        with watching(made, "web") as watch:
+            assert watch.end() == 130

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from devenv.core.model import Happening, Health, Port, Resource, Runtime, Sample, State
-from devenv.core.text import human_age, human_bytes, human_restarts
+from devenv.core.text import human_age, human_bytes, human_duration, human_restarts
 from devenv.tui.safe_text import safe
 
 Tone = Literal["plain", "quiet", "good", "warn", "bad", "alarm"]
 
+RELOADS: Final = ("reload", "reload failed")  # what a watch tells of a container
 CRASH_SHOWN: Final = 60.0  # seconds that a crash stays visible in the state of what was started again
 OOM_SHOWN: Final = 600.0  # the engine forgets an OOM kill with the next start: its event is the only evidence
 STOP_GRACE: Final = 30.0  # a process that dies this long after a kill was stopped by somebody: it did not crash
@@ -104,6 +106,8 @@ def state_cell(resource: Resource, happenings: Iterable[Happening] = (), now: fl
             trouble = crash(happenings, now)
             if trouble is not None:
                 return Cell(f"▲ running after {trouble.text}", trouble.tone)
+            if resource.health is not Health.UNHEALTHY and (cell := _reloaded(happenings)) is not None:
+                return cell
             return Cell("● running", "warn" if resource.health is Health.UNHEALTHY else "good")
         case State.EXITED:
             return _exited(resource, happenings)
@@ -117,6 +121,17 @@ def state_cell(resource: Resource, happenings: Iterable[Happening] = (), now: fl
             return Cell(f"? {resource.status or 'unknown'}", "warn")
         case state:
             return _CONTAINER_STATES[state]
+
+
+def _reloaded(happenings: Iterable[Happening]) -> Cell | None:
+    """Tell when the watch last brought something saved into what runs, and in what time; None where it never did."""
+    last = next((item for item in reversed(tuple(happenings)) if item.action in RELOADS), None)
+    if last is None:
+        return None
+    if last.action != RELOADS[0]:
+        return Cell("▲ running, reload failed", "warn")
+    clock = datetime.fromtimestamp(last.at).strftime("%H:%M:%S")
+    return Cell(f"● running ⟳ {clock} {human_duration(last.seconds)}", "good")
 
 
 def _exited(resource: Resource, happenings: Iterable[Happening]) -> Cell:

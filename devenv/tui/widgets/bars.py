@@ -11,7 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State
+from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State, WatchStatus
 from devenv.core.text import human_age, human_duration
 from devenv.tui.safe_text import Part, parts_width, safe, safe_rows
 
@@ -112,21 +112,33 @@ def _filled(left: list[Part], extras: Iterable[str], right: list[Part], width: i
     return [*left, (" " * max(1, room), ""), *right]
 
 
+NO_WATCH = WatchStatus()
+
+
 class HeaderBar(Line):
     """Puts together what fits; what matters least gives way first."""
 
-    _last: tuple[str, Connection | None, Iterable[Resource], float] | None = None
+    _last: tuple[str, Connection | None, Iterable[Resource], float, WatchStatus] | None = None
 
     def on_resize(self) -> None:
         """Choose again what fits."""
         if self._last is not None:
             self.tell(*self._last)
 
-    def tell(self, project: str, connection: Connection | None, resources: Iterable[Resource], now: float) -> None:
+    def tell(
+        self,
+        project: str,
+        connection: Connection | None,
+        resources: Iterable[Resource],
+        now: float,
+        watch: WatchStatus = NO_WATCH,
+    ) -> None:
         """Show this state of affairs."""
-        self._last = (project, connection, resources, now)
+        self._last = (project, connection, resources, now, watch)
         left: list[Part] = [(" devenv ", "bold reverse"), (f" {safe(project)}", "bold"), ("  ", "")]
         left.append(connection_words(connection, now))
+        if watch.word:
+            left.append((f"  ▲ {watch.word}", "$warning") if watch.trouble else (f"  ⟳ {watch.word}", "$success"))
         right = [*count_words(resources), (" ", "")]
         width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
         extras: tuple[str, ...] = ()
