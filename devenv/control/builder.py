@@ -144,11 +144,15 @@ class Builder:
         ended: queue.SimpleQueue[tuple[tuple[str, ...], BaseException | None]],
     ) -> None:
         began = time.monotonic()
+        owners = {f"Image {image}": name for name in services for image in self._images_said(name)}
 
         def report_timed(record: Progress | Remark) -> None:
-            if isinstance(record, Progress) and record.parent_id in services:
-                self._seconds[record.parent_id] = time.monotonic() - began
-                record = _named(record)
+            if isinstance(record, Progress):
+                if record.parent_id in services:
+                    self._seconds[record.parent_id] = time.monotonic() - began
+                    record = _named(record)
+                elif service := owners.get(record.id):
+                    record = replace(record, parent_id=service)
             report(record)
 
         job = Job(self._options, self._project, "build", self._flags, services, self._environ, document)
@@ -162,6 +166,11 @@ class Builder:
             ended.put((services, error))
         else:
             ended.put((services, None))
+
+    def _images_said(self, service: str) -> tuple[str, ...]:
+        """Return the names that Compose may call a service's image by: with and without the tag that is left out."""
+        images = self._definitions[service].images
+        return (*images, *(image.removesuffix(":latest") for image in images))
 
     def _document_for(self, services: Collection[str], labels: Mapping[str, str]) -> bytes:
         """Return a project with the build sections of these services alone."""

@@ -101,6 +101,38 @@ async def test_progress_then_done(opened: Opening) -> None:
         await terminal.until(lambda: not terminal.main.action_bar.display)
 
 
+async def test_a_build_is_a_line_a_service(opened: Opening) -> None:
+    async with opened(size=(100, 40)) as terminal:
+        await terminal.live(container("web"))
+        terminal.control.emit(action(Phase.RUNNING, verb="build", targets=()))
+        terminal.control.emit(
+            Progress("Image shop-web", "Building", parent_id="web"),
+            Progress("Step [web build 1/3] FROM python", "Cached", "done", parent_id="web"),
+            Progress("Step [web build 2/3] RUN pip install\n    --requirement lock", "Building", parent_id="web"),
+            Progress("Step [api 1/2] FROM python", "Cached", "done", parent_id="api"),
+        )
+        await terminal.sees("◐ web", "1 cached", "build 2/3 RUN pip install --requirement lock")
+        await terminal.sees("◐ api", "1/2 FROM python")
+        terminal.control.emit(
+            Progress("Step [api 2/2] RUN make", "Built", "done", parent_id="api"),
+            Progress("Image shop-api", "Built", "done", parent_id="api"),
+            Progress(
+                "Step [web build 2/3] RUN pip install\n    --requirement lock", "Failed", "error", parent_id="web"
+            ),
+        )
+        await terminal.sees("✗ web", "failed build 2/3 RUN pip install", "✓ api")
+        lines = terminal.lines()
+        (web,) = (index for index, line in enumerate(lines) if "✗ web" in line)
+        assert "✓ api" in lines[web + 1], "what is done comes last"
+        await terminal.pilot.resize_terminal(60, 20)
+        terminal.control.emit(
+            *(Progress(f"Step [many{number} 1/1] RUN x", "Building", parent_id=f"many{number}") for number in range(9))
+        )
+        await terminal.sees("… and 9 more")
+        terminal.control.emit(action(Phase.DONE, verb="build", targets=()))
+        await terminal.until(lambda: "✓ api" not in terminal.text())
+
+
 async def test_a_failure_stays_until_it_is_dismissed(opened: Opening) -> None:
     async with opened(size=(80, 24)) as terminal:
         await terminal.live(*shop())

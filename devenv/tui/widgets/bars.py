@@ -14,6 +14,7 @@ from textual.widgets import Static
 from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State, WatchStatus
 from devenv.core.text import human_age, human_duration
 from devenv.tui.safe_text import Part, parts_width, safe, safe_rows
+from devenv.tui.widgets.build_lines import BuildLines
 
 
 class Line(Widget):
@@ -258,6 +259,7 @@ class Banner(Static):
 
 FAILURE_ROWS = (13, 5)  # of the screen, below the title: all that a failure may take, and the hint's part (main.tcss)
 FAILURE_ROWS_LOW = (4, 2)  # on a terminal of few rows
+BUILD_ROWS, BUILD_ROWS_LOW = 12, 3  # below the title, for the services that are built
 SPINNER = "◐◓◑◒"
 
 
@@ -287,11 +289,14 @@ class ActionBar(Static):
         self._last: tuple[tuple[str, str], ...] = ()
         self.running: Action | None = None
         self.failed: Action | None = None
+        self._builds = BuildLines()
 
     def tell(self, actions: Iterable[Action], progress: Iterable[Progress], now: float) -> None:
         """Take in changed actions and show the one that matters: the running one, else the one that failed."""
         for action in actions:
             if action.phase in (Phase.REQUESTED, Phase.RUNNING):
+                if self.running is None or self.running.id != action.id:
+                    self._builds = BuildLines()
                 self.running = action
                 self.failed = None
                 continue
@@ -322,8 +327,15 @@ class ActionBar(Static):
         self.update(Content.assemble(*parts))
 
     def _running_parts(self, action: Action, progress: Iterable[Progress], now: float) -> list[tuple[str, str]]:
+        steps = tuple(progress)
         elapsed = max(0, int(now - action.at))
-        words = step_words(progress) or action.detail or action.phase.value
+        words = step_words(steps) or action.detail or action.phase.value
+        rows = BUILD_ROWS_LOW if self.app.size.height < LOW else BUILD_ROWS
+        width = max(8, self.app.size.width - EDGE)
+        builds = self._builds.lines(steps, now, width, rows)
+        return [*self._title_parts(action, words, elapsed), *(part for line in builds for part in (("\n", ""), *line))]
+
+    def _title_parts(self, action: Action, words: str, elapsed: int) -> list[tuple[str, str]]:
         return [
             (f"{SPINNER[elapsed % len(SPINNER)]} {safe(action_title(action))}", "bold $accent"),
             (f"  {safe(words)}", "$foreground"),
