@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from devenv.core.text import mask_secrets
+from devenv.core.masking import mask_secrets
 from devenv.manifests.credentials import judge, masked
 from devenv.secrets import scan_image
 

@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from devenv.core.errors import DevenvError, ToolMissing
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 
 _LONGEST = 300  # characters of a program's last words
 _LONGEST_OUTPUT = 2000  # characters of what a failed command printed

@@ -14,7 +14,8 @@ from typing import Final
 import httpx
 
 from devenv.core.errors import DevenvError, UsageError, WaitTimeout
-from devenv.core.text import human_duration, mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import human_duration, sanitize
 
 VARIABLE: Final = "NOTIFICATION_WEBHOOK"
 _LONGEST: Final = 1900  # characters: Discord takes 2,000 (https://docs.discord.com/developers/resources/webhook)

@@ -7,7 +7,8 @@ from typing import Final
 from xml.etree import ElementTree
 
 from devenv.ci.jobs import Heard, Job, JobResult, outcome_of
-from devenv.core.text import human_duration, mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import human_duration, sanitize
 from devenv.tasks.graph import Task
 
 SCHEMA: Final = 1

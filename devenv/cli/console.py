@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from devenv.core.errors import DevenvError, InternalError
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 
 PATIENCE = 3.0  # seconds without a word: then what is waited for is named
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "dim": "2", "bold": "1"}

@@ -13,6 +13,7 @@ from typing import Any
 
 from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.kube.backend import KubeBackend
+from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import Invalid, NotFound, Unreachable
 from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
 from devenv.backends.kube.logs import ALL_LINES, container_names
@@ -90,6 +91,7 @@ def _selected(call: ClusterCall) -> list[dict[str, Any]]:
 def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
     """Yield the log of each container of a pod; what has not started, or has no run before, is said on stderr."""
     meta, arguments = pod["metadata"], call.arguments
+    environment_of(call.client, pod)  # what is secret in it is masked in its lines
     names = _containers(pod, arguments.container)
     if not pod.get("spec", {}).get("nodeName"):  # the server answers for it with nothing, and success
         tell(f"devenv: pod {sanitize(str(meta['name']))} is on no node yet: it has no log", no_color=call.no_color)

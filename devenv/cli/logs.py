@@ -1,4 +1,4 @@
-"""`devenv logs`: what the containers print. A terminal gets it without control characters, a pipe gets it as it is."""
+"""`devenv logs`: what the containers print. A terminal gets it without control characters, and nobody its secrets."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from devenv.backends.docker.heartbeat import Heartbeat
 from devenv.cli.console import colors_wanted, paint, warn
 from devenv.cli.context import Context
 from devenv.control.failures import translate
+from devenv.core.masking import mask_secrets
 from devenv.core.signals import held
 from devenv.core.text import sanitize
 
@@ -45,7 +46,7 @@ def run(arguments: Namespace) -> int:
                 command,
                 cwd=context.options.directory,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if is_terminal else None,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 process_group=0,
             )
@@ -62,8 +63,10 @@ def run(arguments: Namespace) -> int:
         try:
             release()
             with pulse:
-                if process.stdout is not None:
+                if is_terminal:
                     _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
+                else:
+                    _copy_masked(process)
                 process.wait()
                 said = complaints.end()
         except BaseException:
@@ -129,6 +132,15 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             return
 
 
+def _copy_masked(process: subprocess.Popen[bytes]) -> None:
+    """Pass on what comes, byte by byte as it is but for its secrets."""
+    assert process.stdout is not None  # PIPE was asked for
+    while line := process.stdout.readline(_CHUNK):
+        text = mask_secrets(line.decode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+
+
 def _copy_clean(process: subprocess.Popen[bytes], colored: bool) -> None:
     assert process.stdout is not None  # PIPE was asked for
     colors: dict[str, str] = {}
@@ -136,7 +148,7 @@ def _copy_clean(process: subprocess.Popen[bytes], colored: bool) -> None:
         name, bar, text = line.decode("utf-8", "replace").rstrip("\n").partition(" | ")
         if bar and len(name) < 100:
             color = colors.setdefault(name.strip(), _COLORS[len(colors) % len(_COLORS)])
-            sys.stdout.write(f"{paint(sanitize(name) + ' |', color, colored)} {sanitize(text)}\n")
+            sys.stdout.write(f"{paint(sanitize(name) + ' |', color, colored)} {mask_secrets(sanitize(text))}\n")
         else:
-            sys.stdout.write(sanitize(line) + "\n")
+            sys.stdout.write(mask_secrets(sanitize(line)) + "\n")
         sys.stdout.flush()

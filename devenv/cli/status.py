@@ -18,6 +18,7 @@ from devenv.backends.docker.parse import started_elsewhere
 from devenv.cli.console import format_table, warn
 from devenv.cli.context import Context, declared_services, read_project
 from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
+from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import Beyond, Health, Port, Project, Resource, State
 from devenv.core.text import human_age
 from devenv.core.why import why
@@ -40,13 +41,13 @@ def run(arguments: Namespace) -> int:
     cluster = _cluster(context)
     if arguments.json:
         data = to_json(project, grouped) | ({"cluster": cluster.json()} if cluster is not None else {})
-        text = json.dumps(data, indent=2, ensure_ascii=False)
+        text = json.dumps(mask_texts(data), indent=2, ensure_ascii=False)
     else:
         now = time.time()
         declared = declared_services(context, project) if grouped.orphans else {}
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         below = ["", *cluster.lines(now)] if cluster is not None else []
-        text = "\n".join([*to_table(grouped, now, declared, width), *below])
+        text = mask_secrets("\n".join([*to_table(grouped, now, declared, width), *below]))
     sys.stdout.write(f"{text}\n")
     return 0
 

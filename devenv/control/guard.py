@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from devenv.control.protocol import CHANGING_VERBS, Plan
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
+from devenv.core.masking import mask_texts
 from devenv.core.model import Project
 from devenv.core.settings import Config
 from devenv.core.stored import state_folder
@@ -38,7 +39,7 @@ class AuditLog(Struct, frozen=True):
         """Append a record `{at, event, user, pid, **facts}`; return "" or why it could not be written."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         record: dict[str, object] = {"at": at, "event": event, "user": _user(), "pid": os.getpid(), **facts}
-        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        line = json.dumps(mask_texts(record), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:

@@ -19,8 +19,9 @@ from devenv.control.job import Job, Report
 from devenv.control.readiness import Outcome, Readiness, ServiceStatus, UpOutcome
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, Interrupted, ServiceFailed, WaitTimeout
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Happening, Health, Progress, Project, Resource, State
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.text import sanitize
 
 QUIET = 1.0  # seconds without a step of Compose: it only waits for conditions, nothing is left half made
 READ_PAUSE = 0.1  # seconds between two readings of all containers: a burst of events costs one

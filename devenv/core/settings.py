@@ -25,6 +25,7 @@ from msgspec.structs import force_setattr, replace
 
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.kube_settings import KubeSettings
+from devenv.core.masking import MaskSettings, mask_by
 
 if TYPE_CHECKING:
     from devenv.core.load_settings import LoadSettings
@@ -77,6 +78,7 @@ class Config(Struct, frozen=True):
     wait_timeout: float = WAIT_TIMEOUT
     compose: ComposeSettings = ComposeSettings()
     kubernetes: KubeSettings = KubeSettings()
+    mask: MaskSettings = MaskSettings()
     given: GivenTables = GivenTables()
 
     @property
@@ -164,11 +166,14 @@ def load_config(
 ) -> Config:
     """Read the settings that hold in the folder `start`; the keyword arguments are the command line's flags.
 
+    What `[mask]` says holds for this process from then on.
+
     Raises UsageError for a file that cannot be read or parsed, an unknown key, or a value of the wrong type.
     """
     file = file or environ.get("DEVENV_CONFIG")
     path = start / file if file else find_file(start.absolute())
     config = _read(path) if path is not None else Config()
+    mask_by(config.mask)
     if read_only is None:
         read_only = _boolean(environ, "DEVENV_READ_ONLY", config.read_only)
     if wait_timeout is None:
@@ -191,6 +196,7 @@ def _read(path: Path) -> Config:
         wait_timeout=WAIT_TIMEOUT if file.wait_timeout is None else file.wait_timeout,
         compose=typed(file.compose, ComposeSettings, path, "compose"),
         kubernetes=typed(file.kubernetes, KubeSettings, path, "kubernetes"),
+        mask=typed(file.mask, MaskSettings, path, "mask"),
         given=_given(file, path),
     )
 

@@ -1,4 +1,4 @@
-"""Outside text made safe, secrets masked, and numbers written for people.
+"""Outside text made safe, and numbers written for people.
 
 Names, labels, logs and health-check output come from programs that devenv does not control. A terminal obeys what it
 is sent, so every such text passes `sanitize` once, where it enters (ECMA-48 names the sequences).
@@ -49,48 +49,6 @@ def sanitize(text: str | bytes, *, newlines: bool = False) -> str:
     if not text.isascii() or "\x1b" in text:
         text = _ESCAPES.sub("", text)
     return text.translate(_LINES if newlines else _ONE_LINE)
-
-
-_SECRET_NAME: Final = (
-    r"[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|credentials?)[\w.-]*"
-)
-# Words that make a name a secret's only where they end it: `session_key_length` and `first_pass_rate` name none.
-SECRET_ENDING: Final = (
-    r"(?:pwd|passcode|pass[_.-]word|passwort|(?<![a-z0-9])(?:psk|(?:github|gitlab|gh|azure)[_.-]pat)"
-    r"|(?:[_.-]|admin|bind|db|ftp|key|ldap|mail|mongo|mysql|redis|root|smtp|sql|store|user)pass"
-    r"|(?:[_.-]|admin|db|root|user)pw|(?:basic|http|proxy|redis(?:cli)?)[_-]?auth"
-    r"|(?:access|account|aes|api|app|auth|client|cookie|encrypt(?:ion)?|fernet|hmac|jwt|master|private|secret|session"
-    r"|shared|signing|storage|(?<![a-z0-9])(?:cipher|crypt|csrf|decrypt(?:ion)?|deploy|licen[cs]e|openai|server|service"
-    r"|sign|ssh))[_.-]?keys?)"
-)
-_ENDS: Final = re.compile(rf"{SECRET_ENDING}$", re.IGNORECASE)
-_ASSIGNED: Final = re.compile(r"(?<![\w.-])(?P<name>[\w.-]++)[\"']?\s*[=:]\s*")
-_VALUE: Final = r"(?P<hide>\"[^\"]*\"|'[^']*'|[^\s,;\"']+)"
-# A file, a count, a state or nothing is no secret, whatever its name; what is masked is not masked again.
-_HARMLESS: Final = (
-    r"\"\"|''|[\"']?(?:[/~$•]|[\w.-]+\.(?:pem|key|crt|pub)\b|[0-9]{1,3}(?![\w.-])|(?i:true|false|null|none)\b)"
-)
-_SECRET_VALUE: Final = re.compile(rf"(?!{_HARMLESS}){_VALUE}")
-_SECRETS: Final = (
-    re.compile(rf"(?P<keep>(?<![\w.-])(?i:{_SECRET_NAME})[\"']?\s*[=:]\s*){_VALUE}"),
-    re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{0,20}://[^\s:/@]*:)(?P<hide>[^\s@/]+)(?=@)"),
-    re.compile(r"(?P<keep>(?i:\b(?:bearer|basic))\s+)(?P<hide>[A-Za-z0-9._~+/-]{8,}=*)"),
-    re.compile(r"(?P<keep>)(?P<hide>\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]+|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,})"),
-)
-MASK: Final = "••••"
-
-
-def mask_secrets(text: str) -> str:
-    """Replace what looks like a secret's value with a mask: `name=value`, URL passwords, tokens with a known shape."""
-    for pattern in _SECRETS:
-        text = pattern.sub(rf"\g<keep>{MASK}", text)
-    parts, done = [], 0
-    for match in _ASSIGNED.finditer(text):
-        value = _SECRET_VALUE.match(text, match.end()) if _ENDS.search(match["name"]) else None
-        if value and match.start() >= done:
-            parts += [text[done : match.end()], MASK]
-            done = value.end()
-    return "".join([*parts, text[done:]])
 
 
 def human_bytes(count: float) -> str:

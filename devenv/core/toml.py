@@ -42,6 +42,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait_timeout: Seconds | None = None
     compose: dict[str, Any] = {}
     kubernetes: dict[str, Any] = {}
+    mask: dict[str, Any] = {}
     manifests: dict[str, Any] | None = None
     verify: dict[str, Any] | None = None
     load: dict[str, Any] | None = None

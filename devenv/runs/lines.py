@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from devenv.core.errors import DevenvError
+from devenv.core.masking import mask_values
 from devenv.core.stored import Moment, is_file
 
 
@@ -51,7 +52,7 @@ class Lines:
     def write(self, kind: str, /, **values: Any) -> None:
         """Write one line."""
         line = {"t": round(self.now(), 3), "at": round(time.time(), 3), "type": kind, **values}
-        self._file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.write(mask_values(json.dumps(line, ensure_ascii=False, separators=(",", ":"))) + "\n")
         self._file.flush()
 
     def close(self) -> None:
@@ -89,7 +90,7 @@ class Tail:
 
 def say(data: dict[str, Any]) -> None:
     """Tell the process that started this one, as one line on standard output."""
-    sys.stdout.write(json.dumps(data) + "\n")
+    sys.stdout.write(mask_values(json.dumps(data, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
 
 
@@ -97,7 +98,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a file of a run, whole or not at all: others read it meanwhile. Raises DevenvError."""
     try:
         new = path.with_name(f"{path.name}.new")
-        new.write_text(text, "utf-8", errors="backslashreplace")
+        new.write_text(mask_values(text), "utf-8", errors="backslashreplace")
         new.replace(path)
     except OSError as error:
         raise DevenvError(f"{path} cannot be written: {error.strerror}", "Choose another folder.") from error
@@ -129,4 +130,4 @@ def tell(data: dict[str, Any]) -> None:
     path = os.environ.get(STREAM)
     if path and Path(path).parent.is_dir():  # the folder is its follower's, and goes with it
         with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(json.dumps(data) + "\n")
+            file.write(mask_values(json.dumps(data, ensure_ascii=False)) + "\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 from devenv.core.errors import DevenvError
+from devenv.core.masking import mask_values
 from devenv.core.stored import Unreadable
 from devenv.runs.criteria import Verdict
 from devenv.runs.history import History, Point, Trend
@@ -147,7 +148,7 @@ def publish(report: Report, folder: Path, environ: Mapping[str, str], history: H
     def trend(name: str) -> Trend:
         return history.trend(name, report.project, report.machine.id)
 
-    text = markdown(report, lambda name: trend(name).change)
+    text = mask_values(markdown(report, lambda name: trend(name).change))
     files = {
         "report.json": json.dumps(report.to_data(), indent=2, ensure_ascii=False) + "\n",
         "report.md": text,
@@ -156,7 +157,7 @@ def publish(report: Report, folder: Path, environ: Mapping[str, str], history: H
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
-            (folder / name).write_text(content, "utf-8", errors="backslashreplace")
+            (folder / name).write_text(mask_values(content), "utf-8", errors="backslashreplace")
     except OSError as error:
         raise DevenvError(f"a report cannot be written: {error}", "Choose another folder with --report-dir.") from error
     if environ.get("GITHUB_STEP_SUMMARY"):

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Happening, HealthCheck, Resource, Runtime, Sample
-from devenv.core.text import human_age, human_bytes, human_duration, mask_secrets
+from devenv.core.text import human_age, human_bytes, human_duration
 from devenv.tui.chart import sparkline
 from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.table.cells import exit_text, health_cell, health_of, memory_cell, port_text, state_cell

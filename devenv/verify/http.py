@@ -16,8 +16,9 @@ import httpx
 
 from devenv.backends.docker.endpoint import published_at, resolve_endpoint
 from devenv.core.errors import DevenvError, UsageError
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Resource, Service, State
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.text import sanitize
 from devenv.core.verify_settings import CallSettings, EndpointSettings, PersistenceSettings, ReloadSettings
 from devenv.runs.evidence import Probe
 from devenv.verify.waiting import Absent, Lasting, Never, VerificationFailed, wait_until

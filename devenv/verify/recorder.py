@@ -17,8 +17,8 @@ from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.snapshot import read_resources
 from devenv.backends.protocol import Backend
 from devenv.core.errors import DevenvError
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Change, Connection, Gone, Happening, LogLine, Project, Resource, Seen, Snapshot
-from devenv.core.text import mask_secrets
 from devenv.runs.evidence import SCHEMA, EvidenceFile, Header, Mark, Probe, Record
 from devenv.runs.lines import tell
 

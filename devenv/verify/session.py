@@ -20,6 +20,7 @@ import devenv
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.compose.find import has_project
 from devenv.core.errors import DevenvError
+from devenv.core.masking import mask_values
 from devenv.core.settings import FILE_NAME, Config, load_config
 from devenv.core.signals import interrupt_once
 from devenv.runs.criteria import Measurement
@@ -156,6 +157,14 @@ def suffix_of(node: pytest.Item, target: str) -> str:
 CARRIER: Final = "devenv_verify"  # an attribute of a test report: pytest-xdist brings it to the controller
 INCONCLUSIVE: Final = "inconclusive: "
 _PYTESTS: Final = 5  # exit codes up to here mean what pytest says they do
+
+
+def _mask(report: pytest.TestReport) -> None:
+    """Hide known secrets in what pytest prints and writes of a failure."""
+    text = str(report.longrepr)
+    if mask_values(text) != text:
+        report.longrepr = mask_values(text)
+    report.sections = [(name, mask_values(content)) for name, content in report.sections]
 
 
 class Session:
@@ -329,6 +338,7 @@ class Session:
                 report.longrepr = in_words(error)
             else:
                 tell_failure(report, error)
+            _mask(report)
         measured = self._pending.pop(item.nodeid, [])
         data = {
             "asserted": call.when == "call" and isinstance(error, AssertionError | pytest.fail.Exception),

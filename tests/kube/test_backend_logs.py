@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+
+import pytest
+
+from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.kubeconfig import Target
+from devenv.core import masking
+from devenv.core.masking import MASK, KnownValues
 from fakes.api_server import ApiServer, pod, running
 from tests.kube.watching import watching
 
@@ -51,6 +58,46 @@ def test_all_containers_with_their_names_and_one_alone(api: ApiServer, target: T
         seen.backend.follow_logs([f"{key}/web"])
         seen.until(lambda: seen.texts() == ["listening"])
         assert seen.lines[0].key == f"{key}/web"
+
+
+def test_secrets_of_a_pods_environment_are_masked_in_its_lines(
+    api: ApiServer, target: Target, environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking, "KNOWN", KnownValues())
+    known = pod("web-1")
+    known["spec"]["containers"][0] |= {
+        "env": [
+            {"name": "API_TOKEN", "value": "written-in-the-pod"},
+            {"name": "PLACE", "valueFrom": {"secretKeyRef": {"name": "shop", "key": "place"}}},
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
+        "envFrom": [{"configMapRef": {"name": "settings"}, "prefix": "APP_"}, {"secretRef": {"name": "not-there"}}],
+    }
+    known["spec"]["volumes"] = [{"name": "tls", "secret": {"secretName": "mounted"}}]
+    api.put(secret("shop", place="fr0m-a-secret"))
+    api.put(secret("mounted", file="in-a-m0unted-file"))
+    settings = {"PASSWORD": "in-a-c0nfig-map", "COLOR": "turquoise"}
+    api.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": settings})
+    api.put(known)
+    api.logs.write("web-1", "written-in-the-pod fr0m-a-secret in-a-m0unted-file in-a-c0nfig-map turquoise")
+    with watching(target, environ, kinds=(PODS,)) as seen:
+        seen.until(lambda: seen.names() == {"web-1"})
+        seen.backend.follow_logs([seen.named("pod", "web-1").key])
+        seen.until(lambda: bool(seen.texts()))
+        assert seen.texts() == [f"{MASK} {MASK} {MASK} {MASK} turquoise"]
+        variables = environment_of(seen.backend.client, known)
+        assert [item[1:] for item in variables] == [
+            ("APP_PASSWORD", "in-a-c0nfig-map", "ConfigMap settings"),
+            ("APP_COLOR", "turquoise", "ConfigMap settings"),
+            ("API_TOKEN", "written-in-the-pod", ""),
+            ("PLACE", "fr0m-a-secret", "Secret shop, place"),
+            ("IP", None, "status.podIP"),
+        ]
+
+
+def secret(name: str, **data: str) -> dict[str, object]:
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": encoded}
 
 
 def test_a_restarted_container_goes_on_after_what_the_run_before_said(

@@ -11,7 +11,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
 from devenv.control.kube.apply import CHANGED, FieldConflicts, apply, masked_pair, plan_apply
 from devenv.core.errors import DevenvError, UsageError
-from devenv.core.text import MASK
+from devenv.core.masking import MASK
 from fakes.api_server import ApiServer, Refusal, deployment, namespace_object
 
 SECRET: dict[str, Any] = {

@@ -13,7 +13,7 @@ import jsonschema_rs
 import pytest
 
 from devenv.cli import main
-from devenv.core.text import mask_secrets
+from devenv.core.masking import mask_secrets
 from devenv.manifests.credentials import is_random, judge, masked
 from devenv.secrets import scan_env, scan_yaml
 

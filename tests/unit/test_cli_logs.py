@@ -61,6 +61,17 @@ def test_a_pipe_gets_every_byte_as_it_is(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
+def test_secrets_are_masked_in_a_pipe_and_on_a_terminal(tmp_path: Path) -> None:
+    environ = play(tmp_path, "echo 'web-1  | it is pl4nted-value'")
+    script = Path(environ["PATH"].partition(os.pathsep)[0]) / "docker"
+    script.write_text(
+        script.read_text().replace('{"web": {}}', '{"web": {"environment": {"API_TOKEN": "pl4nted-value"}}}')
+    )
+    done = subprocess.run(COMMAND, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout == "web-1  | it is ••••\n"
+    assert on_terminal(tmp_path, environ, "--no-color") == "web-1  | it is ••••\r\n".encode()
+
+
 def test_the_options_reach_compose(tmp_path: Path) -> None:
     environ = play(tmp_path, 'echo "$@"')
     command = [*COMMAND, "-f", "--tail", "5", "--timestamps", "web"]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from devenv.core.text import MASK, human_age, human_bytes, human_duration, mask_secrets, sanitize
+from devenv.core.text import human_age, human_bytes, human_duration, sanitize
 
 
 @pytest.mark.parametrize(
@@ -72,34 +72,6 @@ def test_cost_grows_linearly_with_unterminated_sequences(unit: str) -> None:
 
     # Quadratic cost would be 400 times as much; the margin is for a noisy machine.
     assert cost(400_000) < 150 * max(cost(20_000), 0.0005)
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("POSTGRES_PASSWORD=hunter2 next", f"POSTGRES_PASSWORD={MASK} next"),
-        ('{"api_key": "abc def"}', f'{{"api_key": {MASK}}}'),
-        ("postgres://u:p4ss@db/x", f"postgres://u:{MASK}@db/x"),
-        ("Authorization: Bearer abcdefgh12345", f"Authorization: Bearer {MASK}"),
-        ("key AKIAABCDEFGHIJKLMNOP", f"key {MASK}"),
-        ("{'DB_PASS': 'hunter2', 'MYSQL_PWD': 'x y'}", f"{{'DB_PASS': {MASK}, 'MYSQL_PWD': {MASK}}}"),
-        (
-            "SESSION_KEY=abcd1234 --from-literal=redis-pass=hunter2",
-            f"SESSION_KEY={MASK} --from-literal=redis-pass={MASK}",
-        ),
-        (
-            "client_key: hunter22, ADMIN_PW: a, rediscli_auth=b",
-            f"client_key: {MASK}, ADMIN_PW: {MASK}, rediscli_auth={MASK}",
-        ),
-        ("the tokenizer is fine", "the tokenizer is fine"),
-        ("PWD=/app OLDPWD=/ tls_client_key=client.pem", "PWD=/app OLDPWD=/ tls_client_key=client.pem"),
-        ("first_pass: 12, session_key_length=32, cache_key=a", "first_pass: 12, session_key_length=32, cache_key=a"),
-        ("a.b-" * 25_000, "a.b-" * 25_000),
-        ("GET /?q=password HTTP/1.1", "GET /?q=password HTTP/1.1"),
-    ],
-)
-def test_secrets_are_masked(text: str, masked: str) -> None:
-    assert mask_secrets(text) == masked
 
 
 def test_numbers_for_people() -> None:

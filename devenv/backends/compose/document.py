@@ -13,14 +13,19 @@ from typing import Any
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.core.errors import ProjectError
+from devenv.core.masking import learn
 from devenv.core.model import Dependency, Port, Project, Service
+from devenv.core.stored import read_text
 from devenv.core.text import sanitize
 
 _RESTART_CONDITIONS = {"none": "no", "any": "always", "on-failure": "on-failure"}  # deploy.restart_policy.condition
 
 
 def parse_project(document: bytes, options: ComposeOptions) -> Project:
-    """Read Compose's canonical JSON; raises ProjectError where it is not what Compose documents."""
+    """Read Compose's canonical JSON; raises ProjectError where it is not what Compose documents.
+
+    The secrets that it holds are masked from then on.
+    """
     try:
         data = json.loads(document)
         services = tuple(_service(name, body or {}) for name, body in sorted((data.get("services") or {}).items()))
@@ -30,6 +35,7 @@ def parse_project(document: bytes, options: ComposeOptions) -> Project:
             if not volume.get("external")
         )
         name = sanitize(data["name"])
+        _learn_secrets(data)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ProjectError(
             f"Compose described the project in a way devenv does not understand: {error}",
@@ -46,6 +52,15 @@ def parse_project(document: bytes, options: ComposeOptions) -> Project:
         env_files=options.env_files,
         volumes=volumes,
     )
+
+
+def _learn_secrets(data: Mapping[str, Any]) -> None:
+    """Have the values masked that services' variables and the files of `secrets` hold."""
+    for service in (data.get("services") or {}).values():
+        learn((service or {}).get("environment"))
+    for secret in (data.get("secrets") or {}).values():
+        if isinstance(secret, dict) and isinstance(secret.get("file"), str):
+            learn({"": read_text(Path(secret["file"]))}, all_secret=True)
 
 
 def _service(name: str, body: Mapping[str, Any]) -> Service:

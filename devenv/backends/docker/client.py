@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.lines import ChunkDecoder
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import learn, mask_secrets
+from devenv.core.text import sanitize
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -88,6 +89,13 @@ def engine_errors(endpoint: Endpoint) -> Iterator[None]:
         raise refusal(error, endpoint) from error
     except (DockerException, RequestException, HTTPError, OSError, ValueError) as error:
         raise _translated(error, endpoint) from error
+
+
+def inspect(client: APIClient, container_id: str) -> dict[str, Any]:
+    """Return GET /containers/{id}/json; what is secret in the container's environment is masked from then on."""
+    data: dict[str, Any] = client.inspect_container(container_id)
+    learn((data.get("Config") or {}).get("Env"))
+    return data
 
 
 def refusal(error: Exception, endpoint: Endpoint) -> DevenvError:

@@ -7,9 +7,9 @@ import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.client import connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.watcher import list_project
 from devenv.core.errors import DevenvError
@@ -87,7 +87,7 @@ class Containers:
     def look_inside(self, resource: Resource) -> Inside:
         """Inspect a container and find out who runs in it, by its own /etc/passwd and /etc/group."""
         with engine_errors(self._endpoint):
-            data: dict[str, Any] = self._client.inspect_container(resource.container_id)
+            data = inspect(self._client, resource.container_id)
         host, config = data.get("HostConfig") or {}, data.get("Config") or {}
         mounts = {}
         for mount in data.get("Mounts") or ():

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from devenv.core.errors import UsageError
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Port
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.text import sanitize
 
 DEFAULT_CONTEXT: Final = "default"
 DEFAULT_HOST: Final = "npipe:////./pipe/docker_engine" if sys.platform == "win32" else "unix:///var/run/docker.sock"

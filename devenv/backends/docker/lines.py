@@ -1,4 +1,4 @@
-"""A log's bytes become lines: framings taken off, partial lines joined, overlong ones cut, repeated ones skipped.
+"""A log's bytes become lines: framings taken off, parts joined, long ones cut, repeated ones skipped, secrets masked.
 
 All parsers are pure and incremental: any cutting of the input gives the same output, and no frame is held whole.
 """
@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from devenv.backends.docker.parse import parse_time
+from devenv.core.masking import mask_secrets
 from devenv.core.model import LogLine
 from devenv.core.text import sanitize
 
@@ -231,7 +232,7 @@ class LineAssembler:
             whole = _whole_characters(text)
             cut += len(text) - len(whole)
             text = whole
-        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), sanitize(text), cut)
+        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), mask_secrets(sanitize(text)), cut)
 
 
 def _whole_characters(text: bytes) -> bytes:

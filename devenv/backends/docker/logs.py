@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from devenv.backends.docker import parse
-from devenv.backends.docker.client import RawStream, connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent
 from devenv.backends.docker.lines import FrameParser, FramingError, LineAssembler, Resume
@@ -129,7 +129,7 @@ class LogReader:
 
         with engine_errors(endpoint):
             try:
-                data: dict[str, Any] = client.inspect_container(self._id)
+                data = inspect(client, self._id)
             except NotFound:
                 return None
         return parse.from_inspect(data)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import absent_services
-from devenv.backends.docker.client import RawStream, connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import EngineEvent, event_params, happening_of, read_events
 from devenv.backends.docker.watcher import list_project
@@ -62,7 +62,7 @@ def _inspect(client: APIClient, endpoint: Endpoint, listed: Resource) -> Resourc
 
     with engine_errors(endpoint):
         try:
-            data: dict[str, Any] = client.inspect_container(listed.container_id)
+            data = inspect(client, listed.container_id)
         except NotFound:
             return None
     resource = parse.from_inspect(data)

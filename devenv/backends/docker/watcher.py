@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import BACKEND, ContainerCache
-from devenv.backends.docker.client import RawStream, connect, engine_errors
+from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent, event_params, read_events
 from devenv.backends.streams import Stream
@@ -275,7 +275,7 @@ class Inspector:
         touched = self._cache.touched(key)
         with engine_errors(endpoint):
             try:
-                data: dict[str, Any] = client.inspect_container(key.removeprefix("docker/"))
+                data = inspect(client, key.removeprefix("docker/"))
             except NotFound:
                 self._cache.gone(key)
                 return

@@ -21,7 +21,8 @@ from devenv.backends.kube.errors import BadKubeconfig, Unauthorized
 from devenv.backends.kube.kubeconfig import decoded, reason_of
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ToolMissing
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 
 _IN_HEADER: Final = "!#$&'*+^`|"  # besides letters, digits and "-._~" (RFC 9110, 5.6.2); "%" itself is quoted
 _EARLY: Final = 10.0  # seconds before its end that a plugin's credential is renewed: a request takes time

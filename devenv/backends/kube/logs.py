@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from devenv.backends.docker.lines import LineAssembler, Resume
 from devenv.backends.kube.cache import WORKLOADS, Cache
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from devenv.backends.kube.fields import mapping, mappings, word
 from devenv.backends.kube.kinds import PODS
@@ -315,7 +316,9 @@ class PodLogs:
     def _begin(self, stream: Stream, pod: Resource, key: str, container: str) -> None:
         """Learn which containers the pod has, and start a reader of each."""
         try:
-            names = (container,) if container else self._names(pod)
+            raw = self._client.get(PODS.path(pod.namespace, pod.name))
+            environment_of(self._client, raw)  # what is secret in it is masked in its lines
+            names = (container,) if container else container_names(raw)
         except NotFound:
             return stream.finish()
         except KubeError as error:
@@ -341,9 +344,6 @@ class PodLogs:
                 self._streams.setdefault(key, {})[name] = follower
                 follower.start()
         return stream.finish()
-
-    def _names(self, pod: Resource) -> tuple[str, ...]:
-        return container_names(self._client.get(PODS.path(pod.namespace, pod.name)))
 
 
 def _unheard(error: Exception | None, pause: float) -> None:

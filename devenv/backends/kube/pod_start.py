@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from devenv.backends.kube.fields import mapping, time_of
 from devenv.backends.kube.pod import Container, End, Pod
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 
 STAGES: Final = ("created", "scheduled", "pulled", "started", "ready")
 WORDS_KEPT: Final = 300  # characters of a message of the cluster

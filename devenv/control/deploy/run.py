@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.pod_start import PodStages
@@ -21,7 +22,8 @@ from devenv.control.kube.apply import apply
 from devenv.control.kube.rollout_view import Key
 from devenv.control.kube.wait import Patience, Stuck, Waiting, WaitResult, wait_for
 from devenv.core.errors import DevenvError
-from devenv.core.text import mask_secrets, sanitize
+from devenv.core.masking import mask_secrets
+from devenv.core.text import sanitize
 
 Object = dict[str, Any]
 LINES = 10  # of a log
@@ -217,6 +219,8 @@ def last_words(client: KubeClient, stuck: Stuck) -> list[str]:
     if not stuck.subject or stuck.subject == stuck.workload.partition("/")[2]:
         return []
     path = PODS.path(stuck.namespace, stuck.subject, "log")
+    with suppress(KubeError):
+        environment_of(client, client.get(PODS.path(stuck.namespace, stuck.subject)))
     for previous in ("true", "false"):
         try:
             text = client.request("GET", path, query={"tailLines": LINES, "previous": previous}, accept="*/*")

@@ -18,7 +18,8 @@ from devenv.backends.kube.kinds import Kind
 from devenv.control.kube.change import reworded
 from devenv.control.kube.objects import CRD, ESTABLISHED_WITHIN, KindLookup, flatten, makes, title
 from devenv.core.errors import DevenvError
-from devenv.core.text import MASK, mask_secrets, sanitize
+from devenv.core.masking import MASK, mask_secrets
+from devenv.core.text import sanitize
 
 CHANGED = f"{MASK} (another value)"
 _SECRET_FIELDS = ("data", "stringData")

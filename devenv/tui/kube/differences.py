@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devenv.core.errors import DevenvError
+from devenv.core.masking import MASK, mask_secrets
 from devenv.core.model import Resource
-from devenv.core.text import MASK, mask_secrets
 from devenv.manifests import access
 from devenv.tui.detail import Difference
 from devenv.tui.kube.session import ClusterSession

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.kube.backend import KubeBackend
+from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
 from devenv.backends.kube.kubeconfig import Target
@@ -85,7 +86,9 @@ class LiveSession:
         """Return what the runs before the present ones wrote, container by container."""
         client = self.backend.client
         path = PODS.path(pod.namespace, pod.name)
-        spec = client.get(path).get("spec") or {}
+        raw = client.get(path)
+        environment_of(client, raw)  # what is secret in it is masked in its lines
+        spec = raw.get("spec") or {}
         texts = []
         for item in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
             name = str(item.get("name"))

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 
 from devenv.control.kube.apply import masked
 from devenv.core.errors import DevenvError
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Resource
-from devenv.core.text import mask_secrets
 from devenv.manifests import access
 from devenv.tui.detail import events
 from devenv.tui.kube.session import ClusterSession

@@ -14,9 +14,10 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
 
+from devenv.core.masking import mask_secrets
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
-from devenv.core.text import human_age, human_bytes, mask_secrets
+from devenv.core.text import human_age, human_bytes
 from devenv.tui.chart import BARS
 from devenv.tui.detail import clock
 from devenv.tui.safe_text import Part, fit, safe
