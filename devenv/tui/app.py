@@ -5,13 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from textual import on
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from devenv.backends.protocol import Backend
 from devenv.control.protocol import Control
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     FindCluster = Callable[[], Connector | None]
 
+KEY_WITHIN: Final = 0.5  # seconds that the next key waits where a handler awaits something else
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
 CLUSTER_MODE: Final = "cluster"
 
@@ -73,6 +77,15 @@ class BenchTrace:
         if mark not in self._once:
             self._once.add(mark)
             self.write(mark)
+
+
+class Typed(Message):
+    """Follows a key on its way, from the widget with the focus up to the app: behind it, what the key did is done."""
+
+    def __init__(self, key: events.Key, rounds: int) -> None:
+        super().__init__()
+        self.key = key
+        self.rounds = rounds
 
 
 class DevenvApp(App[int]):
@@ -126,6 +139,7 @@ class DevenvApp(App[int]):
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
         self._parts = (backend, control)
+        self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
         self.fault: Exception | None = None
         self._make_watch = watch
         self._watch: BackgroundWatch | None = None  # from the first time that somebody asked for it
@@ -150,6 +164,39 @@ class DevenvApp(App[int]):
     def get_default_screen(self) -> MainScreen:
         """Open with the main screen."""
         return self.main
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take one key after the other: each is where it goes to before the next one is looked at.
+
+        In Textual 8.2 a key goes to a queue of the widget that has the focus, and from there back to the app's, where
+        its action runs: of keys that come in one burst, the later ones would overtake it, and go where the focus was.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            self._keys.append(event)
+            if len(self._keys) == 1:
+                await self._press(event)
+        else:
+            await super().on_event(event)
+
+    async def _press(self, key: events.Key) -> None:
+        on = self.focused or self.screen
+        await super().on_event(key)
+        self.set_timer(KEY_WITHIN, partial(self._key_done, key))
+        # Twice: what a key changed in an input is told behind the first.
+        if not on.post_message(Typed(key, 2)):
+            self._key_done(key)
+
+    def on_typed(self, message: Typed) -> None:
+        """Let the key's own changes go round once more, then take the next key."""
+        on = self.focused or self.screen
+        if message.rounds == 1 or not on.post_message(Typed(message.key, message.rounds - 1)):
+            self._key_done(message.key)
+
+    def _key_done(self, key: events.Key) -> None:
+        if self._keys and self._keys[0] is key:
+            self._keys.popleft()
+            if self._keys:
+                self.call_next(self._press, self._keys[0])
 
     def on_resize(self) -> None:
         """Paint everything: a terminal that changed its size and back in a moment has lost what was on it."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from textual._context import visible_screen_stack
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from devenv.core.model import Resource
@@ -91,3 +93,10 @@ class Driver:
         index = next(index for index, row in enumerate(table.rows) if row.title == service)
         table.select(index)
         await self.until(lambda: self.main.log_pane.title.text.startswith(f" LOGS {service}"))
+
+    async def type(self, *keys: str) -> None:
+        """Let keys come in one burst, as somebody types who knows them; they wait for nothing."""
+        for key in keys:
+            name = key if len(key) > 1 or key.isalnum() else _character_to_key(key)
+            self.app.post_message(Key(name, key if len(key) == 1 else None))
+        await self.pilot.pause()
