@@ -231,6 +231,7 @@ class LogLine(Struct, frozen=True):
     stream: str  # "stdout", "stderr", or "devenv" for a marker of our own (gap, reconnect, restart)
     text: str
     cut: int = 0
+    styles: tuple[tuple[int, int, str], ...] = ()  # its colours, of `devenv.core.text.sanitize_styled`
 
 
 class LogsDropped(Struct, frozen=True):

@@ -31,6 +31,7 @@ def _table(newline: str) -> dict[int, str | None]:
 
 _ONE_LINE: Final = _table("␊")
 _LINES: Final = _table("\n")
+_KEEPS_MARKS: Final = {code: to for code, to in _ONE_LINE.items() if code}
 
 
 def sanitize(text: str | bytes, *, newlines: bool = False) -> str:
@@ -49,6 +50,53 @@ def sanitize(text: str | bytes, *, newlines: bool = False) -> str:
     if not text.isascii() or "\x1b" in text:
         text = _ESCAPES.sub("", text)
     return text.translate(_LINES if newlines else _ONE_LINE)
+
+
+_SGR: Final = re.compile(r"(?:\x1b\[|\x9b)([0-9;]{0,60})m")
+# What colours and stresses (ECMA-48, 8.3.117): what hides text or blinks is left out, and ends nothing.
+_SGR_USED: Final = frozenset({1, 2, 3, 4, 7, 9, *range(21, 26), 27, 29, *range(30, 50), *range(90, 108)})
+Styles = tuple[tuple[int, int, str], ...]  # where each begins and ends in the text, and its SGR parameters: "1;31"
+
+
+def sanitize_styled(text: str | bytes) -> tuple[str, Styles]:
+    """Return what `sanitize` returns, and the colours that the text had: harmless numbers, for whoever draws it."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if "\x1b[" not in text and "\x9b" not in text:
+        return sanitize(text), ()
+    # The mark is a character that no text keeps, so that all else goes as it goes without colours.
+    text = text.replace("\0", "")
+    codes = _SGR.findall(text)
+    marked = _SGR.sub("\0", text)
+    if "\r" in marked:
+        marked = marked.replace("\r\n", "\n").rstrip("\r")
+    parts = _ESCAPES.sub("", marked).translate(_KEEPS_MARKS).split("\0")
+    styles: list[tuple[int, int, str]] = []
+    end, active = len(parts[0]), ""
+    for part, code in zip(parts[1:], codes, strict=False):
+        active = _sgr(active, code)
+        if active and part:
+            styles.append((end, end + len(part), active))
+        end += len(part)
+    return "".join(parts), tuple(styles)
+
+
+def _sgr(active: str, code: str) -> str:
+    """Return the parameters that hold after a sequence; what is set first is forgotten where there are too many."""
+    numbers = [int(number or 0) for number in code.split(";")]
+    used: list[str] = active.split(";") if active else []
+    while numbers:
+        number = numbers.pop(0)
+        if number == 0:
+            used = []
+        elif number in (38, 48):
+            count = {5: 2, 2: 4}.get(numbers[0] if numbers else -1, 0)
+            if count and len(numbers) >= count and max(numbers[:count]) < 256:
+                used += map(str, (number, *numbers[:count]))
+            del numbers[:count]
+        elif number in _SGR_USED:
+            used.append(str(number))
+    return ";".join(used) if len(used) <= 32 else ""
 
 
 def human_bytes(count: float) -> str:

@@ -76,6 +76,11 @@ ACTIONS: Final = (
         palette="view: logs",
         priority=True,
     ),
+    UserAction(
+        *("merged", "M", "all logs", IN_VIEW, "of what the table shows, by time; again: of the selected line"),
+        palette="view: logs of all services",
+        shown=False,
+    ),
     UserAction("detail", group=IN_VIEW, palette="view: detail"),
     UserAction(
         *("zoom", "z", "zoom", IN_VIEW, "the pane with the focus takes the screen, or gives it back"),

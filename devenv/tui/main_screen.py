@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual import on
@@ -21,6 +22,7 @@ from devenv.control.protocol import Control
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, Happening, LogLine, LogsDropped, Resource, Runtime, Sample, State, WatchStatus
 from devenv.core.state import Delta, Store
+from devenv.logs.buffer import LogBuffer
 from devenv.tui.action_table import (
     ACTIONS,
     BY_NAME,
@@ -34,7 +36,7 @@ from devenv.tui.action_table import (
 )
 from devenv.tui.changes import Changes
 from devenv.tui.feed import Subscriptions
-from devenv.tui.logs.buffers import LogBuffer, LogShelf
+from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.logs.pane import LogJump, LogPane, LogView
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
 
 SETTLED = 0.08  # seconds: a selection that only passes by does not open a log stream
 TICK = 1.0  # seconds between two looks at ages and countdowns
+MERGED = GroupKey("*", "*")  # the source that stands for all lines of the table
+MERGED_PATH = ("*",)
+MERGED_MOST = 60  # lines of the table; each log is a connection and a thread
 ZOOMS = ("zoom-table", "zoom-logs", "zoom-detail")
 Handlers = Mapping[str, Callable[..., object]]  # by the names of `devenv.tui.action_table`
 
@@ -162,10 +167,12 @@ class MainScreen(Screen[None]):
         self._settle: Timer | None = None
         self._keys_for: object = None
         self._log_jump: LogJump | None = None
+        self._merged = False  # whether the log is that of all lines of the table
         self.controller = controller(self)
         self.handlers: dict[str, Callable[..., object]] = {
             "find": self._find,
             "logs": self.go_to_log,
+            "merged": self._merge_logs,
             "detail": self.go_to_detail,
             "zoom": self._zoom,
             "back": self.go_back,
@@ -271,8 +278,7 @@ class MainScreen(Screen[None]):
 
     def _take_logs(self, lines: Sequence[LogLine | LogsDropped]) -> None:
         on_screen = self.log_pane.view.buffer
-        touched = [self.shelf.take(line) for line in lines]
-        if any(buffer is on_screen for buffer in touched):
+        if lines and any(buffer is on_screen for buffer in self.shelf.take(*lines)):
             self.log_pane.view.sync()
             if self._log_jump is not None:
                 self._jump(self._log_jump)
@@ -362,8 +368,9 @@ class MainScreen(Screen[None]):
         """Follow what exists, after the logs of services have learnt what these are made of now."""
         for source in self.shelf.kept:
             group = self.board.services.groups.get(source) if isinstance(source, GroupKey) else None
-            if group is not None and self.shelf.feed(source, group.sources()) is self.log_pane.view.buffer:
-                self.log_pane.view.show(self.log_pane.view.buffer, self.log_pane.view.placeholder)
+            sources = group.sources() if group is not None else self._all_sources() if source == MERGED else None
+            if sources is not None and self.shelf.feed(source, sources) is self.log_pane.view.buffer:
+                self.log_pane.view.show_again()
         self._subscriptions.logs(key for key in self.shelf.keys if self._was_created(key))
 
     def _was_created(self, key: str) -> bool:
@@ -383,8 +390,8 @@ class MainScreen(Screen[None]):
             self.log_pane.show("", LogBuffer(), "")
             return
         first = not self.shelf.kept
-        buffer = self.shelf.select(row.path, row.source, time.time())
-        self.log_pane.show(row.title, buffer, self.controller.empty_text(row))
+        if not self._merged:
+            self._show_log(row)
         if self._settle is not None:
             self._settle.stop()
         if first:
@@ -394,6 +401,38 @@ class MainScreen(Screen[None]):
         self._subscribe()
         self.tell_detail(fresh=True)
         self._tell_keys()
+
+    def _show_log(self, row: Row) -> None:
+        buffer = self.shelf.select(row.path, row.source, time.time())
+        resource = self.store.resource(row.key)
+        started_at = resource.started_at if resource is not None else None
+        self.log_pane.show(row.title, buffer, self.controller.empty_text(row), started_at)
+
+    def _merge_logs(self) -> None:
+        """Show the log of all lines of the table as one, or that of the selected one again."""
+        row = self.table.selected
+        if row is None:
+            return
+        self._merged = not self._merged
+        if self._merged:
+            buffer = self.shelf.select(MERGED_PATH, MERGED, time.time())
+            self.shelf.feed(MERGED, self._all_sources())
+            self.log_pane.show("all that the table shows", buffer, "no output yet")
+        else:
+            self._show_log(row)
+        self._follow()
+        self.go_to_log()
+
+    def _all_sources(self) -> dict[str, str]:
+        """Return the sources of the table's lines, as it is filtered, each with its name."""
+        sources: dict[str, str] = {}
+        for row in islice(self.table.rows, MERGED_MOST):
+            group = self.board.services.groups.get(row.group) if row.group is not None else None
+            if group is not None:
+                sources |= {key: f"{row.title} {runtime}" for key, runtime in group.sources().items()}
+            elif row.key and not row.absent:
+                sources.setdefault(row.key, row.title)
+        return sources
 
     @on(ResourceTable.Scrolled)
     def _look_again(self) -> None:

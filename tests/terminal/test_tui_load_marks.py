@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from devenv.tui.logs.buffers import MARKS_KEPT, LogBuffer, LogShelf
+from devenv.logs.buffer import LogBuffer
+from devenv.tui.logs.buffers import MARKS_KEPT, LogShelf
 from devenv.tui.runs.load_form import LoadTarget, load_targets
 from devenv.tui.table.lines import GroupKey
 from tests.terminal.cluster import cluster_opened, pod, workload
@@ -12,7 +13,8 @@ WEB = ("web", "", "0", "shop", "1")
 
 
 def texts(buffer: LogBuffer) -> list[str]:
-    return [line.text for line in buffer.lines]
+    named = ((buffer.names.get(line.key, ""), line.text) for line in buffer.lines)
+    return [f"{name} │ {text}" if name else text for name, text in named]
 
 
 def test_a_mark_stands_between_the_lines_of_before_and_after() -> None:

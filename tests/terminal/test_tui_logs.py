@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
+import pytest
+
 from devenv.core.model import Gone, LogsDropped, Seen
-from devenv.tui.logs.buffers import LINES_KEPT
+from devenv.logs.buffer import LINES_KEPT
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log
@@ -181,3 +186,121 @@ async def test_wrapped_lines_lose_no_character_when_the_scroll_bar_appears(opene
         assert view.show_vertical_scrollbar
         rows = [view.render_line(y).text for y in range(view.size.height)]
         assert words in "".join(row[2:] for row in rows)
+
+
+async def test_keys_typed_fast_act_as_if_typed_slowly(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await with_lines(terminal, 200)
+        await terminal.type("l", "/", *"line 15", "enter", "N")
+        await terminal.sees("/line 15: line 159, 11 lines match")
+        assert terminal.main.filter.value == ""
+        await terminal.type("escape", "f", *"line 1", "enter", "f", *"!9", "enter", "escape", "/", *"ap", "enter")
+        await terminal.sees(" line 1 ×   !9 ×")
+        await terminal.until(lambda: terminal.main.filter.value == "ap")
+        await terminal.type("?", "escape", "l", "backspace", "backspace")
+        await terminal.until(lambda: not terminal.main.log_pane.view.filters)
+
+
+async def test_filters_are_chips_that_can_be_taken_away(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        terminal.backend.emit(
+            log("docker/api-1", '{"level": "error", "msg": "timeout of db", "ms": 12}'),
+            log("docker/api-1", "level=info msg=started"),
+            log("docker/api-1", "WARN disk is full"),
+            log("docker/api-1", "a line without a level"),
+        )
+        await terminal.sees("a line without")
+        await terminal.press("l", "f", *"level>=warn")
+        await terminal.sees("2 of 4", "timeout of db", "disk is full")
+        assert not terminal.shows("started")
+        await terminal.press("enter", "f", *"level=error msg~time", "enter")
+        await terminal.sees(" level>=warn ×   level=error msg~time ×", "1 of 4")
+        assert not terminal.shows("disk is full")
+        terminal.backend.emit(log("docker/api-1", "INFO new"), log("docker/api-1", "level=error msg=timeout n=2"))
+        await terminal.sees("n=2", "2 of 6")
+        assert not terminal.shows("INFO new")
+        await terminal.pilot.click(terminal.main.log_pane.chips, offset=(4, 0))
+        await terminal.until(lambda: not terminal.shows("level>=warn"))
+        await terminal.press("backspace")
+        await terminal.sees("started", "disk is full", "INFO new")
+        await terminal.press("f", *"nothing like it", "enter")
+        await terminal.sees("nothing matches; ⌫ takes a filter away")
+        await terminal.press("backspace", "f", *"level>=loud")
+        await terminal.sees("'loud' is no level")
+
+
+async def test_a_pattern_that_backtracks_for_ever_is_stopped_and_told(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        terminal.backend.emit(log("docker/api-1", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac"))
+        await terminal.sees("aaac")
+        for key in ("f", "/"):
+            await terminal.press("l", key, *"(a|aa)+$", "enter")
+            await terminal.sees("takes too long on one line", "aaac")
+            assert not terminal.main.log_pane.view.filters
+
+
+async def test_since_and_the_three_kinds_of_times(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        now = time.time()
+        ages = {"hours": 7200, "minutes": 600, "seconds": 5}
+        terminal.backend.emit(*(log("docker/api-1", f"of {name}", at=now - age) for name, age in ages.items()))
+        await terminal.sees("of hours")
+        await terminal.press("l", "3")
+        await terminal.sees("2 of 3 of the last 15m", "of minutes")
+        assert not terminal.shows("of hours")
+        await terminal.press("1")
+        await terminal.sees("1 of 3 of the last 1m")
+        await terminal.press("0", "t", "t")
+        await terminal.sees("2h of hours", "10m of minutes")
+
+
+async def test_all_services_in_one_log_by_time_with_their_names(opened: Opening) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await with_lines(terminal, 1)
+        await terminal.press("M")
+        await terminal.until(lambda: terminal.backend.logs >= {"docker/api-1", "docker/web-1"})
+        terminal.backend.emit(log("docker/web-1", "third", at=2e9 + 3), log("docker/api-1", "first", at=2e9 + 1))
+        await terminal.sees("api │ first", "web │ third")
+        terminal.backend.emit(log("docker/api-1", "second, and late", at=2e9 + 2))
+        await terminal.sees("second, and late")
+        shown = [line.strip() for line in terminal.lines() if " │ " in line]
+        assert shown[-3:] == ["api │ first", "api │ second, and late", "web │ third"]
+        await terminal.press("M")
+        await terminal.until(lambda: not terminal.shows("third"))
+        await terminal.sees("LOGS api", "first")
+
+
+async def test_lines_for_people_marks_clearing_copying_and_saving(
+    opened: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        terminal.backend.emit(log("docker/api-1", '{"level":"warn","msg":"slow","ms":12}', at=1.5))
+        terminal.backend.emit(log("docker/api-1", "container exited with code 3", "devenv"))
+        terminal.backend.emit(*(log("docker/api-1", f"plain {number}") for number in range(60)))
+        await terminal.sees("plain 59")
+        await terminal.press("l", "p")
+        await terminal.sees("container exited with code 3", '{"level":"warn"', "‖ paused")
+        await terminal.press("J")
+        await terminal.sees("WARN  slow  ms=12")
+        await terminal.press("G", "m")
+        await terminal.sees("── mark ")
+        await terminal.press("f", *"slow", "enter", "c", "ctrl+s")
+        await terminal.sees("3 lines copied")
+        await terminal.until(lambda: list((tmp_path / "devenv" / "logs").glob("api-*.log")))
+        assert terminal.app.clipboard.splitlines()[0] == '{"level":"warn","msg":"slow","ms":12}'
+        (file,) = (tmp_path / "devenv" / "logs").glob("api-*.log")
+        await terminal.until(lambda: file.read_text().count("\n") == 3)
+        assert file.read_text().splitlines()[0] == '1970-01-01T00:00:01.500+00:00 {"level":"warn","msg":"slow","ms":12}'
+        await terminal.press("x")
+        await terminal.until(lambda: not terminal.main.log_pane.view.buffer.lines)
+        terminal.backend.emit(log("docker/api-1", "slow again"))
+        await terminal.sees("slow again")

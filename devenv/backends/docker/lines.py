@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from devenv.backends.docker.parse import parse_time
 from devenv.core.masking import mask_secrets
 from devenv.core.model import LogLine
-from devenv.core.text import sanitize
+from devenv.core.text import sanitize_styled
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -232,7 +232,10 @@ class LineAssembler:
             whole = _whole_characters(text)
             cut += len(text) - len(whole)
             text = whole
-        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), mask_secrets(sanitize(text)), cut)
+        said, styles = sanitize_styled(text)
+        shown = mask_secrets(said)
+        # The places of the colours are those of the unmasked text.
+        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), shown, cut, styles if shown == said else ())
 
 
 def _whole_characters(text: bytes) -> bytes:

@@ -1,83 +1,17 @@
-"""The newest lines of each log, bounded and counted; a buffer for each of the last selected. Knows no widget."""
+"""The logs of the lines that were selected last: a buffer for each, and what writes into it. Knows no widget."""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from heapq import merge
 from typing import Final
 
-from msgspec.structs import replace
-
 from devenv.core.model import LogLine, LogsDropped
+from devenv.logs.buffer import LogBuffer
 from devenv.tui.table.lines import GroupKey, Path
-
-LINES_KEPT: Final = 10_000
-
-
-class LogBuffer:
-    """The newest lines. Each line has a number that it keeps while older ones are let go."""
-
-    def __init__(self, kept: int = LINES_KEPT) -> None:
-        self.lines: deque[LogLine] = deque(maxlen=kept)
-        self.first = 0  # the number of lines[0]: so many were let go at the front
-        self.dropped = 0  # lines that the reader had to drop: they never came here
-        self.marked = 0  # marks that were put between the lines, or are older than all of them
-
-    @property
-    def total(self) -> int:
-        """How many lines ever came; the number that the next one gets."""
-        return self.first + len(self.lines)
-
-    def append(self, line: LogLine) -> None:
-        """Add a line; the oldest is let go where there are too many."""
-        if len(self.lines) == self.lines.maxlen:
-            self.first += 1
-        self.lines.append(line)
-
-    def line(self, number: int) -> LogLine | None:
-        """The line of that number, or None where it was let go or has not come."""
-        index = number - self.first
-        return self.lines[index] if 0 <= index < len(self.lines) else None
-
-    def inherit(self, older: LogBuffer, marker: LogLine) -> None:
-        """Begin with the lines of the container that was here before, and a marker after them."""
-        mine = list(self.lines)
-        self.lines = deque((*older.lines, marker, *mine), maxlen=self.lines.maxlen)
-        self.first = older.total + 1 + len(mine) - len(self.lines)
-        self.dropped += older.dropped
-        self.marked = max(self.marked, older.marked)
-
-    def at(self, moment: float) -> int | None:
-        """Return the number of the newest line that is not later than that time; None where there is none."""
-        newest = None
-        for number, line in enumerate(self.lines, self.first):
-            if line.at is not None and line.at <= moment:
-                newest = number
-        return newest
-
-    def find(self, needle: str, start: int, step: int) -> int | None:
-        """Return the number of the next line with that text from `start` on, in the direction of `step`; wraps."""
-        folded = needle.casefold()
-        lines = list(self.lines)
-        if not folded or not lines:
-            return None
-        at = min(max(start - self.first, 0), len(lines) - 1)
-        for offset in range(len(lines)):
-            index = (at + step * offset) % len(lines)
-            if folded in lines[index].text.casefold():
-                return self.first + index
-        return None
-
-    def count(self, needle: str) -> int:
-        """Count the lines with that text."""
-        folded = needle.casefold()
-        return sum(folded in line.text.casefold() for line in self.lines) if folded else 0
-
 
 SHELF: Final = 3  # logs that are still followed after the selection went on: coming back finds them whole
 MARKS_KEPT: Final = 400
-_BAR: Final = " │ "
 Source = str | GroupKey  # of a line: the key of its resource, or the service that it stands for as a whole
 # Of a pod's key: the key of its workload, and how the pod is called beside the others of that workload.
 WorkloadOf = Callable[[str], tuple[str, str]]
@@ -96,21 +30,19 @@ class LogMarks:
         self._marks.append(LogLine(_MARK, at, "devenv", text))
         self._total += 1
 
-    def fill(self, buffer: LogBuffer, until: float) -> bool:
-        """Put the marks until that time into a buffer, without those that are older than its first line.
-
-        Returns whether there were any.
-        """
-        before, gone = buffer.total, self._total - len(self._marks)
+    def due(self, buffer: LogBuffer, until: float, first: LogLine | None) -> list[LogLine]:
+        """Return the marks until that time which a buffer lacks, without those that are older than its first line."""
+        gone = self._total - len(self._marks)
         buffer.marked = max(buffer.marked, gone)
+        due: list[LogLine] = []
         while buffer.marked < self._total:
             mark = self._marks[buffer.marked - gone]
-            if mark.at is not None and mark.at > until:
+            if (mark.at or 0.0) > until:
                 break
-            if buffer.lines:
-                buffer.append(mark)
+            if first is not None and (mark.at or 0.0) >= (first.at or 0.0):
+                due.append(mark)
             buffer.marked += 1
-        return buffer.total != before
+        return due
 
     def without(self, buffer: LogBuffer) -> list[LogLine]:
         """Return a buffer's lines without its marks, which are put in anew with the lines."""
@@ -121,8 +53,8 @@ class LogMarks:
 class LogShelf:
     """The buffers of the lines that were selected lately, and what writes into each.
 
-    A buffer may be fed by many sources: a workload's pods, or a service in both runtimes; each line then says in front
-    which one wrote it. A line of an unknown source is thrown away.
+    A buffer may be fed by many sources: a workload's pods, a service in both runtimes, or all services; it then knows
+    what each is called. A line of an unknown source is thrown away.
     """
 
     def __init__(self, workload_of: WorkloadOf = lambda key: ("", "")) -> None:
@@ -179,40 +111,46 @@ class LogShelf:
     def _fill(self, row: Source, fresh: set[str]) -> LogBuffer | None:
         # A source that is followed already does not begin with its last lines once more.
         buffer = self._buffers[row]
-        known: list[list[LogLine]] = []
+        known: list[LogLine] = []
         for source in fresh:
             other = next((one for one in self._buffers if one != row and self._front(one, source) is not None), None)
             if other is not None:
-                lines = (
-                    line for line in self._buffers[other].lines if source in (line.key, self._workload_of(line.key)[0])
-                )
-                known.append([self._labelled(row, self._plain(other, line)) for line in lines])
-        if not any(known):
+                lines = self._buffers[other].lines
+                known += [line for line in lines if source in (line.key, self._workload_of(line.key)[0])]
+        if not known:
             return None
+        buffer.names |= {key: self._front(row, key) or "" for key in {line.key for line in known}}
         mine = self.marks.without(buffer)
         buffer.lines.clear()
-        for line in merge(mine, *known, key=lambda line: line.at or 0.0):
-            self.put(buffer, line)
+        self._put(buffer, [*mine, *known], place=True)
         return buffer
 
-    def take(self, change: LogLine | LogsDropped) -> LogBuffer | None:
-        """Put a line away; return the buffer that it went to, the last selected one of several."""
-        touched: LogBuffer | None = None
+    def take(self, *changes: LogLine | LogsDropped) -> list[LogBuffer]:
+        """Put lines away; return the buffers that they went to."""
+        keys = {change.key for change in changes}
+        touched: list[LogBuffer] = []
         for row, buffer in self._buffers.items():
-            if self._front(row, change.key) is None:
+            names = {key: name for key in keys if (name := self._front(row, key)) is not None}
+            if not names:
                 continue
-            touched = buffer
-            if isinstance(change, LogsDropped):
-                touched.dropped += change.count
-            else:
-                self.put(touched, self._labelled(row, change))
+            buffer.names |= names
+            lines: list[LogLine] = []
+            for change in changes:
+                if change.key in names:
+                    if isinstance(change, LogLine):
+                        lines.append(change)
+                    else:
+                        buffer.dropped[change.key] += change.count
+            if lines:
+                self._put(buffer, lines, place=len(buffer.names) > 1)
+            touched.append(buffer)
         return touched
 
-    def put(self, buffer: LogBuffer, line: LogLine) -> None:
-        """Append a line, after the marks that are older."""
-        if line.at is not None:
-            self.marks.fill(buffer, line.at)
-        buffer.append(line)
+    def _put(self, buffer: LogBuffer, lines: list[LogLine], *, place: bool) -> None:
+        """Add lines, with the marks that are older."""
+        until = max((line.at for line in lines if line.at is not None), default=0.0)
+        marks = self.marks.due(buffer, until, buffer.lines[0] if buffer.lines else lines[0])
+        buffer.extend([*lines, *marks], place=place or bool(marks))
 
     def mark(self, at: float, text: str) -> None:
         """Tell a moment in every log, between the lines of before and after."""
@@ -220,11 +158,15 @@ class LogShelf:
 
     def settle(self, until: float) -> bool:
         """Tell the moments until then also where no later line came; return whether there were any."""
-        filled = [self.marks.fill(buffer, until) for buffer in self._buffers.values() if buffer.lines]
-        return any(filled)
+        filled = False
+        for buffer in self._buffers.values():
+            if buffer.lines and (marks := self.marks.due(buffer, until, buffer.lines[0])):
+                buffer.extend(marks, place=False)
+                filled = True
+        return filled
 
     def _front(self, row: Source, key: str) -> str | None:
-        """Return what stands before the lines of that key in that buffer; None where they do not belong there."""
+        """Return what that source is called in that buffer; None where its lines do not belong there."""
         fronts = self._fronts[row]
         if key in fronts:
             return fronts[key]
@@ -232,11 +174,3 @@ class LogShelf:
         if not workload or workload not in fronts:
             return None
         return " ".join(part for part in (fronts[workload], name) if part)
-
-    def _labelled(self, row: Source, line: LogLine) -> LogLine:
-        front = self._front(row, line.key)
-        return replace(line, text=f"{front}{_BAR}{line.text}") if front else line
-
-    def _plain(self, row: Source, line: LogLine) -> LogLine:
-        front = self._front(row, line.key)
-        return replace(line, text=line.text.removeprefix(f"{front}{_BAR}")) if front else line

@@ -1,9 +1,10 @@
-"""How log lines become rows of the screen: wrapped, with gutter, time, levels and search hits, cut to what is seen."""
+"""How log lines become rows of the screen: wrapped, with gutter, time, source, levels and search hits."""
 
 from __future__ import annotations
 
 import re
-from collections import deque
+import time
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
@@ -17,11 +18,15 @@ from rich.text import Text
 from textual.strip import Strip
 
 from devenv.core.model import LogLine
-from devenv.core.text import human_bytes
-from devenv.tui.logs.buffers import LogBuffer
+from devenv.core.text import human_age, human_bytes
+from devenv.logs.buffer import LogBuffer
+from devenv.logs.filter import LineFilter, Pattern
+from devenv.logs.record import readable
+from devenv.logs.scan import Scan
 from devenv.tui.safe_text import CUT_MARK, safe
 
 CHARACTERS_SHOWN: Final = 8192  # of one line; more than a screen full, little enough to draw it at once
+_BAR: Final = " │ "
 
 
 class Piece(NamedTuple):
@@ -32,76 +37,80 @@ class Piece(NamedTuple):
     text: str
 
 
-def line_text(line: LogLine) -> str:
-    """Return the harmless text of a line; what is not shown of a very long one is said at its end."""
-    text = line.text
-    hidden = line.cut
-    if len(text) > CHARACTERS_SHOWN:
-        hidden += len(text[CHARACTERS_SHOWN:].encode("utf-8", "replace"))
-        text = text[:CHARACTERS_SHOWN]
-    text = safe(text)
-    return f"{text}{CUT_MARK} [{human_bytes(hidden)} more, cut]" if hidden else text
+class Look(Struct, frozen=True):
+    """How lines are looked at: where they wrap (None: nowhere), which of them, and whether written for people."""
+
+    wrap_at: int | None = None
+    only: LineFilter = LineFilter()
+    readable: bool = False
 
 
 class LogRows:
-    """The rows of a buffer for one width; follows the buffer without walking through it again."""
+    """The rows of a buffer as it is looked at; follows the buffer without walking through it again."""
 
-    def __init__(self, buffer: LogBuffer, wrap_at: int | None = None) -> None:
+    def __init__(self, buffer: LogBuffer, look: Look) -> None:
         self.buffer = buffer
-        self.wrap_at = wrap_at
+        self.look = look
         self.widest = 0
-        self._pieces: deque[Piece] = deque()  # only when wrapping
-        self._front = buffer.first
-        self._done = buffer.first
-        self.sync()
+        self._names = dict(buffer.names)
+        self._wrapped: tuple[LogLine, list[Piece]] | None = None
+        self.scan = Scan(buffer, self._measure)
 
     def __len__(self) -> int:
-        return len(self._pieces) if self.wrap_at else len(self.buffer.lines)
+        return len(self.scan)
+
+    @property
+    def renamed(self) -> bool:
+        """Whether a source is called something else than when its rows were counted: then all are made anew."""
+        names = self.buffer.names
+        return any(names.get(key) != name for key, name in self._names.items())
 
     def sync(self) -> int:
         """Take in what the buffer got and let go of; return how many rows went at the front."""
-        buffer = self.buffer
-        gone = max(0, buffer.first - self._front)
-        if self.wrap_at:
-            gone = 0
-            while self._pieces and self._pieces[0].number < buffer.first:
-                self._pieces.popleft()
-                gone += 1
-        self._front = buffer.first
-        for number in range(max(self._done, buffer.first), buffer.total):
-            line = buffer.line(number)
-            if line is None:
-                continue
-            if self.wrap_at:
-                self._pieces.extend(_wrap(number, line_text(line), self.wrap_at))
-            else:
-                self.widest = max(self.widest, _cells(line))
-        self._done = buffer.total
-        return gone
+        self._names |= self.buffer.names
+        return self.scan.sync()
 
     def row(self, y: int) -> tuple[LogLine, Piece] | None:
         """Return the row at `y` with its line, or None below the end."""
-        if self.wrap_at:
-            if not 0 <= y < len(self._pieces):
-                return None
-            piece = self._pieces[y]
-            line = self.buffer.line(piece.number)
-            return None if line is None else (line, piece)
-        number = self.buffer.first + y
-        line = self.buffer.line(number)
-        return None if line is None else (line, Piece(number, 0, line_text(line)))
+        found = self.scan.at_row(y)
+        line = self.buffer.line(found[0]) if found is not None else None
+        if found is None or line is None:
+            return None
+        number, part = found
+        if not self.look.wrap_at:
+            return line, Piece(number, 0, self.text(line))
+        if self._wrapped is None or self._wrapped[0] is not line:
+            self._wrapped = line, _wrap(number, self.text(line), self.look.wrap_at)
+        pieces = self._wrapped[1]
+        return line, pieces[part]._replace(number=number) if part < len(pieces) else Piece(number, 1, "")
 
-    def y_of(self, number: int) -> int:
-        """Return the first row of the line with that number."""
-        if not self.wrap_at:
-            return number - self.buffer.first
-        return next((y for y, piece in enumerate(self._pieces) if piece.number >= number), 0)
+    def text(self, line: LogLine) -> str:
+        """Return the harmless text of a line, with its source; what is not shown of a very long one is said."""
+        text, hidden = line.text, line.cut
+        if self.look.readable:
+            text = readable(text)
+        if len(text) > CHARACTERS_SHOWN:
+            hidden += len(text[CHARACTERS_SHOWN:].encode("utf-8", "replace"))
+            text = text[:CHARACTERS_SHOWN]
+        text = f"{self.source(line)}{safe(text)}"
+        return f"{text}{CUT_MARK} [{human_bytes(hidden)} more, cut]" if hidden else text
 
+    def source(self, line: LogLine) -> str:
+        """Return what stands before the text of a line: the name of its source, where there are several."""
+        name = self.buffer.names.get(line.key)
+        return f"{name}{_BAR}" if name else ""
 
-def _cells(line: LogLine) -> int:
-    # For the scroll bar only: exact where that is cheap.
-    text = line.text[:CHARACTERS_SHOWN]
-    return (len(text) if text.isascii() else cell_len(text)) + (24 if line.cut else 0)
+    def _measure(self, line: LogLine) -> int:
+        if self.look.only and not self.look.only.passes(line):
+            return 0
+        text = self.text(line)
+        cells = len(text) if text.isascii() else cell_len(text)
+        if not self.look.wrap_at:
+            self.widest = max(self.widest, cells)
+            return 1
+        if cells == len(text):
+            return max(1, -(-cells // self.look.wrap_at))
+        return len(_wrap(0, text, self.look.wrap_at))
 
 
 def _wrap(number: int, text: str, width: int) -> list[Piece]:
@@ -117,7 +126,7 @@ def _wrap(number: int, text: str, width: int) -> list[Piece]:
     return pieces
 
 
-TIME_WIDTH: Final = 13  # 12:34:56.789 and a space
+TIME_WIDTHS: Final = {"": 0, "clock": 13, "age": 6}  # 12:34:56.789 and a space; 3m ago is written 3m
 GUTTER_WIDTH: Final = 2
 
 # Words by which most log formats name a level. In "uvicorn.error: started" it is a logger's name, not a level.
@@ -139,21 +148,24 @@ class LogStyles(Struct, frozen=True):
     warn: Style
     match: Style
     current: Style
+    sources: tuple[Style, ...]
 
 
 class View(Struct, frozen=True):
-    """What of the lines is looked at: the first cell, how many, and what is searched."""
+    """What of the lines is looked at: the first cell, how many, the times, and what is searched."""
 
     left: int
     width: int
-    times: bool
-    needle: re.Pattern[str] | None
+    times: str
+    needle: Pattern | None
     current: int | None  # the number of the line that the search stands on
+    source: Callable[[LogLine], str]
+    own_styles: bool  # whether the program's own colours stand where they stood
 
 
-def prefix_width(times: bool) -> int:
+def prefix_width(times: str) -> int:
     """Return how many cells stand before the text."""
-    return GUTTER_WIDTH + (TIME_WIDTH if times else 0)
+    return GUTTER_WIDTH + TIME_WIDTHS[times]
 
 
 def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
@@ -165,14 +177,24 @@ def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
     if view.needle is None and piece.number == view.current:
         segments = [Segment("▶ ", styles.current)]  # the moment that somebody asked for
     if view.times:
-        stamp = _clock(line.at) if piece.start == 0 else " " * TIME_WIDTH
+        width = TIME_WIDTHS[view.times]
+        stamp = (_clock(line.at) if view.times == "clock" else _age(line.at)) if piece.start == 0 else " " * width
         segments.append(Segment(stamp, styles.time))
     prefix = Strip(segments, prefix_width(view.times))
     text = Text(piece.text, style=styles.base, no_wrap=True, end="")
+    source = view.source(line)
+    if line.styles and view.own_styles:
+        moved = len(source) - piece.start
+        for start, end, codes in line.styles:
+            text.stylize(_style_of(codes), max(0, start + moved), max(0, end + moved))
     text.highlight_regex(_compiled(_WARN), style=styles.warn)
     text.highlight_regex(_compiled(_BAD), style=styles.bad)
+    if source and piece.start < len(source):
+        # The same in every log and every run: the name itself says which one.
+        text.stylize(styles.sources[sum(map(ord, source)) % len(styles.sources)], 0, len(source) - piece.start)
     if view.needle is not None:
-        text.highlight_regex(view.needle, style=styles.current if piece.number == view.current else styles.match)
+        for start, end in view.needle.spans(piece.text):
+            text.stylize(styles.current if piece.number == view.current else styles.match, start, end)
     room = max(0, view.width - prefix.cell_length)
     body = Strip(_segments(text), cell_len(piece.text)).crop_extend(view.left, view.left + room, styles.base)
     return Strip.join([prefix, body]).crop_extend(0, view.width, styles.base)
@@ -181,6 +203,27 @@ def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
 @cache  # with the first line, not with the import: that is before the first paint
 def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
+
+
+@cache
+def _style_of(codes: str) -> Style:
+    """Return the style of a sequence of SGR parameters (ECMA-48, 8.3.117), as `sanitize_styled` lets them pass."""
+    from rich.ansi import SGR_STYLE_MAP  # with the first coloured line
+
+    style, numbers = Style.null(), [int(code) for code in codes.split(";")]
+    while numbers:
+        code = numbers.pop(0)
+        if code in (38, 48) and len(numbers) >= 2 and numbers[0] == 5:
+            color = f"color({numbers[1]})"
+            del numbers[:2]
+        elif code in (38, 48) and len(numbers) >= 4 and numbers[0] == 2:
+            color = f"rgb({numbers[1]},{numbers[2]},{numbers[3]})"
+            del numbers[:4]
+        else:
+            style += Style.parse(SGR_STYLE_MAP.get(code, ""))
+            continue
+        style += Style.parse(color if code == 38 else f"on {color}")
+    return style
 
 
 def _segments(text: Text) -> list[Segment]:
@@ -205,9 +248,13 @@ def _marker(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip
     return Strip([Segment(f"──{text}{rule}─", styles.marker)]).crop_extend(0, view.width, styles.marker)
 
 
+def _age(at: float | None) -> str:
+    return f"{'' if at is None else human_age(time.time() - at):>5} "
+
+
 def _clock(at: float | None) -> str:
     if at is None:
-        return " " * TIME_WIDTH
+        return " " * TIME_WIDTHS["clock"]
     try:
         moment = datetime.fromtimestamp(at)
     except (OverflowError, OSError, ValueError):

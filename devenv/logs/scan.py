@@ -1,0 +1,117 @@
+"""Which lines of a buffer are looked at, and how many rows each takes: from the newest back, a slice of time at once.
+
+The answer for the newest lines, which are on the screen, is there with the first slice; the rest follows while the
+screen is drawn and keys are taken.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from itertools import islice
+from typing import Final
+
+from devenv.core.model import LogLine
+from devenv.logs.buffer import LogBuffer
+
+SLICE: Final = 0.012  # seconds
+_STEP: Final = 256  # lines between two looks at the clock
+
+
+class Scan:
+    """The numbers of the lines that `measure` gives rows, in order; follows the buffer without walking it again."""
+
+    def __init__(self, buffer: LogBuffer, measure: Callable[[LogLine], int]) -> None:
+        """`measure` returns how many rows a line takes; 0 leaves it out."""
+        self.buffer = buffer
+        self._measure = measure
+        self.numbers = array("q")
+        self._ends = array("q")  # of each: where its rows end, counted from an origin that stays
+        self._start = 0  # where the first one's rows begin
+        self._low = self._done = buffer.total  # the lines from `_low` to before `_done` were looked at
+        buffer.take_moved()
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return self._ends[-1] - self._start if self._ends else 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all lines were looked at."""
+        return self._low <= self.buffer.first
+
+    def sync(self) -> int:
+        """Take in what the buffer got and let go of; return how many rows went at the front."""
+        buffer = self.buffer
+        gone = self._forget(bisect_left(self.numbers, buffer.first))
+        moved = buffer.take_moved()
+        if moved is not None and moved < self._done:
+            keep = bisect_left(self.numbers, moved)
+            del self.numbers[keep:], self._ends[keep:]
+            self._done, self._low = moved, min(self._low, moved)
+        begin = max(self._done, buffer.first)
+        end = self._ends[-1] if self._ends else self._start
+        for number, line in enumerate(islice(buffer.lines, begin - buffer.first, None), begin):
+            rows = self._measure(line)
+            if rows:
+                end += rows
+                self.numbers.append(number)
+                self._ends.append(end)
+        self._done = buffer.total
+        self._low = max(self._low, buffer.first)
+        return gone
+
+    def _forget(self, count: int) -> int:
+        if not count:
+            return 0
+        gone = self._ends[count - 1] - self._start
+        self._start = self._ends[count - 1]
+        del self.numbers[:count], self._ends[:count]
+        return gone
+
+    def look_back(self, seconds: float = SLICE) -> int:
+        """Look at older lines for about that time; return how many rows came at the front."""
+        buffer, until = self.buffer, time.perf_counter() + seconds
+        found: list[tuple[int, int]] = []  # the number and the rows, newest first
+        while self._low > buffer.first:
+            low = max(buffer.first, self._low - _STEP)
+            lines = list(islice(buffer.lines, low - buffer.first, self._low - buffer.first))
+            for back, line in enumerate(reversed(lines), 1):
+                rows = self._measure(line)
+                if rows:
+                    found.append((self._low - back, rows))
+            self._low = low
+            if time.perf_counter() >= until:
+                break
+        found.reverse()
+        added = sum(rows for _, rows in found)
+        end = self._start = self._start - added
+        ends = array("q")
+        for _, rows in found:
+            end += rows
+            ends.append(end)
+        self.numbers = array("q", (number for number, _ in found)) + self.numbers
+        self._ends = ends + self._ends
+        return added
+
+    def at_row(self, y: int) -> tuple[int, int] | None:
+        """Return the number of the line of that row, and which of its rows it is; None below the end."""
+        index = bisect_right(self._ends, self._start + y)
+        if y < 0 or index >= len(self.numbers):
+            return None
+        begins = self._ends[index - 1] if index else self._start
+        return self.numbers[index], self._start + y - begins
+
+    def row_of(self, number: int) -> int:
+        """Return the first row of the line with that number, or of the next one that has any."""
+        index = bisect_left(self.numbers, number)
+        return (self._ends[index - 1] if index else self._start) - self._start
+
+    def next_to(self, number: int, step: int) -> int | None:
+        """Return the next number after (1) or before (-1) that one, from the other end where there is none."""
+        if not self.numbers:
+            return None
+        index = bisect_right(self.numbers, number) if step > 0 else bisect_left(self.numbers, number) - 1
+        return self.numbers[index % len(self.numbers)]

@@ -1,0 +1,250 @@
+"""`devenv/logs`: levels, fields, filters, the order of several sources, and looking through a buffer bit by bit."""
+
+from __future__ import annotations
+
+import pytest
+
+from devenv.core.model import LogLine
+from devenv.core.text import sanitize, sanitize_styled
+from devenv.logs.buffer import PLACED, LogBuffer
+from devenv.logs.filter import LineFilter, Pattern, PatternTooSlow, line_filter, moment_of, seconds_of
+from devenv.logs.merge import Reorder, in_order
+from devenv.logs.record import LEVELS, fields_of, level_of, readable
+from devenv.logs.scan import Scan
+
+
+def line(text: str, at: float | None = None, key: str = "a", stream: str = "stdout") -> LogLine:
+    return LogLine(key, at, stream, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        ('{"time": "x", "level": "warn", "msg": "ERROR is only a word here"}', "warn"),
+        ('{"severity":"ERROR","message":"m"}', "error"),
+        ('{"level":50,"msg":"as pino and bunyan count"}', "error"),
+        ("[web] time=x level=debug msg=y", "debug"),
+        ("2026-11-28 12:00:00,123 CRITICAL root: gone", "fatal"),
+        ("WARNING:root:low", "warn"),
+        ("[error] 12#12: *3 connect() failed", "error"),
+        ("java.lang.NullPointerException: x", "error"),
+        ("Traceback (most recent call last):", "error"),
+        ("uvicorn.error: started", ""),
+        ("no error was found", ""),
+        ("GET /search?level=x 200", ""),
+        ("", ""),
+    ],
+)
+def test_the_level_that_a_line_names(text: str, level: str) -> None:
+    assert (["", *LEVELS][level_of(text)]) == level
+
+
+def test_fields_of_json_and_of_logfmt() -> None:
+    assert fields_of('{"a": {"b": 1, "c": [1, 2]}, "d": null, "e": "ü"}') == {
+        "a.b": "1",
+        "a.c": "[1, 2]",
+        "d": "null",
+        "e": "ü",
+    }
+    assert fields_of(r'level=info msg="two \"words\"" empty= user.id=7') == {
+        "level": "info",
+        "msg": 'two "words"',
+        "empty": "",
+        "user.id": "7",
+    }
+    assert fields_of('{"cut": "in its midd') == {}
+    assert fields_of("[1, 2]") == {}
+
+
+def test_a_structured_line_for_people_and_every_other_as_it_is() -> None:
+    assert readable('[web] {"ts": 1, "level": "warn", "msg": "slow", "db": {"ms": 12}}') == "[web] WARN  slow  db.ms=12"
+    assert readable("level=info msg=started port=80") == "INFO  started  port=80"
+    for text in ("GET /a?b=c 200", "{not json}", "plain"):
+        assert readable(text) == text
+
+
+LINES = (
+    line('{"level": "error", "msg": "Timeout of db", "code": 500}', 100.0),
+    line("level=warn msg=slow code=500", 200.0),
+    line("INFO all is well", 300.0),
+    line("container exited with code 3", 310.0, stream="devenv"),
+    line("plain text with (brackets)", 400.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("texts", "left"),
+    [
+        ((), {0, 1, 2, 3, 4}),
+        (("timeout",), {0, 3}),
+        (("Timeout",), {0, 3}),
+        (("TIMEOUT",), {3}),
+        (("!timeout",), {1, 2, 3, 4}),
+        (("t.*e",), {0, 3, 4}),
+        (("level>=warn",), {0, 1, 3}),
+        (("level=info",), {2, 3}),
+        (("code=500",), {0, 1, 3}),
+        (("code!=500",), {2, 3, 4}),
+        (("level=error msg~time",), {0, 3}),
+        (("msg!~time",), {1, 2, 3, 4}),
+        (("!code=500 msg~slow",), {0, 2, 3, 4}),
+        (("code=500", "!slow"), {0, 3}),
+        ((r"\(brackets\)",), {3, 4}),
+    ],
+)
+def test_filters_are_combined(texts: tuple[str, ...], left: set[int]) -> None:
+    only = line_filter(texts)
+    assert {number for number, one in enumerate(LINES) if only.passes(one)} == left
+
+
+def test_filters_by_time() -> None:
+    only = LineFilter(since=200.0, until=310.0)
+    assert [one.at for one in LINES if only.passes(one)] == [200.0, 300.0, 310.0]
+
+
+@pytest.mark.parametrize("text", ["(", "level=loud", "level>=7x", "", "!", "msg~(", "*"])
+def test_what_is_no_filter_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match=r"needs|is no"):
+        line_filter([text])
+
+
+def test_a_pattern_that_backtracks_for_ever_is_cut_off() -> None:
+    pattern = Pattern("(a|aa)+$")
+    assert pattern.found_in("aaa")
+    with pytest.raises(PatternTooSlow, match="takes too long"):
+        pattern.found_in("a" * 60 + "b")
+    assert pattern.spans("a" * 60 + "b") == []
+    assert Pattern("é+").spans("Éé x é") == [(0, 2), (5, 6)]
+    assert Pattern("(x", plain=True).spans("a (X") == [(2, 4)]
+
+
+def test_times_as_they_are_typed() -> None:
+    assert [seconds_of(text) for text in ("90s", "1h30m", "1.5h", "300ms", "2d")] == [90, 5400, 5400, 0.3, 172800]
+    assert moment_of("5m", 1000.0) == 700.0
+    assert moment_of("2026-01-31T12:00:00Z") == 1769860800.0
+    assert moment_of("1769860800.5") == 1769860800.5
+    for text in ("5", "yesterday", "2026-13-01", "-5m"):
+        with pytest.raises(ValueError, match="time"):
+            moment_of(text)
+
+
+def test_whole_sources_in_the_order_of_their_times() -> None:
+    a = [line("a1", 1.0), line("a2", 4.0), line("a3, of the other stream", 3.5), line("a4, without a time")]
+    b = [line("b1", 2.0, "b"), line("b2", 5.0, "b")]
+    texts = [one.text for one in in_order([a, b])]
+    assert texts == ["a1", "b1", "a2", "a3, of the other stream", "a4, without a time", "b2"]
+
+
+def test_two_clocks_that_differ_keep_the_order_of_each() -> None:
+    now = 0.0
+    reorder = Reorder(0.3, clock=lambda: now)
+    given: list[str] = []
+    for number in range(10):  # the clock of b is two seconds behind; its lines come as early as those of a
+        now = number * 0.1
+        reorder.put([line(f"a{number}", 100 + now), line(f"b{number}", 98 + now, "b")])
+        given += [one.text for one in reorder.ready()]
+    given += [one.text for one in reorder.rest()]
+    assert sorted(given) == sorted(f"{name}{number}" for name in "ab" for number in range(10))
+    assert [text for text in given if text[0] == "a"] == [f"a{number}" for number in range(10)]
+    assert [text for text in given if text[0] == "b"] == [f"b{number}" for number in range(10)]
+
+
+def test_a_line_waits_for_earlier_ones_and_a_late_one_is_not_lost() -> None:
+    now = 0.0
+    reorder = Reorder(0.3, clock=lambda: now)
+    reorder.put([line("second", 2.0)])
+    assert list(reorder.ready()) == []
+    now = 0.1
+    reorder.put([line("first", 1.0, "b")])
+    now = 0.35
+    assert [one.text for one in reorder.ready()] == ["first", "second"]
+    reorder.put([line("late", 0.5, "c")])
+    now = 0.7
+    assert [one.text for one in reorder.ready()] == ["late"]
+
+
+def test_more_than_may_wait_is_given_at_once() -> None:
+    reorder = Reorder(10.0, held=3, clock=lambda: 0.0)
+    reorder.put(line(str(number), float(number)) for number in range(5))
+    assert [one.text for one in reorder.ready()] == ["0", "1"]
+
+
+def texts(buffer: LogBuffer) -> list[str]:
+    return [one.text for one in buffer.lines]
+
+
+def test_late_lines_are_placed_among_the_newest_and_numbers_stay_with_what_is_before() -> None:
+    buffer = LogBuffer(6)
+    buffer.extend([line("1", 1.0), line("3", 3.0)], place=True)
+    buffer.extend([line("5", 5.0, "b"), line("2", 2.0, "b"), line("none", None, "b")], place=True)
+    assert texts(buffer) == ["1", "2", "none", "3", "5"]
+    assert buffer.take_moved() == 1
+    assert buffer.take_moved() is None
+    buffer.extend([line("6", 6.0), line("4", 4.0)], place=True)
+    assert (texts(buffer), buffer.first, buffer.total) == (["2", "none", "3", "4", "5", "6"], 1, 7)
+
+
+def test_a_line_that_is_older_than_all_that_may_move_is_kept_too() -> None:
+    buffer = LogBuffer()
+    buffer.extend([line(str(number), float(number)) for number in range(1, PLACED + 11)], place=True)
+    buffer.extend([line("late", 0.5, "b")], place=True)
+    assert texts(buffer)[10] == "late"
+    assert buffer.total == PLACED + 11
+
+
+def scanned(buffer: LogBuffer) -> Scan:
+    scan = Scan(buffer, lambda one: int(one.text.split()[0]))
+    while not scan.complete:
+        scan.look_back(0.0)
+    return scan
+
+
+def test_a_scan_gives_rows_and_follows_the_buffer() -> None:
+    buffer = LogBuffer(1000)
+    buffer.extend([line(f"{number % 3} {number}", float(number)) for number in range(900)], place=False)
+    scan = scanned(buffer)
+    assert (len(scan), len(scan.numbers)) == (900, 600)
+    assert [scan.at_row(y) for y in (0, 1, 2, 3, 899, 900, -1)] == [
+        (1, 0),
+        (2, 0),
+        (2, 1),
+        (4, 0),
+        (899, 1),
+        None,
+        None,
+    ]
+    assert [scan.row_of(number) for number in (0, 1, 2, 3, 4, 899)] == [0, 0, 1, 3, 3, 898]
+    buffer.extend([line(f"2 {number}", float(number)) for number in range(900, 1103)], place=False)
+    assert scan.sync() == 102  # the rows of 0 to 102
+    assert scan.at_row(0) == (103, 0)
+    assert len(scan) == 900 - 102 + 2 * 203
+    buffer.extend([line("1 late", 1100.5, "b")], place=True)
+    assert scan.sync() == 1
+    assert len(scan) == 900 - 103 + 2 * 203 + 1
+    assert scan.numbers[-3:].tolist() == [1101, 1102, 1103]
+    assert [scan.next_to(number, 1) for number in (1102, 1103)] == [1103, 104]
+    assert [scan.next_to(number, -1) for number in (1102, 104)] == [1101, 1103]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x1b[31mred\x1b[0m \x1b]52;c;ZXZpbA==\x07end",
+        b"10%\r\x1b[31m99%\x1b[m\r\n",
+        b"\x1b[2Jx\x00y\x9b1mz",
+        b"\x1b[38;5;300mno such colour\x1b[8mhidden",
+        "\x1b[31mü\u202e\x1b]0;t\x1b[1mx".encode(),
+    ],
+)
+def test_colours_change_nothing_about_what_is_kept_of_a_text(raw: bytes) -> None:
+    text, styles = sanitize_styled(raw)
+    assert text == sanitize(raw)
+    assert all(0 <= start < end <= len(text) for start, end, _ in styles)
+    assert all(code.replace(";", "").isdecimal() and "8" not in code.split(";") for _, _, code in styles)
+
+
+def test_colours_are_kept_where_they_stood() -> None:
+    assert sanitize_styled("a\x1b[1;31mb\x1b[4mc\x1b[0md\x1b[38;2;1;2;3me") == (
+        "abcde",
+        ((1, 2, "1;31"), (2, 3, "1;31;4"), (4, 5, "38;2;1;2;3")),
+    )
