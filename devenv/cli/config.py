@@ -16,7 +16,16 @@ import msgspec
 
 from devenv.cli.console import format_table
 from devenv.cli.options import read_settings
-from devenv.core import kube_settings, load_settings, manifest_settings, settings, task_settings, verify_settings
+from devenv.core import (
+    kube_settings,
+    load_settings,
+    manifest_settings,
+    masking,
+    scan_settings,
+    settings,
+    task_settings,
+    verify_settings,
+)
 from devenv.core.settings import FILE_NAME, WAIT_TIMEOUT, ComposeSettings, Config
 from devenv.core.toml import Seconds, expectation, place_of
 
@@ -30,9 +39,20 @@ TABLES: Final[Mapping[str, Any]] = {
     "tasks": dict[str, task_settings.TaskSettings],
     "ci": task_settings.CiSettings,
     "cache": task_settings.CacheSettings,
+    "scan": scan_settings.ScanSettings,
+    "mask": masking.MaskSettings,
 }
 _TOP: Final = {"read_only": (bool, False), "wait_timeout": (Seconds, WAIT_TIMEOUT)}
-_MODULES: Final = (settings, kube_settings, manifest_settings, verify_settings, load_settings, task_settings)
+MODULES: Final = (
+    settings,
+    kube_settings,
+    manifest_settings,
+    verify_settings,
+    load_settings,
+    task_settings,
+    scan_settings,
+    masking,
+)
 # Where a value is from that is not in the file: (attribute of the command line, environment variable).
 _OTHERWISE: Final[Mapping[str, tuple[str, str]]] = {
     "read_only": ("read_only", "DEVENV_READ_ONLY"),
@@ -169,7 +189,7 @@ def _without_null(node: Any) -> None:
 def reference() -> str:
     """Return the reference as Markdown: what stands in devenv.toml, by example, and each key with what it may be."""
     parts = []
-    for module in _MODULES:
+    for module in MODULES:
         about, _, example = (inspect.getdoc(module) or "").partition("\n\n")
         if module is settings:
             about, _, example = example.partition("\n\n")

@@ -4,9 +4,9 @@ What has read an environment (of a container, a pod, a Compose file) tells it to
 hides its secret values in every text: the value itself, and as JSON, percent-encoded and base64. A value is secret by
 its variable's name (`is_secret_name`, and `[mask]` of devenv.toml), or as the password of an address with one:
 
-    [mask]
-    names = ["*_DSN"]        # more names of secrets: shell patterns, upper and lower case are the same
-    keep = ["SORT_KEY"]      # names that hold no secret
+[mask]
+names = ["*_DSN"]            # more names of secrets: shell patterns, upper and lower case are the same
+keep = ["SORT_KEY"]          # names that hold no secret
 
 Known values are hidden wherever they stand, so that those are left out which would hide other words: values of fewer
 than 6 characters, a few common ones (`true`, `postgres`, `password`), and a plain word that another variable of the

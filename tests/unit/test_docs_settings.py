@@ -11,19 +11,22 @@ import jsonschema_rs
 import pytest
 
 from devenv.cli import main
-from devenv.cli.config import TABLES, keys, reference, schema
-from devenv.core import kube_settings, load_settings, manifest_settings, settings, task_settings, verify_settings
+from devenv.cli.config import MODULES, TABLES, keys, reference, schema
 from devenv.core.settings import load_config
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs/schemas/devenv-toml.schema.json"
-MODULES = (settings, kube_settings, manifest_settings, verify_settings, load_settings, task_settings)
 
 
 def example(module: object) -> str:
     """The TOML of a module's docstring: what comes after its sentences."""
     text = inspect.getdoc(module) or ""
     return "\n\n".join(part for part in text.split("\n\n") if part.startswith("[") or " = " in part.partition("\n")[0])
+
+
+def as_json(values: object) -> object:
+    """What an editor sees: a date of TOML is a text."""
+    return json.loads(json.dumps(values, default=str))
 
 
 def test_the_reference_is_what_the_code_says() -> None:
@@ -42,7 +45,7 @@ def test_the_schema_is_what_the_code_says() -> None:
 def test_each_example_of_the_reference_is_a_file_that_devenv_reads(module: object, tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_text(example(module), "utf-8")
     load_config(tmp_path, {})
-    assert jsonschema_rs.validator_for(schema()).is_valid(tomllib.loads(example(module)))
+    assert jsonschema_rs.validator_for(schema()).is_valid(as_json(tomllib.loads(example(module))))
 
 
 def test_every_key_is_in_an_example() -> None:
@@ -60,7 +63,7 @@ NAMED_OTHERWISE = {
 
 @pytest.mark.parametrize("file", ["devenv.toml", *map(str, ROOT.glob("tests/**/devenv.toml"))])
 def test_files_that_devenv_reads_are_valid_by_the_schema(file: str) -> None:
-    values = tomllib.loads((ROOT / file).read_text("utf-8"))
+    values = as_json(tomllib.loads((ROOT / file).read_text("utf-8")))
     assert [error.message for error in jsonschema_rs.validator_for(schema()).iter_errors(values)] == []
 
 
