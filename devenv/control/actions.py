@@ -13,7 +13,7 @@ from devenv.control.guard import Guard, sharers_of
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
 from devenv.core.errors import Refused
-from devenv.core.model import Action, Change, Project
+from devenv.core.model import Action, Project
 
 if TYPE_CHECKING:
     from devenv.control.build_job import BuildJob
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NEED_FILES = ("up", "build")
 
 
-class ComposeControl:
+class ComposeControl(Runner):
     """`devenv.control.protocol.Control` by Docker Compose.
 
     `options` returns how to call Compose now, `project` what is known of it without waiting.
@@ -36,24 +36,11 @@ class ComposeControl:
         environ: Mapping[str, str] | None = None,
         root: Path | None = None,
     ) -> None:
+        super().__init__(guard)
         self._root = root
         self._options = options
         self._project = project
-        self._guard = guard
         self._environ = environ
-        self._runner = Runner(guard)
-
-    def start(self, wake: Callable[[], None]) -> None:
-        """Begin to take requests."""
-        self._runner.start(wake)
-
-    def stop(self) -> None:
-        """Interrupt what runs and wait a short while for it; Compose itself is ended harder when it takes longer."""
-        self._runner.stop()
-
-    def drain(self) -> list[Change]:
-        """Take the records since the last call."""
-        return self._runner.drain()
 
     def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
         """Return the guard's answer; refused while the project is not known, since its reach is not known then."""
@@ -73,7 +60,7 @@ class ComposeControl:
     def request(self, plan: Plan) -> Action:
         """Begin to carry the plan out. Raises Refused by policy, and while another change runs."""
         project = self._project()
-        busy = self._runner.busy()
+        busy = self.busy()
         if busy is not None:
             hint = "Wait for it, or cancel it."
             raise self._guard.refuse(plan, f"{plan.verb} was not begun: {busy.verb} is still running", hint, project)
@@ -82,7 +69,7 @@ class ComposeControl:
             error = Refused("The project is not resolved yet", "Try in a moment.")
             self._guard.finish(ticket, error)
             raise error
-        return self._runner.begin(ticket, _ComposeWork(self._job(plan, project)))
+        return self.begin(ticket, _ComposeWork(self._job(plan, project)))
 
     def _job(self, plan: Plan, project: Project) -> Job | BuildJob:
         if plan.verb in _NEED_FILES:
@@ -95,10 +82,6 @@ class ComposeControl:
 
         flags = ("--volumes",) if plan.volumes else ()
         return Job(self._options(), project, plan.verb, flags, plan.targets, self._environ)
-
-    def cancel(self, action_id: int) -> None:
-        """Interrupt the action if it still runs."""
-        self._runner.cancel(action_id)
 
 
 class _ComposeWork:

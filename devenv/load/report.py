@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any, Final
 
 from devenv import __version__
@@ -22,7 +21,7 @@ from devenv.load.recording import Recording, read_recording
 from devenv.load.scaling import judge_probes, judge_scaling
 from devenv.load.thresholds import Finding, evaluate, finding_row, parse
 from devenv.runs.criteria import Verdict
-from devenv.runs.report import markdown_cell, table
+from devenv.runs.report import html_page, html_table, markdown_cell, markdown_lines, table
 
 SCHEMA: Final = 1
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 100.0)
@@ -262,27 +261,14 @@ def _figures_row(name: str, item: Figures) -> tuple[str, ...]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(name.capitalize() for name in head)} |", f"|{' --- |' * len(head)}"]
-    return lines + [f"| {' | '.join(map(markdown_cell, row))} |" for row in rows]
+    return markdown_lines(head, (map(markdown_cell, row) for row in rows))
 
 
-_PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; --back: #fff;
-  --c1: #0969da; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #bf3989; --c6: #6e7781;
+_STYLE = """:root { --c1: #0969da; --c2: #bc4c00; --c3: #1a7f37; --c4: #8250df; --c5: #bf3989; --c6: #6e7781;
   --c7: #9a6700; --c8: #057f93; }
-@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; --back: #0d1117;
-  --c1: #58a6ff; --c2: #ff9e64; --c3: #3fb950; --c4: #bc8cff; --c5: #f778ba; --c6: #b1bac4;
-  --c7: #e3b341; --c8: #56d4dd; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
-  background: var(--back); }
-table { border-collapse: collapse; margin: .5rem 0 1rem; }
-th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+@media (prefers-color-scheme: dark) { :root { --c1: #58a6ff; --c2: #ff9e64; --c3: #3fb950; --c4: #bc8cff; --c5: #f778ba;
+  --c6: #b1bac4; --c7: #e3b341; --c8: #56d4dd; } }
 td { font-variant-numeric: tabular-nums; }
-.passed { color: var(--good); } .failed, .error, .FAILED { color: var(--bad); } .inconclusive { color: var(--unsure); }
 figure { margin: 0 0 1.2rem; } svg { display: block; width: 100%; height: auto; }
 figcaption { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; font-size: .9rem; }
 figcaption i { display: inline-block; width: 1rem; height: 3px; background: currentColor; margin-right: .35rem;
@@ -295,18 +281,7 @@ figcaption span.dashed i { height: 0; border-top: 2px dashed currentColor; backg
 .phase { fill: #8881; } .phase.even { fill: #8880; } .gap { fill: var(--bad); opacity: .18; }
 .mark { stroke: var(--bad); stroke-dasharray: 2 3; }
 .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); } .c4 { color: var(--c4); }
-.c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }
-small { opacity: .75; }
-</style></head><body>
-<h1 class="$verdict">$title</h1>
-<p><small>$facts</small></p>
-$reasons
-$tables
-<h2>Over time</h2>
-<p><small>$reading</small></p>
-$charts
-</body></html>
-""")
+.c5 { color: var(--c5); } .c6 { color: var(--c6); } .c7 { color: var(--c7); } .c8 { color: var(--c8); }"""
 _READING = (
     "All charts have the same time axis. A line is the mean of its column, the band around it reaches from the least "
     "to the greatest value; percentiles are of all requests of the column. Red: a gap, or an event (point at it)."
@@ -321,25 +296,20 @@ def page(report: Report) -> str:
     facts = f"run {run['run']}, {began}, {run['target']['url']}, {model}, seed {run['options'].get('seed', '-')}"
     notes = [*report.reasons, *run["target"].get("notes", ())]
     axis = axis_of(report.recording)
-    return _PAGE.substitute(
-        title=escape(report.title),
-        verdict=report.verdict.value,
-        facts=escape(facts),
-        reasons=_html_list(notes),
-        tables="".join(_html_tables(report)),
-        reading=escape(_READING),
-        charts="".join(render(chart, axis) for chart in charts_of(report.recording)) or "<p>Nothing was recorded.</p>",
-    )
+    charts = "".join(render(chart, axis) for chart in charts_of(report.recording)) or "<p>Nothing was recorded.</p>"
+    over_time = f"<h2>Over time</h2>\n<p><small>{escape(_READING)}</small></p>\n{charts}"
+    body = f"{_html_list(notes)}\n{''.join(_html_tables(report))}\n{over_time}"
+    return html_page(report.title, report.verdict, facts, body, _STYLE)
 
 
 def _html_tables(report: Report) -> Iterable[str]:
     if report.findings:
-        yield "<h2>Thresholds</h2>" + _html_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])
-    yield "<h2>Requests</h2>" + _html_table(FIGURES_HEAD, figure_rows(report))
+        yield "<h2>Thresholds</h2>" + html_table(THRESHOLD_HEAD, [finding_row(item) for item in report.findings])
+    yield "<h2>Requests</h2>" + html_table(FIGURES_HEAD, figure_rows(report))
     if report.recording.errors:
-        yield "<h2>Why requests failed</h2>" + _html_table(ERROR_HEAD, error_rows(report))
+        yield "<h2>Why requests failed</h2>" + html_table(ERROR_HEAD, error_rows(report))
     if report.knee is not None:
-        yield f"<h2>Steps</h2>{_html_table(STEP_HEAD, step_rows(report.knee))}<p>{escape(knee_words(report.knee))}</p>"
+        yield f"<h2>Steps</h2>{html_table(STEP_HEAD, step_rows(report.knee))}<p>{escape(knee_words(report.knee))}</p>"
     for judgement in report.judgements:
         yield _html_judgement(judgement)
     gaps = report.recording.gaps
@@ -349,18 +319,8 @@ def _html_tables(report: Report) -> Iterable[str]:
 
 def _html_judgement(item: Judgement) -> str:
     head = f'<h2>{escape(item.name.capitalize())}: <span class="{item.verdict.value}">{item.verdict.value}</span></h2>'
-    stages = _html_table(STAGE_HEAD, map(stage_row, item.stages)) if item.stages else ""
+    stages = html_table(STAGE_HEAD, map(stage_row, item.stages)) if item.stages else ""
     return head + _html_list(item.reasons) + stages + _html_list(item.facts)
-
-
-def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(name.capitalize())}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _html_cell(text: str) -> str:
-    return f'<td class="{text}">{text}</td>' if text in ("passed", "FAILED") else f"<td>{escape(text)}</td>"
 
 
 def _html_list(texts: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from devenv.core.text import quantity as quantity
@@ -60,27 +60,3 @@ def grouped(pairs: Iterable[tuple[_Key, _Item]]) -> dict[_Key, list[_Item]]:
     for key, item in pairs:
         groups.setdefault(key, []).append(item)
     return groups
-
-
-def labels_match(selector: object, labels: Mapping[str, Any]) -> bool:
-    """Say whether a LabelSelector selects the labels; an empty selector selects everything, None nothing."""
-    if not isinstance(selector, dict):
-        return False
-    if any(labels.get(key) != value for key, value in mapping(selector, "matchLabels").items()):
-        return False
-    return all(_expression(item, labels) for _, item in mappings(selector, "matchExpressions"))
-
-
-def _expression(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    value = labels.get(text(expression, "key"))
-    values = sequence(expression, "values")
-    match text(expression, "operator"):
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-    return False

@@ -84,7 +84,7 @@ class _Register:
 
     def declare(self, module: str, rule_id: str, reason: str, *, source: str, fix: str) -> None:
         """Register a rule whose problems the machinery finds."""
-        self._add(module, rule_id, reason, source, fix, EVERYWHERE, None)
+        self._add(module, rule_id, reason, source, fix)
 
     def _add(
         self,
@@ -93,8 +93,8 @@ class _Register:
         reason: str,
         source: str,
         fix: str,
-        where: frozenset[Environment],
-        check: Check | None,
+        where: frozenset[Environment] = EVERYWHERE,
+        check: Check | None = None,
     ) -> None:
         if name in _rules:
             raise AssertionError(f"two rules are called {name}")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from devenv.backends.compose import ComposeOptions, canonical
+from devenv.backends.kube.fields import labels_match
 from devenv.core.manifest_settings import ManifestSettings
 from devenv.manifests import access, schemas
 from devenv.manifests.kustomization import Kustomization, Tree
@@ -356,7 +357,7 @@ class Rendering:
             workload
             for workload in (self._candidates(labels) if labels else self.workloads)
             if same_namespace(workload.manifest.namespace, namespace)
-            and access.labels_match(selector, workload.selectable(labels))
+            and labels_match(selector, workload.selectable(labels))
         ]
 
     def behind(self, service: Manifest) -> list[Workload]:

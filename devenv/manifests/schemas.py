@@ -105,30 +105,31 @@ class _Minor:
 
 
 @cache
-def _minor(version: str) -> _Minor:
+def definitions(version: str) -> _Minor:
+    """Return what that minor of Kubernetes knows, read once."""
     return _Minor(version)
 
 
 def preload(versions: tuple[str, ...]) -> None:
     """Read the definitions of these minors, while something else is being waited for."""
     for version in versions:
-        _minor(version)
+        definitions(version)
 
 
 def is_known(manifest: Manifest, version: str) -> bool:
     """Say whether that minor of Kubernetes has the object's API version and kind."""
-    return _minor(version).find(manifest.api_version, manifest.kind) is not None
+    return definitions(version).find(manifest.api_version, manifest.kind) is not None
 
 
 def is_builtin_group(manifest: Manifest, versions: tuple[str, ...]) -> bool:
     """Say whether the object's API group is Kubernetes' own, in which no custom resource can be."""
     group = manifest.group
-    return "." not in group or any(group in _minor(version).groups for version in versions)
+    return "." not in group or any(group in definitions(version).groups for version in versions)
 
 
 def errors_of(manifest: Manifest, version: str) -> list[SchemaError]:
     """Validate an object that this minor knows."""
-    minor = _minor(version)
+    minor = definitions(version)
     name = minor.find(manifest.api_version, manifest.kind)
     if name is None:
         return []

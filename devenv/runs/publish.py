@@ -10,39 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from string import Template
 
 from devenv.core.errors import DevenvError
 from devenv.core.masking import mask_values
 from devenv.core.stored import Unreadable
 from devenv.runs.criteria import Verdict
 from devenv.runs.history import History, Point, Trend
-from devenv.runs.report import HEAD, Report, markdown, rows, summary
+from devenv.runs.report import HEAD, Report, html_page, html_table, markdown, rows, summary
 
 WIDTH, HEIGHT, EDGE = 420, 120, 8  # of a chart, in CSS pixels
-_PAGE = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>$title</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; --line: #0969da; }
-@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; --line: #58a6ff; } }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884; vertical-align: top; }
-pre { overflow-x: auto; background: #8881; padding: .8rem; border-radius: .4rem; }
-.passed { color: var(--good); } .failed, .error { color: var(--bad); } .inconclusive { color: var(--unsure); }
-.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; } figure { margin: 0; } svg { display: block; max-width: 100%; }
-small { opacity: .75; }
-</style></head><body>
-<h1 class="$verdict">$title</h1>
-<p><small>$facts</small></p>
-$criteria
-$charts
-<h2>Tests</h2>
-$tests
-</body></html>
-""")
+_STYLE = """:root { --line: #0969da; } @media (prefers-color-scheme: dark) { :root { --line: #58a6ff; } }
+table { width: 100%; } pre { overflow-x: auto; background: #8881; padding: .8rem; border-radius: .4rem; }
+.charts { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+figure { margin: 0; } svg { display: block; max-width: 100%; }"""
 
 
 def page(report: Report, trend: Callable[[str], Trend]) -> str:
@@ -52,29 +32,16 @@ def page(report: Report, trend: Callable[[str], Trend]) -> str:
     machine = f"{report.machine.processor}, {report.machine.cores} cores, {report.machine.memory / 2**30:.0f} GiB"
     trends = [trend(name) for name in dict.fromkeys(item.criterion.name for item in report.measurements)]
     changes = {item.criterion: item.change for item in trends}
-    return _PAGE.substitute(
-        title=escape(summary(report)),
-        verdict=report.verdict.value,
-        facts=escape(f"run {report.run}, {began}, {commit}, {machine}"),
-        criteria=_criteria(report, changes.get),
-        charts=_charts(trends),
-        tests="".join(_test(report, index) for index in range(len(report.tests))) or "<p>None ran.</p>",
-    )
+    facts = f"run {report.run}, {began}, {commit}, {machine}"
+    tests = "".join(_test(report, index) for index in range(len(report.tests))) or "<p>None ran.</p>"
+    body = f"{_criteria(report, changes.get)}\n{_charts(trends)}\n<h2>Tests</h2>\n{tests}"
+    return html_page(summary(report), report.verdict, facts, body, _STYLE)
 
 
 def _criteria(report: Report, change: Callable[[str], float | None]) -> str:
     if not report.measurements:
         return "<p>Nothing was measured.</p>"
-    head = "".join(f"<th>{escape(name.capitalize())}</th>" for name in HEAD)
-    body = "".join(
-        f"<tr>{''.join(_cell(index, text, item.verdict) for index, text in enumerate(row))}</tr>"
-        for item, row in zip(report.measurements, rows(report, change), strict=True)
-    )
-    return f"<h2>Criteria</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(index: int, text: str, verdict: Verdict) -> str:
-    return f'<td class="{verdict.value}">{escape(text)}</td>' if index == 1 else f"<td>{escape(text)}</td>"
+    return f"<h2>Criteria</h2>{html_table(HEAD, rows(report, change))}"
 
 
 def _test(report: Report, index: int) -> str:

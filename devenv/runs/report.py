@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from html import escape
+from string import Template
 from typing import Any, Final
 
 from devenv import __version__
@@ -105,13 +107,17 @@ def markdown(report: Report, change: Change = lambda name: None) -> str:
 
 def markdown_table(measurements: Iterable[Measurement], change: Change = lambda name: None) -> list[str]:
     """Return the lines of a Markdown table of measurements."""
-    head = [name.capitalize() for name in HEAD]
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    body = []
     for item in measurements:
         row = measurement_row(item, change(item.criterion.name))
-        cells = [f"`{row[0]}`", _SIGNS[item.verdict], *map(markdown_cell, row[2:])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        body.append((f"`{row[0]}`", _SIGNS[item.verdict], *map(markdown_cell, row[2:])))
+    return markdown_lines(HEAD, body)
+
+
+def markdown_lines(head: Sequence[str], body: Iterable[Iterable[str]]) -> list[str]:
+    """Return the lines of a Markdown table whose cells are escaped already."""
+    lines = [f"| {' | '.join(name.capitalize() for name in head)} |", f"|{' --- |' * len(head)}"]
+    return lines + [f"| {' | '.join(row)} |" for row in body]
 
 
 def table(head: Iterable[str], body: Iterable[Iterable[str]]) -> list[str]:
@@ -153,3 +159,42 @@ def _fenced(text: str) -> list[str]:
 
 def _runs(text: str) -> Iterable[str]:
     return ("`" * len(part) for part in "".join(c if c == "`" else " " for c in text).split())
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>$title</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+:root { color-scheme: light dark; --good: #1a7f37; --bad: #cf222e; --unsure: #9a6700; }
+@media (prefers-color-scheme: dark) { :root { --good: #3fb950; --bad: #f85149; --unsure: #d29922; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: .5rem 0 1rem; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+.passed { color: var(--good); } .failed, .error { color: var(--bad); } .inconclusive { color: var(--unsure); }
+small { opacity: .75; }
+$style
+</style></head><body>
+<h1 class="$verdict">$title</h1>
+<p><small>$facts</small></p>
+$body
+</body></html>
+""")
+
+
+def html_page(title: str, verdict: Verdict, facts: str, body: str, style: str) -> str:
+    """Return one page that loads nothing from anywhere and runs no script; `body` and `style` are safe already."""
+    texts = {"title": escape(title), "facts": escape(facts), "verdict": verdict.value}
+    return _PAGE.substitute(texts, body=body, style=style)
+
+
+def html_table(head: Iterable[str], body: Iterable[Iterable[str]]) -> str:
+    """Return a table; a cell that is a verdict has its color."""
+    top = "".join(f"<th>{escape(name.capitalize())}</th>" for name in head)
+    lines = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in body)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _html_cell(text: str) -> str:
+    kind = f' class="{text.lower()}"' if text.lower() in set(Verdict) else ""
+    return f"<td{kind}>{escape(text)}</td>"

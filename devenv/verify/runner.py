@@ -173,19 +173,19 @@ class LiveRun(BackgroundRun):
     def __init__(self, folder: Path, root: Path, chosen: RunOptions, environ: Mapping[str, str]) -> None:
         self.chosen = chosen
         self.cancelled = False
-        self._place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
-        self._stream = self._place / "stream.jsonl"
-        self._told = Tail(self._stream, _Told)
-        output = self._place / "output.txt"
+        self.place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
+        self.stream = self.place / "stream.jsonl"
+        self._told = Tail(self.stream, _Told)
+        output = self.place / "output.txt"
         what = chosen.tests or (str(folder),)
         command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *chosen.options, *what]
         theirs, self._lifeline = os.pipe()
-        surroundings = dict(environ) | {STREAM: str(self._stream), LIFELINE: str(theirs)}
+        surroundings = dict(environ) | {STREAM: str(self.stream), LIFELINE: str(theirs)}
         try:
             process = start_process(command, root, surroundings, output, (theirs,))
         except OSError as error:
             os.close(self._lifeline)
-            shutil.rmtree(self._place, ignore_errors=True)
+            shutil.rmtree(self.place, ignore_errors=True)
             raise DevenvError(f"the tests cannot be started: {error}") from error
         finally:
             os.close(theirs)
@@ -208,7 +208,7 @@ class LiveRun(BackgroundRun):
         if self.is_over and self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-            shutil.rmtree(self._place, ignore_errors=True)
+            shutil.rmtree(self.place, ignore_errors=True)
 
 
 Launch = Callable[[RunOptions], LiveRun]

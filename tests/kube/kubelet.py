@@ -25,7 +25,7 @@ class Kubelet:
     """Answers a pod's port-forward; `serve(pod, received)` returns the answer, None for an end without one."""
 
     def __init__(self, serve: Callable[[str, bytes], bytes | None]) -> None:
-        self._serve = serve
+        self.serve = serve
         self.refusing: set[str] = set()  # pods whose port nobody listens on
         self.opened: list[str] = []
         self.open: dict[str, list[socket.socket]] = {}
@@ -57,7 +57,7 @@ class Kubelet:
             handler.wfile.write(GOOD_BYE)
             return
         while (message := _receive(handler)) is not None:
-            told = self._serve(pod, message[1:])
+            told = self.serve(pod, message[1:])
             if told is None:
                 handler.wfile.write(GOOD_BYE)
                 return

@@ -86,7 +86,7 @@ def test_a_client_that_only_closes_its_sending_side_still_gets_the_answer(
         go.wait(10)
         return b"late"
 
-    kubelet._serve = slow
+    kubelet.serve = slow
     api.put(deployment("web"), named_port("web-1"))
     with socket.create_connection(("127.0.0.1", open_forward("deployment", "web", 8000).stats().local_port)) as line:
         line.settimeout(10)
@@ -154,7 +154,7 @@ def test_a_stream_that_is_cut_after_a_part_of_the_answer_does_not_look_like_its_
 def test_a_connection_that_breaks_after_data_is_reset_and_not_tried_again(
     api: ApiServer, kubelet: Kubelet, open_forward: Callable[..., Forward]
 ) -> None:
-    kubelet._serve = lambda name, data: None
+    kubelet.serve = lambda name, data: None
     api.put(deployment("web"), named_port("web-1"))
     forward = open_forward("deployment", "web", 8000)
     with pytest.raises(ConnectionResetError):

@@ -79,13 +79,14 @@ def test_a_plan_that_was_made_allowed_is_judged_again_when_it_begins(audit: Audi
         strict.begin(plan)
 
 
-def test_a_context_that_leads_to_another_server_is_noticed(api: ApiServer, client: KubeClient, audit: AuditLog) -> None:
+def test_a_context_that_leads_to_another_server_is_noticed(
+    api: ApiServer, client: KubeClient, kubeconfig: Path, audit: AuditLog
+) -> None:
     api.put(deployment("web"))
     control = KubeControl(lambda: client, Guard(audit))
     plan = control.plan("restart", ("deployment/default/web",))
     with ApiServer() as other:
         other.put(deployment("web"))
-        kubeconfig = Path(client._environ["KUBECONFIG"])
         moved = kubeconfig.read_text(encoding="utf-8").replace(str(api.port), str(other.port))
         kubeconfig.write_text(moved, encoding="utf-8")
         with pytest.raises(Refused, match="now leads to another cluster"):

@@ -11,8 +11,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from devenv.manifests import access, rendering, schemas, yamlread
+from devenv.manifests import rendering, schemas, yamlread
 from devenv.manifests.check import Outside, check
+from devenv.manifests.rules import network, objects, resources
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target
 from fakes.kustomize_folder import PARTS, write_many
@@ -48,7 +49,7 @@ def run(folder: Path, applications: int) -> None:
 def test_one_rendering_and_one_compilation_a_kind_whatever_the_number_of_objects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    schemas._minor.cache_clear()
+    schemas.definitions.cache_clear()
     calls = Calls(monkeypatch)
     calls.watch(subprocess, "run")
     calls.watch(jsonschema_rs, "validator_for")
@@ -65,7 +66,8 @@ def test_twice_the_objects_cost_twice_the_comparisons_not_four_times(
     for applications in (APPLICATIONS, 2 * APPLICATIONS):
         with monkeypatch.context() as patched:
             calls = Calls(patched)
-            calls.watch(access, "labels_match")
+            for module in (rendering, network, objects, resources):
+                calls.watch(module, "labels_match")
             calls.watch(rendering, "same_namespace")
             calls.watch(yamlread, "duplicate_keys")
             run(tmp_path / str(applications), applications)

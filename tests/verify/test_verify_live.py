@@ -72,7 +72,7 @@ def test_a_run_tells_its_tests_before_they_run_and_each_verdict(folder: Path) ->
     assert [test.name for test in state.failed] == ["setup"]
     assert Path(state.root) == folder
     assert "the setup broke" in state.failed[0].why
-    place = run._place
+    place = run.place
     run.close()
     assert not place.exists()
 
@@ -82,10 +82,10 @@ def test_the_same_line_in_two_pieces_is_one(folder: Path) -> None:
     wait_until("the run to end", lambda: run.exit_code is not None, 60.0)
     run.drain()
     whole = json.dumps({"phase": "finishing", "at": 1.0}) + "\n"
-    with run._stream.open("a") as file:
+    with run.stream.open("a") as file:
         file.write(whole[:10])
     assert run.drain() == []
-    with run._stream.open("a") as file:
+    with run.stream.open("a") as file:
         file.write(whole[10:])
     assert run.drain() == [{"phase": "finishing", "at": 1.0}]
     run.close()
@@ -117,7 +117,7 @@ from pathlib import Path
 from devenv.verify.runner import LiveRun, RunOptions
 run = LiveRun(Path("smoketests"), Path.cwd(), RunOptions(), os.environ)
 Path("pid").write_text(str(run._process.pid))
-Path("place").write_text(str(run._place))
+Path("place").write_text(str(run.place))
 {then}
 """
 

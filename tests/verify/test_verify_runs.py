@@ -23,7 +23,7 @@ def test_a_living_owner_is_not_dead() -> None:
 
 def test_an_owner_whose_process_ended_is_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    owner = replace(runs.this_process(), pid=child.pid, start=runs._start_of(child.pid))
+    owner = runs.owner_of(child.pid)
     assert not runs.is_dead(str(owner))
     child.communicate()
     assert runs.is_dead(str(owner))

@@ -85,3 +85,19 @@ def owner_of(meta: Mapping[str, Any]) -> tuple[str, str, str]:
         if reference.get("controller") is True:
             return word(reference.get("kind")), word(reference.get("name")), word(reference.get("uid"))
     return "", "", ""
+
+
+def labels_match(selector: object, labels: Mapping[str, Any]) -> bool:
+    """Whether a LabelSelector selects the labels; an empty one selects everything, None nothing."""
+    if not isinstance(selector, dict):
+        return False
+    if any(labels.get(key) != value for key, value in mapping(selector.get("matchLabels")).items()):
+        return False
+    return all(_fulfils(rule, labels) for rule in mappings(selector.get("matchExpressions")))
+
+
+def _fulfils(rule: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    value, values = labels.get(str(rule.get("key"))), rule.get("values")
+    known = values if isinstance(values, list) else []
+    answers = {"In": value in known, "NotIn": value not in known, "Exists": value is not None}
+    return answers.get(str(rule.get("operator")), rule.get("operator") == "DoesNotExist" and value is None)

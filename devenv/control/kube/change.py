@@ -162,26 +162,6 @@ def label_selector(selector: Mapping[str, Any]) -> str:
     return ",".join(parts)
 
 
-def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector selects these labels; an empty one selects everything, None nothing."""
-    if selector is None:
-        return False
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_fulfils(rule, labels) for rule in selector.get("matchExpressions") or ())
-
-
-def _fulfils(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(str(rule.get("key"))), rule.get("values") or ()
-    answers = {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }
-    return answers.get(str(rule.get("operator")), False)
-
-
 def cluster_identity(client: KubeClient, namespace: str = "", *, ask: bool = False) -> ClusterIdentity:
     """Return where the client's context leads, from the kubeconfig alone; with `ask` the cluster tells its uid too.
 

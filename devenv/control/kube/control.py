@@ -20,7 +20,7 @@ from devenv.control.kube.change import Call, Do, Impact, Ref, Survey, cluster_id
 from devenv.control.protocol import Plan
 from devenv.control.runner import Report, Runner
 from devenv.core.errors import Refused
-from devenv.core.model import Action, Change
+from devenv.core.model import Action
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class KubeWork:
 AT_A_TIME = 4
 
 
-class KubeControl:
+class KubeControl(Runner):
     """`devenv.control.protocol.Control` of one cluster; `client` returns the one of the present target.
 
     A plan from `plan` says what the verb means; `survey` asks the cluster what it would hit: call it in a worker,
@@ -112,21 +112,8 @@ class KubeControl:
         self, client: Callable[[], KubeClient], guard: Guard, environ: Mapping[str, str] | None = None
     ) -> None:
         self._client = client
-        self._guard = guard
+        super().__init__(guard, AT_A_TIME)
         self._environ = environ
-        self._runner = Runner(guard, AT_A_TIME)
-
-    def start(self, wake: Callable[[], None]) -> None:
-        """Begin to take requests."""
-        self._runner.start(wake)
-
-    def stop(self) -> None:
-        """Interrupt what runs and wait a short while for it."""
-        self._runner.stop()
-
-    def drain(self) -> list[Change]:
-        """Take the records since the last call."""
-        return self._runner.drain()
 
     def plan(
         self,
@@ -163,16 +150,12 @@ class KubeControl:
         of the same object runs.
         """
         client = self._client()
-        busy = self._runner.busy(plan.targets)
+        busy = self.busy(plan.targets)
         if busy is not None:
             hint = "Wait for it, or cancel it."
             raise self._guard.refuse(plan, f"{plan.verb} was not begun: {busy.verb} is still running", hint)
         ticket = self._guard.begin(plan, now=cluster_identity(client, plan.namespace))
-        return self._runner.begin(ticket, KubeWork(client, plan, self._environ))
-
-    def cancel(self, action_id: int) -> None:
-        """Interrupt the action if it still runs."""
-        self._runner.cancel(action_id)
+        return self.begin(ticket, KubeWork(client, plan, self._environ))
 
 
 def _namespace(targets: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, TooManyRequests
-from devenv.backends.kube.fields import mapping
+from devenv.backends.kube.fields import labels_match, mapping
 from devenv.backends.kube.kinds import NODES, PDBS, PODS
 from devenv.backends.kube.pod import Pod, read_pod
 from devenv.control.kube.change import (
@@ -22,7 +22,6 @@ from devenv.control.kube.change import (
     counted,
     last_ready,
     losses_with,
-    matches,
     pod_name,
     pods_in,
     reworded,
@@ -117,7 +116,7 @@ def read_budgets(client: KubeClient, namespace: str | None) -> tuple[Budget, ...
 
 def budgets_of(pod: Pod, budgets: tuple[Budget, ...]) -> list[Budget]:
     """Return those that count this pod."""
-    return [one for one in budgets if one.namespace == pod.namespace and matches(one.selector, pod.labels)]
+    return [one for one in budgets if one.namespace == pod.namespace and labels_match(one.selector, pod.labels)]
 
 
 def _budget(item: Mapping[str, Any]) -> Budget:

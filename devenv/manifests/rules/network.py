@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from devenv.backends.kube.fields import labels_match
 from devenv.manifests import access
 from devenv.manifests.access import get, mapping, mappings, sequence, text
 from devenv.manifests.model import Manifest, ObjectPath, Problem
@@ -80,7 +81,7 @@ class Flows:
         if access.text(entry, "ipBlock", "cidr"):
             return access.text(entry, "ipBlock", "cidr") in _ALL_ADDRESSES
         pods = access.get(entry, "podSelector")
-        if pods is not None and not access.labels_match(pods, peer.labels):
+        if pods is not None and not labels_match(pods, peer.labels):
             return False
         spaces = access.get(entry, "namespaceSelector")
         if spaces is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from devenv.backends.kube.fields import labels_match
 from devenv.manifests import access, schemas
 from devenv.manifests.access import mapping, mappings
 from devenv.manifests.kustomization import line_of
@@ -184,7 +185,7 @@ def _selecting(rendering: Rendering) -> list[tuple[Workload, dict[str, object]]]
 def selector_mismatch(rendering: Rendering) -> Iterator[Problem]:
     """A workload that does not select its own pods is refused by the API server."""
     for workload, selector in _selecting(rendering):
-        if not selector or not access.labels_match(selector, workload.labels):
+        if not selector or not labels_match(selector, workload.labels):
             message = "does not select its own pods"
             yield workload.manifest.problem(message, "spec", "selector", inconclusive=rendering.part)
 

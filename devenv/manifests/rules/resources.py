@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from devenv.manifests import access
+from devenv.backends.kube.fields import labels_match
 from devenv.manifests.access import get, mapping, mappings, quantity, sequence, text, whole
 from devenv.manifests.model import Environment, Manifest, ObjectPath, Problem
 from devenv.manifests.registry import SERVED, containers, error, warning, workloads
@@ -368,7 +368,7 @@ def spread_selector(rendering: Rendering) -> Iterator[Problem]:
     field = "topologySpreadConstraints"
     for workload in rendering.workloads:
         for index, constraint in mappings(workload.pod, field):
-            if not access.labels_match(get(constraint, "labelSelector"), workload.labels):
+            if not labels_match(get(constraint, "labelSelector"), workload.labels):
                 yield workload.problem(
                     "does not select the pods that it is meant to spread", field, index, "labelSelector"
                 )
