@@ -9,8 +9,7 @@ import pytest
 from devenv.backends.kube.pod import read_pod
 from devenv.backends.kube.pod_start import Healing, creation_trouble, pod_trouble, stages_of
 from devenv.backends.kube.workload import progress_of, read_workload
-from devenv.control.kube.rollout_view import RolloutView, WorkloadState
-from devenv.control.kube.wait import Patience, StuckClock
+from devenv.control.kube.wait import Patience, RolloutView, StuckClock, WorkloadState
 
 NO_SUCH_HOST = 'Head "https://registry.test/v2/web/manifests/2": dial tcp: lookup registry.test: no such host'
 

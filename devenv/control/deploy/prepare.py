@@ -23,7 +23,7 @@ from devenv.control.deploy.record import Revision
 from devenv.control.kube.apply import FIELD_MANAGER
 from devenv.control.kube.change import Call, Ref
 from devenv.control.kube.delete import delete, survey_delete
-from devenv.control.kube.rollout_view import Key
+from devenv.control.kube.wait import Key
 from devenv.core.errors import FindingsFound, UsageError
 from devenv.core.text import sanitize
 from devenv.manifests.check import Outside, judge, load

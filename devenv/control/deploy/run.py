@@ -19,8 +19,7 @@ from devenv.control.deploy.images import ImageTools, check_digests
 from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Result, Stage, Status
 from devenv.control.deploy.prepare import RenderedOverlay, workloads_of
 from devenv.control.kube.apply import apply
-from devenv.control.kube.rollout_view import Key
-from devenv.control.kube.wait import Patience, Stuck, Waiting, WaitResult, wait_for
+from devenv.control.kube.wait import Key, Patience, Stuck, Waiting, WaitResult, wait_for
 from devenv.core.errors import DevenvError
 from devenv.core.masking import mask_secrets
 from devenv.core.text import sanitize
