@@ -42,7 +42,7 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
     """
     from devenv.backends.programs import finish
     from devenv.control.kube.kubectl import find_kubectl
-    from devenv.control.minikube import find_minikube
+    from devenv.control.kube.kubectl_plan import find_minikube
     from devenv.core.errors import DevenvError
 
     try:

@@ -16,8 +16,7 @@ from devenv.cli.kube_call import ClusterCall
 from devenv.control.guard import ClusterIdentity
 from devenv.control.kube.change import counted
 from devenv.control.kube.kubectl import Effect, hand_over, parse_line, without_yes
-from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused
-from devenv.control.minikube import MinikubeLine, find_minikube, parse_minikube
+from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused, MinikubeLine, find_minikube, parse_minikube
 from devenv.control.protocol import Plan
 from devenv.core.errors import EXIT_OK, DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings

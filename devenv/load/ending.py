@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from devenv.load.figures import TOTAL
+from devenv.load.figures import TOTAL, Finding
 from devenv.load.outcome import Facts, exit_code, save_outcome, verdict
 from devenv.load.recording import read_recording
 from devenv.load.report import Report, make_report, markdown, page, terminal
 from devenv.load.scaling import judge_scaling
-from devenv.load.thresholds import Finding
 from devenv.runs.criteria import Better, Criterion, Measurement, Verdict
 from devenv.runs.history import History, Point
 from devenv.runs.identity import commit_of, this_machine

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from devenv.core.errors import DevenvError
 from devenv.load.autoscaler import CALM, DOWN, UP, ScalingSettings, Span, cpu_of, scalings, settings_of
-from devenv.load.knee import is_saturated
 from devenv.load.recording import Recording, read_recording
+from devenv.load.report import is_saturated
 from devenv.load.scaling import RECOVERED_WITHIN, SERVED_WITHIN, complaint, no_room
 from devenv.load.session import Session
 from devenv.load.shapes import OWN, LoadSize, Point, find

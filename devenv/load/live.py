@@ -14,12 +14,11 @@ from typing import Any, Final
 from devenv.core.errors import DevenvError
 from devenv.core.stored import readable
 from devenv.load.autoscaler import CALM, UP
-from devenv.load.figures import Figures, Tallies, figures_of
+from devenv.load.figures import Figures, Finding, Tallies, Threshold, evaluate, figures_of, parse
 from devenv.load.outcome import MANY, generator_reasons, read_outcome
 from devenv.load.recording import LOAD, WATCHED, LoadTick, on_axis, read_run
 from devenv.load.runner import LiveLoad
 from devenv.load.shapes import LENGTHS, SHAPES, LoadSize
-from devenv.load.thresholds import Finding, Threshold, evaluate, parse
 from devenv.runs.lines import Tail
 
 BINS: Final = 256  # more than a chart has columns; after 2 hours a bin is half a minute

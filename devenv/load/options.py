@@ -11,8 +11,8 @@ from typing import Any
 from locust import User, events
 
 from devenv.core.errors import UsageError
+from devenv.load.figures import EXAMPLES
 from devenv.load.shapes import LENGTHS, NAMES, OPEN_BY_DEFAULT
-from devenv.load.thresholds import EXAMPLES
 from devenv.load.users import Person
 
 

@@ -24,7 +24,7 @@ import msgspec
 
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, Inconclusive
 from devenv.core.stored import read_plain, readable
-from devenv.load.thresholds import Finding, breached, parse
+from devenv.load.figures import Finding, breached, parse
 from devenv.runs.criteria import Verdict
 from devenv.runs.lines import write_text
 

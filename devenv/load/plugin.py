@@ -26,7 +26,7 @@ from devenv.core.signals import on_end, tell_cleaning
 from devenv.core.text import sanitize
 from devenv.load import outcome
 from devenv.load.ending import conclude, finish
-from devenv.load.figures import Figures
+from devenv.load.figures import Figures, Threshold, parse_all
 from devenv.load.hpa_shape import Steering
 from devenv.load.options import check as check_options
 from devenv.load.options import is_open, run_length
@@ -34,7 +34,6 @@ from devenv.load.recorder import Own
 from devenv.load.session import Data, Plan, Session
 from devenv.load.shapes import OWN, LoadSize, Point, Punctuality
 from devenv.load.target import Target, check, find_target
-from devenv.load.thresholds import Threshold, parse_all
 from devenv.load.users import give, punctuality
 from devenv.runs.identity import Run as Identity
 

@@ -23,9 +23,8 @@ from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
 from devenv.core.text import sanitize
 from devenv.load.outcome import OUTCOME, OutcomeFile
 from devenv.load.recording import BASE, RunFile
-from devenv.runs.identity import is_alive, owner_in, owner_of, runs_folder
+from devenv.runs.identity import BackgroundRun, is_alive, owner_in, owner_of, runs_folder, start_process
 from devenv.runs.lines import write_text
-from devenv.runs.process import BackgroundRun, start_process
 
 OUTPUT: Final = "locust.log"  # what Locust prints; a file, so that nobody has to read it for the run to go on
 STARTED: Final = "started.json"  # who runs it, for which project and what was asked for: before there is a recording

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from devenv.core.errors import DevenvError
-from devenv.load.figures import Figures, total
+from devenv.load.figures import Figures, Finding, Threshold, breached, evaluate, total
 from devenv.load.outcome import Facts, generator_reasons
 from devenv.load.recording import BASE, LOAD, SCHEMA
 from devenv.load.target import Target
-from devenv.load.thresholds import Finding, Threshold, breached, evaluate
 from devenv.runs.identity import Run, begin_run
 from devenv.runs.lines import Lines, write_text
 

@@ -24,8 +24,8 @@ from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclus
 from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
 from devenv.runs.criteria import Better, Measurement, Verdict
+from devenv.runs.identity import BackgroundRun, start_process
 from devenv.runs.lines import LIFELINE, STREAM, Tail
-from devenv.runs.process import BackgroundRun, start_process
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.cli import main
 from devenv.control.kube.kubectl import Effect
-from devenv.control.minikube import find_minikube, parse_minikube
+from devenv.control.kube.kubectl_plan import find_minikube, parse_minikube
 from devenv.core.errors import ToolMissing
 from fakes.api_server import ApiServer, pod
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from devenv.backends.kube.events import parse_event
+from devenv.backends.kube.fields import quantity
 from devenv.backends.kube.parse import parse
-from devenv.backends.kube.parse.common import quantity
 from devenv.backends.kube.parse.infrastructure import endpoints_of
 from devenv.backends.kube.parse.workload import scaling_of
 from devenv.core.model import AutoscalerFacts, Health, PodFacts, Port, ScalingMetric, ServiceFacts, State, WorkloadFacts

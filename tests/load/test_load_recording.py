@@ -27,9 +27,9 @@ from devenv.core.model import (
     State,
 )
 from devenv.load.cluster_facts import parse_probes
-from devenv.load.knee import find_knee, is_saturated
 from devenv.load.recorder import Encoder, Machine, Recorder
 from devenv.load.recording import BASE, LOAD, WATCHED, read_recording
+from devenv.load.report import find_knee, is_saturated
 from devenv.runs.lines import Lines, Tail
 from tests.load.synthetic import Story
 

@@ -13,10 +13,10 @@ import pytest
 from devenv.core.errors import DevenvError
 from devenv.load.charts import COLUMNS, columns, nice, number, percentiles
 from devenv.load.ending import conclude, finish, keep, newest, write_reports
+from devenv.load.figures import evaluate, parse
 from devenv.load.outcome import Facts, exit_code, save_outcome, verdict
 from devenv.load.recording import BASE, LOAD, WATCHED
 from devenv.load.report import UNFINISHED, make_report, terminal
-from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
 from devenv.runs.history import History
 from devenv.runs.identity import this_machine

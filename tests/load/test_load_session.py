@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.load.figures import Figures
+from devenv.load.figures import Figures, parse_all
 from devenv.load.session import Plan, Session
 from devenv.load.target import Target
-from devenv.load.thresholds import parse_all
 
 GENERATOR = {"cpu": [1.0], "arrivals": 0, "late": 0, "dropped": 0}
 FAILED_AT_ONCE = {"search": Figures(10, 5, 1.0, {5: 10})}

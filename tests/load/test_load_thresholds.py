@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from devenv.core.errors import UsageError
-from devenv.load.figures import Figures, total
+from devenv.load.figures import Figures, evaluate, finding_row, parse, parse_all, total
 from devenv.load.outcome import Facts, Judgement, exit_code, generator_reasons, verdict
-from devenv.load.thresholds import evaluate, finding_row, parse, parse_all
 from devenv.runs.criteria import Verdict
 
 SEARCH = Figures(100, 2, 10.0, {10: 50, 100: 45, 500: 4, 2000: 1})

@@ -16,10 +16,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from devenv.backends.kube.fields import mapping, time_of
+from devenv.backends.kube.fields import joined, mapping, time_of
 from devenv.backends.kube.kinds import KNOWN, PODS, SERVICES, Kind
 from devenv.backends.kube.parse import Parsed, parse
-from devenv.backends.kube.parse.common import joined
 from devenv.backends.kube.parse.infrastructure import Endpoints, endpoints_of
 from devenv.backends.kube.parse.workload import scaling_of
 from devenv.core.model import (

@@ -13,9 +13,8 @@ from typing import Any, Final
 from devenv.backends.kube.cache import Cache, Entry
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, KubeError, NotFound, Unreachable
-from devenv.backends.kube.fields import mapping, mappings, time_of, word
+from devenv.backends.kube.fields import mapping, mappings, quantity, time_of, word
 from devenv.backends.kube.kinds import NODE_METRICS, POD_METRICS, PODS
-from devenv.backends.kube.parse.common import quantity
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.model import Sample
 

@@ -8,7 +8,7 @@ from devenv.backends.kube.cache import Cache, source_of
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, NotFound
 from devenv.backends.kube.events import EventLog
-from devenv.backends.kube.fields import mapping
+from devenv.backends.kube.fields import joined, mapping
 from devenv.backends.kube.kinds import (
     CRON_JOBS,
     DAEMON_SETS,
@@ -25,7 +25,6 @@ from devenv.backends.kube.kinds import (
     Kind,
 )
 from devenv.backends.kube.parse import left_in
-from devenv.backends.kube.parse.common import joined
 from devenv.backends.streams import Buffer
 from devenv.core.model import Resource, Snapshot
 from devenv.core.text import sanitize

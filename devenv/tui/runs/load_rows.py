@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from devenv.core.errors import EXIT_INTERRUPTED
 from devenv.core.text import human_bytes
-from devenv.load.figures import TOTAL, Figures
+from devenv.load.figures import TOTAL, Figures, Finding, breached, finding_row
 from devenv.load.live import LoadState, Phase, Thing, TimeSeries
 from devenv.load.outcome import EXIT_BREACHED, EXIT_EXCEPTION, EXIT_FAILED_REQUESTS, EXIT_INCONCLUSIVE
-from devenv.load.thresholds import Finding, breached, finding_row
 from devenv.tui.chart import chart
 from devenv.tui.detail import clock
 from devenv.tui.safe_text import Part, fit, safe, safe_lines

@@ -14,9 +14,9 @@ from typing import Any
 import gevent
 from locust import User, constant, events, task
 
+from devenv.load.figures import evaluate, parse
 from devenv.load.outcome import EXIT_BREACHED, save_outcome
 from devenv.load.recording import BASE, LOAD, SCHEMA, WATCHED
-from devenv.load.thresholds import evaluate, parse
 from devenv.runs.criteria import Verdict
 from devenv.runs.lines import Lines
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.fields import conditions, mapping, number, why_not, word
-from devenv.backends.kube.parse.common import Parsed, base, facts, joined
+from devenv.backends.kube.fields import Parsed, base, conditions, facts, joined, mapping, number, why_not, word
 from devenv.backends.kube.parse.infrastructure import (
     parse_claim,
     parse_endpoint_slice,

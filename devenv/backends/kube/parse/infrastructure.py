@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.backends.kube.fields import (
+    Parsed,
+    base,
     conditions,
+    facts,
+    joined,
     key_of,
     mapping,
     mappings,
     number,
+    quantity,
     selector_text,
     text,
     why_not,
     word,
 )
-from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.core.model import Health, Port, ServiceFacts, State
 from devenv.core.text import human_bytes
 

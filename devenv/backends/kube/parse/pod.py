@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from devenv.backends.kube.fields import mapping, mappings, number, time_of, why_not, word
+from devenv.backends.kube.fields import (
+    Parsed,
+    base,
+    facts,
+    joined,
+    mapping,
+    mappings,
+    number,
+    quantity,
+    time_of,
+    why_not,
+    word,
+)
 from devenv.backends.kube.fields import text as shown
-from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.backends.kube.pod import Container, End, Pod, read_pod
 from devenv.core.model import Health, PodFacts, Port, State
 from devenv.core.text import human_bytes

@@ -12,18 +12,22 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from devenv.backends.kube.fields import (
+    Parsed,
+    base,
     conditions,
+    facts,
+    joined,
     mapping,
     mappings,
     number,
     owner_of,
+    quantity,
     selector_text,
     text,
     time_of,
     why_not,
     word,
 )
-from devenv.backends.kube.parse.common import Parsed, base, facts, joined, quantity
 from devenv.backends.kube.pod import HASH
 from devenv.backends.kube.workload import Workload, read_workload
 from devenv.core.model import AutoscalerFacts, Health, Scaling, ScalingMetric, State, WorkloadFacts
