@@ -12,7 +12,7 @@ from devenv.backends.docker.client import RawStream, connect, engine_errors, ins
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent
 from devenv.backends.docker.lines import FrameParser, FramingError, LineAssembler, Resume
-from devenv.backends.streams import Buffer, Stream
+from devenv.backends.streams import Buffer, Flood, Stream
 from devenv.core.errors import DevenvError
 from devenv.core.model import LogLine, Resource, State
 from devenv.core.text import sanitize
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 LOOK_AGAIN: Final = 60.0  # seconds; a start that no event reported is seen by asking
-# In a flood the engine writes each line by itself, and a unix socket holds some 280 such writes. A short rest lets
-# many arrive at once: 45 000 instead of 15 000 lines a second on two busy cores; rests of 10 ms give 25 000 (measured).
-REST: Final = 0.002  # seconds
-PAUSE: Final = 0.01  # seconds without a line: no flood
-FLOOD: Final = 20  # readings in a row without such a pause
 
 
 class LogReader:
@@ -105,20 +100,14 @@ class LogReader:
         if "-stream" in raw.content_type:  # since API 1.42; before, the container's setting is all there is
             tty = "raw-stream" in raw.content_type
         frames, lines = FrameParser(), LineAssembler(self._key)
-        busy = 0
-        heard_at = time.monotonic()
+        flood = Flood()
         while (data := raw.read()) and not stream.stopping:
             try:
                 self._put(lines.feed_raw(data) if tty else lines.feed_frames(frames.feed(data)))
             except FramingError as error:
                 self._mark(f"the engine sent something that is no log: {error}")
                 return
-            now = time.monotonic()
-            busy = busy + 1 if now - heard_at < PAUSE else 0
-            if busy > FLOOD:
-                time.sleep(REST)
-                now += REST
-            heard_at = now
+            flood.heard()
         self._put(lines.flush())
 
     def _put(self, lines: list[LogLine]) -> None:

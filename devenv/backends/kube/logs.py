@@ -26,7 +26,7 @@ from devenv.backends.kube.fields import mapping, mappings, word
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.parse.pod import end_words
 from devenv.backends.kube.pod import read_container, read_pod
-from devenv.backends.streams import Buffer, Stream
+from devenv.backends.streams import Buffer, Flood, Stream
 from devenv.core.errors import DevenvError
 from devenv.core.model import LogLine, Resource
 from devenv.core.text import sanitize
@@ -68,10 +68,6 @@ def run_of(raw: Mapping[str, Any], container: str) -> Run:
 
 
 LOOK_AGAIN: Final = 10.0  # seconds to wait for a container to start, unless the pod's watch tells sooner
-# As with Docker's logs: a reader in a flood makes room, or the screen would wait for it.
-REST: Final = 0.002
-PAUSE: Final = 0.01
-FLOOD: Final = 20
 ALL_LINES: Final = -1  # as a number of last lines
 MOST: Final = 200  # logs followed at once: a connection and a thread each
 
@@ -191,8 +187,7 @@ class ContainerLog:
 
     def _copy(self, stream: Stream, query: Mapping[str, Any]) -> None:
         path = PODS.path(self._pod.namespace, self._pod.name, "log")
-        lines = LineAssembler(self._key)
-        busy, heard_at = 0, time.monotonic()
+        lines, flood = LineAssembler(self._key), Flood()
         with self._client.stream(path, query) as chunks, stream.closing(chunks.close):
             chunks.connect()
             stream.succeeded()
@@ -201,12 +196,7 @@ class ContainerLog:
                 self._mark("log continues")
             for data in chunks:
                 self._put(lines.feed_raw(data))
-                now = time.monotonic()
-                busy = busy + 1 if now - heard_at < PAUSE else 0
-                if busy > FLOOD:
-                    time.sleep(REST)
-                    now += REST
-                heard_at = now
+                flood.heard()
         self._put(lines.flush())
 
     def _put(self, lines: list[LogLine]) -> None:
