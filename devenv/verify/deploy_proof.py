@@ -24,7 +24,6 @@ from devenv.verify.waiting import VerificationFailed, wait_until
 
 SERVED_WITHIN: Final = 15.0  # seconds: a Service hears of a ready pod within one or two
 PREPARE_WITHIN: Final = 5.0  # seconds for what serves now; when it is broken, that is no reason not to deploy
-_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _KINDS: Final = ("Service", "Deployment", "StatefulSet", "DaemonSet")
 
 
@@ -137,14 +136,8 @@ class ClusterProver:
 
     def _refused(self) -> str:
         """Ask whether the account may forward ports; the deployer of k8s/rbac may not, and a pipeline should know."""
-        access = {"namespace": self._namespace, "verb": "create", "resource": "pods", "subresource": "portforward"}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": access},
-        }
         try:
-            allowed = bool(self._client.request("POST", _REVIEWS, body=body)["status"]["allowed"])
+            allowed = self._client.may("create", "pods", subresource="portforward", namespace=self._namespace)
         except (Forbidden, NotFound):
             return ""  # it cannot be asked: the forward itself will tell
         except KubeError as error:

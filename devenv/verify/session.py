@@ -441,9 +441,9 @@ class Selection:
 
 def _project_above(start: Path) -> Path | None:
     """Return the nearest folder from `start` upward that has a project."""
-    from devenv.verify.kube.source import is_kustomization
+    from devenv.manifests.kustomization import kustomization_file
 
     def has_one(folder: Path) -> bool:
-        return (folder / FILE_NAME).is_file() or has_project(folder) or is_kustomization(folder)
+        return (folder / FILE_NAME).is_file() or has_project(folder) or kustomization_file(folder) is not None
 
     return next((folder for folder in (start, *start.parents) if has_one(folder)), None)

@@ -25,6 +25,7 @@ from devenv.backends.kube.session import ByteStream, Session, WatchStream
 
 PAGE: Final = 500  # objects a request, as kubectl's chunk size
 TIMEOUT: Final = 30.0
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # Seconds that a live watch may be quiet: the server sends a bookmark about once a minute (KEP-956). Kinds without a
 # watch cache (events) have none; there a quiet watch is merely opened again where it was.
 QUIET: Final = 90.0
@@ -178,6 +179,18 @@ class KubeClient:
     def stream(self, path: str, query: Mapping[str, Any] | None = None) -> ByteStream:
         """Return an answer to be read as it arrives (a followed log)."""
         return ByteStream(self._connected(), path, query)
+
+    def may(self, verb: str, resource: str, **attributes: str) -> bool:
+        """Whether this account may do that to a resource; `attributes` are group, subresource, namespace.
+
+        Raises KubeError: NotFound where the server cannot be asked, Forbidden where this account may not ask.
+        """
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": verb, "resource": resource, **attributes}},
+        }
+        return bool((self.request("POST", _REVIEWS, body=body).get("status") or {}).get("allowed"))
 
     def endpoint(self) -> Endpoint:
         """Return where the context leads as the kubeconfig says now; asks nobody. Raises BadKubeconfig."""

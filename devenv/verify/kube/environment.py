@@ -154,9 +154,6 @@ def written(objects: Iterable[Object], folder: Path) -> Path:
     return folder
 
 
-_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-
-
 class KubeEnvironments(Stacks[KubeDriver]):
     """Makes the stacks of one run on Kubernetes, and removes them."""
 
@@ -266,21 +263,14 @@ class KubeEnvironments(Stacks[KubeDriver]):
         ]
 
     def _may_make_priorities(self) -> bool:
-        attributes = {"group": "scheduling.k8s.io", "resource": "priorityclasses", "verb": "create"}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": attributes},
-        }
         try:
-            review: dict[str, Any] = self.source.client.request("POST", _REVIEW, body=body)
+            return self.source.client.may("create", "priorityclasses", group="scheduling.k8s.io")
         except NotFound:
             return True  # a server without reviews says no when it is asked to make one
         except KubeError as error:
             if error.status == 403:
                 return False
             raise
-        return bool((review.get("status") or {}).get("allowed"))
 
 
 def _images_of(objects: Iterable[Object]) -> list[str]:

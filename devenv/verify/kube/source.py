@@ -15,7 +15,7 @@ from devenv.backends.kube.kubeconfig import Target, find_target
 from devenv.core.errors import ProjectError, Refused, UsageError
 from devenv.core.settings import Config
 from devenv.core.verify_settings import KubeVerifySettings
-from devenv.manifests.kustomization import read_tree
+from devenv.manifests.kustomization import kustomization_file, read_tree
 from devenv.manifests.render import render
 
 _TOLD: Final = 50  # images in a node's status (kubelet, nodeStatusMaxImages)
@@ -90,15 +90,6 @@ def choose(image: str, present: Iterable[str]) -> tuple[str, str]:
 
 Object = dict[str, Any]
 WORKLOADS: Final = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet", "Pod")
-
-
-# https://github.com/kubernetes-sigs/kustomize, api/konfig: the recognized names
-_FILES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-
-
-def is_kustomization(folder: Path) -> bool:
-    """Whether Kustomize can render the folder."""
-    return any((folder / name).is_file() for name in _FILES)
 
 
 def overlay_folder(config: Config, name: str, root: Path) -> Path:
@@ -203,5 +194,5 @@ def locate_kube(
         raise
     chosen = {**config.verify.kubernetes.images, **(images or {})}
     root = config.root or folder
-    tested = overlay or config.verify.kubernetes.overlay or ("." if is_kustomization(root) else "")
+    tested = overlay or config.verify.kubernetes.overlay or ("." if kustomization_file(root) else "")
     return KubeSource(config, target, client, root, environ, chosen, tested)
