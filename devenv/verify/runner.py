@@ -214,11 +214,6 @@ class LiveRun(BackgroundRun):
 Launch = Callable[[RunOptions], LiveRun]
 
 
-def launcher(folder: Path, root: Path, environ: Mapping[str, str] = os.environ) -> Launch:
-    """Return the function that starts runs of the smoke tests in `folder`, for the project in `root`."""
-    return lambda chosen: LiveRun(folder, root, chosen, environ)
-
-
 # The stages of a test, as pytest runs them: bring up what it needs, test, clean up.
 WAITING: Final = "waiting"
 STAGES: Final = {"setup": "preparing", "call": "testing", "teardown": "cleaning up"}

@@ -15,7 +15,7 @@ from devenv.core.model import Happening
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.evidence import EvidenceScreen
 from devenv.tui.runs.verify import VerifyScreen
-from devenv.verify.runner import LiveRun, RunOptions, launcher
+from devenv.verify.runner import LiveRun, RunOptions
 from tests.nested import WITHOUT_PLUGINS
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
@@ -78,7 +78,7 @@ class Runs:
         self.folder = folder
         self.made: list[LiveRun] = []
         environ = dict(os.environ) | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTEST_ADDOPTS": WITHOUT_PLUGINS}
-        self._launch = launcher(folder / "smoketests", folder, environ)
+        self._launch = lambda chosen: LiveRun(folder / "smoketests", folder, chosen, environ)
 
     def __call__(self, chosen: RunOptions) -> LiveRun:
         self.made.append(self._launch(chosen))
@@ -257,7 +257,11 @@ async def test_leaving_the_program_asks_cancels_and_waits_for_the_clean_up(opene
 
 async def test_a_folder_without_tests_is_told(opened: Opening, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    async with opened(size=(120, 60), verify=launcher(tmp_path / "smoketests", tmp_path)) as terminal:
+
+    def launch(chosen: RunOptions) -> LiveRun:
+        return LiveRun(tmp_path / "smoketests", tmp_path, chosen, os.environ)
+
+    async with opened(size=(120, 60), verify=launch) as terminal:
         await terminal.live(container("api"))
         await terminal.press("v", "a")
         await terminal.sees("verify ended early", "pytest ended early", "file or directory not found")
