@@ -5,9 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from devenv.backends.kube.kinds import Kind
+    from devenv.core.settings import Config
 
 _PASSED = ("kubectl", "minikube")
+Answer = Callable[[argparse.Namespace, str], list[str]]
 _TIMEOUT = 5.0  # seconds: longer, and a shell seems to hang
 
 
@@ -54,7 +60,13 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
     return [line.partition("\t")[0] for line in lines if line and not line.startswith((":", "_activeHelp_"))]
 
 
-def service_names(namespace: argparse.Namespace) -> list[str]:
+def _config(namespace: argparse.Namespace) -> Config:
+    from devenv.cli.options import merge_options, read_settings
+
+    return read_settings(merge_options(argparse.Namespace(**vars(namespace))))
+
+
+def service_names(namespace: argparse.Namespace, prefix: str = "") -> list[str]:
     """Return the project's services as Compose lists them; silently none where that fails."""
     from devenv.backends.compose.find import ComposeOptions, find_project
     from devenv.backends.programs import finish
@@ -78,3 +90,107 @@ def service_names(namespace: argparse.Namespace) -> list[str]:
     except DevenvError:
         return []  # a message here would end up in the middle of what the user types
     return done.stdout.decode("utf-8", "replace").split() if done.returncode == 0 else []
+
+
+def context_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the contexts of the kubeconfig."""
+    from devenv.backends.kube.kubeconfig import contexts
+
+    return [context.name for context in contexts(os.environ).all]
+
+
+def namespace_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the namespaces of the cluster."""
+    from devenv.backends.kube.kinds import NAMESPACES
+
+    return _names_in(namespace, NAMESPACES, None)
+
+
+def overlay_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the overlays of devenv.toml."""
+    return list(_config(namespace).manifests.overlays)
+
+
+def task_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the tasks of devenv.toml."""
+    return list(_config(namespace).tasks)
+
+
+def job_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the gates of devenv.toml."""
+    return list(_config(namespace).ci.jobs)
+
+
+def check_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the checks of the doctor."""
+    from devenv.doctor import CHECKS
+
+    return [check.name for check in CHECKS]
+
+
+def setting_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return the tables and keys of devenv.toml."""
+    from devenv.cli.config import TABLES, effective
+
+    return [*TABLES, *(key for key, _ in effective(_config(namespace)))]
+
+
+def criterion_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return what was measured for this project on this kind of machine."""
+    from devenv.cli.context import Context
+    from devenv.cli.options import merge_options
+    from devenv.runs.history import History
+    from devenv.runs.identity import this_machine
+
+    given = merge_options(argparse.Namespace(**vars(namespace)))
+    return History().criteria(Context(given).project().name, this_machine().id)
+
+
+def object_names(namespace: argparse.Namespace, prefix: str) -> list[str]:
+    """Return kinds up to the slash of KIND/NAME, and the names of that kind after it."""
+    from devenv.backends.kube.kinds import KNOWN, find_kind
+
+    kind, slash, _ = prefix.partition("/")
+    if not slash:
+        return [f"{known.name.lower()}/" for known in KNOWN if known.namespaced]
+    return [f"{kind}/{name}" for name in _names_in(namespace, find_kind(kind, KNOWN), "")]
+
+
+def _names_in(namespace: argparse.Namespace, kind: Kind, space: str | None) -> list[str]:
+    """List the names of a kind; in the settings' namespace where `space` is "", of the cluster where it is None."""
+    from devenv.backends.kube.client import KubeClient
+    from devenv.backends.kube.kubeconfig import find_target
+
+    client = KubeClient(find_target(_config(namespace).kubernetes, os.environ))
+    answer = client.request(
+        "GET", kind.path(client.target.namespace if space == "" else space), query={"limit": 500}, timeout=_TIMEOUT
+    )
+    return [str(item["metadata"]["name"]) for item in answer.get("items") or ()]
+
+
+def _silent(answer: Answer) -> Answer:
+    """Return what answers with nothing where it fails: a message would end up in the middle of what the user types."""
+
+    def asked(namespace: argparse.Namespace, prefix: str) -> list[str]:
+        from devenv.core.errors import DevenvError
+
+        try:
+            return answer(namespace, prefix)
+        except DevenvError:
+            return []
+
+    return asked
+
+
+ANSWERS: Mapping[str, Answer] = {
+    "services": service_names,
+    "contexts": _silent(context_names),
+    "namespaces": _silent(namespace_names),
+    "overlays": _silent(overlay_names),
+    "tasks": _silent(task_names),
+    "jobs": _silent(job_names),
+    "checks": check_names,
+    "settings": _silent(setting_names),
+    "criteria": _silent(criterion_names),
+    "objects": _silent(object_names),
+}

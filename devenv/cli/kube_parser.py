@@ -97,7 +97,7 @@ def _add_tools(kube: _Commands[RestParser]) -> None:
 
 
 def _add_forward(kube: _Commands[RestParser], name: str) -> None:
-    forward = _command(kube, name, "lead local ports to pods, also when these are replaced")
+    forward = _command(kube, name, "forward local ports to pods, and go on when a pod is replaced")
     forward.add_argument("target", metavar="TARGET", help="service/NAME, deployment/NAME or POD")
     forward.add_argument("ports", nargs="+", metavar="[LOCAL:]PORT", help="a free local port where none is given")
     forward.add_argument("--spread", action="store_true", help="each connection to the next ready pod")

@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 
 from devenv import __version__
+from devenv.cli.help import GroupedHelp, complete_help
 from devenv.cli.kube_parser import RestParser, add_kube_commands
 from devenv.cli.monorepo_parser import (
     add_build_options,
@@ -50,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="See a Docker Compose stack, change it safely, and wait until it works.",
         epilog=_EPILOG,
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=GroupedHelp,
     )
     parser.add_argument("--version", action="version", version=f"devenv {__version__}")
     add_project_options(parser, "before_")
@@ -110,11 +111,18 @@ def build_parser() -> argparse.ArgumentParser:
     logs.add_argument("-n", "--tail", default="all", metavar="N", type=_lines, help="only the last N lines of each")
     logs.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
 
-    status = _command(commands, "status", "show every service and its containers")
-    status.add_argument("--json", action="store_true", help="as JSON (docs/STATUS_JSON.md)")
+    status = _command(commands, "status", "show every service and its containers", services=True)
+    output = status.add_mutually_exclusive_group()
+    output.add_argument(
+        "-o",
+        "--output",
+        choices=("json", "yaml", "wide"),
+        help="json or yaml: docs/STATUS_JSON.md; wide: also ids and images, whatever the terminal's width",
+    )
+    output.add_argument("--json", action="store_const", const="json", dest="output", help="the same as -o json")
+    status.add_argument("-w", "--watch", action="store_true", help="show it anew when something changes, until ctrl-c")
     doctor = _command(commands, "doctor", "check this machine and project, with fixes")
-    named = doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these (default: all)")
-    named.completer = _complete_checks  # type: ignore[attr-defined]  # argcomplete's documented way
+    doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these (default: all)")
     doctor.add_argument("--list", action="store_true", help="list the checks and what each looks at, and make none")
     doctor.add_argument("--json", action="store_true", help="as JSON")
     doctor.add_argument("--fix", action="store_true", help="carry out the fixes that take nothing away; asks for each")
@@ -138,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True
     completion = _command(commands, "completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
+    complete_help(parser)
     return parser
 
 
@@ -305,8 +314,7 @@ def _command(
     description = f"{what[0].upper()}{what[1:]}."
     parser = commands.add_parser(name, help=what, description=description, allow_abbrev=False)
     if services:
-        action = parser.add_argument("services", nargs="*", metavar="SERVICE", help="only these (default: all)")
-        action.completer = _complete_services  # type: ignore[attr-defined]  # argcomplete's documented way
+        parser.add_argument("services", nargs="*", metavar="SERVICE", help="only these (default: all)")
     add_project_options(parser, "after_", short_file=short_file)
     return parser
 
@@ -314,15 +322,6 @@ def _command(
 def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[RestParser]:
     parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
     return parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands", required=True)
-
-
-def _complete_services(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    names: list[str] = import_module("devenv.cli.completion").service_names(parsed_args)
-    return names
-
-
-def _complete_checks(**_: object) -> list[str]:
-    return [check.name for check in import_module("devenv.doctor").CHECKS]
 
 
 def _seconds(text: str) -> float:

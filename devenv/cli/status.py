@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,25 +31,68 @@ SCHEMA = 1  # grows when a field changes its meaning or goes away; new fields do
 
 
 def run(arguments: Namespace) -> int:
-    """Print the state; 0 when it could be read, whatever it is."""
+    """Print the state; 0 when it could be read, whatever it is. With --watch anew after each change, until ctrl-c.
+
+    Raises UsageError for a service that the project has not, EngineUnreachable, EngineForbidden.
+    """
     context = Context(arguments, by_labels=True)
-    project = context.project()
+    project = context.project_with(tuple(arguments.services)) if arguments.services else context.project()
+    if arguments.watch:
+        return _watch(context, project)
     resources = read_project(context, project)
     if other := started_elsewhere(project, resources):
         warn(other, no_color=context.no_color)
-    grouped = group(project, resources)
-    cluster = _cluster(context)
-    if arguments.json:
-        data = to_json(project, grouped) | ({"cluster": cluster.json()} if cluster is not None else {})
-        text = json.dumps(mask_texts(data), indent=2, ensure_ascii=False)
-    else:
-        now = time.time()
-        declared = declared_services(context, project) if grouped.orphans else {}
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        below = ["", *cluster.lines(now)] if cluster is not None else []
-        text = mask_secrets("\n".join([*to_table(grouped, now, declared, width), *below]))
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_text(context, project, resources, _cluster(context))}\n")
     return 0
+
+
+def _watch(context: Context, project: Project) -> int:
+    """Print the state after each change: on a terminal in place of the one before, else below it."""
+    from devenv.backends.docker.endpoint import resolve_endpoint
+    from devenv.backends.docker.snapshot import ProjectWatch
+
+    on_terminal = sys.stdout.isatty()
+    shown, cluster, cluster_at = "", None, float("-inf")
+    with ProjectWatch(project, resolve_endpoint(context.environ)) as watch:
+        while True:
+            resources = watch.read()
+            if time.monotonic() - cluster_at >= CLUSTER_EVERY:
+                cluster, cluster_at = _cluster(context), time.monotonic()
+            state = _state(context, project, resources, cluster)
+            if on_terminal or state != shown:  # on a terminal the ages go on
+                text = _text(context, project, resources, cluster)
+                sys.stdout.write(f"\x1b[H\x1b[2J{text}\n" if on_terminal else f"{text}\n\n" if shown else f"{text}\n")
+                sys.stdout.flush()
+                shown = state
+            watch.events(TICK)
+
+
+TICK = 2.0  # seconds: ages are shown anew
+CLUSTER_EVERY = 5.0  # seconds between two readings of the cluster, which is asked and not listened to here
+
+
+def _state(context: Context, project: Project, resources: tuple[Resource, ...], cluster: ClusterPart | None) -> str:
+    """Return what changes when something happened, and not as time goes by."""
+    data = to_json(project, group(project, resources), context.arguments.services) | {"at": None}
+    return json.dumps([data, cluster.json() if cluster is not None else None])
+
+
+def _text(context: Context, project: Project, resources: tuple[Resource, ...], cluster: ClusterPart | None) -> str:
+    output, now = context.arguments.output, time.time()
+    grouped, only = group(project, resources), context.arguments.services
+    if output in ("json", "yaml"):
+        data = mask_texts(
+            to_json(project, grouped, only) | ({"cluster": cluster.json()} if cluster is not None else {})
+        )
+        if output == "json":
+            return json.dumps(data, indent=2, ensure_ascii=False)
+        import yaml
+
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
+    declared = declared_services(context, project) if grouped.orphans else {}
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() and output != "wide" else None
+    below = ["", *cluster.lines(now)] if cluster is not None else []
+    return mask_secrets("\n".join([*to_table(grouped, now, declared, width, wide=output == "wide", only=only), *below]))
 
 
 def _cluster(context: Context) -> ClusterPart | None:
@@ -63,14 +106,16 @@ def _cluster(context: Context) -> ClusterPart | None:
     return cluster
 
 
-def to_json(project: Project, grouped: Grouped) -> dict[str, object]:
-    """Return the documented object."""
+def to_json(project: Project, grouped: Grouped, only: Collection[str] = ()) -> dict[str, object]:
+    """Return the documented object; `only` these services, where some are named."""
+    services = [item for item in grouped.services if not only or item.service.name in only]
+    orphans = [container for container in grouped.orphans if not only or container.service in only]
     return {
         "schema": SCHEMA,
         "at": _time(time.time()),
         "project": {"name": project.name, "directory": project.directory, "files": list(project.files)},
-        "services": [_service(item, grouped) for item in grouped.services],
-        "orphans": [_container(container) | {"service": container.service} for container in grouped.orphans],
+        "services": [_service(item, grouped) for item in services],
+        "orphans": [_container(container) | {"service": container.service} for container in orphans],
     }
 
 
@@ -128,17 +173,34 @@ _GAP = 2
 Row = dict[str, str]
 
 
+WIDE: tuple[str, ...] = (*HEAD[:2], "ID", "IMAGE", *HEAD[2:])
+
+
 def to_table(
-    grouped: Grouped, now: float, declared: Mapping[str, tuple[str, ...]] | None = None, width: int | None = None
+    grouped: Grouped,
+    now: float,
+    declared: Mapping[str, tuple[str, ...]] | None = None,
+    width: int | None = None,
+    *,
+    wide: bool = False,
+    only: Collection[str] = (),
 ) -> list[str]:
     """Return the lines: one a container, one for a service without any, the rest at the end.
+
+    `wide`: with ids and images. `only`: these services, where some are named.
 
     `declared` are the services of all profiles, with theirs: a container of one whose profile is not active is no
     orphan. With `width` no line is longer than that many characters.
     """
-    rows = [row for item in grouped.services for row in _of_service(item, grouped, now)]
-    rows += [_of_orphan(container, declared or {}, now) for container in grouped.orphans]
-    head = HEAD
+    rows = [
+        row
+        for item in grouped.services
+        if not only or item.service.name in only
+        for row in _of_service(item, grouped, now)
+    ]
+    orphans = [container for container in grouped.orphans if not only or container.service in only]
+    rows += [_of_orphan(container, declared or {}, now) for container in orphans]
+    head = WIDE if wide else HEAD
     if width is not None:
         head = _fitting(rows, width)
         for name, (column, cell) in _INSTEAD.items():
@@ -153,7 +215,7 @@ def to_table(
 def _of_service(item: ServiceGroup, grouped: Grouped, now: float) -> list[Row]:
     shown = (*item.containers, *item.one_offs)
     if not shown:
-        empty = dict.fromkeys(HEAD, "")
+        empty = dict.fromkeys(WIDE, "")
         name = item.service.name
         return [empty | {"SERVICE": name, "short": name, "STATE": item.summary.value, "WHY": item.why(grouped)}]
     rows = []
@@ -192,7 +254,8 @@ def _row(service: str, short: str, item: Resource, reason: str, now: float) -> R
         "" if begin is None else human_age(now - begin),
         reason,
     )
-    return dict(zip(HEAD, cells, strict=True)) | {"short": short}
+    more = {"short": short, "ID": item.container_id[:12], "IMAGE": item.image}
+    return dict(zip(HEAD, cells, strict=True)) | more
 
 
 def exit_code(item: Resource) -> int | None:

@@ -202,3 +202,25 @@ def test_what_was_created_and_not_started_says_what_it_waits_for(tmp_path: Path)
     told = {line.split()[0]: line for line in to_table(group(here, resources), 0.0)}
     assert told["web"].endswith("not started: waits for db to be healthy and job to be completed")
     assert told["lacks"].endswith(f"its env_file {tmp_path / 'no.env'} does not exist")
+
+
+def test_services_that_are_named_are_shown_alone_and_know_all_the_others() -> None:
+    two = project(Service("web", depends_on=(Dependency("db"),)), Service("db"))
+    grouped = group(
+        two, (container("web", State.CREATED), container("db", State.EXITED, exit_code=1), container("old"))
+    )
+    assert [row["name"] for row in to_json(two, grouped, ["web"])["services"]] == ["web"]  # type: ignore[attr-defined]
+    assert to_json(two, grouped, ["web"])["orphans"] == []
+    lines = to_table(grouped, 0.0, only=["web"])
+    assert len(lines) == 2
+    assert "db" in lines[1], "why it waits is told by a service that is not shown"
+    assert to_json(two, grouped, ["old"])["services"] == []
+    assert len(to_json(two, grouped, ["old"])["orphans"]) == 1  # type: ignore[arg-type]
+
+
+def test_wide_has_ids_and_images() -> None:
+    grouped = group(ONE, (container("web", container_id="0123456789abcdef", image="shop-web:dev"),))
+    head, row = to_table(grouped, 0.0, wide=True)
+    assert head.split()[:5] == ["SERVICE", "CONTAINER", "ID", "IMAGE", "STATE"]
+    assert row.split()[:5] == ["web", "p-web-1", "0123456789ab", "shop-web:dev", "running"]
+    assert "IMAGE" not in to_table(grouped, 0.0)[0]
