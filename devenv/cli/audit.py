@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from devenv import __version__
-from devenv.cli.console import still_waiting, tell
+from devenv.cli.console import tell
 from devenv.cli.context import Context, project_environment
 from devenv.cli.verify import run_smoketests
 from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclusive
 from devenv.core.text import human_bytes
 from devenv.load.ending import newest
-from devenv.runs.criteria import METRICS_OF, Measurement, Verdict, worst
+from devenv.runs.criteria import METRICS_OF, SUCCESS_METRICS, Measurement, Verdict, worst
 from devenv.runs.history import History
 from devenv.runs.identity import begin_run, commit_of, this_machine
 from devenv.runs.publish import append
@@ -78,7 +78,7 @@ def _show(
     arguments: Namespace, context: Context, metrics: Sequence[Measurement], targets: Sequence[str], project: str
 ) -> None:
     every = [*metrics, *newest(project, this_machine().id)]  # the last load test's too
-    lines = table(HEAD, [measurement_row(item, None) for item in every])
+    lines = table((*HEAD, "TASK"), [(*measurement_row(item, None), _task(item)) for item in every])
     sys.stdout.write("\n".join(["", "Success metrics", *lines]) + "\n")
     sys.stdout.flush()
     summary = context.environ.get("GITHUB_STEP_SUMMARY")
@@ -122,7 +122,12 @@ def _section(target: str, metrics: Sequence[Measurement], commit: str, dirty: bo
         f"devenv {__version__}, commit {commit[:12] or 'unknown'}{changed}, {now:%Y-%m-%d}, "
         f"{machine.processor}, {machine.cores} cores, {human_bytes(machine.memory)}."
     )
-    return "\n".join([about, "", *markdown_table(own)])
+    tasks = ("Task", "---", *map(_task, own))
+    return "\n".join([about, "", *(f"{row} {task} |" for row, task in zip(markdown_table(own), tasks, strict=True))])
+
+
+def _task(item: Measurement) -> str:
+    return SUCCESS_METRICS.get(item.criterion.name.partition(".")[0], "")
 
 
 def _families(measured: Sequence[Measurement]) -> set[str]:
@@ -136,24 +141,23 @@ def _gates(arguments: Namespace, context: Context, reasons: dict[str, str]) -> l
         return []
     tell("devenv: the gates of a pull request, without the cache", no_color=arguments.no_color)
     line = [sys.executable, "-m", "devenv", "ci", "pr", "--no-cache", "--json"]
-    with still_waiting("devenv ci pr", no_color=arguments.no_color):
-        try:
-            done = subprocess.run(
-                line,
-                cwd=context.config.root,
-                env=project_environment(arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                timeout=GATES_WITHIN,
-                check=False,
-            )
-            data = json.loads(done.stdout)
-        except subprocess.TimeoutExpired:
-            reasons["pipeline"] = f"devenv ci pr did not end within {GATES_WITHIN:.0f} s"
-            return []
-        except ValueError:
-            reasons["pipeline"] = f"devenv ci pr ended with {done.returncode} before any gate did: it says above why"
-            return []
+    try:
+        done = subprocess.run(
+            line,
+            cwd=context.config.root,
+            env=project_environment(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=GATES_WITHIN,
+            check=False,
+        )
+        data = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        reasons["pipeline"] = f"devenv ci pr did not end within {GATES_WITHIN:.0f} s"
+        return []
+    except ValueError:
+        reasons["pipeline"] = f"devenv ci pr ended with {done.returncode} before any gate did: it says above why"
+        return []
     judged = gates(data, context.config.verify.budgets)
     _remember(context, "compose", [judged])
     return [judged]
