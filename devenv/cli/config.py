@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import sys
 import tomllib
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
@@ -190,14 +192,19 @@ def reference() -> str:
     """Return the reference as Markdown: what stands in devenv.toml, by example, and each key with what it may be."""
     parts = []
     for module in MODULES:
-        about, _, example = (inspect.getdoc(module) or "").partition("\n\n")
+        about = (inspect.getdoc(module) or "").partition("\n\n")[0]
         if module is settings:
-            about, _, example = example.partition("\n\n")
             about = "At the top of the file, and how Compose finds the project:"
-        parts += [f"{about}\n", "```toml", example.strip(), "```\n"]
+        parts += [f"{about}\n", "```toml", example(module), "```\n"]
     parts += ["Each key, what it may be, and its default:\n", "| key | what | default |", "| --- | --- | --- |"]
     parts += [f"| `{key}` | {what} | {default} |" for key, what, default in keys()]
     return "\n".join(parts) + "\n"
+
+
+def example(module: ModuleType) -> str:
+    """Return the paragraphs of a module's docstring that are TOML: those that begin with a table or a key."""
+    paragraphs = (inspect.getdoc(module) or "").split("\n\n")
+    return "\n\n".join(part for part in paragraphs if re.match(r"\[|\w+ = ", part)).strip()
 
 
 def keys() -> Iterator[tuple[str, str, str]]:

@@ -14,8 +14,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "look": ("tui", "status", "ps", "logs", "doctor", "config"),
     "change the project": ("up", "down", "restart", "stop", "start", "exec"),
     "build, and work on it": ("build", "watch", "run", "cache", "ci"),
-    "prove that it works": ("init", "verify", "audit", "history", "evidence", "load", "manifests", "secrets"),
-    "the cluster": ("deploy", "kube", "kubectl", "minikube"),
+    "prove that it works": ("init", "verify", "audit", "history", "evidence", "load", "manifests", "secrets", "scan"),
+    "the cluster": ("deploy", "release", "kube", "kubectl", "minikube"),
 }
 _LAST: Final = "and"  # what is in no group above
 
@@ -70,6 +70,8 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "kube forward": "devenv kube forward service/frontend 3000",
     "kube port-forward": "devenv kube port-forward service/frontend 8080:3000",
     "kube load": "devenv kube load docsearch-backend:dev",
+    "scan": "devenv scan --overlay production",
+    "release": "devenv release production --from staging",
     "completion": 'eval "$(devenv completion bash)"',
 }
 

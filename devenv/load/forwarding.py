@@ -1,4 +1,4 @@
-"""A process that leads a local port to the pods of a Service for as long as its standard input stays open.
+"""A process that forwards a local port to the pods of a Service for as long as its standard input stays open.
 
 python -m devenv.load.forwarding CONTEXT NAMESPACE SERVICE [PORT]; prints one JSON object: `url`, or `error`.
 """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from program import PROJECTS, Program, program
 
 pytestmark = pytest.mark.engine
@@ -171,3 +173,32 @@ def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: 
 
 def docker(*arguments: str) -> list[str]:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.usefixtures("shop_up")
+def test_status_of_one_service_as_yaml_and_wide(shop: Program) -> None:
+    found = yaml.safe_load(shop.run("status", "web", "-o", "yaml").stdout)
+    assert [service["name"] for service in found["services"]] == ["web"]
+    whole = {service["name"]: service for service in shop.status()["services"]}
+    assert found["services"][0]["containers"] == whole["web"]["containers"]
+    head, *rows = shop.run("status", "-o", "wide", "db").stdout.splitlines()
+    assert "IMAGE" in head
+    assert all(row.startswith("db") for row in rows)
+    wrong = shop.run("status", "wbe")
+    assert wrong.returncode == 2
+    assert "web" in wrong.stderr
+
+
+@pytest.mark.usefixtures("shop_up")
+def test_status_that_is_watched_comes_anew_when_something_changes(shop: Program) -> None:
+    watching = shop.start("status", "--watch", "db")
+    assert watching.stdout is not None
+    try:
+        first = [watching.stdout.readline() for _ in range(2)]
+        assert first[0].startswith("SERVICE")
+        shop.run("restart", "db", "-t", "0")
+        later = watching.stdout.readline() + watching.stdout.readline() + watching.stdout.readline()
+        assert "SERVICE" in later, "another table, with what changed"
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import jsonschema_rs
 import pytest
 
 from devenv.cli import main
-from devenv.cli.config import MODULES, TABLES, keys, reference, schema
+from devenv.cli.config import MODULES, TABLES, example, keys, reference, schema
 from devenv.core.settings import load_config
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs/schemas/devenv-toml.schema.json"
-
-
-def example(module: object) -> str:
-    """The TOML of a module's docstring: what comes after its sentences."""
-    text = inspect.getdoc(module) or ""
-    return "\n\n".join(part for part in text.split("\n\n") if part.startswith("[") or " = " in part.partition("\n")[0])
 
 
 def as_json(values: object) -> object:
@@ -42,7 +36,7 @@ def test_the_schema_is_what_the_code_says() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
-def test_each_example_of_the_reference_is_a_file_that_devenv_reads(module: object, tmp_path: Path) -> None:
+def test_each_example_of_the_reference_is_a_file_that_devenv_reads(module: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_text(example(module), "utf-8")
     load_config(tmp_path, {})
     assert jsonschema_rs.validator_for(schema()).is_valid(as_json(tomllib.loads(example(module))))

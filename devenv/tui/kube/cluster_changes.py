@@ -215,7 +215,7 @@ class ClusterChanges:
             self._screen.changes.warn(f"{plan.verb} ended with exit code {code}", PurePath(command[0]).name)
 
     def forward(self, resource: Resource) -> None:
-        """Ask for the ports, then lead a local port to the pods."""
+        """Ask for the ports, then forward a local port to the pods."""
         from devenv.tui.dialogs import AskScreen
 
         first = next((str(port.container) for port in self._ports(resource)), "")
