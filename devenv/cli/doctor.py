@@ -25,7 +25,7 @@ _COLORS = {
     Level.WARNING: "yellow",
     Level.FAILED: "red",
     Level.CRASHED: "red",
-    Level.UNKNOWN: "yellow",
+    Level.UNKNOWN: "dim",
 }
 
 

@@ -10,7 +10,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -21,8 +21,9 @@ from devenv.backends.listeners import find_listener
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.core.model import Port
-from devenv.core.settings import FILE_NAME
+from devenv.core.settings import FILE_NAME, Config
 from devenv.core.text import human_bytes, sanitize
+from devenv.core.toml import place_of
 from devenv.doctor.check import Context, Finding, Level, NotApplicable
 
 PYTHON_NEEDED = (3, 11)  # pyproject.toml's requires-python
@@ -54,11 +55,45 @@ def _installed(name: str) -> bool:
 
 
 def check_settings(context: Context) -> Finding:
-    """devenv.toml; raises UsageError with the file, the line and what may stand there."""
-    root = context.config().root
+    """devenv.toml as a whole, also the names in it of what is elsewhere.
+
+    Raises UsageError with the file, the line and what may stand there.
+    """
+    config = context.config()
+    root = config.root
     if root is None:
         return Finding("settings", Level.OK, f"there is no {FILE_NAME}: the defaults hold (devenv init writes one)")
+    services: set[str] | None = None
+    with suppress(DevenvError):  # told by the project's own check
+        services = {service.name for service in context.project().services}
+    if wrong := list(_dangling(config, root, services)):
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        key, what = wrong[0]
+        return Finding(
+            "settings", Level.WARNING, f"{place_of(root / FILE_NAME, key)}: {key}: {what}{more}", "Correct it."
+        )
     return Finding("settings", Level.OK, f"{root / FILE_NAME} is right (devenv config shows what holds)")
+
+
+def _dangling(config: Config, root: Path, services: set[str] | None) -> Iterator[tuple[str, str]]:
+    """Yield the keys that name what is not there; with `services` None, those of Compose's services are left out."""
+    named = [(f"verify.endpoint[{at}].service", item.service) for at, item in enumerate(config.verify.endpoints)]
+    named += [(f"verify.reload[{at}].service", item.service) for at, item in enumerate(config.verify.reloads)]
+    named += [("load.service", config.load.service)] if config.load.service else []
+    for key, name in named if services is not None else ():
+        if name not in (services or ()):
+            yield key, f"the Compose project has no active service {name!r}"
+    for at, reload in enumerate(config.verify.reloads):
+        if not reload.file.is_file():
+            yield f"verify.reload[{at}].file", "there is no such file"
+    overlays = config.manifests.overlays
+    for name, overlay in overlays.items():
+        if not overlay.path.is_dir():
+            yield f"manifests.overlays.{name}.path", "there is no such folder"
+    for key in ("overlay", "rolling"):
+        name = getattr(config.verify.kubernetes, key)
+        if name and name not in overlays and not (root / name).is_dir():
+            yield f"verify.kubernetes.{key}", f"there is no overlay {name!r}"
 
 
 # 25 is the first that knows start_interval, with which Compose refuses an older engine (docsearch has it). 2.30: see
@@ -273,7 +308,8 @@ def check_inotify(context: Context) -> Finding:
     watches = int((limits / "max_user_watches").read_text("ascii")) - used_watches
     instances = int((limits / "max_user_instances").read_text("ascii")) - used_instances
     needed = _watched_folders(context.document())
-    said = f"{needed} folders to watch; the kernel has {watches} watches and {instances} instances left for this user"
+    folders = f"{needed} folder{'' if needed == 1 else 's'} to watch"
+    said = f"{folders}; the kernel has {watches} watches and {instances} instances left for this user"
     enough = (2 * needed <= watches, instances >= INSTANCES_SPARE)
     if all(enough):
         return Finding("inotify", Level.OK, said)

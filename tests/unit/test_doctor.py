@@ -361,3 +361,28 @@ def test_every_check_is_named_once_and_says_what_it_looks_at() -> None:
     assert len(set(names)) == len(names)
     assert all(check.about for check in CHECKS)
     assert {check.after for check in CHECKS} <= {"", *names}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[[verify.endpoint]]\nservice = "web"\n[[verify.endpoint]]\nservice = "wbe"',
+            ":4: verify.endpoint[1].service",
+        ),
+        ('[load]\nservice = "wbe"', ":2: load.service"),
+        ('[manifests.overlays.dev]\npath = "k8s"', ":2: manifests.overlays.dev.path: there is no such folder"),
+        ('[verify.kubernetes]\noverlay = "dev"', ":2: verify.kubernetes.overlay: there is no overlay 'dev'"),
+        (
+            '[[verify.reload]]\nservice = "web"\nfile = "a.py"\nfind = "a"\nreplace = "{nonce}"\npath = "/"',
+            ":3: verify.reload[0].file: there is no such file",
+        ),
+    ],
+)
+def test_names_in_devenv_toml_of_what_is_not_there_are_told_with_their_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "devenv.toml").write_text(text)
+    found = check_settings(Context(shop, {}, config=lambda: load_config(tmp_path, {})))
+    assert found.level is Level.WARNING
+    assert f"devenv.toml{told}" in found.message
