@@ -134,10 +134,11 @@ def measurement_row(item: Measurement, change: float | None) -> tuple[str, ...]:
     """Return the cells of one measurement, as HEAD names them."""
     criterion = item.criterion
     stages = " ".join(f"{stage} {seconds:.1f}" for stage, seconds in item.stages.items())
+    value = "" if item.value is None else f"{item.value:.3g} {criterion.unit}"
     return (
         criterion.name,
         item.verdict.value,
-        item.why if item.value is None else f"{item.value:.3g} {criterion.unit}",
+        value if item.verdict is Verdict.PASSED else ": ".join(filter(None, (value, item.why))),
         "" if criterion.budget is None else f"{criterion.budget:g} {criterion.unit}",
         "" if item.margin is None else f"{item.margin:+.0%}",
         "" if change is None else f"{change:+.0%}",
