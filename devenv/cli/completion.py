@@ -38,7 +38,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
         with os.fdopen(8, "w", encoding="utf-8") as answer:  # argcomplete's protocol with the shell
             answer.write(separator.join(answers))
         os._exit(0)
-    argcomplete.autocomplete(parser)
+    argcomplete.autocomplete(parser, always_complete_options=False)  # names first: options begin with a dash
 
 
 def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) -> list[str]:

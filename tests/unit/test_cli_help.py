@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,7 @@ from devenv.cli import completion
 from devenv.cli.help import EXAMPLES, GROUPS, commands_of
 from devenv.cli.parser import build_parser, parse_arguments
 
+SETTINGS = '[manifests.overlays.dev]\npath = "k8s"\n[tasks.lint]\ncommand = "x"\n[ci.jobs.gate]\ntasks = ["lint"]\n'
 PASSED_ON = ("kubectl", "minikube")  # their help is their own
 COMMANDS = {name: command for name, command in commands_of(build_parser()) if name not in PASSED_ON}
 
@@ -82,10 +87,8 @@ def test_a_shell_completes_names_where_one_is_expected(command: str, dest: str) 
     assert callable(action.completer)  # type: ignore[attr-defined]  # argcomplete's documented way
 
 
-def test_names_of_the_project_are_completed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "devenv.toml").write_text(
-        '[manifests.overlays.dev]\npath = "k8s"\n[tasks.lint]\ncommand = "x"\n[ci.jobs.gate]\ntasks = ["lint"]\n'
-    )
+def test_names_of_the_project_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "devenv.toml").write_text(SETTINGS)
     monkeypatch.chdir(tmp_path)
     nothing = argparse.Namespace(command="run")
 
@@ -100,3 +103,32 @@ def test_names_of_the_project_are_completed(tmp_path, monkeypatch: pytest.Monkey
     assert "deployment/" in answers("objects", "dep")
     (tmp_path / "devenv.toml").write_text("wrong = 1\n")
     assert answers("overlays") == [], "a message would end up in what the user types"
+
+
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("devenv doctor po", {"ports"}),
+        ("devenv deploy ", {"dev"}),
+        ("devenv deploy --verify --dry", {"--dry-run"}),
+        ("devenv run ", {"lint"}),
+        ("devenv ci pr --job ", {"gate"}),
+        ("devenv status -o ", {"json", "yaml", "wide"}),
+        ("devenv kube logs depl", {"deployment/"}),
+    ],
+)
+def test_a_shell_gets_names_and_options_only_after_a_dash(
+    line: str, answers: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "devenv.toml").write_text(SETTINGS)
+    shell = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    program = "import os, sys; os.dup2(1, 8); sys.argv = ['devenv']; from devenv.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | shell,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert {word.strip() for word in done.stdout.splitlines()} == answers, done.stderr
