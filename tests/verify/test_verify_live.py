@@ -20,6 +20,7 @@ from devenv.verify.runner import LiveRun, RunOptions, RunState
 from devenv.verify.stack import BuildWatch
 from devenv.verify.waiting import unmeasurable, wait_until
 
+ROOT = Path(__file__).parents[2]
 TESTS = """
 import pytest
 
@@ -274,3 +275,55 @@ def test_the_page_of_the_audit_keeps_the_other_targets_section() -> None:
     assert "| a | 3 |" in again
     assert "| b | 2 |" in again
     assert page_with(again, {}) == again
+
+
+@pytest.fixture
+def audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "compose.yaml").write_text("services: {web: {image: nothing}}\n")
+    gate = '[tasks."//#lint"]\ncommand = "echo linted"\n[ci.jobs.lint]\ntasks = ["//#lint"]\n'
+    (tmp_path / "devenv.toml").write_text(gate)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))))
+    return tmp_path
+
+
+def test_the_audit_measures_the_gates_by_itself_and_says_why_it_could_not_measure_the_rest(
+    audited: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from devenv.cli import audit, main
+    from devenv.runs.criteria import criterion, judge
+    from devenv.verify.runner import Outcome
+
+    names = ("cold_start", "hot_reload.web", "cached_build.web", "build_improvement")
+    values = [judge(criterion(name, {}), value, {}, 1.0, "t") for name, value in zip(names, (9, 1, 2, 90), strict=True)]
+    flat = [{**(data := item.to_data()).pop("criterion"), **data} for item in values]
+    report = {"project": audited.name, "verdict": "passed", "measurements": flat, "tests": []}
+    asked: list[list[str]] = []
+    monkeypatch.setattr(audit, "run_smoketests", lambda arguments, options: asked.append(options) or Outcome(0, report))
+    assert main(["audit", "--target", "all", "--markdown", "AUDIT.md"]) == 12, "no cluster: not everything was measured"
+    assert asked == [["--devenv-target", "compose"]]
+    page = (audited / "AUDIT.md").read_text("utf-8")
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert [name for name in rows if "passed" in rows[name]] == [*names, "pipeline.pull_request"]
+    assert "lint" in rows["pipeline.pull_request"], "each gate is a stage"
+    assert rows["pipeline.pull_request"].endswith("| T122 |")
+    assert "No cluster is configured" in rows["pod_ready"]
+    assert "no deployment is in the history" in rows["deployment_success"]
+    assert "linted" in capfd.readouterr().err, "what the gates print is seen"
+
+
+def test_a_gate_that_fails_fails_the_audit(
+    audited: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from devenv.cli import audit, main
+    from devenv.verify.runner import Outcome
+
+    toml = audited / "devenv.toml"
+    toml.write_text(toml.read_text().replace("echo linted", "exit 3"))
+    report = {"project": audited.name, "verdict": "passed", "measurements": [], "tests": []}
+    monkeypatch.setattr(audit, "run_smoketests", lambda arguments, options: Outcome(0, report))
+    monkeypatch.setattr(audit, "time_builds", lambda environments, budgets: [])
+    assert main(["audit"]) == 1
+    assert "gates: lint failed" in capfd.readouterr().out
