@@ -97,6 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
     starting.add_argument("--up", action="store_true", help="create and start the services first")
     starting.add_argument("--wait", action="store_true", help="where no container runs, wait for one")
     watch.add_argument(
+        "--target", choices=("compose", "kubernetes"), default="compose", help="whose containers (default: compose)"
+    )
+    watch.add_argument(
         "--probe",
         action="append",
         default=[],

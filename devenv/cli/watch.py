@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from devenv.backends.compose import ComposeOptions, begin_resolve
 from devenv.backends.docker.endpoint import resolve_endpoint
@@ -37,24 +37,58 @@ def run(arguments: Namespace) -> int:
     targets = tuple(arguments.services)
     project = context.project_with(targets)
     guard = make_guard(context)
+    if arguments.target == "kubernetes":
+        return _watch_pods(context, guard, targets)
     rules, remarks = _rules(guard, project, context.document, targets)
     for text in remarks:
         warn(text, no_color=context.no_color)
     probes = _probes(arguments.probe, tuple(item.service for item in rules))
-    with _alone(project):
+    with _alone(project.name, "Project"):
         if arguments.up:
             up = guard.plan("up", targets, project=project)
             root, document = context.config.root, context.document
             job = up_job(context.options, project, ("--detach",), targets, context.environ, root, document)
             run_job(context, guard, up, project, job)
-        colored = colors_wanted(sys.stdout, no_color=context.no_color) and not arguments.json
         chosen = (arguments.wait, arguments.poll, probes)
-        with _session(context, context.options, project, guard, rules, *chosen) as session:
-            for report in session.reports():
-                line = report.as_json() if arguments.json else report.line()
-                sys.stdout.write(paint(line, _COLORS.get(report.event, ""), colored) + "\n")
-                sys.stdout.flush()
+        _show(context, _session(context, context.options, project, guard, rules, *chosen))
     return 0
+
+
+def _watch_pods(context: Context, guard: Guard, targets: tuple[str, ...]) -> int:
+    """Watch for the pods of the workloads of these names; errors also as those of a cluster."""
+    from devenv.backends.kube.client import KubeClient
+    from devenv.backends.kube.kubeconfig import find_target
+    from devenv.control.kube.change import cluster_identity
+    from devenv.watch.pods import PodDriver, without_restarts
+    from devenv.watch.rules import read_rules
+    from devenv.watch.session import Session, WatchOptions
+
+    arguments = context.arguments
+    if arguments.up:
+        raise UsageError("--up is for Compose", "devenv deploy brings the workloads up; --wait waits for their pods.")
+    client = KubeClient(find_target(context.config.kubernetes, context.environ), context.environ)
+    place = cluster_identity(client)
+    plan = guard.plan_cluster("sync", targets, place)
+    if not plan.allowed:
+        raise guard.refuse(plan, f"watch was not begun: {plan.reason}", plan.hint)
+    rules, remarks = without_restarts(read_rules(json.loads(context.document), targets, has_mounts=False)[0])
+    for text in remarks:
+        warn(text, no_color=context.no_color)
+    probes = _probes(arguments.probe, tuple(item.service for item in rules))
+    chosen = WatchOptions(arguments.wait, arguments.poll, probes)
+    driver = PodDriver(client, guard, context.config.manifests.compose.workloads)
+    with _alone(f"{place.context}/{place.namespace}", "Namespace"):
+        _show(context, Session(rules, driver, chosen))
+    return 0
+
+
+def _show(context: Context, watch: Session) -> None:
+    colored = colors_wanted(sys.stdout, no_color=context.no_color) and not context.arguments.json
+    with watch as session:
+        for report in session.reports():
+            line = report.as_json() if context.arguments.json else report.line()
+            sys.stdout.write(paint(line, _COLORS.get(report.event, ""), colored) + "\n")
+            sys.stdout.flush()
 
 
 @contextmanager
@@ -63,7 +97,7 @@ def watch_of_terminal(context: Context, options: ComposeOptions, guard: Guard) -
     pending = begin_resolve(options)
     project = pending.result()
     rules, remarks = _rules(guard, project, pending.document)
-    with _alone(project), _session(context, options, project, guard, rules, wait=True) as session:
+    with _alone(project.name, "Project"), _session(context, options, project, guard, rules, wait=True) as session:
         for text in remarks:
             session.warn(text)
         yield session
@@ -80,8 +114,8 @@ def _rules(
     return read_rules(json.loads(document), targets)
 
 
-def _alone(project: Project) -> AbstractContextManager[None]:
-    return only_one(state_folder() / "watch" / f"{project.name}.lock", f"Project {project.name}", "watched")
+def _alone(name: str, what: str) -> AbstractContextManager[None]:
+    return only_one(state_folder() / "watch" / f"{quote(name, safe='')}.lock", f"{what} {name}", "watched")
 
 
 def _session(
@@ -94,6 +128,7 @@ def _session(
     poll: bool = False,
     probes: Mapping[str, str] = MappingProxyType({}),
 ) -> Session:
+    from devenv.watch.driver import ComposeDriver
     from devenv.watch.session import Session, WatchOptions
 
     def make_job(verb: str, flags: tuple[str, ...], targets: tuple[str, ...]) -> Job:
@@ -102,7 +137,7 @@ def _session(
         return Job(options, project, verb, flags, targets)
 
     chosen = WatchOptions(wait, poll, probes, context.config.verify.endpoints)
-    return Session(rules, project, resolve_endpoint(context.environ), guard, make_job, chosen)
+    return Session(rules, ComposeDriver(project, resolve_endpoint(context.environ), guard, make_job), chosen)
 
 
 def _probes(given: Sequence[str], services: tuple[str, ...]) -> dict[str, str]:

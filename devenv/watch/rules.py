@@ -104,6 +104,10 @@ class ServiceRules:
         self._ignored = ignored
         self._folder = lru_cache(maxsize=16_384)(self._look)
 
+    def only(self, rules: Sequence[Rule]) -> ServiceRules:
+        """Return the same with these rules alone."""
+        return ServiceRules(self.service, rules, self._context, self._ignored)
+
     def matches(self, rule: Rule, path: str) -> bool:
         """Tell whether a change of this file is one of the rule's."""
         place = rule.place(path)
@@ -170,9 +174,12 @@ class ServiceRules:
         return not (rule.ignore.may_keep_below(rule.place(folder) or ".") or self._ignored.may_keep_below(in_context))
 
 
-def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tuple[tuple[ServiceRules, ...], list[str]]:
+def read_rules(
+    document: Mapping[str, Any], services: Sequence[str] = (), *, has_mounts: bool = True
+) -> tuple[tuple[ServiceRules, ...], list[str]]:
     """Return the rules of these services (none named: of all that have some), and what was left out and why.
 
+    `has_mounts` says that the containers are those of Compose, where a bind mount makes a sync needless.
     Raises ProjectError where there is nothing to watch, and where a path is not there.
     """
     bodies: Mapping[str, Mapping[str, Any]] = document.get("services") or {}
@@ -190,7 +197,7 @@ def read_rules(document: Mapping[str, Any], services: Sequence[str] = ()) -> tup
         rules = []
         for entry in entries:
             rule = _rule(name, entry)
-            mounted = _mounted(rule, body) if rule.action.syncs else ""
+            mounted = _mounted(rule, body) if rule.action.syncs and has_mounts else ""
             if mounted:
                 remarks.append(f"{name}: {mounted}")
             else:

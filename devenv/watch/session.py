@@ -5,23 +5,19 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from devenv.backends.docker.containers import Containers
-from devenv.backends.docker.endpoint import Endpoint, published_at
-from devenv.backends.docker.snapshot import EngineEvents
-from devenv.control.guard import Guard
-from devenv.core.errors import DevenvError, EngineUnreachable, ServiceFailed
-from devenv.core.model import Project, State
+from devenv.core.errors import DevenvError, ServiceFailed
 from devenv.core.verify_settings import EndpointSettings
+from devenv.watch.driver import AWAY, Driver
 from devenv.watch.observe import Kind, Observer, PathEvent, Root
 from devenv.watch.report import Report
 from devenv.watch.rules import ServiceRules
-from devenv.watch.worker import MakeJob, Worker
+from devenv.watch.worker import Worker
 
 if TYPE_CHECKING:
     from devenv.watch.proof import Proof
@@ -48,30 +44,17 @@ class Session:
     def __init__(
         self,
         services: Sequence[ServiceRules],
-        project: Project,
-        endpoint: Endpoint,
-        guard: Guard,
-        make_job: MakeJob,
+        driver: Driver,
         options: WatchOptions,
     ) -> None:
         self._services = tuple(services)
-        self._project = project
-        self._endpoint = endpoint
+        self._driver = driver
         self._options = options
         self._reports: queue.SimpleQueue[Report | BaseException | None] = queue.SimpleQueue()  # None: the end
         self._stopped = threading.Event()
         self._began = time.monotonic()
         self._workers = tuple(
-            Worker(
-                rules,
-                project,
-                Containers(endpoint, project.name),
-                guard,
-                make_job,
-                self._reports.put,
-                proof=self._proof_of(rules.service),
-            )
-            for rules in self._services
+            Worker(rules, driver, self._reports.put, proof=self._proof_of(rules.service)) for rules in self._services
         )
         self._observer = Observer(
             (root for rules in self._services for root in _roots(rules)),
@@ -82,10 +65,10 @@ class Session:
             poll=options.poll,
         )
         self._listener = threading.Thread(target=self._listen, name="devenv-watch-engine", daemon=True)
-        self._events = EngineEvents(endpoint, project.name)
+        self._events = driver.events()
 
     def __enter__(self) -> Session:
-        """Begin. Raises ServiceFailed where no container runs, EngineUnreachable, and DevenvError at a limit."""
+        """Begin. Raises ServiceFailed where no container runs, one of AWAY, and DevenvError at a limit."""
         self._events.__enter__()
         try:
             # Observed first: what is saved while containers are looked at waits for its batch.
@@ -94,7 +77,7 @@ class Session:
                 names = " ".join(worker.service for worker in self._workers)
                 raise ServiceFailed(
                     f"No container of the project runs that could be watched: {names}",
-                    f"Start it: devenv up {names}. Or let the watch do it (--up), or wait for it (--wait).",
+                    self._driver.how_to_start(names),
                 )
         except BaseException:
             self.close()
@@ -167,7 +150,7 @@ class Session:
         while not self._stopped.is_set():
             try:
                 happened = self._events.events(TICK)
-            except EngineUnreachable as error:
+            except AWAY as error:
                 self._reports.put(_failure(error))
                 if not self._hear_again():
                     return
@@ -179,10 +162,10 @@ class Session:
     def _hear_again(self) -> bool:
         self._events.__exit__(None, None, None)
         while not self._stopped.wait(_RETRY):
-            events = EngineEvents(self._endpoint, self._project.name)
+            events = self._driver.events()
             try:
                 self._events = events.__enter__()
-            except EngineUnreachable:
+            except AWAY:
                 continue
             return True
         return False
@@ -198,30 +181,7 @@ class Session:
             return None
         from devenv.watch.proof import Proof  # deferred: its HTTP client costs a tenth of a second
 
-        return Proof(self._published(settings) if settings is not None and not url else lambda: url or "")
-
-    def _published(self, settings: EndpointSettings) -> Callable[[], str]:
-        """Return what looks up the address of an endpoint of devenv.toml; it raises LookupError while there is none."""
-        containers = Containers(self._endpoint, self._project.name)
-        published: list[tuple[float, str]] = []
-
-        def url() -> str:
-            # A port changes with its container only: one look a second is enough.
-            if published and time.monotonic() - published[0][0] < 1:
-                return published[0][1]
-            try:
-                resources = containers.of_service(settings.service)
-            except DevenvError as error:
-                raise LookupError(error.message) from error
-            ports = [port for item in resources if item.state is State.RUNNING for port in item.ports if port.host]
-            port = next((port for port in ports if settings.port in (None, port.container)), None)
-            if port is None:
-                raise LookupError(f"no port of {settings.service} is published")
-            address = f"http://{published_at(port, self._endpoint)}:{port.host}{settings.path or '/'}"
-            published[:] = [(time.monotonic(), address)]
-            return address
-
-        return url
+        return Proof(self._driver.address_of(settings) if settings is not None and not url else lambda: url or "")
 
 
 def _roots(rules: ServiceRules) -> Iterator[Root]:

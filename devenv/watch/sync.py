@@ -14,7 +14,7 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, NamedTuple
 
-from devenv.backends.docker.containers import CommandFailed, Containers, Inside
+from devenv.backends.inside import CommandFailed, Containers, Inside
 from devenv.core.errors import DevenvError
 from devenv.core.text import sanitize
 from devenv.watch.observe import Kind, PathEvent
@@ -212,7 +212,7 @@ def delete(containers: Containers, inside: Inside, targets: Iterable[str], user:
         try:
             containers.run(inside.id, command, user=user)
         except CommandFailed as error:
-            if error.is_missing or inside.uid == 0 or user == _ROOT:
+            if error.is_missing or inside.uid == 0 or user == _ROOT or not inside.as_root:
                 raise
             user = _ROOT
             containers.run(inside.id, command, user=user)
@@ -237,8 +237,11 @@ def obstacles(containers: Containers, inside: Inside, rules: ServiceRules, *, ru
 
 
 def _owner(containers: Containers, inside: Inside, target: str) -> list[str]:
-    """Files are written by the engine, which may all; `rm` needs the right of the user that runs it, here as below."""
-    for user in ("", _ROOT):
+    """Files are written by the engine, which may all; `rm` needs the right of the user that runs it, here as below.
+
+    In a pod, everything is done by the container's own user.
+    """
+    for user in ("", _ROOT) if inside.as_root else ("",):
         try:
             containers.run(inside.id, ("test", "!", "-e", target, "-o", "-w", target), user=user)
             return []
@@ -248,6 +251,8 @@ def _owner(containers: Containers, inside: Inside, target: str) -> list[str]:
         except DevenvError:
             return []  # it has ended meanwhile
     who = inside.user or str(inside.uid)
+    if not inside.as_root:
+        return [f"{inside.name}: {sanitize(target)} cannot be written by the container's user ({who})"]
     return [
         f"{inside.name}: {sanitize(target)} belongs to another user than the container's ({who}): files are written "
         f"by the engine, but none can be deleted there; COPY --chown={who} in the Dockerfile gives it to that user"

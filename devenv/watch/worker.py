@@ -9,16 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from devenv.backends.docker.containers import Containers, Inside
-from devenv.backends.docker.parse import container_key
-from devenv.control.guard import Guard
+from devenv.backends.inside import Inside
 from devenv.control.job import Job
-from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
-from devenv.core.model import Project, Resource, State
+from devenv.core.errors import DevenvError, Interrupted
+from devenv.core.model import Resource, State
 from devenv.core.text import human_duration, sanitize
 from devenv.watch.batches import Batch, Batches
+from devenv.watch.driver import AWAY, Driver
 from devenv.watch.observe import Kind, PathEvent
 from devenv.watch.report import Counts, Report, named
 from devenv.watch.rules import Action, Hook, ServiceRules
@@ -31,24 +30,13 @@ NAMED = 3  # paths in one line
 _REBUILD = ("--detach", "--build", "--no-deps")
 
 
-class MakeJob(Protocol):
-    """Makes a job of Compose on the watched project."""
-
-    def __call__(self, verb: str, flags: tuple[str, ...], targets: tuple[str, ...]) -> Job:
-        """Return one that has not begun."""
-        ...
-
-
 class Worker:
-    """One service. `rules` and `batches` are given to it, `report` is called from its thread."""
+    """One service. `report` is called from its thread."""
 
     def __init__(
         self,
         rules: ServiceRules,
-        project: Project,
-        containers: Containers,
-        guard: Guard,
-        make_job: MakeJob,
+        driver: Driver,
         report: Callable[[Report | BaseException], None],
         *,
         proof: Proof | None = None,
@@ -56,10 +44,8 @@ class Worker:
         self.service = rules.service
         self.rules = rules
         self.batches = Batches()
-        self._project = project
-        self._containers = containers
-        self._guard = guard
-        self._make_job = make_job
+        self._driver = driver
+        self._containers = driver.containers()
         self._report = report
         self._proof = proof
         self._known: dict[str, Inside] = {}
@@ -147,7 +133,7 @@ class Worker:
                 return
             except DevenvError as error:
                 self._retry = {path: _seen_before(event) for path, event in (paths or self._retry).items()}
-                self._engine_was_away = isinstance(error, EngineUnreachable)
+                self._engine_was_away = isinstance(error, AWAY)
                 self._containers.close()  # its connection may be the reason
                 self._tell("failed", text=error.message, hint=f"{error.hint} The next save tries again.".strip())
 
@@ -209,7 +195,7 @@ class Worker:
                 if deletions:
                     user = self._removers.get(inside.id, "")
                     self._removers[inside.id] = delete(self._containers, inside, deletions, user)
-            except EngineUnreachable:
+            except AWAY:
                 raise
             except DevenvError as error:
                 states = {item.container_id: item.state for item in self._containers.of_service(self.service)}
@@ -240,7 +226,7 @@ class Worker:
         with self._job_lock:
             if self.batches.closed:
                 raise Interrupted(f"{verb} of {self.service} was not begun")
-            job = self._job = self._make_job(verb, flags, (self.service,))
+            job = self._job = self._driver.job(verb, flags, (self.service,))
         try:
             self._guarded(verb, lambda: job.run(lambda progress: None))
         finally:
@@ -249,8 +235,7 @@ class Worker:
 
     def _guarded(self, verb: str, action: Callable[[], None]) -> None:
         """Let the guard pass it, and have its end in the audit log."""
-        plan = self._guard.plan(verb, (self.service,), project=self._project)
-        ticket = self._guard.begin(plan, self._project)
+        ticket = self._driver.begin(verb, self.service)
         if ticket.warning:
             self._tell("warning", text=ticket.warning)
         failure: BaseException | None = None
@@ -260,7 +245,7 @@ class Worker:
             failure = error
             raise
         finally:
-            self._guard.finish(ticket, failure)
+            self._driver.guard.finish(ticket, failure)
 
     def _tell(
         self,
@@ -271,7 +256,7 @@ class Worker:
         steps: Mapping[str, float] | None = None,
         counts: Counts | None = None,
     ) -> None:
-        keys = tuple(map(container_key, self._known))
+        keys = tuple(dict.fromkeys(inside.key for inside in self._known.values()))
         self._report(Report(event, self.service, text, hint, time.time(), counts or Counts(), dict(steps or {}), keys))
 
 

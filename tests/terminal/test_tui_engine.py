@@ -128,7 +128,7 @@ def test_w_brings_what_is_saved_into_the_container_and_ends_with_the_terminal(tm
         command = [sys.executable, "-m", "devenv", "tui"]
         with RealTerminal(command, made.folder, size=(140, 40), environ=environ) as terminal:
             terminal.until(lambda: "● live" in terminal.text() and "● running" in row(terminal, "web"))
-            terminal.send("/web\r")
+            terminal.send("/running\r")  # of one alone
             terminal.until(lambda: "LOGS web" in terminal.text() and not row(terminal, "twin"))
             terminal.send("w")
             terminal.until(lambda: "⟳ watching" in terminal.text())

@@ -11,15 +11,16 @@ from typing import IO, Any
 
 import pytest
 
-from devenv.backends.docker.containers import CommandFailed, Containers, Inside
+from devenv.backends.docker.containers import EngineContainers
 from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.inside import CommandFailed, Inside
 from devenv.watch import sync
 from devenv.watch.observe import Kind, PathEvent
 from devenv.watch.rules import ServiceRules, read_rules
 from devenv.watch.sync import Changes, Content, changes_of, delete, initial, obstacles, write
 
 
-class Played(Containers):
+class Played(EngineContainers):
     """Containers that keep what they are given. `forbidden` maps a user to the exit code of its commands."""
 
     def __init__(self, **forbidden: int) -> None:

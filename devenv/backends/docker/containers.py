@@ -6,13 +6,12 @@ import io
 import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Final
 
 from devenv.backends.docker.client import connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.watcher import list_project
-from devenv.core.errors import DevenvError
+from devenv.backends.inside import CommandFailed, Inside
 from devenv.core.model import Resource, State
 from devenv.core.text import sanitize
 
@@ -21,45 +20,10 @@ if TYPE_CHECKING:
 
 ANSWER_WITHIN: Final = 600.0  # seconds for one request: a command inside may be an installation
 _THERE: Final = (State.RUNNING, State.PAUSED, State.RESTARTING, State.EXITED)  # its files are those of its service
-_NOT_STARTED: Final = (126, 127)  # exit codes for a command that is not there or cannot be run (POSIX shell, 2.8.2)
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
-    """What a container is made of: who runs in it, and where files can be put.
-
-    `mounts` maps a folder to "rw", "ro" or "tmpfs"; the engine's archive calls do not see what is in a tmpfs.
-    """
-
-    id: str
-    name: str
-    user: str = ""
-    uid: int = 0
-    gid: int = 0
-    read_only: bool = False
-    mounts: Mapping[str, str] = field(default_factory=dict)
-
-    def mount_over(self, path: str) -> tuple[str, str]:
-        """Return the mount that has the path, and its kind; ("", "") for the container's own file system."""
-        over = [place for place in self.mounts if f"{path}/".startswith(f"{place.rstrip('/')}/")]
-        return (max(over, key=len), self.mounts[max(over, key=len)]) if over else ("", "")
-
-
-class CommandFailed(DevenvError):
-    """A command inside a container could not be started or ended with an error; the message has its last lines."""
-
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message, "It was run in the container: docker exec shows more.")
-        self.code = code
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether the image has no such program."""
-        return self.code in _NOT_STARTED
-
-
-class Containers:
-    """The containers of one project, for one thread. All methods raise EngineUnreachable and DevenvError."""
+class EngineContainers:
+    """`devenv.backends.inside.Containers` of one Compose project. All raise EngineUnreachable and DevenvError."""
 
     def __init__(self, endpoint: Endpoint, project: str) -> None:
         self._endpoint = endpoint
@@ -96,7 +60,8 @@ class Containers:
         mounts |= dict.fromkeys(host.get("Tmpfs") or {}, "tmpfs")
         user = str(config.get("User") or "")
         uid, gid = self._ids(resource.container_id, user)
-        return Inside(resource.container_id, resource.name, user, uid, gid, host.get("ReadonlyRootfs") is True, mounts)
+        read_only = host.get("ReadonlyRootfs") is True
+        return Inside(resource.container_id, resource.name, user, uid, gid, read_only, mounts, resource.key)
 
     def put(self, container_id: str, folder: str, archive: IO[bytes]) -> None:
         """Unpack a tar archive in a folder that is there."""
