@@ -17,7 +17,7 @@ from devenv.cli.context import Context
 from devenv.control.build_job import FORCING, ImageListing, ProjectBuilds
 from devenv.control.guard import Guard
 from devenv.control.protocol import Plan
-from devenv.core.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, ToolMissing, UsageError
 from devenv.core.model import Project
 from devenv.core.text import human_duration, sanitize
 
@@ -47,10 +47,11 @@ def carry_out(context: Context, arguments: Namespace, pending: Pending, began: f
         guard.begin(change, call.project, context.options.directory)  # raises Refused, and writes it down
     plan = call.plan()
     built = call.build(plan, guard, change) if plan.to_build else ()
+    loaded = call.load(plan) if arguments.load else None
     seconds = time.monotonic() - began
-    for line in summary_lines(plan, built, seconds):
+    for line in summary_lines(plan, built, seconds, loaded):
         tell(line, no_color=context.no_color)
-    report = _dump(plan_json(plan, call.project, built, seconds))
+    report = _dump(plan_json(plan, call.project, built, seconds, loaded))
     if arguments.json:
         _print(report)
     if arguments.summarize:
@@ -100,6 +101,39 @@ class BuildCall:
             return guarded(self._context, guard, change, self.project, builder.run, builder.interrupt)
         finally:
             self._warn(builder.warning)
+
+    def load(self, plan: BuildPlan) -> dict[str, bool]:
+        """Bring what was named to the cluster; return for each service whether that had to be done.
+
+        Raises ToolMissing where nothing here can load, Refused, and KubeError.
+        """
+        from devenv.backends.docker.endpoint import resolve_endpoint
+        from devenv.backends.docker.plain import list_images
+        from devenv.cli.kube_call import ClusterCall
+        from devenv.control.deploy.images import bring, loader_for
+        from devenv.control.kube.change import cluster_identity
+
+        call, environ = ClusterCall(self._arguments), self._context.environ
+        place = cluster_identity(call.client)
+        loader, why = loader_for(call.client.target.context, environ)
+        if loader is None:
+            hint = "Load them with the tool that made the cluster, or push them to a registry of it."
+            raise ToolMissing(f"Images cannot be loaded into {place.context}: {why}", hint)
+        steps = [step for step in plan.steps if not self.targets or step.service in self.targets]
+        ticket = call.guard.begin(call.guard.plan_cluster("load", tuple(step.images[0] for step in steps), place))
+        failure: BaseException | None = None
+        try:
+            images = list_images(resolve_endpoint(environ))
+            return {
+                step.service: sum(bring(name, images[name].id, loader, call.client, environ) for name in step.images)
+                > 0
+                for step in steps
+            }
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            call.guard.finish(ticket, failure)
 
     def _warn(self, warning: str) -> None:
         if warning:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,8 +108,10 @@ def _shown(value: str) -> str:
     return sanitize(re.sub(r"\b[0-9a-f]{64}\b", lambda match: match[0][:_SHORT], value)) or "-"
 
 
-def summary_lines(plan: BuildPlan, built: Iterable[Built], seconds: float) -> list[str]:
-    """Return what was done, for people."""
+def summary_lines(
+    plan: BuildPlan, built: Iterable[Built], seconds: float, loaded: Mapping[str, bool] | None = None
+) -> list[str]:
+    """Return what was done, for people; `loaded` says of services whether they had to be brought to the cluster."""
     if not plan.graph.services:
         return ["Nothing to build: no service here has a build section"]
     done = list(built)
@@ -120,6 +122,8 @@ def summary_lines(plan: BuildPlan, built: Iterable[Built], seconds: float) -> li
         for one in done
         if one.changing
     ]
+    words = {True: "brought to the nodes", False: "on the nodes already"}
+    lines += [f"{sanitize(service)}: {words[was_missing]}" for service, was_missing in (loaded or {}).items()]
     if plan.steps:
         saved = f", saved about {human_duration(plan.seconds_saved)}" if plan.seconds_saved else ""
         lines.append(f"{len(done)} built, {len(plan.current)} up to date in {human_duration(seconds)}{saved}")
@@ -127,7 +131,11 @@ def summary_lines(plan: BuildPlan, built: Iterable[Built], seconds: float) -> li
 
 
 def plan_json(
-    plan: BuildPlan, project: Project, built: Iterable[Built] = (), seconds: float | None = None
+    plan: BuildPlan,
+    project: Project,
+    built: Iterable[Built] = (),
+    seconds: float | None = None,
+    loaded: Mapping[str, bool] | None = None,
 ) -> dict[str, object]:
     """Return the documented object: of a plan, and of a run where `seconds` is how long it took."""
     done = {one.service: one for one in built}
@@ -136,6 +144,7 @@ def plan_json(
         "project": project.name,
         **_graph_json(plan.graph),
         "steps": [_step_json(step, done.get(step.service)) for step in plan.steps],
+        **({} if loaded is None else {"loaded": dict(loaded)}),
         "seconds": None if seconds is None else round(seconds, 3),
         "seconds_saved": round(plan.seconds_saved, 3),
     }

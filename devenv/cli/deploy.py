@@ -17,7 +17,7 @@ from devenv.cli.console import colors_wanted, paint, tell, tell_error, warn
 from devenv.cli.options import read_settings
 from devenv.cli.progress import Display
 from devenv.control.build_job import BuildJob
-from devenv.control.deploy.images import ImageTools, images_of_metadata, loader_for
+from devenv.control.deploy.images import ImageTools, NodeLoader, images_of_metadata, loader_for
 from devenv.control.deploy.outcome import Outcome, Prover, Result, Stage, Status
 from devenv.control.deploy.pipeline import Deployment
 from devenv.control.deploy.prepare import RenderedOverlay, prepare
@@ -158,7 +158,8 @@ class DeployCall:
 
     def _images(self) -> ImageTools:
         loader, why = loader_for(self.client.target.context, self._environ)
-        return ImageTools(self.project, self._no_project, self._build, loader, why, self._environ)
+        missing = NodeLoader(loader, self.client) if loader is not None else None
+        return ImageTools(self.project, self._no_project, self._build, missing, why, self._environ)
 
     def _build(self, services: tuple[str, ...]) -> None:
         if self._options is None or self.project is None:

@@ -18,6 +18,9 @@ def add_build_options(build: argparse.ArgumentParser) -> None:
     looking.add_argument("--dry-run", action="store_true", help="print the graph, what would be built, and why")
     looking.add_argument("--graph", choices=("text", "mermaid", "json"), help="print the graph of the services")
     looking.add_argument("--why", metavar="SERVICE", help="print what changed since the service was last built")
+    build.add_argument(
+        "--load", action="store_true", help="bring the images to the nodes of the cluster that do not have just these"
+    )
     build.add_argument("--json", action="store_true", help="print what was or would be done as JSON")
     build.add_argument("--summarize", metavar="FILE", help="write what was done as JSON to a file")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from program import PROJECTS, Program, program
 
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.builds.plan import LABEL
+from fakes.api_server import ApiServer, node_object
 
 pytestmark = pytest.mark.engine
 PROJECT = "com.docker.compose.project"
@@ -311,6 +313,30 @@ def test_up_leaves_to_compose_what_has_no_key(monorepo: Program) -> None:
     assert done.returncode == 0, done.stderr
     assert "the image of worker is left to Compose, its content has no key" in done.stderr
     assert image(monorepo, "worker") == first
+
+
+def test_what_is_to_be_loaded_is_current_only_where_the_nodes_have_it(monorepo: Program) -> None:
+    programs = monorepo.folder.parent / "programs"
+    programs.mkdir()
+    (programs / "kind").write_text(f'#!/bin/sh\necho "$@" >> {programs}/loaded\n')
+    (programs / "kind").chmod(0o755)
+    with ApiServer() as api:
+        variables = {"KUBECONFIG": str(api.kubeconfig(programs / "kubeconfig", "kind-ci"))}
+        variables |= {"PATH": f"{programs}:{os.environ['PATH']}"}
+        assert build(monorepo, "base", "--load", **variables)["loaded"] == {"base": True}
+        own, short = f"{monorepo.name}-base:latest", image(monorepo, "base")[0].removeprefix("sha256:")[:12]
+        content_name = own.replace(":latest", f":devenv-{short}")
+        assert (programs / "loaded").read_text() == f"load docker-image {own} {content_name} --name ci\n"
+        node = node_object("minikube")
+        node["status"]["images"] = [{"names": [f"docker.io/library/{own}", f"docker.io/library/{content_name}"]}]
+        api.put(node)
+        report = build(monorepo, "base", "--load", **variables)
+        assert (actions(report), report["loaded"]) == ({"base": "up to date"}, {"base": False})
+        assert len((programs / "loaded").read_text().splitlines()) == 1
+        api.kubeconfig(programs / "kubeconfig", "production")
+        done = monorepo.run("build", "base", "--load", **variables)
+        assert (done.returncode, "cannot be loaded into production" in done.stderr) == (9, True)
+    assert monorepo.audit()[-1]["verb"] == "load"
 
 
 def test_being_interrupted_ends_every_build_and_leaves_what_was_done(monorepo: Program) -> None:

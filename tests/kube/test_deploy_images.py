@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kubeconfig import ContextInfo
 from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.images import (
     ImageTools,
+    NodeLoader,
     ProgramLoader,
     SharedEngine,
+    bring,
     check_digests,
     deliver,
     loader_for,
+    on_every_node,
     parse_image,
     plan_images,
     replace_images,
@@ -26,6 +30,7 @@ from devenv.control.deploy.images import (
 from devenv.control.deploy.outcome import Status
 from devenv.core.errors import DevenvError
 from devenv.core.model import Project, Service
+from fakes.api_server import ApiServer, node_object
 from tests.kube.deploying import application
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -128,6 +133,57 @@ def test_a_built_image_is_loaded_under_the_name_of_its_content(tmp_path: Path) -
     assert delivered == {"web:1": "web:devenv-0123456789ab"}
     assert "web:devenv-0123456789ab" in (tmp_path / "loaded").read_text()
     assert "rmi --no-prune web:devenv-0123456789ab" in (tmp_path / "asked").read_text()
+
+
+NAMED = "web:devenv-0123456789ab"
+
+
+def put_nodes(api: ApiServer, *images: list[str]) -> None:
+    """Put nodes of which each has one image of these names."""
+    for number, names in enumerate(images):
+        node = node_object(f"node-{number}" if number else "minikube")  # the server has this one
+        node["status"]["images"] = [{"names": ["docker.io/library/other:1"]}, {"names": names, "sizeBytes": 1}]
+        api.put(node)
+
+
+def test_what_every_node_has_is_not_loaded_again(api: ApiServer, client: KubeClient) -> None:
+    loads: list[tuple[str, ...]] = []
+
+    class Recorder:
+        shares = False
+
+        def load(self, *images: str) -> None:
+            loads.append(images)
+
+    loader = NodeLoader(Recorder(), client)
+    loader.load(NAMED)
+    put_nodes(api, [f"docker.io/library/{NAMED}"], [f"docker.io/library/{NAMED}", "docker.io/library/web:1"])
+    loader.load(NAMED)
+    assert loads == [(NAMED,)], "before there was a node, and not since"
+    assert on_every_node(client, NAMED)
+    assert not on_every_node(client, NAMED, "web:1"), "one node has the image under one of both names"
+    put_nodes(api, [f"docker.io/library/{NAMED}"], ["docker.io/library/web:1"])
+    loader.load(NAMED)
+    assert loads == [(NAMED,)] * 2, "a node lacks it"
+
+
+def test_an_image_that_is_brought_gets_the_name_of_its_content_too(
+    api: ApiServer, client: KubeClient, tmp_path: Path
+) -> None:
+    program(tmp_path / "docker", f'echo "$@" >> {tmp_path}/asked')
+    program(tmp_path / "kind", f'echo "$@" >> {tmp_path}/loaded')
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    loader, _ = loader_for(context("kind-ci", "kind"), environ)
+    assert loader is not None
+    identity = f"sha256:0123456789ab{'c' * 52}"
+    put_nodes(api, ["docker.io/library/web:1"])  # of an earlier build
+    assert bring("web:1", identity, loader, client, environ)
+    assert (tmp_path / "loaded").read_text() == f"load docker-image web:1 {NAMED} --name ci\n"
+    assert (tmp_path / "asked").read_text() == f"tag web:1 {NAMED}\nrmi --no-prune {NAMED}\n"
+    put_nodes(api, ["docker.io/library/web:1", f"docker.io/library/{NAMED}"])
+    assert not bring("web:1", identity, loader, client, environ)
+    assert not bring("web:2", identity, SharedEngine(), client, environ)
+    assert len((tmp_path / "loaded").read_text().splitlines()) == 1
 
 
 def pods(*digests: str) -> tuple[PodStages, ...]:

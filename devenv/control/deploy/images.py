@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from devenv.backends.kube.client import KubeClient
+from devenv.backends.kube.errors import KubeError
+from devenv.backends.kube.kinds import NODES
 from devenv.backends.kube.kubeconfig import ContextInfo
 from devenv.backends.kube.pod_start import PodStages, digest_of
 from devenv.backends.programs import output_of
@@ -164,8 +167,8 @@ class Loader(Protocol):
         """Whether the cluster runs the engine's own images, so that a tag has to stay there."""
         ...
 
-    def load(self, image: str) -> None:
-        """Load it; raises DevenvError."""
+    def load(self, *images: str) -> None:
+        """Load them, several names of one image as one; raises DevenvError."""
         ...
 
 
@@ -230,8 +233,8 @@ def deliver(plan: ImagePlan, images: ImageTools) -> dict[str, str]:
     delivered = {}
     for image in sorted(plan.services):
         content = _docker(("image", "inspect", image), images.environ)
-        identity = str(json.loads(content)[0]["Id"]).removeprefix("sha256:")
-        named = f"{repository(image)}:devenv-{identity[:CONTENT]}"
+        identity = str(json.loads(content)[0]["Id"])
+        named = _content_name(image, identity)
         _docker(("tag", image, named), images.environ)
         if plan.push:
             digest = _PUSHED.search(_docker(("push", named), images.environ))
@@ -242,6 +245,10 @@ def deliver(plan: ImagePlan, images: ImageTools) -> dict[str, str]:
                 _docker(("rmi", "--no-prune", named), images.environ)  # the tag alone: the image has its first name
         delivered[image] = named
     return delivered
+
+
+def _content_name(image: str, identity: str) -> str:
+    return f"{repository(image)}:devenv-{identity.removeprefix('sha256:')[:CONTENT]}"
 
 
 def _docker(arguments: tuple[str, ...], environ: Mapping[str, str] | None) -> str:
@@ -267,9 +274,9 @@ class ProgramLoader:
     environ: Mapping[str, str] | None = None
     shares: bool = False
 
-    def load(self, image: str) -> None:
-        """Load the image; raises ToolMissing, and DevenvError with the program's last words."""
-        command = [*self.before, image, *self.after]
+    def load(self, *images: str) -> None:
+        """Load the images; raises ToolMissing, and DevenvError with the program's last words."""
+        command = [*self.before, *images, *self.after]
         by_hand = f"Try it by hand: {' '.join(command)}"
         output_of(command, self.environ, timeout=_TIMEOUT, install="Is it installed?", slow=by_hand, failed=by_hand)
 
@@ -280,8 +287,61 @@ class SharedEngine:
 
     shares: bool = True
 
-    def load(self, image: str) -> None:
+    def load(self, *images: str) -> None:
         """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoader:
+    """Loads what is not on every node already; an image's name must be that of its content."""
+
+    loader: Loader
+    client: KubeClient
+
+    @property
+    def shares(self) -> bool:
+        """Whether the cluster runs the engine's own images."""
+        return self.loader.shares
+
+    def load(self, *images: str) -> None:
+        """Load what is missing."""
+        if not on_every_node(self.client, *images):
+            self.loader.load(*images)
+
+
+def on_every_node(client: KubeClient, *names: str) -> bool:
+    """Tell whether each node has one image of all these names, as its kubelet says; False where nobody says it.
+
+    A kubelet names the 50 largest images (nodeStatusMaxImages): one may be there though it is not named.
+    """
+    wanted = set(map(short_name, names))
+    try:
+        nodes, _ = client.list(NODES)
+    except KubeError:
+        return False  # who may not list nodes loads once more
+    known = [((node.get("status") or {}).get("images") or ()) for node in nodes]
+    return bool(known) and all(
+        any(wanted <= {short_name(str(name)) for name in image.get("names") or ()} for image in images)
+        for images in known
+    )
+
+
+def bring(
+    image: str, identity: str, loader: Loader, client: KubeClient, environ: Mapping[str, str] | None = None
+) -> bool:
+    """Bring an image of that id to the nodes under its own name, where they do not have just this one.
+
+    Under a second name, of its content, the nodes tell it from an earlier one. Returns whether it was loaded.
+    """
+    named = _content_name(image, identity)
+    if loader.shares or on_every_node(client, image, named):
+        return False
+    _docker(("tag", image, named), environ)
+    try:
+        loader.load(image, named)
+    finally:
+        _docker(("rmi", "--no-prune", named), environ)
+    return True
 
 
 def loader_for(context: ContextInfo, environ: Mapping[str, str]) -> tuple[Loader | None, str]:
