@@ -54,6 +54,18 @@ class Monorepo:
         """Build, and return the services that were built."""
         return {step["service"] for step in self.run("build")["steps"] if step["action"] == "built"}
 
+    def planned(self) -> set[str]:
+        """Return the services that would be built."""
+        return {step["service"] for step in self.run("build", "--dry-run")["steps"] if step["action"] == "build"}
+
+    def images(self) -> dict[str, str]:
+        """Return the id of each service's image."""
+        tag = self.project.variables["IMAGE_TAG"]
+        command = ["docker", "image", "inspect", "--format", "{{.Id}}"]
+        names = [f"docsearch-{service}:{tag}" for service in ("backend", "frontend")]
+        done = subprocess.run([*command, *names], capture_output=True, text=True, check=True)
+        return dict(zip(("backend", "frontend"), done.stdout.split(), strict=True))
+
     def checked(self) -> set[str]:
         """Run the task `check` of every package, and return the packages where it was run."""
         return {task["package"] for task in self.run("run", "check")["tasks"] if task["status"] == "passed"}
@@ -85,6 +97,24 @@ def test_a_change_runs_the_tasks_of_what_is_made_from_it(docsearch: Monorepo) ->
         docsearch.edit(name)
         assert docsearch.checked() == expected, name
         assert docsearch.checked() == set()
+
+
+def test_a_build_does_what_a_change_needs_and_the_dry_run_says_it_before(docsearch: Monorepo) -> None:
+    """T044 to T048 of the list; T049, what that saves in time, is measured by `python -m benchmarks.bench_builds`."""
+    both = {"backend", "frontend"}
+    assert docsearch.planned() == both
+    assert docsearch.built() == both
+    assert docsearch.built() == docsearch.planned() == set()
+    for name, expected in (("frontend", {"frontend"}), ("backend", {"backend"}), ("shared", both)):
+        before = docsearch.images()
+        docsearch.edit(name)
+        assert docsearch.planned() == expected, name
+        assert docsearch.built() == expected, name
+        after = docsearch.images()
+        assert {service for service in both if after[service] != before[service]} == expected, name
+        assert docsearch.built() == set(), name
+    graph = docsearch.run("build", "--dry-run")
+    assert [(edge["service"], edge["needs"]) for edge in graph["edges"]] == [("frontend", "backend")]
 
 
 def test_a_build_task_of_every_application_is_one_call(docsearch: Monorepo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -304,6 +305,8 @@ def test_a_rebuild_and_a_container_that_is_replaced_get_what_was_synced(
     assert list(told["ms"]) == ["noticed", "rebuilt"]
     assert stack.compose("ps", "--quiet", "web") != before
     assert inside(stack, "/srv/version") == "2\n"
+    planned = json.loads(stack.run("build", "web", "--dry-run", "--json").stdout)
+    assert [step["action"] for step in planned["steps"]] == ["up to date"], "nobody builds it a second time"
     since = len(watch.told)
     stack.compose("up", "--detach", "--force-recreate", "--no-deps", "web")
     watch.event("attached", since=since)
