@@ -104,7 +104,8 @@ class Exec:
             reason = f'exec: "{command[0]}": executable file not found in $PATH: unknown'
             self._end(handler, {"status": "Failure", "reason": "InternalError", "message": reason})
             return
-        threading.Thread(target=self._feed, args=(handler, process), daemon=True).start()
+        feeder = threading.Thread(target=self._feed, args=(handler, process), daemon=True)
+        feeder.start()
         assert process.stdout is not None
         while chunk := process.stdout.read(4096):
             _send(handler, b"\1" + chunk)
@@ -113,13 +114,15 @@ class Exec:
         cause = {"reason": "ExitCode", "message": str(code)}
         failure = {"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": [cause]}}
         self._end(handler, failure if code else {"status": "Success"})
+        feeder.join(10)  # what is sent is read to its end, else the connection would be reset
 
     @staticmethod
     def _feed(handler: Handler, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
         with suppress(OSError, ValueError), process.stdin:
             while (message := _receive(handler)) is not None:
-                process.stdin.write(message[1:])
+                with suppress(BrokenPipeError):
+                    process.stdin.write(message[1:])
 
     @staticmethod
     def _end(handler: Handler, status: dict[str, object]) -> None:

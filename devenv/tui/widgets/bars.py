@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual import events
 from textual.content import Content
@@ -14,7 +14,9 @@ from textual.widgets import Static
 from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State, WatchStatus
 from devenv.core.text import human_age, human_duration
 from devenv.tui.safe_text import Part, parts_width, safe, safe_rows
-from devenv.tui.widgets.build_lines import BuildLines
+
+if TYPE_CHECKING:
+    from devenv.tui.widgets.build_lines import BuildLines
 
 
 class Line(Widget):
@@ -289,14 +291,14 @@ class ActionBar(Static):
         self._last: tuple[tuple[str, str], ...] = ()
         self.running: Action | None = None
         self.failed: Action | None = None
-        self._builds = BuildLines()
+        self._builds: BuildLines | None = None
 
     def tell(self, actions: Iterable[Action], progress: Iterable[Progress], now: float) -> None:
         """Take in changed actions and show the one that matters: the running one, else the one that failed."""
         for action in actions:
             if action.phase in (Phase.REQUESTED, Phase.RUNNING):
                 if self.running is None or self.running.id != action.id:
-                    self._builds = BuildLines()
+                    self._builds = None
                 self.running = action
                 self.failed = None
                 continue
@@ -330,6 +332,10 @@ class ActionBar(Static):
         steps = tuple(progress)
         elapsed = max(0, int(now - action.at))
         words = step_words(steps) or action.detail or action.phase.value
+        if self._builds is None:
+            from devenv.tui.widgets.build_lines import BuildLines  # deferred: nothing runs before the first paint
+
+            self._builds = BuildLines()
         rows = BUILD_ROWS_LOW if self.app.size.height < LOW else BUILD_ROWS
         width = max(8, self.app.size.width - EDGE)
         builds = self._builds.lines(steps, now, width, rows)
