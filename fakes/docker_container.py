@@ -112,7 +112,7 @@ class FakeContainer:
         }
         return answer | self.more
 
-    def log_since(self, since: float, tail: str) -> list[tuple[int, int, bytes]]:
+    def log_since(self, since: float, tail: str, until: float = float("inf")) -> list[tuple[int, int, bytes]]:
         """The part of its log that a request asks for."""
-        lines = [entry for entry in self.log if entry[0] >= since * 1e9]
+        lines = [entry for entry in self.log if since * 1e9 <= entry[0] <= until * 1e9]
         return lines if tail in ("", "all") else lines[len(lines) - min(int(tail), len(lines)) :]

@@ -127,7 +127,8 @@ class Handler(BaseHTTPRequestHandler):
     def _logs(self, container: FakeContainer, query: dict[str, str]) -> None:
         queue: SimpleQueue[bytes | str] = SimpleQueue()
         with self.engine._lock:
-            for line in container.log_since(float(query.get("since", "0")), query.get("tail", "")):
+            since, until = float(query.get("since", "0")), float(query.get("until", "inf"))
+            for line in container.log_since(since, query.get("tail", ""), until):
                 queue.put(log_bytes(container, line))
             readers = self.engine._log_streams.setdefault(container.id, [])
             if query.get("follow") == "1" and container.state == "running":

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-import sys
-import threading
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
-from devenv.backends.docker.lines import LineAssembler
+from msgspec.structs import replace
+
+from devenv.backends.docker.lines import ALL_LINES, LineAssembler
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import Invalid, NotFound, Unreachable
 from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
-from devenv.backends.kube.logs import ALL_LINES, container_names
+from devenv.backends.kube.logs import container_names
 from devenv.backends.kube.snapshot import why_empty
-from devenv.cli.console import tell, warn
+from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall
+from devenv.cli.log_output import LogOutput, follow, since_seconds
 from devenv.control.kube.change import Ref, label_selector, parse_ref
 from devenv.core.errors import EXIT_OK, UsageError
-from devenv.core.model import Connection, ConnectionState, Gone, LogLine, Seen, Snapshot
+from devenv.core.model import Change, Connection, ConnectionState, Gone, LogLine, Seen, Snapshot
 from devenv.core.text import sanitize
+from devenv.logs.merge import in_order
 
 _TAIL = 500  # lines of each container
 EXIT_NOTHING_READ = 1  # no container could be read
@@ -36,33 +38,32 @@ def run(arguments: Namespace) -> int:
     Raises NotFound, UsageError, BadKubeconfig, Unreachable, Forbidden.
     """
     call = ClusterCall(arguments)
-    word = arguments.target
-    if bool(word) is bool(arguments.selector):
-        raise UsageError("Either one object or a selector says whose logs", "Write POD, KIND/NAME or -l SELECTOR.")
-    if arguments.follow and arguments.previous:
-        raise UsageError("A run that is over cannot be followed", "Leave out --follow or --previous.")
+    if sum((bool(arguments.targets), bool(arguments.selector), arguments.all)) != 1:
+        hint = "Write POD, KIND/NAME, -l SELECTOR or --all."
+        raise UsageError("Either objects, or a selector, or --all say whose logs", hint)
+    output = LogOutput(arguments)
     if arguments.tail is None:
-        arguments.tail = _TAIL if arguments.since is None else ALL_LINES
-    ref = parse_ref(word if "/" in word else f"pod/{word}", call.client) if word else None
+        arguments.tail = ALL_LINES if output.filter else _TAIL
+    refs = [parse_ref(word if "/" in word else f"pod/{word}", call.client) for word in arguments.targets]
     try:
-        pods = _pods_of(call, ref) if ref is not None else _selected(call)
+        pods = _pods(call, refs)
     except NotFound as error:
-        namespace = call.client.target.namespace if ref is None else ref.namespace
+        namespace = refs[0].namespace if refs else call.client.target.namespace
         error.hint = why_empty(call.client, namespace) or error.hint
         raise
     if arguments.follow:
-        return _follow(call, ref, pods)
-    lines: list[tuple[str, LogLine]] = []
-    logs = 0
-    for pod in pods:
-        name = sanitize(str(pod["metadata"]["name"]))
-        for log in _read(call, pod):
-            logs += 1
-            lines += [(name, line) for line in log]
-    lines.sort(key=lambda item: item[1].at or 0.0)
-    for name, line in lines:
-        _print(line, name if len(pods) > 1 else "", timestamps=arguments.timestamps)
+        _follow(call, output, refs, pods)
+    names = {pod["metadata"]["uid"]: sanitize(str(pod["metadata"]["name"])) for pod in pods}
+    logs = [log for pod in pods for log in _read(call, pod)]
+    for line in in_order(logs):
+        output.write(line, names[line.key] if len(pods) > 1 else "")
     return EXIT_OK if logs else EXIT_NOTHING_READ
+
+
+def _pods(call: ClusterCall, refs: Sequence[Ref]) -> list[dict[str, Any]]:
+    """Return the pods of all that was named, each once."""
+    found = [pod for ref in refs for pod in _pods_of(call, ref)] if refs else _selected(call)
+    return list({pod["metadata"]["uid"]: pod for pod in found}.values())
 
 
 def _pods_of(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:
@@ -84,7 +85,8 @@ def _selected(call: ClusterCall) -> list[dict[str, Any]]:
     pods, _ = call.client.list(PODS, namespace, labels=selector)
     if not pods and not call.arguments.follow:
         hint = "--follow waits for the first; `devenv kube get pods --show-labels` shows what there is."
-        raise NotFound(f"No pod in namespace {namespace} matches {sanitize(selector)}", hint, status=404)
+        matches = f"matches {sanitize(selector)}" if selector else "is there"
+        raise NotFound(f"No pod in namespace {namespace} {matches}", hint, status=404)
     return pods
 
 
@@ -96,10 +98,11 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
     if not pod.get("spec", {}).get("nodeName"):  # the server answers for it with nothing, and success
         tell(f"devenv: pod {sanitize(str(meta['name']))} is on no node yet: it has no log", no_color=call.no_color)
         return
+    since = since_seconds(arguments.since)
     query = {
         "timestamps": True,
         "tailLines": None if arguments.tail == ALL_LINES else arguments.tail,
-        "sinceSeconds": None if arguments.since is None else max(1, math.ceil(arguments.since)),
+        "sinceSeconds": None if since is None else math.ceil(since),
         "previous": arguments.previous or None,
     }
     for name in names:
@@ -113,11 +116,11 @@ def _read(call: ClusterCall, pod: dict[str, Any]) -> Iterable[list[LogLine]]:
         except Invalid as error:
             tell(f"devenv: {error.message}", no_color=call.no_color)
             continue
-        lines = LineAssembler("")
+        lines = LineAssembler(meta["uid"])
         text = str(answer).encode()
         stream = name if len(names) > 1 else ""
         read = (*lines.feed_raw(text), *lines.flush())
-        yield [LogLine(line.key, line.at, stream, line.text, line.cut) for line in read]
+        yield [replace(line, stream=stream) for line in read]
 
 
 def _containers(pod: dict[str, Any], chosen: str) -> tuple[str, ...]:
@@ -128,56 +131,58 @@ def _containers(pod: dict[str, Any], chosen: str) -> tuple[str, ...]:
     return (chosen,) if chosen else names
 
 
-def _follow(call: ClusterCall, ref: Ref | None, pods: list[dict[str, Any]]) -> int:
-    """Print lines as they come, of pods that come later too, until ctrl-c."""
-    container = call.arguments.container
+def _follow(call: ClusterCall, output: LogOutput, refs: Sequence[Ref], pods: list[dict[str, Any]]) -> None:
+    """Write lines as they come, of pods that come later too, until ctrl-c."""
+    arguments = call.arguments
+    container = arguments.container
     for pod in pods:
         _containers(pod, container)  # raises
     keys = _keys(pods, container)
     # Of pods that come later, a workload's are known to be its own; which have the labels is asked for again.
-    several = ref is None or ref.kind != PODS
-    by_labels = several and (ref is None or ref.kind.plural == "services" or bool(container))
-    if ref is not None and several and not by_labels:
-        keys = [f"kubernetes:{ref.read(call.client)['metadata']['uid']}"]
+    workloads = [ref for ref in refs if ref.kind != PODS]
+    several = not refs or bool(workloads) or len(refs) > 1
+    by_labels = not refs or (bool(workloads) and bool(container)) or any(ref.kind.plural == "services" for ref in refs)
+    if workloads and not by_labels:
+        single = _keys([ref.read(call.client) for ref in refs if ref.kind == PODS], container)
+        keys = [*single, *(f"kubernetes:{ref.read(call.client)['metadata']['uid']}" for ref in workloads)]
     backend = KubeBackend(call.client.target, call.environ)
-    backend.watch_kinds(_FOLLOWED, call.client.target.namespace if ref is None else ref.namespace)
-    woken = threading.Event()
-    backend.start(woken.set)
+    backend.watch_kinds(_FOLLOWED, refs[0].namespace if refs else call.client.target.namespace)
     names: dict[str, str] = {}
-    following = grown = False
-    last_said = ""
-    try:
-        while True:
-            woken.wait(0.5)
-            woken.clear()
-            for change in backend.drain():
-                match change:
-                    case Snapshot(_, resources):
-                        grown |= any(item.key not in names for item in resources if item.kind == "pod")
-                        names |= {item.key: item.name for item in resources}
-                    case Seen(_, resource):
-                        grown |= resource.kind == "pod" and resource.key not in names
-                        names[resource.key] = resource.name
-                    case Gone(_, key):
-                        names.setdefault(key, "")
-                    case LogLine():
-                        name = names.get(change.key.partition("/")[0], "") if several else ""
-                        _print(change, name, timestamps=call.arguments.timestamps)
-                    case Connection():
-                        if change.state is ConnectionState.LIVE and not following:
-                            following = True
-                            backend.follow_logs(keys, call.arguments.tail, call.arguments.since)
-                        if change.message != last_said:
-                            last_said = change.message
-                            warn(last_said or "the cluster answers again", no_color=call.no_color)
-            if grown and following and by_labels:
-                with suppress(Unreachable):  # the backend says so, and the next turn asks again
-                    keys = _keys(_pods_of(call, ref) if ref is not None else _selected(call), container)
-                    backend.follow_logs(keys, call.arguments.tail, call.arguments.since)
-                    grown = False
-            sys.stdout.flush()
-    finally:
-        backend.stop()
+    state = _Following()
+
+    def notice(changes: Sequence[Change]) -> None:
+        nonlocal keys
+        for change in changes:
+            match change:
+                case Snapshot(_, resources):
+                    state.grown |= any(item.key not in names for item in resources if item.kind == "pod")
+                    names.update({item.key: item.name for item in resources})
+                case Seen(_, resource):
+                    state.grown |= resource.kind == "pod" and resource.key not in names
+                    names[resource.key] = resource.name
+                case Gone(_, key):
+                    names.setdefault(key, "")
+                case Connection() if change.state is ConnectionState.LIVE and not state.begun:
+                    state.begun = True
+                    backend.follow_logs(keys, arguments.tail, since_seconds(arguments.since))
+        if state.grown and state.begun and by_labels:
+            with suppress(Unreachable):  # the backend says so, and the next turn asks again
+                keys = _keys(_pods(call, refs), container)
+                backend.follow_logs(keys, arguments.tail, since_seconds(arguments.since))
+                state.grown = False
+
+    def name_of(key: str) -> str:
+        return names.get(key.partition("/")[0], "") if several else ""
+
+    follow(backend, output, name_of, notice, several=several, no_color=call.no_color)
+
+
+@dataclass(slots=True)
+class _Following:
+    """How far it is: whether the backend follows, and whether there may be more pods than it follows."""
+
+    begun: bool = False
+    grown: bool = False
 
 
 def _keys(pods: list[dict[str, Any]], container: str) -> list[str]:
@@ -185,14 +190,3 @@ def _keys(pods: list[dict[str, Any]], container: str) -> list[str]:
     end = f"/{container}" if container else ""
     have = (pod for pod in pods if not container or container in container_names(pod))
     return [f"kubernetes:{pod['metadata']['uid']}{end}" for pod in have]
-
-
-def _print(line: LogLine, name: str, *, timestamps: bool) -> None:
-    if line.stream == "devenv":
-        sys.stdout.flush()
-        tell(f"{name + ' | ' if name else ''}-- {line.text} --", color="dim")
-        return
-    at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds") if timestamps and line.at else ""
-    container = f"[{line.stream}] " if line.stream not in ("", "stdout", "stderr") else ""
-    parts = (f"{name} | " if name else "", f"{at} " if at else "", container, line.text)
-    sys.stdout.write("".join(parts) + "\n")

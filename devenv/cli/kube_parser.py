@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from devenv.cli.options import add_project_options
+from devenv.cli.options import add_log_options, add_project_options, lines_of_tail
 
 
 class RestParser(argparse.ArgumentParser):
@@ -41,9 +40,6 @@ class RestParser(argparse.ArgumentParser):
         return bool(below) and len(words) > 1 and not words[1].startswith("-") and words[1] not in below
 
 
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|[hms])")
-_DURATION = re.compile(f"(?:{_DURATION_PART.pattern})+")
-_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _OWN = {
     **dict.fromkeys(("contexts", "events", "logs", "apply", "forward", "port-forward", "load"), ()),
@@ -161,25 +157,11 @@ def _add_reading(commands: _Commands[RestParser]) -> None:
     events.add_argument("--json", action="store_true", help="one JSON object a line")
 
     logs = _command(commands, "logs", "show what containers print, of a pod or of all pods of a workload")
-    logs.add_argument("target", nargs="?", metavar="TARGET", help="POD or KIND/NAME")
+    logs.add_argument("targets", nargs="*", metavar="TARGET", help="POD or KIND/NAME")
     logs.add_argument("-l", "--selector", metavar="SELECTOR", help="instead: all pods with these labels, as a=b,c!=d")
+    logs.add_argument("--all", action="store_true", help="instead: all pods of the namespace")
     logs.add_argument("-c", "--container", default="", metavar="NAME", help="only this container")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as more arrives, also when pods are replaced")
-    logs.add_argument("--since", type=_duration, metavar="TIME", help="only the last 5s, 2m, 3h ...")
-    what = "the last N lines of each container (-1: all; default 500, with --since all)"
-    logs.add_argument("--tail", type=_lines, metavar="N", help=what)
-    logs.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
+    add_log_options(logs, "devenv kube logs -f --level warn --grep '!/healthz' deployment/web statefulset/db")
+    what = "the last N lines of each container (-1: all; default 500, with --since or a filter all)"
+    logs.add_argument("--tail", type=lines_of_tail, metavar="N", help=what)
     logs.add_argument("-p", "--previous", action="store_true", help="of the run before the present one")
-
-
-def _lines(text: str) -> int:
-    if text != "-1" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of lines")
-    return int(text)
-
-
-def _duration(text: str) -> float:
-    """Return the seconds of a duration as Go writes it: 90s, 1h30m, 1.5h, 300ms."""
-    if not _DURATION.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time as in 90s, 5m or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))

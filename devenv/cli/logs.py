@@ -2,153 +2,150 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import subprocess
 import sys
-import threading
 from argparse import Namespace
-from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from devenv.backends.compose.failures import not_installed, warnings_in
-from devenv.backends.docker.endpoint import resolve_endpoint
-from devenv.backends.docker.heartbeat import Heartbeat
-from devenv.cli.console import colors_wanted, paint, warn
+from devenv.backends.docker.backend import DockerBackend
+from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
+from devenv.backends.docker.heartbeat import GIVE_UP_AFTER, TELL_EVERY, Heartbeat
+from devenv.backends.docker.lines import ALL_LINES, LineAssembler
+from devenv.backends.docker.logs import read_log
+from devenv.backends.docker.snapshot import read_resources
+from devenv.cli.console import warn
 from devenv.cli.context import Context
-from devenv.control.failures import translate
-from devenv.core.masking import mask_secrets
-from devenv.core.signals import held
-from devenv.core.text import sanitize
+from devenv.cli.log_output import LINES_WAITING, LogOutput, follow, in_thread, since_seconds
+from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
+from devenv.core.model import Change, LogLine, Project, Resource, Seen, Snapshot, State
+from devenv.logs.merge import in_order
 
-PATIENCE = 2.0  # seconds from SIGINT to SIGTERM to SIGKILL
-_COMPLAINTS_KEPT = 200  # lines: what a failure is translated from
-_CHUNK = 1 << 16  # bytes: a longer line is shown in pieces
-_COLORS = ("cyan", "yellow", "green", "blue")
+_LINE_KEPT = 1 << 26  # bytes: what a program prints as one line is one here, too
+_ANSWER_WITHIN = GIVE_UP_AFTER + TELL_EVERY  # seconds: the heartbeat says before what is waited for
 
 
 def run(arguments: Namespace) -> int:
     """Show logs until they end, or with --follow until ctrl-c."""
     context = Context(arguments, by_labels=True)
+    raw = not (sys.stdout.isatty() or arguments.json)
+    LogOutput(arguments)  # what is wrong on the command line is said before anything is asked
     targets = tuple(arguments.services)
     project = context.project_with(targets)
-    options = ["--no-color", "--tail", arguments.tail]
-    options += ["--follow"] if arguments.follow else []
-    options += ["--timestamps"] if arguments.timestamps else []
-    command = context.options.for_project(project).command("logs", *options, *targets)
     endpoint = resolve_endpoint(context.environ)
-    sys.stdout.flush()
-    is_terminal = sys.stdout.isatty()
-    with held() as release:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=context.options.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                process_group=0,
-            )
-        except OSError as error:
-            raise not_installed(error) from error
-        complaints = _Complaints(process, context.no_color)
-        pulse = Heartbeat(
-            endpoint,
-            lambda text: warn(text, no_color=context.no_color),
-            lambda: _kill(process),
-            project=project.name,
-            logs=frozenset(targets or (service.name for service in project.services)),
-        )
-        try:
-            release()
-            with pulse:
-                if is_terminal:
-                    _copy_clean(process, colors_wanted(sys.stdout, no_color=context.no_color))
-                else:
-                    _copy_masked(process)
-                process.wait()
-                said = complaints.end()
-        except BaseException:
-            _end(process)
-            raise
-    if pulse.error is not None:
-        raise pulse.error
-    if process.returncode != 0 and _reader_has_left():
-        raise BrokenPipeError  # docker exits with 255 then, and says nothing
-    if process.returncode != 0:
-        raise translate(said, project)
+    chosen = Chosen(project, targets, every=arguments.all)
+    pulse = Heartbeat(
+        endpoint,
+        lambda text: warn(text, no_color=context.no_color),
+        lambda: None,
+        project=project.name,
+        logs=frozenset(chosen.services),
+    )
+    if raw:
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # stdout is a TextIOWrapper
+    with pulse:
+        for resources in in_thread(lambda: [_containers(project, endpoint)], pulse):
+            chosen.take(resources)
+        output = LogOutput(arguments, chosen.names.values(), gap="  ", raw=raw)
+        assembler = partial(LineAssembler, keep=_LINE_KEPT, raw=raw)
+        if arguments.follow:
+            _follow(context, project, chosen, output, assembler, pulse)
+        sources = [
+            in_thread(partial(_read, arguments, endpoint, one, assembler(one.key)), pulse)
+            for one in chosen.containers.values()
+        ]
+        for line in in_order(_lines(source, context.no_color) for source in sources):
+            output.write(line, chosen.names[line.key])
+        sys.stdout.flush()
     return 0
 
 
-class _Complaints:
-    """Reads what Compose writes to stderr as it comes, so that it never waits for us, and passes warnings on at once.
+class Chosen:
+    """The containers whose logs are shown, as far as they are known."""
 
-    A container whose logging driver keeps nothing is named by such a warning alone: Compose still ends with 0.
-    """
+    def __init__(self, project: Project, targets: tuple[str, ...], *, every: bool) -> None:
+        """Those of the services that are named, of all the project has, or `every` one of the project's name."""
+        self.services = targets or tuple(service.name for service in project.services)
+        self.containers: dict[str, Resource] = {}
+        self.names: dict[str, str] = {}
+        self._project = project.name
+        self._every = every and not targets
 
-    def __init__(self, process: subprocess.Popen[bytes], no_color: bool | None) -> None:
-        assert process.stderr is not None  # PIPE was asked for
-        self._stderr = process.stderr
-        self._no_color = no_color
-        self._kept: deque[str] = deque(maxlen=_COMPLAINTS_KEPT)
-        self._reader = threading.Thread(target=self._read, name="devenv-logs-stderr", daemon=True)
-        self._reader.start()
-
-    def end(self) -> str:
-        """Wait for the end of stderr and return its last lines, warnings left out."""
-        self._reader.join()
-        self._stderr.close()
-        return "".join(self._kept)
-
-    def _read(self) -> None:
-        while line := self._stderr.readline(_CHUNK):
-            text = line.decode("utf-8", "replace")
-            warnings = warnings_in(text)
-            for warning in warnings:
-                warn(warning, no_color=self._no_color)
-            if not warnings:
-                self._kept.append(text)
+    def take(self, resources: Sequence[Resource]) -> bool:
+        """Take in what there is; return whether one more is chosen."""
+        before = len(self.containers)
+        for one in resources:
+            exists = bool(one.container_id) and one.state not in (State.ABSENT, State.PROVIDED)
+            if exists and (self._every or (one.service in self.services and not one.one_off)):
+                self.containers[one.key] = one
+                self.names[one.key] = one.name.removeprefix(f"{self._project}-")
+        return len(self.containers) > before
 
 
-def _reader_has_left() -> bool:
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))  # poll(2): the read end of a pipe was closed
+def _containers(project: Project, endpoint: Endpoint) -> tuple[Resource, ...]:
+    from devenv.backends.docker.client import connect
+
+    client = connect(endpoint, _ANSWER_WITHIN)
+    try:
+        return read_resources(project, endpoint, client)
+    finally:
+        client.close()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdout is not None:
-        process.stdout.close()  # what waits for us to read could not end otherwise
-    _kill(process)
+def _read(
+    arguments: Namespace, endpoint: Endpoint, container: Resource, lines: LineAssembler
+) -> Iterator[list[LogLine] | DevenvError]:
+    """Yield lines, and at last why there are no more, where that is not the end of the log."""
+    until = arguments.until
+    if arguments.previous:
+        # One log goes on through all runs of a container: what was before the present one was printed before its start.
+        until = min(until or float("inf"), container.started_at or 0.0)
+    params = {"tail": "all" if arguments.tail == ALL_LINES else str(arguments.tail)}
+    params |= {"since": f"{arguments.since:.9f}"} if arguments.since is not None else {}
+    params |= {"until": f"{until:.9f}"} if until is not None else {}
+    try:
+        yield from read_log(endpoint, container, params, lines, _ANSWER_WITHIN)
+    except (EngineUnreachable, EngineForbidden):
+        raise
+    except DevenvError as error:
+        yield error
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):  # it ended by itself in this moment
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):  # it does not listen, or something it started does not: harder
-            process.wait(PATIENCE)
-            return
-
-
-def _copy_masked(process: subprocess.Popen[bytes]) -> None:
-    """Pass on what comes, byte by byte as it is but for its secrets."""
-    assert process.stdout is not None  # PIPE was asked for
-    while line := process.stdout.readline(_CHUNK):
-        text = mask_secrets(line.decode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
-
-
-def _copy_clean(process: subprocess.Popen[bytes], colored: bool) -> None:
-    assert process.stdout is not None  # PIPE was asked for
-    colors: dict[str, str] = {}
-    while line := process.stdout.readline(_CHUNK):
-        name, bar, text = line.decode("utf-8", "replace").rstrip("\n").partition(" | ")
-        if bar and len(name) < 100:
-            color = colors.setdefault(name.strip(), _COLORS[len(colors) % len(_COLORS)])
-            sys.stdout.write(f"{paint(sanitize(name) + ' |', color, colored)} {mask_secrets(sanitize(text))}\n")
+def _lines(source: Iterator[list[LogLine] | DevenvError], no_color: bool | None) -> Iterator[LogLine]:
+    for batch in source:
+        if isinstance(batch, DevenvError):
+            warn(batch.message, no_color=no_color)
         else:
-            sys.stdout.write(mask_secrets(sanitize(line)) + "\n")
-        sys.stdout.flush()
+            yield from batch
+
+
+def _follow(
+    context: Context,
+    project: Project,
+    chosen: Chosen,
+    output: LogOutput,
+    assembler: partial[LineAssembler],
+    pulse: Heartbeat,
+) -> None:
+    arguments = context.arguments
+    backend = DockerBackend(lambda: project, context.environ, lines=LINES_WAITING, assembler=assembler)
+    backend.follow_logs(chosen.containers.keys(), arguments.tail, since_seconds(arguments.since))
+
+    def notice(changes: Sequence[Change]) -> None:
+        seen: list[Resource] = []
+        for change in changes:
+            if isinstance(change, Snapshot):
+                seen += change.resources
+            elif isinstance(change, Seen):
+                seen.append(change.resource)
+        if chosen.take(seen):  # one that comes while we look is shown from its first line on
+            backend.follow_logs(chosen.containers.keys(), ALL_LINES)
+
+    follow(
+        backend,
+        output,
+        lambda key: chosen.names.get(key, ""),
+        notice,
+        several=len(chosen.containers) != 1,
+        no_color=context.no_color,
+        pulse=pulse,
+    )

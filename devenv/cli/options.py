@@ -1,4 +1,4 @@
-"""The options that choose the project; they are accepted before and after the verb."""
+"""Options that several commands have: those that choose the project, before and after the verb, and those of logs."""
 
 from __future__ import annotations
 
@@ -54,6 +54,54 @@ def merge_options(namespace: argparse.Namespace) -> argparse.Namespace:
         setattr(namespace, name, after if after is not None else before)
     namespace.command = namespace.command or "tui"
     return namespace
+
+
+_LOG_EPILOG = """filters, all of which a line must pass:
+  --grep timeout             a regular expression; in lower case it finds both cases
+  --grep '!GET /health'      lines without it
+  --grep status=500          a field of JSON or logfmt: =, !=, and with a pattern ~, !~
+  --level warn               that level and above, in JSON, logfmt or plain words
+Times are durations before now (90s, 5m, 1h30m, 2d) or dates (2026-01-31T12:00:00Z).
+
+example: """
+LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")  # as `devenv.logs.record`, which a parser need not import
+
+
+def add_log_options(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add what the logs of containers and of pods have in common."""
+    import argparse
+
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"{_LOG_EPILOG}{example}"
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as more arrives, also after restarts")
+    parser.add_argument("--since", type=_moment, metavar="TIME", help="only what was written since")
+    parser.add_argument("--until", type=_moment, metavar="TIME", help="only what was written until then")
+    parser.add_argument("--grep", action="append", default=[], metavar="FILTER", help="only such lines; repeatable")
+    parser.add_argument("--level", choices=LEVELS, default="", help="only lines of that level and above")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, with level and fields")
+    parser.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
+
+
+def lines_of_tail(text: str) -> int:
+    """Read a number of last lines; -1 or "all": all of them."""
+    import argparse
+
+    if text in ("all", "-1"):
+        return -1
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of lines nor 'all'")
+    return int(text)
+
+
+def _moment(text: str) -> float:
+    import argparse
+
+    from devenv.logs.filter import moment_of
+
+    try:
+        return moment_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def read_settings(arguments: argparse.Namespace, start: Path | None = None) -> Config:

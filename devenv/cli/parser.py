@@ -23,7 +23,7 @@ from devenv.cli.monorepo_parser import (
     add_run_options,
     add_scan_options,
 )
-from devenv.cli.options import add_project_options, merge_options
+from devenv.cli.options import add_log_options, add_project_options, lines_of_tail, merge_options
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
@@ -110,9 +110,10 @@ def build_parser() -> argparse.ArgumentParser:
     watch.add_argument("--json", action="store_true", help="one JSON object an event (docs/WATCH.md)")
 
     logs = _command(commands, "logs", "show what the containers print", services=True, short_file=False)
-    logs.add_argument("-f", "--follow", action="store_true", help="go on as more arrives")
-    logs.add_argument("-n", "--tail", default="all", metavar="N", type=_lines, help="only the last N lines of each")
-    logs.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
+    add_log_options(logs, "devenv logs --since 10m --level warn --grep '!health' web api | less")
+    logs.add_argument("-n", "--tail", default=-1, metavar="N", type=lines_of_tail, help="the last N lines of each")
+    logs.add_argument("--previous", action="store_true", help="what a container printed before it was last started")
+    logs.add_argument("--all", action="store_true", help="also one-off containers, and those of services that are gone")
 
     status = _command(commands, "status", "show every service and its containers", services=True)
     output = status.add_mutually_exclusive_group()
@@ -345,9 +346,3 @@ def _seconds_above_0(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
-
-
-def _lines(text: str) -> str:
-    if text != "all" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of lines nor 'all'")
-    return text

@@ -45,6 +45,10 @@ class Reorder:
         self._serial = count()
         self._latest: dict[str, float] = {}
 
+    def __bool__(self) -> bool:
+        """Whether lines are held."""
+        return bool(self._heap)
+
     def put(self, lines: Iterable[LogLine]) -> None:
         """Take lines in."""
         now = self._clock()

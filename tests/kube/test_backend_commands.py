@@ -151,8 +151,8 @@ def test_logs_of_all_pods_with_a_label_and_of_a_workload_chosen_by_expressions(k
     assert kube("logs", "--selector", "app in (db)").stdout == "hello\n"
     for words, code, said in (
         (("-l", "app=nobody"), 1, "No pod in namespace default matches app=nobody"),
-        (("-l", "app=web", "web-1"), 2, "Either one object or a selector"),
-        ((), 2, "Either one object or a selector"),
+        (("-l", "app=web", "web-1"), 2, "Either objects, or a selector"),
+        ((), 2, "Either objects, or a selector"),
     ):
         done = kube("logs", *words)
         assert (done.returncode, done.stdout) == (code, "")
@@ -173,6 +173,22 @@ def test_logs_since_a_time_are_all_of_it_unless_a_number_is_named(kube: Run, api
     done = kube("logs", "web-1", "--since", "90")
     assert done.returncode == 2
     assert "'90' is not a time as in 90s, 5m or 1h30m" in done.stderr
+
+
+def test_logs_have_the_filters_of_compose_and_several_objects(kube: Run, api: ApiServer) -> None:
+    api.put(deployment("web"), *(pod(f"{name}-1", labels={"app": name}) for name in ("web", "api", "db")))
+    for at, (name, text) in enumerate((("web", "level=error msg=a"), ("api", "INFO b"), ("db", "WARN c"))):
+        api.logs.write(f"{name}-1", text, at=1_700_000_000_000_000_000 + at * 1_000_000_000)
+    everything = ["web-1 | level=error msg=a", "api-1 | INFO b", "db-1 | WARN c"]
+    assert kube("logs", "--all").stdout.splitlines() == everything
+    assert kube("logs", "deployment/web", "api-1", "web-1").stdout.splitlines() == everything[:2]
+    assert kube("logs", "--all", "--level", "warn").stdout.splitlines() == [everything[0], everything[2]]
+    assert kube("logs", "--all", "--grep", "!INFO", "--grep", "!msg=a").stdout.splitlines() == [everything[2]]
+    assert kube("logs", "--all", "--until", "2023-11-14T22:13:21Z").stdout.splitlines() == everything[:2]
+    (line,) = map(json.loads, kube("logs", "web-1", "--json").stdout.splitlines())
+    assert (line["level"], line["fields"]["msg"], line["at"]) == ("error", "a", "2023-11-14T22:13:20.000000+00:00")
+    assert kube("logs", "web-1", "--all").returncode == 2
+    assert kube("logs", "web-1", "--previous", "--follow").returncode == 2
 
 
 def test_logs_of_the_run_before(kube: Run, api: ApiServer) -> None:

@@ -62,7 +62,7 @@ def test_no_words_mean_what_the_parser_makes_of_them(monkeypatch: pytest.MonkeyP
 
 def test_f_means_follow_after_logs_and_file_before() -> None:
     found = parse_arguments(["-f", "a", "logs", "-f", "-n", "5", "-t", "web", "--file", "b"])
-    assert (found.files, found.follow, found.tail, found.timestamps) == (("a", "b"), True, "5", True)
+    assert (found.files, found.follow, found.tail, found.timestamps) == (("a", "b"), True, 5, True)
 
 
 @pytest.mark.parametrize(

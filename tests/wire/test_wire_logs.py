@@ -190,10 +190,10 @@ def test_a_start_while_the_log_is_opened_is_no_exit(
     web = engine.add("web", state=state, finished_ns=finished_ns)
     opened = web.log_since
 
-    def started_meanwhile(since: float, tail: str) -> list[tuple[int, int, bytes]]:
+    def started_meanwhile(since: float, tail: str, until: float) -> list[tuple[int, int, bytes]]:
         if web.state != "running":
             engine.begin(web)
-        return opened(since, tail)
+        return opened(since, tail, until)
 
     monkeypatch.setattr(web, "log_since", started_meanwhile)
     reader.start().live(1)

@@ -13,11 +13,12 @@ from typing import Final
 
 from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
-from devenv.backends.docker.logs import LogReaders
+from devenv.backends.docker.lines import LineAssembler
+from devenv.backends.docker.logs import LogReaders, MakeAssembler
 from devenv.backends.docker.plain import Prefetch
 from devenv.backends.docker.sampler import Sampler
 from devenv.backends.docker.watcher import Inspector, Watcher
-from devenv.backends.streams import Buffer, Stream
+from devenv.backends.streams import LINES_KEPT, Buffer, Stream
 from devenv.core.model import Change, Project
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
@@ -33,16 +34,20 @@ class DockerBackend:
         environ: Mapping[str, str] = os.environ,
         inactive: Callable[[], Collection[str]] = frozenset[str],
         changed: Callable[[], bool] | None = None,
+        *,
+        lines: int = LINES_KEPT,
+        assembler: MakeAssembler = LineAssembler,
     ) -> None:
         """`inactive` tells the services that only profiles which are not active have.
 
+        So many `lines` wait at most until they are drained; `assembler` makes them of a log's bytes.
         `changed` is asked now and then whether `scope` would give another project now; then it is asked for it.
         """
         self._environ = environ
-        self._buffer = Buffer()
+        self._buffer = Buffer(lines=lines)
         self._cache = ContainerCache(self._buffer.put, inactive)
         self._inspector = Inspector(self._cache, self._endpoint)
-        self._logs = LogReaders(self._endpoint, self._buffer)
+        self._logs = LogReaders(self._endpoint, self._buffer, assembler)
         self._sampler = Sampler(self._cache, self._endpoint, self._buffer)
         self._prefetch = Prefetch(scope, self._endpoint)
         self._watcher = Watcher(
@@ -99,9 +104,13 @@ class DockerBackend:
         """Sample exactly these containers."""
         self._sampler.watch(keys)
 
-    def follow_logs(self, keys: Collection[str], tail: int = 500) -> None:
-        """Follow exactly these containers' logs; a stopped one's too, and on when it starts."""
-        self._logs.follow(keys, tail)
+    def follow_logs(self, keys: Collection[str], tail: int = 500, since: float | None = None) -> None:
+        """Follow exactly these containers' logs; a stopped one's too, and on when it starts.
+
+        A newly followed one begins with the last `tail` lines (ALL_LINES: no limit) of those written `since` that many
+        seconds.
+        """
+        self._logs.follow(keys, tail, None if since is None else time.time() - since)
 
     def watch_detail(self, key: str | None) -> None:
         """Keep this container's health-check log fresh."""

@@ -119,6 +119,7 @@ class ChunkDecoder:
             raise FramingError(f"no chunk header: {header[:20]!r}") from error
 
 
+ALL_LINES: Final = -1  # as a number of last lines
 LINE_KEPT: Final = 16_384  # bytes; the size of the parts in which the engine keeps a long line (moby daemon/logger)
 _LONGEST_TIME: Final = 36  # "2006-01-02T15:04:05.999999999+00:00 ", Podman's form; Docker's ends in Z
 _NAMES: Final = {STDERR: "stderr", SYSTEM: "devenv"}
@@ -148,14 +149,15 @@ def split_time(text: bytes) -> tuple[float | None, bytes]:
 
 
 class _Open(Struct):
-    """A line of one stream whose end has not come yet."""
+    """A line of one stream whose end has not come yet; so many of its bytes are kept."""
 
+    keep: int
     at: float | None = None
     text: bytearray = field(default_factory=bytearray)
     cut: int = 0
 
     def add(self, data: bytes) -> None:
-        room = LINE_KEPT - len(self.text)
+        room = self.keep - len(self.text)
         self.text += data[:room]
         self.cut += max(0, len(data) - room)
 
@@ -163,8 +165,11 @@ class _Open(Struct):
 class LineAssembler:
     """Makes the lines of one container, from a multiplexed stream or, of a terminal, from one without frames."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *, keep: int = LINE_KEPT, raw: bool = False) -> None:
+        """`keep` bytes of a line are kept; `raw`: as they are, what is no UTF-8 as surrogates (PEP 383)."""
         self._key = key
+        self._keep = keep
+        self._raw = raw
         self._open: dict[int, _Open] = {}
         self._held = b""
 
@@ -217,25 +222,29 @@ class LineAssembler:
         """Add one message, which may end a line, hold several, or be a part of a long one."""
         *complete, rest = text.split(b"\n")
         for part in complete:
-            begun = self._open.pop(stream, None) or _Open(at)
+            begun = self._open.pop(stream, None) or _Open(self._keep, at)
             begun.add(part)
             lines.append(self._line(stream, begun.at, bytes(begun.text), begun.cut))
         if rest:
-            begun = self._open.setdefault(stream, _Open(at))
+            begun = self._open.setdefault(stream, _Open(self._keep, at))
             begun.add(rest)
 
     def _line(self, stream: int, at: float | None, text: bytes, cut: int) -> LogLine:
-        if len(text) > LINE_KEPT:
-            cut += len(text) - LINE_KEPT
-            text = text[:LINE_KEPT]
+        if len(text) > self._keep:
+            cut += len(text) - self._keep
+            text = text[: self._keep]
         if cut:
             whole = _whole_characters(text)
             cut += len(text) - len(whole)
             text = whole
-        said, styles = sanitize_styled(text)
-        shown = mask_secrets(said)
-        # The places of the colours are those of the unmasked text.
-        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), shown, cut, styles if shown == said else ())
+        if self._raw:
+            shown, styles = mask_secrets(text.decode("utf-8", "surrogateescape")), ()
+        else:
+            said, styles = sanitize_styled(text)
+            shown = mask_secrets(said)
+            if shown != said:
+                styles = ()  # the places of the colours are those of the unmasked text
+        return LogLine(self._key, at, _NAMES.get(stream, "stdout"), shown, cut, styles)
 
 
 def _whole_characters(text: bytes) -> bytes:
@@ -265,7 +274,7 @@ class Resume:
     def params(self, tail: int) -> dict[str, str | int]:
         """Return the query for the next connection: the last `tail` lines at first, then all since the last one."""
         if self._last is None:
-            return {"tail": tail}
+            return {"tail": "all" if tail == ALL_LINES else tail}
         self._skip_at, self._to_skip = self._last, self._at_last
         return {"since": f"{self._last - OVERLAP:.9f}", "tail": "all"}
 

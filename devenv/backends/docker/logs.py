@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from devenv.backends.docker import parse
@@ -20,14 +20,26 @@ from devenv.core.text import sanitize
 if TYPE_CHECKING:
     from docker import APIClient
 
+MakeAssembler = Callable[[str], LineAssembler]
 LOOK_AGAIN: Final = 60.0  # seconds; a start that no event reported is seen by asking
 
 
 class LogReader:
     """Reads one container's log until the container is removed. `run` and `down` belong to a Stream."""
 
-    def __init__(self, key: str, tail: int, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+    def __init__(
+        self,
+        key: str,
+        tail: int,
+        endpoint: Callable[[], Endpoint],
+        buffer: Buffer,
+        *,
+        since: float | None = None,
+        assembler: MakeAssembler = LineAssembler,
+    ) -> None:
         self._key = key
+        self._since = since
+        self._assembler = assembler
         self._id = key.removeprefix("docker/")
         self._tail = tail
         self._endpoint = endpoint
@@ -83,8 +95,11 @@ class LogReader:
 
     def _follow(self, stream: Stream, client: APIClient, endpoint: Endpoint, container: Resource) -> bool:
         """Read until the engine ends the log; False for a connection that broke off."""
-        params = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
-        raw = RawStream(client, endpoint, f"/containers/{self._id}/logs", params | self._resume.params(self._tail))
+        params: dict[str, str | int] = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
+        params |= self._resume.params(self._tail)
+        if self._since is not None:
+            params.setdefault("since", f"{self._since:.9f}")
+        raw = RawStream(client, endpoint, f"/containers/{self._id}/logs", params)
         try:
             with stream.closing(raw.shutdown):
                 stream.succeeded()
@@ -97,9 +112,8 @@ class LogReader:
         return raw.ended_well
 
     def _read(self, stream: Stream, raw: RawStream, *, tty: bool) -> None:
-        if "-stream" in raw.content_type:  # since API 1.42; before, the container's setting is all there is
-            tty = "raw-stream" in raw.content_type
-        frames, lines = FrameParser(), LineAssembler(self._key)
+        frames, lines = FrameParser(), self._assembler(self._key)
+        tty = _is_raw(raw, tty=tty)
         flood = Flood()
         while (data := raw.read()) and not stream.stopping:
             try:
@@ -146,23 +160,54 @@ class LogReader:
         self._buffer.put(LogLine(self._key, at or time.time(), "devenv", sanitize(text)))
 
 
+def _is_raw(raw: RawStream, *, tty: bool) -> bool:
+    """Whether the stream has no frames; before API 1.42 the container's setting is all there is."""
+    return "raw-stream" in raw.content_type if "-stream" in raw.content_type else tty
+
+
+def read_log(
+    endpoint: Endpoint, container: Resource, params: Mapping[str, str | int], lines: LineAssembler, timeout: float
+) -> Iterator[list[LogLine]]:
+    """Yield what a container has printed so far, as these parameters of the Engine API choose it.
+
+    `timeout` in seconds is for each answer to begin. Raises EngineUnreachable, and DevenvError for a log that cannot
+    be read.
+    """
+    client = connect(endpoint, timeout)
+    try:
+        path = f"/containers/{container.container_id}/logs"
+        raw = RawStream(client, endpoint, path, {"stdout": 1, "stderr": 1, "timestamps": 1, **params})
+        try:
+            frames, tty = FrameParser(), _is_raw(raw, tty=container.tty)
+            while data := raw.read():
+                yield lines.feed_raw(data) if tty else lines.feed_frames(frames.feed(data))
+            yield lines.flush()
+        finally:
+            raw.close()
+    finally:
+        client.close()
+
+
 class LogReaders:
     """The logs that are followed now, one thread each; all methods but `notice` belong to the owner's thread."""
 
-    def __init__(self, endpoint: Callable[[], Endpoint], buffer: Buffer) -> None:
+    def __init__(
+        self, endpoint: Callable[[], Endpoint], buffer: Buffer, assembler: MakeAssembler = LineAssembler
+    ) -> None:
         self._endpoint = endpoint
         self._buffer = buffer
+        self._assembler = assembler
         self._readers: dict[str, LogReader] = {}
         self._streams: dict[str, Stream] = {}
 
-    def follow(self, keys: Collection[str], tail: int) -> None:
-        """Follow exactly these containers."""
+    def follow(self, keys: Collection[str], tail: int, since: float | None = None) -> None:
+        """Follow exactly these containers; a new one from its last lines on (-1: all), or from that time on."""
         containers = {key for key in keys if key.startswith("docker/")}
         for key in self._streams.keys() - containers:
             self._readers.pop(key)
             self._streams.pop(key).stop()
         for key in containers - self._streams.keys():
-            reader = LogReader(key, tail, self._endpoint, self._buffer)
+            reader = LogReader(key, tail, self._endpoint, self._buffer, since=since, assembler=self._assembler)
             stream = Stream(f"docker-log-{key.removeprefix('docker/')[:12]}", reader.run, reader.down)
             self._readers[key], self._streams[key] = reader, stream
             stream.start()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from devenv.backends.docker.lines import LineAssembler, Resume
+from devenv.backends.docker.lines import ALL_LINES, LineAssembler, Resume
 from devenv.backends.kube.cache import WORKLOADS, Cache
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.environment import environment_of
@@ -68,7 +68,6 @@ def run_of(raw: Mapping[str, Any], container: str) -> Run:
 
 
 LOOK_AGAIN: Final = 10.0  # seconds to wait for a container to start, unless the pod's watch tells sooner
-ALL_LINES: Final = -1  # as a number of last lines
 MOST: Final = 200  # logs followed at once: a connection and a thread each
 
 
