@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from devenv.backends.docker.parse import parse_time
 from devenv.core.masking import mask_secrets
 from devenv.core.model import LogLine
-from devenv.core.text import sanitize_styled
+from devenv.core.text import Styles, sanitize_styled
 
 STDOUT: Final = 1
 STDERR: Final = 2
@@ -237,8 +237,9 @@ class LineAssembler:
             whole = _whole_characters(text)
             cut += len(text) - len(whole)
             text = whole
+        styles: Styles = ()
         if self._raw:
-            shown, styles = mask_secrets(text.decode("utf-8", "surrogateescape")), ()
+            shown = mask_secrets(text.decode("utf-8", "surrogateescape"))
         else:
             said, styles = sanitize_styled(text)
             shown = mask_secrets(said)
