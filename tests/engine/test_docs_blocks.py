@@ -18,7 +18,7 @@ import devenv
 pytestmark = pytest.mark.engine
 ROOT = Path(devenv.__file__).parents[1]
 BLOCK = re.compile(r"<!-- run by: tests/engine/test_docs_blocks.py -->\n```sh\n(.*?)```", re.DOTALL)
-PAGES = ("YOUR_PROJECT.md", "DOCKER.md", "MONOREPO.md", "CI_CD.md")
+PAGES = ("YOUR_PROJECT.md", "DOCKER.md", "MONOREPO.md", "LOGS.md", "CI_CD.md")
 BLOCKS = [
     pytest.param(block, id=f"{page}-{number}")
     for page in PAGES

@@ -71,7 +71,7 @@ def test_options_of_the_other_runtime_are_taken_and_not_shown(command: str, show
         ("restart", "services"),
         ("status", "after_context"),
         ("kube logs", "after_namespace"),
-        ("kube logs", "target"),
+        ("kube logs", "targets"),
         ("kube rollout undo", "targets"),
         ("deploy", "overlay"),
         ("manifests check", "overlays"),
