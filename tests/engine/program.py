@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = Path(__file__).parent / "projects"
@@ -38,21 +39,16 @@ class Program:
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run devenv to its end, without a terminal."""
-        command = [sys.executable, "-m", "devenv", *self.options, *arguments]
-        return self._run(command, self.environ | variables)
+        environ = self.environ | variables
+        return forked.run("devenv", *self.options, *arguments, cwd=self.folder, env=environ, timeout=LIMIT)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start devenv and return at once."""
-        command = [sys.executable, "-m", "devenv", *self.options, *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        pipe = subprocess.PIPE
+        return forked.Popen(
+            "devenv", *self.options, *arguments,
+            cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+        )  # fmt: skip
 
     def compose(self, *arguments: str) -> str:
         """Run Compose itself, for what devenv is compared with."""

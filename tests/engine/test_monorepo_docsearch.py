@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import time
 import uuid
@@ -17,6 +16,7 @@ import pytest
 from program import ROOT, Program, program
 
 from devenv.backends.docker.endpoint import Endpoint
+from tests import forked
 
 pytestmark = pytest.mark.engine
 LIMIT = 300.0  # seconds for one call: a first build downloads the services' dependencies
@@ -36,16 +36,8 @@ class Monorepo:
 
     def run(self, *words: str) -> dict[str, Any]:
         """Run devenv, and return its JSON."""
-        done = subprocess.run(
-            [sys.executable, "-m", "devenv", *words, "--json"],
-            cwd=self.project.folder,
-            env=self.project.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        project = self.project
+        done = forked.run("devenv", *words, "--json", cwd=project.folder, env=project.environ, timeout=LIMIT)
         assert done.returncode == 0, done.stderr[-4000:]
         found: dict[str, Any] = json.loads(done.stdout)
         return found

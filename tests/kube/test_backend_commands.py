@@ -15,6 +15,7 @@ import pytest
 from devenv.cli.kube_status import read_cluster
 from devenv.core.kube_settings import KubeSettings
 from fakes.api_server import ApiServer, deployment, event, namespace_object, pod, running, waiting
+from tests import forked
 
 Environ = dict[str, str]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -30,9 +31,7 @@ def line(environ: Environ, tmp_path: Path) -> list[str]:
 @pytest.fixture
 def kube(line: list[str], environ: Environ, tmp_path: Path) -> Run:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*line, *words], env=environ, cwd=tmp_path / "work", capture_output=True, text=True, timeout=LIMIT
-        )
+        return forked.run(*line[2:], *words, env=environ, cwd=tmp_path / "work", timeout=LIMIT)
 
     return run
 

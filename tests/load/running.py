@@ -8,12 +8,13 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 180.0  # seconds for one run, on a busy machine too
@@ -93,9 +94,9 @@ class Runner:
         environ = {**os.environ, **self.environ, "XDG_STATE_HOME": str(self.folder / "state")}
         environ["PYTHONPATH"] = str(ROOT)
         with log.open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "locust", "-f", files, *arguments, *record],
-                cwd=self.cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True,
+            process = forked.Popen(
+                "locust", "-f", files, *arguments, *record,
+                cwd=self.cwd, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
         made = Started(process, folder, log)
         self.started.append(made)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from devenv.load.recording import read_recording
+from tests import forked
 from tests.load.running import Ended, Runner, Started, free_port
 
 THEIRS = """
@@ -123,8 +122,7 @@ def theirs(tmp_path: Path) -> Iterator[Runner]:
 
 
 def plugin() -> str:
-    command = [sys.executable, "-m", "devenv", "load", "plugin"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return forked.run("devenv", "load", "plugin").stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from devenv.verify.kube.leftovers import PRIORITY_CLASSES
 from fakes.api_server import ApiServer
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 OVERLAY = """
@@ -74,21 +74,14 @@ class Project:
         (self.folder / "smoketests" / "test_it.py").write_text(f"import pytest\n{text}")
 
     def pytest(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "pytest", "-q", "smoketests", *options)
+        return self.run("pytest", "-q", "smoketests", *options)
 
     def devenv(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.run("-m", "devenv", *words)
+        return self.run("devenv", *words)
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *words],
-            cwd=self.folder,
-            env=self.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def run(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+        environ = self.environ | {"PYTHONPATH": str(ROOT)}
+        return forked.run(module, *words, cwd=self.folder, env=environ, timeout=60)
 
     def namespaces(self) -> set[str]:
         return {item["metadata"]["name"] for item in self.api.objects("namespaces")} - {"default", "kube-system"}

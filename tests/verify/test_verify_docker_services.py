@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from unlike import ROOT, left_of
 
 from devenv.verify.waiting import wait_until
+from tests import forked
 
 pytestmark = pytest.mark.engine
 COMPOSE = """
@@ -82,14 +82,7 @@ def suite(folder: Path, image: str, setup: str = "['up --build -d']") -> Path:
 
 def start(folder: Path, *command: str) -> subprocess.Popen[str]:
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=folder,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return forked.Popen(*command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def evidence(state: Path) -> str:

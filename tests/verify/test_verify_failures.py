@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from unlike import LIMIT, left_of, smoke
+
+from tests import forked
 
 NO_PROJECT = """
 def test_first(stack):
@@ -61,9 +61,8 @@ def run(folder: Path, text: str, *options: str) -> str:
     (folder / "smoketests").mkdir()
     (folder / "smoketests" / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "smoketests", *options]
     environ = os.environ | {"COLUMNS": "120"}
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = forked.run("pytest", "smoketests", *options, cwd=folder, env=environ, timeout=60)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from unlike import ROOT
 
 from devenv.core.settings import load_config
+from tests import forked
 
 SERVER = '[python3, -m, http.server, "8000", --bind, 0.0.0.0]'
 PUBLISHED = f"""
@@ -43,8 +42,7 @@ def project(folder: Path, compose: str, base_image: str, name: str = "compose.ya
 
 
 def devenv(folder: Path, *words: str, code: int = 0) -> str:
-    command = [sys.executable, "-m", "devenv", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = forked.run("devenv", *words, cwd=folder, timeout=300)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from devenv.runs.criteria import Verdict
 from devenv.verify.service_verdicts import ServiceVerdicts, place_of
 from fakes.api_server import ApiServer, deployment
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 KUSTOMIZATION = "{apiVersion: kustomize.config.k8s.io/v1beta1, kind: Kustomization, resources: [web.yaml]"
@@ -58,15 +58,8 @@ class Folder:
 
     def verify(self, test: str, *options: str, target: str = "kubernetes") -> subprocess.CompletedProcess[str]:
         (self.path / "smoketests" / "test_it.py").write_text(test)
-        return subprocess.run(
-            [sys.executable, "-m", "devenv", "verify", "--target", target, *options],
-            cwd=self.path,
-            env=self._environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        environ = self._environ | {"PYTHONPATH": str(ROOT)}
+        return forked.run("devenv", "verify", "--target", target, *options, cwd=self.path, env=environ, timeout=60)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from devenv.verify.collector import join_cases
 from devenv.verify.runner import LiveRun, RunOptions, RunState
 from devenv.verify.stack import BuildWatch
 from devenv.verify.waiting import unmeasurable, wait_until
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 TESTS = """
@@ -139,8 +140,7 @@ def test_a_run_whose_follower_was_killed_cleans_up_and_ends(folder: Path, then: 
 
 def test_no_stream_without_a_follower(folder: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name != STREAM}
-    command = [sys.executable, "-m", "pytest", "-q", "smoketests"]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = forked.run("pytest", "-q", "smoketests", cwd=folder, env=environ, timeout=60)
     assert done.returncode == 1, done.stdout
     assert not list(folder.glob("**/stream*"))
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from kube_project import SHORT_NAMES
 
+from tests import forked
+
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-q", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return forked.run("pytest", "-q", *arguments, cwd=folder, timeout=60)
 
 
 def with_tests(folder: Path, where: str, text: str) -> None:
@@ -34,7 +35,9 @@ def test_other_tests_pay_nothing(tmp_path: Path) -> None:
         "    assert names.isdisjoint({'targets', 'behaviour'})\n"
         "    assert not request.config.pluginmanager.has_plugin('devenv-verify-session')\n",
     )
-    done = run_pytest(tmp_path, "tests")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    command = [sys.executable, "-m", "pytest", "-q", "tests"]  # what a fork has imported would be seen
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
     assert not (tmp_path / "state").exists(), "no run was begun"
 
@@ -169,8 +172,8 @@ def test_the_project_is_found_from_anywhere(
     for name in files:
         text = "[verify]\nbudgets = {search = 7}\n" if name.endswith("devenv.toml") else ""
         (tmp_path / name).write_text("[pytest]\n" if name.endswith(".ini") else text)
-    command = [sys.executable, "-m", "pytest", "-q", "-rP", "-W", "ignore", str(tmp_path / tests)]
-    done = subprocess.run(command, cwd=tmp_path / where, capture_output=True, text=True, timeout=60, check=False)
+    options = ("-q", "-rP", "-W", "ignore")
+    done = forked.run("pytest", *options, str(tmp_path / tests), cwd=tmp_path / where, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"project: {tmp_path / expected}\n" in done.stdout
     if "shop/devenv.toml" in files:

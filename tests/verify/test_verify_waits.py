@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import pytest
 
 from devenv.core.errors import UsageError
 from devenv.verify.waiting import Lasting, Never, wait_until
+from tests import forked
 from tests.engine.stack_images import ROOT
 
 ENDPOINT = """
@@ -65,10 +65,7 @@ def smoke(
         "COMPOSE_PROJECT_NAME": f"devenv-test-{uuid.uuid4().hex[:8]}",
     }
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-rP", "smoketests", *options],
-        cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = forked.run("pytest", "-rP", "smoketests", *options, cwd=folder, env=environ, timeout=300)
     return done.returncode, done.stdout + done.stderr, time.monotonic() - began
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from devenv.verify import leftovers
 from devenv.verify.waiting import wait_until
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 LIMIT = 180.0  # seconds of one run
@@ -114,14 +114,7 @@ def remove_left(folder: Path) -> None:
 
 
 def start(project: Path, *command: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=project,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return forked.Popen(*command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def smoke(project: Path, *options: str) -> subprocess.Popen[str]:
@@ -129,8 +122,7 @@ def smoke(project: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def devenv(project: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> str:
-    command = [sys.executable, "-m", "devenv", *arguments]
-    done = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = forked.run("devenv", *arguments, cwd=project, env=environ, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from devenv.core.errors import ProjectError
 from devenv.watch.rules import ServiceRules, dockerignore, read_rules
+from tests import forked
 from tests.unit.fakedocker import fake_docker
 
 ROOT = Path(__file__).parents[2]
@@ -115,15 +115,8 @@ def devenv(folder: Path, document: str, *arguments: str) -> subprocess.Completed
     (folder / "compose.yaml").touch()
     script = f"""case "$*" in *config*) cat <<'END'\n{document}\nEND\nexit;; esac; exit 1"""
     environ = fake_docker(folder, script) | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state")}
-    return subprocess.run(
-        [sys.executable, "-m", "devenv", "watch", *arguments],
-        cwd=folder,
-        env=environ | {"DOCKER_HOST": f"unix://{folder}/none.sock"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    environ |= {"DOCKER_HOST": f"unix://{folder}/none.sock"}
+    return forked.run("devenv", "watch", *arguments, cwd=folder, env=environ, timeout=60)
 
 
 WATCHED = """{"name": "p", "services": {"web": {"develop": {"watch": [
