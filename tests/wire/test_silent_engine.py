@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from devenv.backends.docker import heartbeat
 from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.backends.docker.heartbeat import Heartbeat
 from fakes.docker_engine import FakeEngine
+from tests import forked
 from tests.unit.fakedocker import fake_docker
 
 ROOT = Path(__file__).parents[2]
@@ -31,30 +32,49 @@ COMMANDS = ("up", "up --wait", "logs -f", "status", "down -v --yes", "build")
 def run(engine: FakeEngine, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "compose.yaml").touch()
     environ = fake_docker(folder, COMPOSE) | engine.environ | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
-    command = [sys.executable, "-m", "devenv", *arguments]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return forked.run("devenv", *arguments, cwd=folder, env=environ, timeout=60)
+
+
+GivenUp = dict[str, tuple[str, subprocess.CompletedProcess[str]]]
+Hung = Callable[[FakeEngine], None]
+
+
+def hang_on_the_list(engine: FakeEngine) -> None:
+    engine.hanging.add("/containers/json")
+
+
+def hang_on_logs(engine: FakeEngine) -> None:
+    web = engine.add("fake-web-1", project="fake", service="web")
+    other = engine.add("fake-db-1", project="fake", service="db")
+    engine.hanging |= {f"/containers/{item.id}/logs" for item in (web, other)}
+
+
+SILENT: dict[str, tuple[str, Hung]] = {
+    **{command: (command, FakeEngine.freeze) for command in COMMANDS},
+    "the list": ("logs -f", hang_on_the_list),
+    "a log": ("logs -f", hang_on_logs),
+}
 
 
 @pytest.fixture(scope="module")
-def given_up(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, subprocess.CompletedProcess[str]]]:
-    """The engine's address and what became of each command: all wait side by side, ten seconds each."""
+def given_up(tmp_path_factory: pytest.TempPathFactory) -> GivenUp:
+    """The engine's address and what became of each command: all wait side by side, ten seconds or thirty each."""
 
-    def wait(command: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+    def wait(name: str) -> tuple[str, subprocess.CompletedProcess[str]]:
+        command, hang = SILENT[name]
         with FakeEngine() as engine:
-            engine.freeze()
+            hang(engine)
             try:
                 return engine.host, run(engine, tmp_path_factory.mktemp("silent"), *command.split())
             finally:
                 engine.flowing.set()
 
-    with ThreadPoolExecutor(len(COMMANDS)) as pool:
-        return dict(zip(COMMANDS, pool.map(wait, COMMANDS), strict=True))
+    with ThreadPoolExecutor(len(SILENT)) as pool:
+        return dict(zip(SILENT, pool.map(wait, SILENT), strict=True))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_says_that_it_waits_and_gives_up(
-    given_up: dict[str, tuple[str, subprocess.CompletedProcess[str]]], command: str
-) -> None:
+def test_each_command_says_that_it_waits_and_gives_up(given_up: GivenUp, command: str) -> None:
     host, done = given_up[command]
     assert done.returncode == 3, done.stderr
     where = "" if command == "build" else f" at {host}"
@@ -63,25 +83,23 @@ def test_each_command_says_that_it_waits_and_gives_up(
     assert "hint:" in done.stderr
 
 
-def test_one_that_answers_pings_and_hangs_on_the_list_of_containers(engine: FakeEngine, tmp_path: Path) -> None:
-    engine.hanging.add("/containers/json")
-    done = run(engine, tmp_path, "logs", "-f")
+def test_one_that_answers_pings_and_hangs_on_the_list_of_containers(
+    given_up: GivenUp,
+) -> None:
+    host, done = given_up["the list"]
     assert done.returncode == 3, done.stderr
-    assert f"still waiting for the list of containers from the Docker Engine at {engine.host} (3 s)" in done.stderr
-    assert f"the Docker Engine at {engine.host} does not give the list of containers: no answer within" in done.stderr
+    assert f"still waiting for the list of containers from the Docker Engine at {host} (3 s)" in done.stderr
+    assert f"the Docker Engine at {host} does not give the list of containers: no answer within" in done.stderr
     assert "hint:" in done.stderr
 
 
-def test_logs_of_a_container_that_holds_its_log_back_are_given_up(engine: FakeEngine, tmp_path: Path) -> None:
-    web = engine.add("fake-web-1", project="fake", service="web")
-    other = engine.add("fake-db-1", project="fake", service="db")
-    engine.hanging |= {f"/containers/{item.id}/logs" for item in (web, other)}
-    done = run(engine, tmp_path, "logs", "-f")
+def test_logs_of_a_container_that_holds_its_log_back_are_given_up(
+    given_up: GivenUp,
+) -> None:
+    host, done = given_up["a log"]
     assert done.returncode == 3, done.stderr
-    assert f"still waiting for the log of fake-web-1 from the Docker Engine at {engine.host} (3 s)" in done.stderr
-    assert (
-        f"the Docker Engine at {engine.host} does not give the log of fake-web-1: no answer within 30 s" in done.stderr
-    )
+    assert f"still waiting for the log of fake-web-1 from the Docker Engine at {host} (3 s)" in done.stderr
+    assert f"the Docker Engine at {host} does not give the log of fake-web-1: no answer within 30 s" in done.stderr
     assert "fake-db-1" not in done.stderr, "nobody asked for its log"
 
 
