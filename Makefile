@@ -10,9 +10,8 @@ SCRIPTS := $(ROOT)/scripts
 DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
 # More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
 ARGS ?=
-# Tests run side by side: two lanes for what needs the engine or a browser, which mostly wait, and one for the rest
-# (tests/conftest.py).
-LANES ?= -n 3 --dist loadscope --no-loadscope-reorder
+# Tests run side by side, a file on one worker (tests/conftest.py); more workers than cores, as many tests mostly wait.
+LANES ?= -n 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: help run test smoke mutations check tasks setup venv lock bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild

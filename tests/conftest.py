@@ -34,31 +34,40 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
-# Files with tests that need the engine or a browser run in two lanes of about the same length: one has the browser and
-# small projects, the other docsearch and other whole stacks. Only there a test removes what others left on the engine
-# (doctor --clean).
-SHARED = re.compile(r"\bmark\.(engine|page)\b")
-STACKS = ("load", "verify", "mutations", "secrets")  # and test_stack_*.py
-# Beside these lanes, folders with long tests come first, so that no lane waits for the other's last file.
-LONG = ("terminal", "verify", "stack", "load", "wire", "kube")
+# A file is a lane: its tests run one after another on one worker, and so do files that share something: the stack of all
+# load tests, docsearch's images, and what runs left on the engine, where a test removes all of it.
+SHARED = {
+    "load": re.compile(r"tests\.load\.conftest import Target"),
+    "images": re.compile(r"\bstack_images: Images\b"),
+    "left": re.compile(r"\"doctor\", \"--clean\""),
+}
+# The longest come first, so that no worker waits for another's last file: these lanes and files, then these folders.
+LONGEST = (
+    "load", "test_reported_cases.py", "left", "test_build_command.py", "images", "test_watch_engine.py",
+    "test_mutations.py", "test_load_plugin.py", "test_cli_errors.py", "test_up_verdicts.py", "test_frontend_page.py",
+    "test_projects_status.py", "test_tui_kube_hostile.py", "test_backend_commands.py", "test_tui_verify_screen.py",
+    "test_verify_plugin.py", "test_tui_load_screen.py", "test_verify_kube_waits.py", "test_verify_examples.py",
+    "test_verify_init.py", "test_verify_docker_services.py", "test_tui_hostile.py", "test_silent_engine.py",
+    "test_tui_engine.py", "test_verify_waits.py", "test_verify_kube_plugin.py",
+)  # fmt: skip
+FOLDERS = ("engine", "terminal", "verify", "stack", "load", "wire", "kube")
 
 
 @cache
 def lane_of(file: Path) -> str:
     """The lane of a test file, that is whose tests run one after another with its own: a shared one, or none but it."""
-    if not SHARED.search(file.read_text("utf-8")):
-        return str(file)
-    return "stacks" if file.parent.name in STACKS or file.name.startswith("test_stack_") else "engine"
+    text = file.read_text("utf-8")
+    return next((lane for lane, pattern in SHARED.items() if pattern.search(text)), str(file))
 
 
 def place(item: pytest.Item) -> tuple[int, int]:
-    """When a test comes: the shared lanes first."""
-    folder, lane = item.path.parent.name, lane_of(item.path)
-    if lane == "engine":  # the browser first: beside it, the other lane keeps one stack for its load tests
-        return 0, 0 if folder == "stack" else 1
-    if lane == "stacks":
-        return 1, STACKS.index(folder) if folder in STACKS else len(STACKS)
-    return 2, LONG.index(folder) if folder in LONG else len(LONG)
+    """When a test comes: the longest lanes first."""
+    lane, folder = lane_of(item.path), item.path.parent.name
+    name = lane if lane in SHARED else item.path.name
+    return (
+        LONGEST.index(name) if name in LONGEST else len(LONGEST),
+        FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS),
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,7 +75,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests in the order in which the lanes take them; without `-n` they run in it too."""
     for item in items:
         if item.get_closest_marker("page"):
-            # Chromium drops what it loads when a network comes or goes anywhere on the machine, as with each container.
+            # Chromium drops what it loads when a network comes or goes on the machine, as with each container; where it
+            # may have a network of its own (tests/stack/conftest.py), none does.
             item.add_marker(pytest.mark.flaky(reruns=3, only_rerun=["ERR_NETWORK_CHANGED"]))
     items.sort(key=place)
 

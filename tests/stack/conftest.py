@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
+import socket
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +34,30 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def own_network() -> Iterator[None]:
+    """A loopback of this file's own, for this thread and what it starts; without root it stays the machine's.
+
+    Chromium drops what it loads when a network comes or goes, as with each container of tests beside these.
+    """
+    new, up_and_running = 0x40000000, 0x41  # CLONE_NEWNET of sched.h; IFF_UP and IFF_RUNNING of net/if.h
+    library = ctypes.CDLL(None, use_errno=True)
+    if not Path("/proc/thread-self/ns/net").exists():
+        yield
+        return
+    with Path("/proc/thread-self/ns/net").open("rb") as home:
+        if library.unshare(new) != 0:
+            yield
+            return
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+                fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh", b"lo", up_and_running))  # SIOCSIFFLAGS
+            yield
+        finally:
+            assert library.setns(home.fileno(), new) == 0
+
+
+@pytest.fixture(scope="module")
+def browser(own_network: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One window for the tests of a file."""
     from _webdriver import chromium
 

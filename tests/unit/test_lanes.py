@@ -19,15 +19,15 @@ def test_it(number):
     with open("workers", "a") as file:
         file.write(f"{name} {{os.environ['PYTEST_XDIST_WORKER']}}\\n")
 """
-ENGINE = "pytestmark = pytest.mark.engine"
+CLEANS = f"COMMAND = {('doctor', '--clean')!r}".replace("'", '"')  # removes what others left; not this file itself
 
 
-def test_a_file_stays_on_one_worker_and_what_shares_the_engine_too(tmp_path: Path) -> None:
+def test_a_file_stays_on_one_worker_and_what_must_not_meet_too(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
-    for name, mark in (("first", ENGINE), ("second", ENGINE), ("third", ""), ("fourth", "")):
+    for name, mark in (("first", CLEANS), ("second", CLEANS), ("third", ""), ("fourth", "")):
         (tmp_path / "tests" / f"test_{name}.py").write_text(FILE.format(name=name, mark=mark))
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  engine:\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     lanes = re.search(r"^LANES \?= (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert lanes is not None
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
