@@ -34,8 +34,8 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
 
 
-# A file is a lane: its tests run one after another on one worker, and so do files that share something: the stack of all
-# load tests, docsearch's images, and what runs left on the engine, where a test removes all of it.
+# A file is a lane: its tests run one after another on one worker, and so do files that share something: the stack of
+# all load tests, docsearch's images, and what runs left on the engine, where a test removes all of it.
 SHARED = {
     "load": re.compile(r"tests\.load\.conftest import Target"),
     "images": re.compile(r"\bstack_images: Images\b"),

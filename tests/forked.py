@@ -109,7 +109,7 @@ def serve(module: str, requests: socket.socket) -> None:
     """Fork for each request, and say how each fork ended; return in the fork, ready to be that program."""
     poll, receive = select.poll(), socket.recv_fds  # before the imports too
     paths = [path for path in sys.path if path != str(ROOT)]
-    for name in IMPORTS[module]:
+    for name in IMPORTS.get(module, ()):
         importlib.import_module(name)
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

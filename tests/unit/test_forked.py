@@ -1,0 +1,53 @@
+"""Programs that tests fork are what `python -m` starts: arguments, environment, folder, streams, signals, exit code."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests import forked
+
+PROGRAM = """
+import json, os, signal, sys, time
+print(json.dumps({
+    "arguments": sys.argv[1:], "environ": dict(os.environ), "folder": os.getcwd(), "first": sys.path[0],
+    "name": __name__, "input": sys.stdin.read(), "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    "terminate": int(signal.getsignal(signal.SIGTERM)), "bytecode": sys.dont_write_bytecode,
+}))
+print("said to stderr", file=sys.stderr)
+sys.exit(7)
+"""
+
+
+def test_it_is_what_python_starts(tmp_path: Path) -> None:
+    (tmp_path / "show").mkdir()
+    (tmp_path / "show" / "__main__.py").write_text(PROGRAM)
+    environ = {"PATH": "/bin", "PYTHONPATH": f"{tmp_path}", "LC_ALL": "C.UTF-8", "HERE": "a\nb"}
+    environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    words = ("one", "", "two three")
+    with (tmp_path / "input").open("w+") as given:
+        given.write("typed")
+        given.seek(0)
+        real = subprocess.run(
+            [sys.executable, "-m", "show", *words],
+            cwd=tmp_path, env=environ, stdin=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        given.seek(0)
+        fork = forked.run("show", *words, cwd=tmp_path, env=environ, stdin=given, timeout=60)
+    assert (fork.returncode, fork.stdout, fork.stderr) == (real.returncode, real.stdout, real.stderr)
+    assert fork.returncode == 7
+
+
+def test_signals_reach_it_and_its_end_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "show").mkdir()
+    (tmp_path / "show" / "__main__.py").write_text("import time\nprint('here', flush=True)\ntime.sleep(600)\n")
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        with forked.Popen("show", cwd=tmp_path, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "here\n"
+            assert process.poll() is None
+            process.send_signal(number)
+            assert process.wait(60) == process.poll() == -number
+            assert not Path(f"/proc/{process.pid}").exists()
