@@ -13,8 +13,9 @@ PROGRAM = """
 import json, os, signal, sys, time
 print(json.dumps({
     "arguments": sys.argv[1:], "environ": dict(os.environ), "folder": os.getcwd(), "first": sys.path[0],
-    "name": __name__, "input": sys.stdin.read(), "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
-    "terminate": int(signal.getsignal(signal.SIGTERM)), "bytecode": sys.dont_write_bytecode,
+    "name": __name__, "input": sys.stdin.read(), "bytecode": sys.dont_write_bytecode,
+    "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+    "terminate": int(signal.getsignal(signal.SIGTERM)),
 }))
 print("said to stderr", file=sys.stderr)
 sys.exit(7)
