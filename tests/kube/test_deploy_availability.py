@@ -12,7 +12,7 @@ import pytest
 
 from devenv.cli import main
 from devenv.control.deploy.images import images_of_metadata
-from devenv.control.deploy.outcome import Status, Verdict
+from devenv.control.deploy.outcome import Result, Status
 from devenv.core.errors import UsageError
 from devenv.verify.availability import RATE, AvailabilityProver, parse_address
 from fakes.api_server import ApiServer
@@ -22,17 +22,17 @@ from tests.kube.deploying import Deployer, ScriptedProver, application, image_of
 DIGEST = f"sha256:{'a' * 64}"
 
 
-def deploy_asked(deploy: Deployer, url: str, image: str, **budget: float) -> Verdict:
+def deploy_asked(deploy: Deployer, url: str, image: str, **budget: float) -> Result:
     least = int(budget.pop("least", 3))
     deploy.prover = lambda: AvailabilityProver(httpx.URL(url), ScriptedProver(), least=least, **budget)
-    return deploy(application(image), verify=True, rollback=True).verdict
+    return deploy(application(image), verify=True, rollback=True).result
 
 
 def test_what_serves_all_the_time_is_done_and_was_asked_all_the_time(live: ApiServer, deploy: Deployer) -> None:
     with serving(lambda *_: (200, {}, "ok")) as service:
-        assert deploy_asked(deploy, service.url, "web:1") is Verdict.SUCCEEDED
+        assert deploy_asked(deploy, service.url, "web:1") is Result.SUCCEEDED
         began = time.monotonic()
-        assert deploy_asked(deploy, service.url, "web:2", least=6) is Verdict.SUCCEEDED
+        assert deploy_asked(deploy, service.url, "web:2", least=6) is Result.SUCCEEDED
     assert time.monotonic() - began >= 4 / RATE
     check = deploy.last.outcome.proof.checks[-1]  # type: ignore[union-attr]
     assert (check.name, check.status) == ("availability", Status.DONE)
@@ -53,9 +53,9 @@ def test_one_bad_answer_is_rolled_back(live: ApiServer, deploy: Deployer, bad: s
         return None if bad == "gone" else (int(bad), {}, "")
 
     with serving(answer) as service:
-        assert deploy_asked(deploy, service.url, "web:1") is Verdict.SUCCEEDED
+        assert deploy_asked(deploy, service.url, "web:1") is Result.SUCCEEDED
         count_at_start = len(service.requests)
-        assert deploy_asked(deploy, service.url, "web:2", within=0.4, least=6) is Verdict.ROLLED_BACK
+        assert deploy_asked(deploy, service.url, "web:2", within=0.4, least=6) is Result.ROLLED_BACK
     assert image_of(live) == "web:1"
     outcome = deploy.last.outcome  # type: ignore[union-attr]
     words = {"slow": "took longer than 0.4 s", "gone": "took longer", "500": "got 500", "404": "got 404"}[bad]
@@ -75,11 +75,11 @@ def test_what_did_not_serve_before_is_judged_by_what_serves_after(live: ApiServe
                 return super().prove(objects)
 
         deploy.prover = lambda: AvailabilityProver(httpx.URL(service.url), Late(), least=3)
-        assert deploy(application("web:1"), verify=True).verdict is Verdict.SUCCEEDED
+        assert deploy(application("web:1"), verify=True).result is Result.SUCCEEDED
 
 
 def test_where_nothing_listens_it_fails(live: ApiServer, deploy: Deployer) -> None:
-    assert deploy_asked(deploy, "http://127.0.0.1:1", "web:1") is Verdict.FAILED
+    assert deploy_asked(deploy, "http://127.0.0.1:1", "web:1") is Result.FAILED
     assert "were not answered (ConnectError)" in deploy.last.outcome.reason  # type: ignore[union-attr]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.kube import client as client_module
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Gone, Unreachable
 from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
@@ -30,10 +31,9 @@ def test_a_list_comes_in_pages_and_the_watch_goes_on_from_it(api: ApiServer, cli
     assert api.count("WATCH", "/pods") == 1
 
 
-def test_a_page_says_how_many_remain(api: ApiServer, client: KubeClient) -> None:
+def test_a_list_comes_in_pages_of_the_size_that_is_asked_for(api: ApiServer, client: KubeClient) -> None:
     api.put(*(pod(f"web-{number}") for number in range(7)))
-    pages = list(client.pages(PODS, "default", limit=3))
-    assert [(len(page.items), page.remaining) for page in pages] == [(3, 4), (3, 1), (1, 0)]
+    assert [len(page.items) for page in client.pages(PODS, "default", limit=3)] == [3, 3, 1]
 
 
 def test_selectors_reach_the_list_and_the_watch(api: ApiServer, client: KubeClient) -> None:
@@ -123,7 +123,7 @@ def test_a_half_open_watch_is_noticed_and_resumed(
     api: ApiServer, client: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.faults.bookmark_every = 0.1
-    monkeypatch.setattr(KubeClient.watch, "__kwdefaults__", _with(KubeClient.watch, quiet=0.6))
+    monkeypatch.setattr(client_module, "QUIET", 0.6)
     api.put(pod("a"))
     with Watched(client) as seen:
         seen.live()
@@ -133,10 +133,6 @@ def test_a_half_open_watch_is_noticed_and_resumed(
         assert seen.names == {"a"}, "what was known stays on screen"
         api.faults.flow()
         wait_for(lambda: seen.names == {"a", "b"})
-
-
-def _with(function: Callable[..., object], **values: object) -> dict[str, object]:
-    return {**(getattr(function, "__kwdefaults__", None) or {}), **values}
 
 
 def test_a_server_that_is_away_and_comes_back_is_listed_again(api: ApiServer, client: KubeClient) -> None:
@@ -186,7 +182,7 @@ def test_a_watch_resumed_after_silence_asks_whether_it_is_the_same_cluster(
 ) -> None:
     """The machine slept, or a proxy held the connection, while the cluster behind the address was made anew."""
     api.faults.bookmark_every = 0.1
-    monkeypatch.setattr(KubeClient.watch, "__kwdefaults__", _with(KubeClient.watch, quiet=0.6))
+    monkeypatch.setattr(client_module, "QUIET", 0.6)
     api.put(pod("old"))
     with Watched(client) as seen:
         seen.live()
