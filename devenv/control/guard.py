@@ -164,7 +164,7 @@ class Guard:
         project: Project | None = None,
         losses: tuple[str, ...] | None = None,
     ) -> Plan:
-        """Weigh a wish. `losses` overrides the project's declared volumes with what Compose says it would remove.
+        """Weigh a request. `losses` overrides the project's declared volumes with what Compose says it would remove.
 
         Everything that takes something away from others' hands is to be confirmed in the terminal: `down`. What loses
         data is to be confirmed everywhere: `down` with `volumes`.

@@ -15,7 +15,7 @@ CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build", "sync", "ex
 
 
 class Plan(Struct, frozen=True):
-    """The guard's answer to a wish: whether it may be done, and what it will hit. Nothing was done yet.
+    """The guard's answer to a request: whether it may be done, and what it will hit. Nothing was done yet.
 
     `sentences` is the blast radius in a person's words. `losses` names what cannot be had back (volumes). A plan that
     `needs_confirmation` is to be shown before it is requested; `reason` and `hint` say why a refused one was refused.

@@ -208,18 +208,18 @@ def scalings(recording: Recording, service: str) -> list[dict[str, Any]]:
 
 
 def first(lines: Iterable[dict[str, Any]], matches: Callable[[dict[str, Any]], bool], since: float) -> float | None:
-    """Return the time of the first line that is wanted, after a time."""
+    """Return the time of the first line that matches, after a time."""
     return next((float(line["t"]) for line in lines if line["t"] >= since and matches(line)), None)
 
 
 def metric_fresh(recording: Recording, service: str, since: float) -> float | None:
     """Return when a pod's metric arrived that was measured after a time, by its own timestamp."""
     times = [
-        use.told
+        use.known
         for track in recording.tracks.values()
         if track.service == service
         for use in track.uses
-        if use.t >= since and use.told >= since
+        if use.t >= since and use.known >= since
     ]
     return min(times, default=None)
 

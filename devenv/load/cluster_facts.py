@@ -48,7 +48,7 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 class ClusterFacts:
-    """Reads in a thread of its own; what cannot be read is told as missing, once, with the reason."""
+    """Reads in a thread of its own; what cannot be read is recorded as missing, once, with the reason."""
 
     def __init__(self, target: Target, service: str, environ: Mapping[str, str] = os.environ) -> None:
         self._target = target

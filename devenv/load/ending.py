@@ -122,7 +122,7 @@ def conclude(folder: Path, facts: Facts) -> Facts:
 
 
 def finish(folder: Path, facts: Facts, environ: Mapping[str, str]) -> str:
-    """Keep the outcome, write everything, and return what people are told; raises DevenvError."""
+    """Keep the outcome, write everything, and return the text for people; raises DevenvError."""
     save_outcome(folder, exit_code(facts), verdict(facts), facts.inconclusive, facts.findings)
     report = write_reports(folder)
     if not facts.interrupted:

@@ -347,7 +347,7 @@ class LoadState:
         add("generator", t, self.generator.busiest)
 
     def _present(self, t: float) -> None:
-        """Put what holds now into the series: what is told only when it changes has no gaps in it."""
+        """Put what holds now into the series: what is recorded only when it changes has no gaps in it."""
         for service in {thing.service for thing in self.things.values()}:
             known = [thing.cpu for thing in self.things.values() if thing.service == service and thing.cpu is not None]
             self.series.add(f"cpu {service}", t, 100 * sum(known) if known else None)

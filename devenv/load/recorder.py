@@ -27,7 +27,7 @@ from devenv.runs.lines import Lines, say
 
 
 class Encoder:
-    """Turns records into lines; a resource is told again only when something of interest changed."""
+    """Turns records into lines; a resource is written again only when something of interest changed."""
 
     def __init__(self) -> None:
         self.resources: dict[str, Resource] = {}

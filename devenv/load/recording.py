@@ -97,10 +97,10 @@ class LoadTick:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """CPU (cores) and memory (bytes) of a container or pod, measured at `t` and known at `told`."""
+    """CPU (cores) and memory (bytes) of a container or pod, measured at `t` and known here at `known`."""
 
     t: float
-    told: float
+    known: float
     cpu: float | None
     memory: int | None
     limit: int | None

@@ -205,7 +205,7 @@ def find_running(make: MakeRunner) -> KnownRun | None:
     try:
         return running(make().root)
     except DevenvError:
-        return None  # whoever opens the screen is told why
+        return None  # the screen says why
 
 
 class _Options(msgspec.Struct):

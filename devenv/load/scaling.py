@@ -40,10 +40,10 @@ from devenv.runs.criteria import Verdict
 
 AUTOSCALING: Final = "autoscaling"
 LOOK: Final = 3.0  # seconds by which a recording of one tick a second may be late
-SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are told and connections spread
+SERVED_WITHIN: Final = 15.0  # seconds from Ready until the endpoints are known and connections spread
 RECOVERED_WITHIN: Final = 60.0
 UNLOADED: Final = "the run ended before its load began"
-# Events of the HPA controller (pkg/controller/podautoscaler): while another metric works, a lost one is told only so.
+# Events of the HPA controller (pkg/controller/podautoscaler): while another metric works, only they tell of a lost one.
 _COMPLAINTS: Final = (
     "FailedGetResourceMetric",
     "FailedGetContainerResourceMetric",
@@ -52,12 +52,12 @@ _COMPLAINTS: Final = (
     "FailedRescale",
     "InvalidSelector",
 )
-# Why a pod that is wanted is not there: the scheduler's event on the pod, the quota's on its ReplicaSet.
+# Why a pod that is desired is not there: the scheduler's event on the pod, the quota's on its ReplicaSet.
 _NO_PLACE: Final = {"FailedScheduling": "the node is too small", "FailedCreate": "a pod could not be made"}
 
 
 def no_room(settings: ScalingSettings, replicas: int) -> str:
-    """Say why an autoscaler cannot reach `wanted` replicas from its minimum; "" where it can."""
+    """Say why an autoscaler cannot reach that many replicas from its minimum; "" where it can."""
     if settings.maximum <= settings.minimum:
         return f"the autoscaler has no room: minimum {settings.minimum}, maximum {settings.maximum}"
     if replicas > settings.maximum:

@@ -153,7 +153,7 @@ class Session:
         return Facts(findings, failures, exceptions, reasons, error_code, interrupted=bool(self.interrupted))
 
     def end(self, tell: Callable[[str], None]) -> None:
-        """Remove the run's data and stop the recorder; whatever fails is told, and the rest is still done."""
+        """Remove the run's data and stop the recorder; whatever fails is reported, and the rest is still done."""
         self.note("phase", name="clean up")
         try:
             if self._loaded is not None:

@@ -33,7 +33,7 @@ _NAMESPACE: Final = Path("/proc/self/ns/pid")
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, told apart from a later one with the same number: `MACHINE/BOOT/PID/START` in labels."""
+    """A process, not to be confused with a later one of the same number: `MACHINE/BOOT/PID/START` in labels."""
 
     machine: str
     boot: str
@@ -190,7 +190,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
 
 
-LAST_WORDS: Final = 4000  # characters of the program's own output that are told where it ended without a result
+LAST_WORDS: Final = 4000  # characters of the program's own output that are shown where it ended without a result
 _children: list[subprocess.Popen[bytes]] = []  # a run may outlive whoever follows it: Python must not complain
 
 
@@ -230,7 +230,7 @@ class BackgroundRun:
             else:
                 os.kill(pid, number)
         except ProcessLookupError:
-            return  # it has ended meanwhile, as was wanted
+            return  # it has ended meanwhile, as it should
         except PermissionError as error:
             raise DevenvError(f"process {pid} cannot be stopped: it belongs to another user") from error
 

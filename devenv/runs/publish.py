@@ -72,7 +72,7 @@ def _figure(trend: Trend) -> str:
 
 def _svg(points: Sequence[Point], budget: float | None, label: str) -> str:
     values = [point.value or 0.0 for point in points]
-    # A budget far above all values would press them to the ground: it is drawn where it can be told apart.
+    # A budget far above all values would press them to the ground: it is drawn only near them.
     top = max(*values, budget if budget is not None and budget < 4 * max(values) else 0.0) * 1.05 or 1.0
 
     def place(index: int, value: float) -> tuple[float, float]:
@@ -103,7 +103,7 @@ def _svg(points: Sequence[Point], budget: float | None, label: str) -> str:
 def publish(report: Report, folder: Path, environ: Mapping[str, str], history: History | None = None) -> list[Path]:
     """Write everything and return the files; raises DevenvError where one cannot be written.
 
-    A history that cannot be used is told in its `problem` and costs only the comparison; an interrupted run is in none.
+    A history that cannot be used says so in its `problem` and costs only the comparison; an interrupted run is in none.
     """
     history = history or History(lenient=True)
     if not report.interrupted:

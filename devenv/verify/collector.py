@@ -141,7 +141,7 @@ class Collector:
                 interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
                 report = self.report(interrupted=interrupted)
                 publish(report, self._session.report_folder, os.environ, self._history)
-                with suppress(Unreadable):  # told already: it is the history's file
+                with suppress(Unreadable):  # reported already: it is the history's file
                     self._keep_verdicts(report, whole=not interrupted and self._runs_all(session))
                 forget_old_runs()
 

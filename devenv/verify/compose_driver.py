@@ -30,7 +30,7 @@ from devenv.verify.service_verdicts import CONFIG_HASH, Subject, image_contents
 from devenv.verify.stack import CALL_LIMIT, BuildReport, BuildWatch, Stack, Started, UpReport, stages_of
 from devenv.verify.waiting import Never, VerificationFailed, unmeasurable
 
-STOP_WITHIN = "1"  # seconds of grace at the last clean-up: nothing of it is wanted any more
+STOP_WITHIN = "1"  # seconds of grace at the last clean-up: nothing of it is needed any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class ClusterProver:
         self._written: list[str] = []
 
     def prepare(self) -> Check:
-        """Write data into what serves now. That this fails is told, and is no verdict on what comes."""
+        """Write data into what serves now. A failure of it is reported, and is no verdict on what comes."""
         name = "data before"
         refused = self._refused()
         if refused or self._persistence is None:

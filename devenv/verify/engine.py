@@ -214,7 +214,7 @@ class Engine:
             raise Never(f"{self._project.name} has no service {service!r}; it has: {', '.join(names)}")
 
     def _refuse_event(self, action: str, service: str) -> None:
-        """Raise Never for an event that is not told, or that the service cannot have."""
+        """Raise Never for an event that is not watched, or that the service cannot have."""
         self._require(service)
         if action not in WATCHED:
             raise Never(f"no event is called {action!r}; there are: {', '.join(WATCHED)}")

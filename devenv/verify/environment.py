@@ -180,7 +180,7 @@ EXCLUDED: Final = frozenset(
         *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache"),
     }
 )
-LARGEST: Final = 1_000_000_000  # bytes; a copy of more than this is not meant
+LARGEST: Final = 1_000_000_000  # bytes; a copy of more than this is a mistake
 
 
 def copy_tree(source: Path, target: Path, exclude: Collection[str] = (), needed: Collection[Path] = ()) -> None:

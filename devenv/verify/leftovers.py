@@ -44,7 +44,7 @@ class Leftover:
 
 
 class Named(Protocol):
-    """What is told of a leftover, on an engine or on a cluster."""
+    """What is reported of a leftover, on an engine or on a cluster."""
 
     @property
     def kind(self) -> str:
@@ -64,7 +64,7 @@ def on_engine(run: str = "", environ: Mapping[str, str] | None = None) -> list[L
     for kind, (listing, _) in _KINDS.items():
         ids = list(dict.fromkeys(docker(*listing, "--filter", label, environ=environ).split()))
         if ids:
-            # Something may go between the two calls, and then the others are told all the same.
+            # Something may go between the two calls, and the others are listed all the same.
             text = docker("inspect", "--type", kind, *ids, environ=environ, check=False)
             left += _described(kind, text)
     return left

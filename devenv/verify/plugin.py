@@ -94,7 +94,7 @@ def is_smoketest(config: pytest.Config, path: Path) -> bool:
 
 
 def _smoketests(config: pytest.Config) -> tuple[frozenset[str], tuple[Path, ...]]:
-    """Return the names, and the folders, that hold smoke tests; a broken devenv.toml is told when it is needed."""
+    """Return the names, and the folders, that hold smoke tests; a broken devenv.toml is reported when it is needed."""
     if _PLACES not in config.stash:
         given = config.getini("devenv_smoketests")
         folders = [Path(name) for name in given if Path(name).is_absolute()]

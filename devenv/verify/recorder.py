@@ -110,7 +110,7 @@ class Recorder:
             return list(self._happenings)
 
     def wait_happening(self, matches: Callable[[Happening], bool], timeout: float) -> Happening | None:
-        """Return the first event that is wanted, waiting for it; None when it did not come in `timeout` seconds."""
+        """Return the first event that matches, waiting for it; None when it did not come in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         seen = 0
         with self._changed:

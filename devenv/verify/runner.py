@@ -200,7 +200,7 @@ class LiveRun(BackgroundRun):
         return True
 
     def drain(self) -> list[dict[str, Any]]:
-        """Return what the run told since the last call; a line that is not whole yet waits."""
+        """Return the lines of the run since the last call; a line that is not whole yet waits."""
         return list(self._told.read())
 
     def close(self) -> None:
@@ -222,7 +222,7 @@ _BAD: Final = (Verdict.FAILED, Verdict.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class TestState:
-    """One test: `stage` is what it does now, "" once it has ended; `at` when its verdict was told."""
+    """One test: `stage` is what it does now, "" once it has ended; `at` when its verdict came."""
 
     __test__ = False  # for pytest: not a class of tests
 
@@ -286,7 +286,7 @@ class RunState:
         return sum(test.verdict is verdict for test in self.tests.values())
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Apply what the run told."""
+        """Apply lines of the run."""
         for line in lines:
             phase = line["phase"]
             if phase == "collected":

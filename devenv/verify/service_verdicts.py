@@ -64,7 +64,7 @@ def image_contents(ids: Iterable[str], environ: Mapping[str, str] | None = None)
     images = sorted(set(filter(None, ids)))
     if not images:
         return {}
-    # An image may be gone, and then the others are told all the same: the list ends before docker's complaint.
+    # An image may be gone, and the others are listed all the same: the list ends before docker's complaint.
     text = docker("image", "inspect", *images, environ=environ, check=False)
     items, _ = json.JSONDecoder().raw_decode(text) if text.lstrip().startswith("[") else ([], 0)
     contents = {str(item["Id"]): _content(item) for item in items}

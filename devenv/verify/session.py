@@ -138,7 +138,7 @@ def targets_of(node: pytest.Item | pytest.Function) -> tuple[str, ...]:
 
 
 def runtime_of(item: pytest.Item) -> str:
-    """Return the runtime that a test ran on; "" for one that is for both and was not told which with `all`."""
+    """Return the runtime that a test ran on; "" for one that is for both and did not run on one alone with `all`."""
     chosen = str(item.config.option.devenv_target)
     if chosen != "all":
         return chosen

@@ -59,11 +59,11 @@ def reasons_of(report: Mapping[str, Any] | None, target: str) -> dict[str, str]:
     for name in METRICS_OF[target]:
         behaviours = _BEHAVIOURS.get(name, ())
         tests = [test for test in (report or {}).get("tests", ()) if test["behaviour"] in behaviours]
-        told = [test for test in tests if test["verdict"] != Verdict.PASSED.value]
-        if told:
-            why = str(told[0]["why"]).strip().splitlines()[:1]
+        failed = [test for test in tests if test["verdict"] != Verdict.PASSED.value]
+        if failed:
+            why = str(failed[0]["why"]).strip().splitlines()[:1]
             reasons[name] = (
-                f"{str(told[0]['id']).rpartition('::')[2]}: {told[0]['verdict']}{f', {why[0]}' if why else ''}"
+                f"{str(failed[0]['id']).rpartition('::')[2]}: {failed[0]['verdict']}{f', {why[0]}' if why else ''}"
             )
         elif behaviours and report is not None:
             reasons[name] = f"no smoke test of {' or '.join(behaviours)} measured {name} (docs/VERIFY.md)"
@@ -116,7 +116,7 @@ def _unmeasured(name: str, budgets: Mapping[str, float], why: str) -> Measuremen
 COUNTED: Final = 20  # the newest deployments that the share of success is made of
 OUTCOME: Final = Criterion("deployment_outcome", "%", None, "100: succeeded, 0: failed or rolled back", Better.HIGHER)
 METRICS: Final = ("pod_ready", "deployment", "pipeline", "deployment_success")
-_CLOCKS = 2.0  # seconds that a cluster's clock may be behind ours when a pod is told apart from an older one
+_CLOCKS = 2.0  # seconds that a cluster's clock may be behind ours when pods are compared by age
 
 
 def remember(

@@ -72,7 +72,7 @@ def wait_until(
             answer = probe()
         except _SAME_AGAIN:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a probe raises is an answer; the last one is told
+        except Exception as error:  # noqa: BLE001 - whatever a probe raises is an answer; the last one is reported
             seen = f"{type(error).__name__}: {error}"
         else:
             if accept(answer):

@@ -142,8 +142,8 @@ def test_yes_is_devenvs_own_before_two_dashes_only() -> None:
 
 def test_the_audit_log_gets_no_secrets() -> None:
     line = parse_line(shlex.split("create secret generic x --from-literal=a=hunter2 --token hunter2 -- hunter2"))
-    assert line.told == "create secret generic x --from-literal=*** --token=***"
-    assert "hunter2" not in parse_line(["set", "env", "deploy/x", "PASSWORD=hunter2"]).told
+    assert line.masked == "create secret generic x --from-literal=*** --token=***"
+    assert "hunter2" not in parse_line(["set", "env", "deploy/x", "PASSWORD=hunter2"]).masked
 
 
 def test_every_verb_and_switch_of_the_installed_kubectl_is_known() -> None:

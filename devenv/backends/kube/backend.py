@@ -312,7 +312,7 @@ class KubeBackend:
         self._samples.start()
 
     def _settle(self) -> None:
-        """Start and stop streams so that exactly what is wanted is read."""
+        """Start and stop streams so that exactly what is asked for is read."""
         for kind, item in tuple(self._streams.items()):
             if kind not in self._kinds or item.namespace != (self._namespace if kind.namespaced else None):
                 self._end(kind)

@@ -30,7 +30,7 @@ _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # watch cache (events) have none; there a quiet watch is merely opened again where it was.
 QUIET: Final = 90.0
 _BUSY_TRIES: Final = 3
-_LONGEST_PAUSE: Final = 10.0  # seconds that a Retry-After is obeyed; longer ones are told to the caller
+_LONGEST_PAUSE: Final = 10.0  # seconds that a Retry-After is obeyed; longer ones are left to the caller
 
 
 @dataclass(frozen=True, slots=True)

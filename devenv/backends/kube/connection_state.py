@@ -96,7 +96,7 @@ class ConnectionTracker:
             self._tell()
 
     def closed(self, name: str) -> None:
-        """A stream is not wanted any more."""
+        """A stream is not needed any more."""
         with self._lock:
             self._streams.pop(name, None)
             self._denied.pop(name, None)

@@ -28,7 +28,7 @@ _MANAGER: Final = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 
 
 class KubeError(DevenvError):
-    """A failure told by the API server: `status` is HTTP's (0: there was none), `reason` is Kubernetes' word for it."""
+    """What the API server refused: `status` is HTTP's (0: there was none), `reason` is Kubernetes' word for it."""
 
     title: ClassVar[str] = "cluster"
 

@@ -1,4 +1,4 @@
-"""The API's events (v1): what happened to which object, how often, and told by whom; each told once."""
+"""The API's events (v1): what happened to which object, how often, and reported by whom; each once."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class EventLog:
         self._listing += map(parse_event, items)
 
     def listed(self, uids: frozenset[str]) -> None:
-        """Tell what the list holds that was not told before, oldest first."""
+        """Pass on what of the list is new, oldest first."""
         for uid in self._told.keys() - uids:
             self._forget(uid)
         listing, self._listing = self._listing, []

@@ -213,7 +213,7 @@ def _entries(path: Path, section: str, content: dict[str, Any]) -> Iterator[tupl
         name = _text(entry.get("name")) if isinstance(entry, dict) else ""
         if not name:
             raise BadKubeconfig(f"{sanitize(str(path))}: an entry of {section} has no name", "Correct it.")
-        if name in names:  # in one file; over several files the first one is meant
+        if name in names:  # in one file; over several files the first one counts
             what = f"{sanitize(str(path))}: {section} has the name {sanitize(name)} twice"
             raise BadKubeconfig(what, "Remove one of them: kubectl reads neither.")
         names.add(name)
@@ -292,7 +292,7 @@ class Contexts:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cluster and the namespace that are meant."""
+    """The cluster and the namespace that are in use."""
 
     context: ContextInfo
     namespace: str = field(default="default")

@@ -32,10 +32,10 @@ def _nothing() -> None:
 class ListWatch:
     """The `run` of a Stream; what it reads it tells by callbacks, in the stream's thread.
 
-    on_page(items, first)  a page of a list; `first`: of a new list, which replaces what was told before
+    on_page(items, first)  a page of a list; `first`: of a new list, which replaces what came before
     on_listed(uids)        the list is complete: every object that is not among these is gone
-    on_event(type, object) ADDED, MODIFIED or DELETED; a bookmark is not told
-    on_live()              the watch is open and what was told is current; again after each break
+    on_event(type, object) ADDED, MODIFIED or DELETED; a bookmark is passed on to nobody
+    on_live()              the watch is open and what was read is current; again after each break
     on_quiet()             the connection ended or was silent, and is being resumed
 
     Errors leave `run` and are the Stream's: it waits and calls `run` again, which resumes or lists anew. It lists
@@ -78,7 +78,7 @@ class ListWatch:
 
     @property
     def resource_version(self) -> str:
-        """The last version that was told; "" before a list is complete."""
+        """The last version that was read; "" before a list is complete."""
         return self._version
 
     def relist(self) -> None:

@@ -84,7 +84,7 @@ class ContainerLog:
         key: str,
         tail: int,
         prefix: str,
-        since: float | None = None,  # time.monotonic() of the first line wanted
+        since: float | None = None,  # time.monotonic() of the first line
     ) -> None:
         self._client = client
         self._pod = pod

@@ -68,7 +68,7 @@ class Metrics:
         """Sample exactly these from now on."""
         fresh = set(keys) - set(self._keys)
         self._keys = tuple(keys)
-        self._told = {key: told for key, told in self._told.items() if key in keys}
+        self._told = {key: at for key, at in self._told.items() if key in keys}
         if fresh:
             self._changed.set()
 

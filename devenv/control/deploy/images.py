@@ -4,7 +4,7 @@ An image that was built here gets a tag of its content before it is loaded. Unde
 (`docsearch-backend:dev`) a new build would change what an old revision means: nothing would roll out, and going back
 would start the new image again. Loaded it is by the program that made the cluster (`minikube image load --help`,
 `kind load docker-image --help`, `k3d image import --help`). Is what runs what was rendered: the digests that the
-kubelets report against those that are meant.
+kubelets report against those that were deployed.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def parse_image(text: str, objects: Sequence[Object]) -> tuple[str, str]:
 
 
 def images_of_metadata(file: Path) -> tuple[str, ...]:
-    """Return `NAME=REF@DIGEST` of each image that `docker buildx build` or `bake` pushed and told of in a file.
+    """Return `NAME=REF@DIGEST` of each image that `docker buildx build` or `bake` pushed and wrote into a file.
 
     Raises UsageError. https://docs.docker.com/reference/cli/docker/buildx/build/#metadata-file
     """
@@ -381,23 +381,23 @@ def check_digests(
 ) -> Check:
     """Compare what runs with what the objects name by digest, and with what ran when the revision was recorded.
 
-    An image that is named by tag alone proves nothing by its name: which digest runs is then told, not judged. Where
-    a runtime reports the id of the image that was built here, that is what was meant; some report another digest.
+    An image that is named by tag alone proves nothing by its name: which digest runs is then shown, not judged. Where
+    a runtime reports the id of the image that was built here, that is the expected one; some report another digest.
     """
     images = {f"{use.workload}/{use.container}": use.image for use in uses_of(objects)}
     wrong, agreed, unstated = [], [], []
     for name, digest in sorted(running_digests(pods).items()):
         image = images.get(name, "")
-        meant = digest_of(image) if is_pinned(image) else (recorded or {}).get(name, "")
+        expected = digest_of(image) if is_pinned(image) else (recorded or {}).get(name, "")
         content = _CONTENT_TAG.search(image)
         if content and digest.startswith(f"sha256:{content[1]}"):
-            meant = digest
+            expected = digest
         if not digest:
             wrong.append(f"the pods of {name} do not all run the same image")
-        elif not meant:
+        elif not expected:
             unstated.append(f"{name} runs {digest[:_SHORT]}, which {image or 'its name'} does not state")
-        elif meant != digest:
-            wrong.append(f"{name} runs {digest[:_SHORT]} instead of {meant[:_SHORT]}")
+        elif expected != digest:
+            wrong.append(f"{name} runs {digest[:_SHORT]} instead of {expected[:_SHORT]}")
         else:
             agreed.append(f"{name} runs {digest[:_SHORT]}")
     if wrong:

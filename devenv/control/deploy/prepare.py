@@ -168,7 +168,7 @@ def _namespace(item: Mapping[str, Any]) -> str:
 
 
 def _in_namespace(item: Object, namespace: str) -> Object:
-    """Give a namespace to what has none, as kubectl does; what is cluster-scoped is told by the API server later."""
+    """Give a namespace to what has none, as kubectl does; the API server says later what is cluster-scoped."""
     if _namespace(item) or item.get("kind") in _CLUSTER_SCOPED:
         return item
     return {**item, "metadata": {**(item.get("metadata") or {}), "namespace": namespace}}

@@ -168,7 +168,7 @@ _MANAGER: Final = "devenv-deploy"  # not apply's manager: what is kept here must
 
 
 class DeploymentRecord:
-    """One overlay's ConfigMap in one namespace. What an account may not do is told in `notes` and goes without."""
+    """One overlay's ConfigMap in one namespace. What an account may not do is left out, and `notes` say so."""
 
     def __init__(
         self, client: KubeClient, namespace: str, overlay: str, clock: Callable[[], float] = time.time

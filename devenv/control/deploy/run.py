@@ -60,7 +60,7 @@ class Services:
     """What a deployment works with, so that each part can be another one in a test.
 
     `prover` makes what looks through the cluster for the objects that are deployed; None: no endpoint is known.
-    `confirm` is shown the changes and raises Refused; `waiting` is told how far a rollout is, `ended` each stage.
+    `confirm` is shown the changes and raises Refused; `waiting` gets how far a rollout is, `ended` each stage.
     """
 
     client: KubeClient
@@ -84,7 +84,7 @@ class Note:
 
 @dataclass(slots=True)
 class Stages:
-    """All stages of one deployment so far; `ended` is told each."""
+    """All stages of one deployment so far; `ended` is called with each."""
 
     ended: Callable[[Stage], None] = lambda stage: None
     clock: Callable[[], float] = time.monotonic

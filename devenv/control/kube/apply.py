@@ -1,4 +1,4 @@
-"""Server-side apply: what it would change, told before, and doing it. The server merges; nothing is computed here.
+"""Server-side apply: what it would change, and doing it. The server merges; nothing is computed here.
 
 Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/
 

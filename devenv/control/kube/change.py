@@ -111,7 +111,7 @@ Report = Callable[[Progress | Remark], None]
 class Impact:
     """The blast radius in words. `losses` cannot be had back; `confirm`: a person should see it first.
 
-    `options` are facts that the doing needs, as the uids of the objects that were meant.
+    `options` are facts that the doing needs, as the uids of the objects that were looked at.
     """
 
     sentences: tuple[str, ...] = ()

@@ -147,7 +147,7 @@ def _uses(pod: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFate:
-    """One claim: `lost` whether its data go with it (None: cannot be told), and a sentence that says so."""
+    """One claim: `lost` whether its data go with it (None: not known), and a sentence that says so."""
 
     claim: str
     lost: bool | None

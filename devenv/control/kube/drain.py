@@ -177,7 +177,7 @@ def drain(call: Call) -> str:
     timeout = float(call.options.get("timeout") or TIMEOUT)
     for ref in call.refs:
         arguments = ["drain", ref.name, "--ignore-daemonsets", f"--timeout={timeout:g}s"]
-        # Both were told as losses and confirmed; without the flags kubectl only refuses.
+        # Both were shown as losses and confirmed; without the flags kubectl only refuses.
         arguments += ["--delete-emptydir-data", "--force"]
         if call.options.get("selector"):
             arguments.append(f"--pod-selector={call.options['selector']}")

@@ -1,4 +1,4 @@
-"""kubectl, always told which cluster it is for; what a command line of it does: reads, changes, takes away.
+"""kubectl, always with the cluster that it is for; what a command line of it does: reads, changes, takes away.
 
 The flags without a value are those that `kubectl VERB --help` of 1.37 shows with true or false; the words are taken
 apart as pflag and cobra do it (https://pkg.go.dev/github.com/spf13/pflag). A verb that is not in the table, a plugin
@@ -238,7 +238,7 @@ class Line:
         return self.verb.partition(" ")[0] in LOCAL
 
     @property
-    def told(self) -> str:
+    def masked(self) -> str:
         """The line for the audit log: without what stands after `--`, and without values that may be secrets."""
         flags = [f"--{name}=***" if name in _SECRET else f"{_dashed(name)}={value}" for name, value in self.flags]
         names = [name if name.count("=") == 0 else f"{name.partition('=')[0]}=…" for name in self.names]

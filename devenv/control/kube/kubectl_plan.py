@@ -114,7 +114,7 @@ class KubectlPlan:
     def plan(self) -> Plan:
         """Weigh the line; asks the cluster where it takes something away. Raises BadKubeconfig, KubectlRefused."""
         line = self.line
-        options = (("line", line.told),)
+        options = (("line", line.masked),)
         targets = tuple(sanitize(name.partition("=")[0]) for name in line.names)
         if line.is_local:
             takes = line.effect is Effect.TAKES_AWAY

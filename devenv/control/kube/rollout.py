@@ -36,7 +36,7 @@ _CAUSE = "kubernetes.io/change-cause"
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One revision: `template` is the pod template that undo brings back. `current`: the one that is wanted now."""
+    """One revision: `template` is the pod template that undo brings back. `current`: the one that is in place now."""
 
     number: int
     current: bool

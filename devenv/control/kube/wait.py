@@ -57,7 +57,7 @@ class RolloutView:
     Only pods of a workload's new revision are judged: an old one may crash, the new one may be what repairs it.
     `after_change`: the caller changed something just now, so what went wrong before the view saw an object first,
     restarts and a deadline, is not of this rollout: an unchanged workload may have suffered from what another one's
-    change repairs. Without a change of the caller's own it is what is to be told.
+    change repairs. Without a change of the caller's own it is what matters.
     """
 
     workloads: tuple[Key, ...]
@@ -95,7 +95,7 @@ class RolloutView:
             self._objects = {key: one for key, one in self._objects.items() if key[0] != kind or one.uid in uids}
 
     def get(self, key: Key) -> Mapping[str, Any] | None:
-        """Return a workload's object as it was told last; None where it is not there."""
+        """Return a workload's object as it was read last; None where it is not there."""
         workload = self._objects.get(key)
         return workload.raw if workload is not None else None
 
@@ -279,13 +279,13 @@ class StuckClock:
 
 _WORKLOADS: Final = {"deployment": DEPLOYMENTS, "statefulset": STATEFUL_SETS, "daemonset": DAEMON_SETS, "job": JOBS}
 JOIN: Final = 2.0  # seconds that closing waits for a thread; its connection is closed by then
-TICK: Final = 0.5  # seconds between two looks when nothing is told: graces and the deadline end by the clock alone
+TICK: Final = 0.5  # seconds between two looks when nothing arrives: graces and the deadline end by the clock alone
 EVENTS_WITHIN: Final = 1.0  # seconds after the end for the events that say when images were pulled
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How far it is: told whenever the words or a pod's stage change."""
+    """How far it is: reported whenever the words or a pod's stage change."""
 
     seconds: float
     states: tuple[WorkloadState, ...]

@@ -119,7 +119,7 @@ def run_kubectl(command: list[str], environ: Mapping[str, str], *, check: bool =
 
 
 class Conversation:
-    """A program in a pod that is told lines and tells lines, as long as the block lasts."""
+    """A program in a pod that reads and prints lines, as long as the block lasts."""
 
     def __init__(self, command: list[str], environ: Mapping[str, str]) -> None:
         self._shown = " ".join(command[3:8])
@@ -369,7 +369,7 @@ class Cluster:
         return run_kubectl([*self._kubectl(), "exec", pod, "--", *command], self._environ, check=check, limit=limit)
 
     def converse(self, pod: str, *command: str) -> Conversation:
-        """Run a command in a pod that is told lines while it runs."""
+        """Run a command in a pod that reads lines while it runs."""
         return Conversation([*self._kubectl(), "exec", "-i", pod, "--", *command], self._environ)
 
     def logs(self, service: str = "") -> str:

@@ -1,6 +1,6 @@
 """Constant load, from inside the cluster: this file is sent to a pod's python3, so it needs nothing but that.
 
-It is told one line of JSON, then lines: `tell` prints the progress, `stop` ends it. An open model: requests start on a
+It reads one line of JSON, then lines: `tell` prints the progress, `stop` ends it. An open model: requests start on a
 schedule whatever became of those before, as many users do who know nothing of each other. `kept`: so many connections
 are used again in turn, as a proxy or a browser does; one that the server has closed is noticed before it is used, as
 clients do. A connection that breaks once a request was sent on it is a failure. `kept` 0: each request has a new one.
@@ -46,7 +46,7 @@ class Load:
         self.acknowledged: list[str] = []
 
     def run(self) -> None:
-        """Send until told to stop, then wait for the answers."""
+        """Send until it is to stop, then wait for the answers."""
         began = time.monotonic()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while not self.over.is_set() and self.sent < MOST:

@@ -136,7 +136,7 @@ def parse_stateful_set(raw: Mapping[str, Any], context: str) -> Parsed:
 
 
 def parse_daemon_set(raw: Mapping[str, Any], context: str) -> Parsed:
-    """Make a resource of a DaemonSet: a pod a node that it is meant for."""
+    """Make a resource of a DaemonSet: a pod on each node that it is for."""
     item = read_workload("daemonset", raw)
     desired, updated, misplaced = item.desired, item.updated, number(item.status.get("numberMisscheduled"))
     words = []
