@@ -17,8 +17,7 @@ from devenv.cli.options import read_settings
 from devenv.core.errors import EXIT_OK, DevenvError, FindingsFound, Inconclusive, ProjectError, UsageError
 from devenv.core.settings import Config, current_folder
 from devenv.core.text import sanitize
-from devenv.manifests.check import Outside, check, load
-from devenv.manifests.output import rules_markdown, to_data, to_sarif, to_text
+from devenv.manifests.check import Outside, check, load, rules_markdown, to_data, to_sarif, to_text
 from devenv.manifests.registry import all_rules
 from devenv.manifests.rendering import read_services
 from devenv.manifests.schemas import choose_versions, known_versions

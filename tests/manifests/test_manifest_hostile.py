@@ -14,9 +14,8 @@ import pytest
 import yaml
 
 from devenv.manifests import access
-from devenv.manifests.check import Outside, check, judge
+from devenv.manifests.check import Outside, check, judge, to_data, to_sarif, to_text
 from devenv.manifests.model import Manifest
-from devenv.manifests.output import to_data, to_sarif, to_text
 from devenv.manifests.registry import all_rules
 from devenv.manifests.rendering import Rendering
 from devenv.manifests.schemas import choose_versions

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from devenv.backends.compose import ComposeOptions
-from devenv.backends.compose.document import parse_project
+from devenv.backends.compose.resolve import parse_project
 from devenv.core.errors import ProjectError
 from devenv.core.model import Dependency, Port, Project
 

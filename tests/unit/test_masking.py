@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from devenv.backends.compose.document import parse_project
 from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.compose.resolve import parse_project
 from devenv.backends.docker.lines import LineAssembler
 from devenv.core import masking
 from devenv.core.masking import MASK, KnownValues, MaskSettings, learn, mask_secrets, mask_texts, shown_value
