@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jsonschema_rs
 import pytest
-from verify_samples import report_of
 
 from devenv.cli import main
 from devenv.core.errors import DevenvError
@@ -19,6 +18,7 @@ from devenv.runs.identity import this_machine
 from devenv.runs.publish import publish
 from devenv.runs.report import HEAD, Report, markdown, rows, table
 from devenv.verify.success_metrics import audit
+from tests.verify.verify_samples import report_of
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "verify-report.schema.json"
 HOSTILE = "```\n</pre><script>alert(1)</script> | `x` [/red]"
