@@ -272,7 +272,7 @@ def _choose(files: tuple[Path, ...]) -> tuple[Path | None, tuple[str, ...], byte
 
 def _require_folder(one: Definition, folder: Path) -> None:
     if not folder.is_dir():
-        raise _no_folder(one, folder, "it is no folder" if folder.exists() else "it is not there")
+        raise _no_folder(one, folder, "it is not a folder" if folder.exists() else "it is not there")
 
 
 def _no_folder(one: Definition, folder: Path, why: str) -> ProjectError:

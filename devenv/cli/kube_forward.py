@@ -76,5 +76,5 @@ def _line(stats: ForwardStats) -> str:
 def _ports(text: str) -> tuple[int, str]:
     local, colon, port = text.rpartition(":")
     if (colon and not local.isdecimal()) or not port or (local and int(local) > 65535):
-        raise UsageError(f"{text!r} is no port", "Write PORT, or LOCAL:PORT as in 8080:80. PORT may be a name.")
+        raise UsageError(f"{text!r} is not a port", "Write PORT, or LOCAL:PORT as in 8080:80. PORT may be a name.")
     return int(local or 0), port

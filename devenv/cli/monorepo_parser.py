@@ -37,8 +37,8 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
         "--keep-going", "-k", action="store_true", help="after a failure, go on with what does not need it"
     )
     how = run.add_mutually_exclusive_group()
-    how.add_argument("--force", action="store_true", help="run also what has a stored result")
-    how.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
+    how.add_argument("--force", action="store_true", help="also run tasks whose result is stored")
+    how.add_argument("--no-cache", action="store_true", help="use no stored results, and store none")
     run.add_argument("--dry-run", action="store_true", help="print what would be run, and why")
     run.add_argument("--json", action="store_true", help="what was or would be done as JSON; output goes to stderr")
 
@@ -64,7 +64,7 @@ def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
             command.add_argument(
                 "--parallel", type=_count, metavar="N", help="tasks at a time (default: the processors)"
             )
-            command.add_argument("--no-cache", action="store_true", help="look for no stored result, and keep none")
+            command.add_argument("--no-cache", action="store_true", help="use no stored results, and store none")
             command.add_argument("--junit", metavar="FILE", help="also write the results as JUnit's XML")
 
 

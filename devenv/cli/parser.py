@@ -68,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="take the images as they are, also where what they are made from changed",
     )
     up.add_argument("--remove-orphans", action="store_true", help="remove containers of services that are gone")
-    up.add_argument("-d", "--detach", action="store_true", help="accepted for habit: devenv always detaches")
+    up.add_argument("-d", "--detach", action="store_true", help="for those who are used to it: devenv always detaches")
 
     down = _command(commands, "down", "stop and remove containers and networks", services=True)
     down.add_argument(
@@ -135,7 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
     config = _command(commands, "config", "show the settings that hold here, and where each is from")
-    config.add_argument("keys", nargs="*", metavar="KEY", help="only these, or what is below them: kubernetes")
+    config.add_argument("keys", nargs="*", metavar="KEY", help="only these keys or tables, for example: kubernetes")
     config.add_argument("--json", action="store_true", help="as JSON")
     config.add_argument("--schema", action="store_true", help="print the JSON schema of devenv.toml, for editors")
     config.add_argument("--reference", action="store_true", help="print every key with what it may be, as Markdown")
@@ -209,7 +209,12 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
     verify.add_argument("--running", action="store_true", help="test what is up instead of an isolated copy")
     verify.add_argument("--keep", action="store_true", help="leave the isolated stacks up")
     verify.add_argument("--strict", action="store_true", help="what could not be measured is a failure too (exit 12)")
-    verify.add_argument("--target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs it")
+    verify.add_argument(
+        "--target",
+        choices=("compose", "kubernetes", "all"),
+        default="compose",
+        help="where to run them (default: compose)",
+    )
     verify.add_argument(
         "--overlay", metavar="NAME|DIR", help="on Kubernetes, what is tested (default: devenv.toml's, or this folder)"
     )
@@ -276,7 +281,9 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
         "--verify", action="store_true", help="wait, then ask endpoints, image digests and data through the cluster"
     )
     deploy.add_argument(
-        "--rollback-on-failure", action="store_true", help="wait; on a failure go back to what ran, and prove it"
+        "--rollback-on-failure",
+        action="store_true",
+        help="wait; when it fails, go back to what ran before, and prove that it serves",
     )
     deploy.add_argument("--dry-run", action="store_true", help="render, check and show the changes; change nothing")
     deploy.add_argument(
@@ -301,7 +308,9 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
     deploy.add_argument("--prune-data", action="store_true", help="with --prune, also claims of volumes")
     deploy.add_argument("--include-platform", action="store_true", help="also the administrator's part (k8s/README.md)")
     deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that others own")
-    deploy.add_argument("--yes", "-y", action="store_true", help="do not ask; asked are clusters of others and --prune")
+    deploy.add_argument(
+        "--yes", "-y", action="store_true", help="do not ask (it asks for clusters of others and for --prune)"
+    )
     deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
     deploy.add_argument("--diff", action="store_true", help="print the differences that are applied")
     add_project_options(deploy, "after_")

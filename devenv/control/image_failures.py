@@ -59,7 +59,7 @@ _WHY_NOT: tuple[tuple[str, str, str], ...] = (
         "the registry {registry} cannot be reached",
         "Check the network, the engine's proxy, and the registry in the image's name.",
     ),
-    (r"invalid reference format", "that is no name of an image", "Correct it: lowercase, as in registry/name:tag."),
+    (r"invalid reference format", "that is not a name of an image", "Correct it: lowercase, as in registry/name:tag."),
     (
         r"no such image",
         "it is not on the engine, and was not pulled",
@@ -113,7 +113,7 @@ _BUILD_RULES: tuple[tuple[str, str, str], ...] = (
         "Make it, or correct `secrets` in the Compose file.",
     ),
     (r"agent config", "", "Start an ssh-agent (ssh-agent, ssh-add), or leave `build.ssh` out."),
-    (r"invalid tag \"(?P<what>.*?)\"", "{what!r} is no name of an image", "Correct `image` of the service."),
+    (r"invalid tag \"(?P<what>.*?)\"", "{what!r} is not a name of an image", "Correct `image` of the service."),
     (
         r"failed to calculate checksum of ref .*?: \"(?P<what>.+?)\": not found",
         "{what} is not in the build folder",

@@ -70,7 +70,7 @@ class LiveLoad(BackgroundRun):
 def start(options: LoadOptions, tests: Path, root: Path, environ: Mapping[str, str]) -> LiveLoad:
     """Start Locust on the load tests in `tests` for the project in `root`; raises DevenvError where it cannot be."""
     if not tests.is_dir():
-        raise DevenvError(f"There are no load tests: {tests} is no folder", "Name it in devenv.toml: [load] tests.")
+        raise DevenvError(f"There are no load tests: {tests} is not a folder", "Name it in devenv.toml: [load] tests.")
     folder = runs_folder() / uuid.uuid4().hex[:10] / "load"
     command = [sys.executable, "-m", "locust", "-f", str(tests), "--headless", "--only-summary"]
     places = {"DEVENV_CONTEXT": options.context, "DEVENV_NAMESPACE": options.namespace}

@@ -102,7 +102,7 @@ def _compose(config: Config, folder: Path, environ: Mapping[str, str], host: str
     services = source.document.get("services") or {}
     if service not in services:
         raise UsageError(
-            f"[load].service: {service!r} is no service of the project", f"There are: {', '.join(services)}."
+            f"[load].service: {service!r} is not a service of the project", f"There are: {', '.join(services)}."
         )
     resources = read_resources(source.project, resolve_endpoint(environ))
     running = [item for item in resources if item.service == service and not item.one_off]

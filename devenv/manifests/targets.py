@@ -75,7 +75,7 @@ def environment_for(target: Target, tree: Tree) -> tuple[Environment, bool]:
     environment = environment_of(stated)
     if environment is None:
         raise UsageError(
-            f"{tree.root.file}: {stated!r} is no environment",
+            f"{tree.root.file}: {stated!r} is not an environment",
             f"Known: {', '.join(item.value for item in Environment)}.",
         )
     return environment, True

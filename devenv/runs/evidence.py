@@ -125,7 +125,7 @@ def read_evidence(path: Path) -> Iterator[Record]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise UsageError(f"{path}: it is no file")
+            raise UsageError(f"{path}: it is not a file")
         with path.open(encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 try:

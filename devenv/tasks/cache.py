@@ -196,7 +196,7 @@ class TaskCache:
         """Copy every whole result that a folder has; the rest as `copy_to`."""
         self.require_writable()
         if not folder.is_dir():
-            raise DevenvError(f"{sanitize(str(folder))} is no folder", "Name one that `devenv cache export` wrote.")
+            raise DevenvError(f"{sanitize(str(folder))} is not a folder", "Name one that `devenv cache export` wrote.")
         counts = _copy(folder, self.folder)
         self.trim()
         return counts

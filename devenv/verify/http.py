@@ -197,7 +197,7 @@ class ForwardedEndpoint(Endpoint):
 
 
 def _no_container(service: str) -> Resource:
-    raise DevenvError(f"{service} is no container")
+    raise DevenvError(f"{service} is not a container")
 
 
 E = TypeVar("E", bound=Endpoint)

@@ -81,7 +81,7 @@ def _client_service(stack: KubeStack) -> str:
     name = stack.settings.kubernetes.client or next(iter(stack.services), "")
     if name not in stack.services:
         raise UsageError(
-            f"devenv.toml: verify.kubernetes.client is {name!r}, which is no workload of the overlay",
+            f"devenv.toml: verify.kubernetes.client is {name!r}, which is not a workload of the overlay",
             f"There are: {', '.join(stack.services)}.",
         )
     assert containers_of(stack.services[name]["spec"]["template"]["spec"])

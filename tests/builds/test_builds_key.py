@@ -145,7 +145,7 @@ def test_what_nobody_but_buildkit_can_read_is_a_doubt(sandbox: Sandbox) -> None:
         ({"dockerfile": "nowhere"}, "has no Dockerfile that can be read"),
         ({"additional_contexts": {"lib": "/nowhere"}}, "/nowhere of service web cannot be used"),
         ({"additional_contexts": {"lib": "service:db"}}, "names the service 'db', which is not built here"),
-        ({"context": "web/main.py"}, "it is no folder"),
+        ({"context": "web/main.py"}, "it is not a folder"),
     ],
 )
 def test_what_is_not_there_is_named(sandbox: Sandbox, build: dict[str, Any], said: str) -> None:

@@ -289,7 +289,7 @@ def test_a_bad_project_name_says_how_to_choose_another(make: Make, key: str, nam
     made = make(f"services: {{web: {{{SLEEPING}}}}}")
     done = made.run("-p", "Bad Name", "up") if key == "-p" else made.run("up", COMPOSE_PROJECT_NAME="Bad Name")
     assert done.returncode == 5
-    assert "'Bad Name' is no name for a project" in done.stderr
+    assert "'Bad Name' is not a name for a project" in done.stderr
     assert named in done.stderr
 
 

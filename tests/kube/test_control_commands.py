@@ -71,7 +71,7 @@ def test_a_conflict_ends_apply_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a: 1\nb: [", "line 3"), ("- 1\n", "no object"), ("", "nothing to apply"), ("kind: Pod\n", "no apiVersion")],
+    [("a: 1\nb: [", "line 3"), ("- 1\n", "not an object"), ("", "nothing to apply"), ("kind: Pod\n", "no apiVersion")],
 )
 def test_what_cannot_be_applied_names_the_file_and_the_place(
     here: Path, capsys: pytest.CaptureFixture[str], text: str, words: str

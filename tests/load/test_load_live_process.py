@@ -187,7 +187,7 @@ def test_a_run_is_in_the_audit_log_with_how_it_ended(project: Played) -> None:
 
 def test_without_load_tests_it_says_where_they_are_looked_for(project: Played) -> None:
     project.tests = "nowhere"
-    with pytest.raises(DevenvError, match="nowhere is no folder") as caught:
+    with pytest.raises(DevenvError, match="nowhere is not a folder") as caught:
         project.start()
     assert "[load] tests" in caught.value.hint
     assert owner_of(1).pid == 1

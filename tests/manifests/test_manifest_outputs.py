@@ -201,7 +201,7 @@ def test_an_unknown_environment_is_told(run: Run, clean_copy: Path, capsys: pyte
     file = clean_copy / "overlays" / "dev" / "kustomization.yaml"
     file.write_text(file.read_text("utf-8").replace("development", "develpment"), "utf-8")
     assert main(["manifests", "check"]) == 2
-    assert "'develpment' is no environment" in capsys.readouterr().err
+    assert "'develpment' is not an environment" in capsys.readouterr().err
 
 
 def test_without_kubectl_it_says_what_to_install(

@@ -92,7 +92,7 @@ def test_a_dry_run_runs_nothing_also_in_read_only_mode(repository: Path) -> None
         (("run", "lint", "--parallel", "0"), 2, "whole number, 1 or more"),
         (("--read-only", "run", "lint"), 10, "read-only"),
         (("--read-only", "cache", "clean"), 10, "read-only"),
-        (("cache", "import", "nowhere"), 1, "nowhere is no folder"),
+        (("cache", "import", "nowhere"), 1, "nowhere is not a folder"),
         (("run", "lint", "--since", "nothing"), 2, "in no Git repository"),
     ],
 )

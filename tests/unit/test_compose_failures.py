@@ -70,7 +70,7 @@ ENV_FILE = "env file /p/missing.env not found: stat /p/missing.env: no such file
         (
             'invalid project name "Bad Name": must consist only of lowercase alphanumeric characters, hyphens',
             ProjectError,
-            "'Bad Name' is no name for a project",
+            "'Bad Name' is not a name for a project",
             "-p NAME",
         ),
         ("project name must not be empty", ProjectError, "The project has no name", "-p NAME"),

@@ -352,7 +352,7 @@ LOOKUP = 'Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid 
         (
             "unable to get image 'Bad Image!:1': invalid reference format",
             "",
-            "that is no name of an image",
+            "that is not a name of an image",
             "lowercase",
         ),
         ("error getting credentials - err: exec: docker-credential-x: executable file not found", "x:1", "helper", ""),
@@ -407,7 +407,7 @@ def test_lines_of_one_error_stay_together() -> None:
         ),
         ('failed to solve: target stage "nosuch" could not be found\n', "no stage nosuch", "build.target"),
         ("failed to stat /p/s: stat /p/s: no such file or directory\n", "/p/s of a build secret", "secrets"),
-        ('invalid tag "Bad Name": invalid reference format\n', "'Bad Name' is no name of an image", "`image`"),
+        ('invalid tag "Bad Name": invalid reference format\n', "'Bad Name' is not a name of an image", "`image`"),
         (
             'failed to solve: failed to compute cache key: failed to calculate checksum of ref a::b: "/x": not found\n',
             "/x is not in the build folder",

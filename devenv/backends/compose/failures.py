@@ -135,7 +135,9 @@ def project_failure(text: str, files: Sequence[str], project: Project | None = N
             "Make it, or correct its path in the Compose file.",
         )
     if match := _NAME.search(text):
-        bad = f"{sanitize(match[1])!r} is no name for a project" if match[1] is not None else "The project has no name"
+        bad = (
+            f"{sanitize(match[1])!r} is not a name for a project" if match[1] is not None else "The project has no name"
+        )
         return ProjectError(
             f"{bad}: lowercase letters, digits, - and _ make one, a letter or digit first",
             "Choose another: -p NAME, COMPOSE_PROJECT_NAME, or `name:` in the Compose file.",

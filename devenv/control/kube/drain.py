@@ -275,5 +275,7 @@ def _explained(call: Call, ref: Ref, error: TooManyRequests) -> TooManyRequests:
 def _pods(call: Call) -> tuple[Ref, ...]:
     other = next((ref for ref in call.refs if ref.kind != PODS), None)
     if other is not None:
-        raise UsageError(f"Only pods are evicted, and {other.text} is none", "Of a node: devenv kubectl drain NODE.")
+        raise UsageError(
+            f"Only pods can be evicted, and {other.text} is not one", "Of a node: devenv kubectl drain NODE."
+        )
     return call.refs

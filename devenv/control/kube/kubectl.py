@@ -356,7 +356,7 @@ def _check_places(line: Line, words: Sequence[str]) -> None:
     seen = [word for word in looks if word.startswith("-")]
     if len(seen) > len(line.all(*PLACES)):
         raise UsageError(
-            f"It cannot be told which cluster is meant by {' '.join(seen)}", "Write it before the verb, with =."
+            f"It is not clear which cluster is meant by {' '.join(seen)}", "Write it before the verb, with =."
         )
 
 

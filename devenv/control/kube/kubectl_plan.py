@@ -165,7 +165,9 @@ class KubectlPlan:
         current = load_kubeconfig(self._where.environ).current
         if not self.line.known and not self.line.last("context") and self._where.name != current:
             hint = f"Write --context={self._where.name} behind {self.line.verb}."
-            raise UsageError(f"{self.line.verb} is no verb of kubectl's own: it goes to the context {current!r}", hint)
+            raise UsageError(
+                f"{self.line.verb} is not a verb of kubectl's own: it goes to the context {current!r}", hint
+            )
 
     def _weigh(self) -> tuple[Impact, tuple[Ref, ...]]:
         line = self.line

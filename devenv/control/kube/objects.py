@@ -66,7 +66,9 @@ def parse_objects(text: str, name: str) -> list[dict[str, Any]]:
         raise UsageError(f"{shown}{where}: {sanitize(error.message)}", "Correct the YAML.") from error
     for document in documents:
         if not isinstance(document.data, dict):
-            raise UsageError(f"{shown}, line {document.node.start_mark.line + 1}: this is no object", "Correct it.")
+            raise UsageError(
+                f"{shown}, line {document.node.start_mark.line + 1}: this is not an object of Kubernetes", "Correct it."
+            )
     return [document.data for document in documents]
 
 

@@ -101,7 +101,7 @@ def overlay_folder(config: Config, name: str, root: Path) -> Path:
     if name and folder.is_dir():
         return folder
     names = ", ".join(known) or "none"
-    said = f"There is no overlay {name!r}" if name else "It is not said which overlay is tested on Kubernetes"
+    said = f"There is no overlay {name!r}" if name else "Nothing says which overlay is to be tested on Kubernetes"
     hint = (
         f"Name one with --overlay, or in devenv.toml: [verify.kubernetes] overlay. [manifests.overlays] has: {names}."
     )
