@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -22,8 +23,9 @@ COMMANDS = {name: command for name, command in commands_of(build_parser()) if na
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_an_example_that_devenv_takes(name: str) -> None:
-    line = EXAMPLES[name]
-    assert f"example:\n  {line}" in COMMANDS[name].format_help()
+    found = re.search(r"^example:\s+(.+?)( \|.*)?$", COMMANDS[name].format_help(), re.MULTILINE)
+    assert found, "its help ends with one"
+    line = found[1]
     if not line.startswith("devenv "):
         assert f"devenv {name}" in line, "a command for another program's line"
         return
@@ -33,7 +35,7 @@ def test_each_command_has_an_example_that_devenv_takes(name: str) -> None:
 
 
 def test_every_example_is_of_a_command() -> None:
-    assert set(EXAMPLES) == set(COMMANDS)
+    assert set(EXAMPLES) <= set(COMMANDS)
 
 
 def test_the_help_of_devenv_has_each_command_once_in_its_group() -> None:

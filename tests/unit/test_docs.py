@@ -29,6 +29,7 @@ NEEDS = {
     "minikube",
     "a cluster",
     "a registry",
+    "a stack that runs",
     "Trivy",
     "a webhook",
     "Colima",
