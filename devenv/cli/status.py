@@ -61,7 +61,7 @@ def _watch(context: Context, project: Project) -> int:
             state = _state(context, project, resources, cluster)
             if on_terminal or state != shown:  # on a terminal the ages go on
                 text = _text(context, project, resources, cluster)
-                sys.stdout.write(f"\x1b[H\x1b[2J{text}\n" if on_terminal else f"{text}\n\n" if shown else f"{text}\n")
+                sys.stdout.write(f"\x1b[H\x1b[2J{text}\n" if on_terminal else f"\n{text}\n" if shown else f"{text}\n")
                 sys.stdout.flush()
                 shown = state
             watch.events(TICK)
