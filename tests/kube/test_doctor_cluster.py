@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,36 @@ def test_kubectl_is_held_against_the_clusters_version(api: ApiServer, project: P
     found = look(project, environ, "kubectl")["kubectl"]
     assert found.level is Level.WARNING
     assert "minor versions apart" in found.message
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "command"),
+    [("OK", Level.OK, ()), ("Stopped", Level.WARNING, ("minikube", "start", "--profile", "minikube"))],
+)
+def test_minikube_is_told_with_its_size_and_started_where_it_is_off(
+    project: Path, environ: dict[str, str], tmp_path: Path, status: str, level: Level, command: tuple[str, ...]
+) -> None:
+    config = {
+        "CPUs": 4,
+        "Memory": 6144,
+        "KubernetesConfig": {"KubernetesVersion": "v1.36.2"},
+        "Addons": {"metrics-server": True, "dashboard": False},
+    }
+    profiles = json.dumps({"valid": [{"Name": "minikube", "Status": status, "Config": config}], "invalid": []})
+    (tmp_path / "minikube").write_text(f"#!/bin/sh\necho '{profiles}'\n")
+    (tmp_path / "minikube").chmod(0o755)
+    found = look(project, environ | {"PATH": f"{tmp_path}:/usr/bin:/bin"}, "minikube")["minikube"]
+    assert (found.level, found.command) == (level, command)
+    assert "4 CPUs, 6.0 GiB, addons metrics-server" in found.message
+
+
+def test_a_minikube_that_is_not_installed_is_told_where_its_context_is_chosen(
+    project: Path, environ: dict[str, str]
+) -> None:
+    found = look(project, environ | {"PATH": str(project)}, "minikube")["minikube"]
+    assert found.level is Level.WARNING
+    assert "which is not installed" in found.message
+    nothing = look(project, environ | {"PATH": str(project), "KUBECONFIG": str(project / "none")}, "minikube")[
+        "minikube"
+    ]
+    assert nothing.level is Level.UNKNOWN
