@@ -43,6 +43,8 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/frontend" && MYPYPATH=../shared "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
 	@cd "$(ROOT)" && "$(BIN)/lint-imports"
 	@cd "$(ROOT)" && "$(BIN)/zizmor" --quiet --offline --pedantic .github
+	@cd "$(ROOT)/compose/frontend" && "$(BIN)/oxlint" --quiet --deny-warnings docfront/static
+	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
 
 tasks: venv ## Lint, types and tests of docsearch's packages, what did not change from the cache (ARGS=--affected)

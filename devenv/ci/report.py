@@ -1,12 +1,15 @@
-"""The reports of a pull request's jobs: a table, Markdown for a job's summary, JUnit, and plain data."""
+"""The reports of a pull request's jobs: a table, Markdown for a job's summary, JUnit, SARIF, and plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 from xml.etree import ElementTree
 
 from devenv.ci.jobs import Heard, Job, JobResult, outcome_of
+from devenv.core import sarif
 from devenv.core.masking import mask_secrets
 from devenv.core.text import human_duration, sanitize
 from devenv.tasks.graph import Task
@@ -91,6 +94,48 @@ def junit(results: Sequence[JobResult], heard: Heard) -> str:
                 ElementTree.SubElement(case, "system-out").text = mask_secrets(text)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+# A line that names a place: `file:12:3: text` (mypy), `file:12 text` (hadolint), and below a text ` --> file:12:3`
+# (ruff, zizmor) and `,-[file:12:3]` (oxlint).
+_PLACE: Final = re.compile(
+    r"^(?P<arrow>\s*(?:-->|,-\[|╭─\[)\s*)?(?P<file>[\w./@+-]+):(?P<line>\d+)(?::\d+)*(?:[:\]]?\s+|\]?$|:$)(?P<text>.*)$"
+)
+
+
+def to_sarif(results: Sequence[JobResult], heard: Heard, root: Path, version: str) -> dict[str, Any]:
+    """Return a SARIF log: a result for each line of the project that a failed task named, else one for the task."""
+    broken = {result.task.id: result for one in results for result in one.results if outcome_of(result) == "failed"}
+    found: list[dict[str, Any]] = []
+    for task_id, result in broken.items():
+        places = list(_places(mask_secrets(heard.of(task_id)).splitlines(), result.task.package.folder, root))
+        anywhere = (
+            "devenv.toml",
+            1,
+            f"{task_id} failed: {result.why}",
+        )  # a result needs a place
+        for file, line, text in dict.fromkeys(places) or (anywhere,):
+            location = {"artifactLocation": sarif.artifact(file), "region": {"startLine": line}}
+            place = {"physicalLocation": location}
+            found.append({"ruleId": task_id, "level": "error", "message": {"text": text}, "locations": [place]})
+    rules = [{"id": task_id, "shortDescription": {"text": f"devenv run {task_id}"}} for task_id in broken]
+    unclear = [f"{one.job.name}: {one.why}" for one in results if one.outcome in ("inconclusive", "not run")]
+    return sarif.log(rules, found, version, unclear)
+
+
+def _places(lines: Sequence[str], folder: Path, root: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield file, line and text of each line that names a file of the project; the file as seen from the root."""
+    before = ""
+    for line in lines:
+        match = _PLACE.match(line)
+        if match is None:
+            before = line.strip() or before
+            continue
+        base = next((base for base in (folder, root) if (base / match["file"]).is_file()), None)
+        text = before if match["arrow"] else match["text"].strip()
+        path = (base / match["file"]).resolve() if base is not None else None
+        if path is not None and text and path.is_relative_to(root.resolve()):
+            yield path.relative_to(root.resolve()).as_posix(), max(1, int(match["line"])), text
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:

@@ -10,8 +10,9 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from devenv import __version__
 from devenv.ci.jobs import Heard, JobResult, choose_jobs, judge, tasks_of
-from devenv.ci.report import HEAD, graph_rows, junit, markdown, rows, to_data
+from devenv.ci.report import HEAD, graph_rows, junit, markdown, rows, to_data, to_sarif
 from devenv.cli.console import format_table, tell
 from devenv.cli.run import Screen
 from devenv.cli.task_project import require_changes, task_project
@@ -67,6 +68,9 @@ def run(arguments: Namespace) -> int:
     _print(_dump(to_data(results, seconds)) if arguments.json else "\n".join(format_table(HEAD, rows(results))))
     if arguments.junit:
         _write(Path(arguments.junit), junit(results, heard))
+    if arguments.sarif:
+        log = to_sarif(results, heard, project.root, __version__)
+        _write(Path(arguments.sarif), _dump(log) + "\n")
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(os.environ["GITHUB_STEP_SUMMARY"]), markdown(results, heard, seconds) + "\n")
     tell(f"{len(results)} jobs; {human_duration(seconds)}", no_color=arguments.no_color)

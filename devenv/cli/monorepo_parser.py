@@ -66,6 +66,7 @@ def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
             )
             command.add_argument("--no-cache", action="store_true", help="use no stored results, and store none")
             command.add_argument("--junit", metavar="FILE", help="also write the results as JUnit's XML")
+            command.add_argument("--sarif", metavar="FILE", help="also write the lines that failed as SARIF 2.1.0")
 
 
 def add_scan_options(scan: argparse.ArgumentParser) -> None:

@@ -119,12 +119,59 @@ def test_the_summary_and_junit_have_what_failed_and_no_secret(repository: Path, 
     assert suites["lint"].find("testcase/system-out").text == "checked"  # type: ignore[union-attr]
 
 
+def test_sarif_has_the_lines_that_tools_named_and_no_other(repository: Path, tmp_path: Path) -> None:
+    """The forms of mypy, ruff, oxlint, hadolint; a file that is not there, or outside, is no place."""
+    said = [
+        "app.py:3: error: Missing return  [return]",
+        "F401 [*] `os` imported but unused",
+        " --> app.py:1:8",
+        "  x eslint(no-undef): 'y' is not defined.",
+        "    ,-[app.py:2:4]",
+        "app.py:4 DL3022 warning: COPY",
+        "gone.py:1: error: x",
+        "../outside.py:1: error: x",
+        "at 12:30: nothing password=hunter22",
+    ]
+    (repository / "app.py").write_text("1\n2\n3\n4\n")
+    (repository.parent / "outside.py").write_text("1\n")
+    (repository / "said.txt").write_text("\n".join(said) + "\n")
+    (repository / "devenv.toml").write_text(
+        """[tasks."//#lint"]
+command = "cat said.txt; exit 1"
+[tasks."//#silent"]
+command = "exit 3"
+[ci.jobs.all]
+tasks = ["lint", "silent"]
+"""
+    )
+    file = tmp_path / "ci.sarif"
+    assert devenv(repository, "ci", "pr", "--sarif", str(file))[0] == 1
+    (run,) = json.loads(file.read_text())["runs"]
+    found = [
+        (
+            result["ruleId"],
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"],
+            result["locations"][0]["physicalLocation"]["region"]["startLine"],
+            result["message"]["text"],
+        )
+        for result in run["results"]
+    ]
+    assert sorted(found, key=lambda result: result[0]) == [
+        ("//#lint", "app.py", 3, "error: Missing return  [return]"),
+        ("//#lint", "app.py", 1, "F401 [*] `os` imported but unused"),
+        ("//#lint", "app.py", 2, "x eslint(no-undef): 'y' is not defined."),
+        ("//#lint", "app.py", 4, "DL3022 warning: COPY"),
+        ("//#silent", "devenv.toml", 1, "//#silent failed: exit code 3"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
         (("ci", "pr", "--job", "lnt"), 2, "Did you mean lint?"),
         (("--read-only", "ci", "pr"), 10, "read-only"),
         (("ci", "pr", "--job", "lint", "--junit", "/nowhere/junit.xml"), 1, "cannot be written"),
+        (("ci", "pr", "--job", "lint", "--sarif", "/nowhere/x.sarif"), 1, "cannot be written"),
     ],
 )
 def test_what_goes_wrong_has_its_exit_code(repository: Path, words: tuple[str, ...], code: int, told: str) -> None:

@@ -72,6 +72,28 @@ def test_a_planted_fault_fails_its_gate_and_no_other(checkout: Path, tmp_path: P
         source.write_text(original, "utf-8")
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "job", "told"),
+    [
+        ("compose/frontend/docfront/static/text.js", "\nfutureWord();\n", "lint-frontend", "no-undef"),
+        ("compose/backend/Dockerfile", "\nRUN cd /tmp && sudo ls\n", "lint-backend", "DL3004"),
+        (".github/workflows/ci.yml", "      - uses: actions/checkout@v7\n", "workflows", "unpinned-uses"),
+    ],
+)
+def test_a_planted_fault_of_each_kind_is_in_the_summary(
+    checkout: Path, tmp_path: Path, file: str, text: str, job: str, told: str
+) -> None:
+    source = checkout / file
+    original = source.read_text("utf-8")
+    source.write_text(original + text, "utf-8")
+    try:
+        code, output = gate(checkout, job, tmp_path / "summary.md")
+    finally:
+        source.write_text(original, "utf-8")
+    assert code == 1, output
+    assert told in (tmp_path / "summary.md").read_text("utf-8")
+
+
 def test_a_planted_secret_fails_the_gate(checkout: Path, tmp_path: Path) -> None:
     manifest = checkout / "k8s/base/planted.yaml"
     manifest.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {password: vB7q2Lx9zR4wKf83}\n")
