@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -13,8 +14,9 @@ from dataclasses import asdict
 from devenv.cli.console import colors_wanted, format_table, paint, still_waiting, tell
 from devenv.cli.context import Context
 from devenv.cli.options import read_settings
-from devenv.core.errors import Refused, UsageError
+from devenv.core.errors import Inconclusive, Refused, UsageError
 from devenv.core.model import Project
+from devenv.core.settings import current_folder
 from devenv.doctor import CHECKS
 from devenv.doctor.check import Check, Finding, Level, run_checks
 from devenv.doctor.check import Context as DoctorContext
@@ -33,6 +35,8 @@ def run(arguments: Namespace) -> int:
     """Print the findings; 1 when a check failed or crashed. With --clean, remove leftovers instead."""
     if arguments.clean:
         return _clean(arguments)
+    if arguments.ci:
+        return _ci(arguments)
     checks = _chosen(arguments.checks)
     if arguments.list:
         rows = [{"check": check.name, "about": check.about} for check in checks]
@@ -52,6 +56,17 @@ def run(arguments: Namespace) -> int:
     elif mendable and not arguments.json:
         tell(f"devenv doctor --fix can do {len(mendable)} of these, and asks first.", no_color=arguments.no_color)
     return 1 if any(finding.level in (Level.FAILED, Level.CRASHED) for finding in findings) else 0
+
+
+def _ci(arguments: Namespace) -> int:
+    """Say what the workflows' environments lack: 1, or 12 where that could not be looked at."""
+    from devenv.ci.github import check_environments
+
+    root = read_settings(arguments).root or current_folder()
+    findings = tuple(check_environments(root, os.environ))
+    _show(arguments, findings)
+    levels = {finding.level for finding in findings}
+    return 1 if Level.FAILED in levels else Inconclusive.exit_code if Level.UNKNOWN in levels else 0
 
 
 def _chosen(names: Sequence[str]) -> tuple[Check, ...]:

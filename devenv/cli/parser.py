@@ -132,6 +132,9 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument("--fix", action="store_true", help="carry out the fixes that take nothing away; asks for each")
     doctor.add_argument("--yes", "-y", action="store_true", help="with --fix, do not ask")
     doctor.add_argument(
+        "--ci", action="store_true", help="what the workflows need in GitHub's environments, and what of it is missing"
+    )
+    doctor.add_argument(
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
     config = _command(commands, "config", "show the settings that hold here, and where each is from")
