@@ -93,14 +93,14 @@ def as_fault(error: Exception) -> DevenvError:
 def _write_fault(trace: str) -> Path | None:
     import platform
 
-    from platformdirs import user_state_dir
-
     from devenv import __version__
+    from devenv.core.stored import make_private, state_folder
 
-    file = Path(user_state_dir("devenv", appauthor=False)) / "last-fault.txt"
+    file = state_folder() / "last-fault.txt"
     about = f"devenv {__version__}, Python {platform.python_version()}, {platform.platform()}\n{' '.join(sys.argv)}"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_private(file.parent)
+        file.touch(mode=0o600)
         file.write_text(mask_secrets(f"{about}\n\n{trace}"), "utf-8", "backslashreplace")
     except OSError:
         return None  # a full disk may be the reason for it all

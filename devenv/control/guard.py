@@ -19,7 +19,7 @@ from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.masking import mask_texts
 from devenv.core.model import Project
 from devenv.core.settings import Config
-from devenv.core.stored import state_folder
+from devenv.core.stored import make_private, state_folder
 from devenv.core.text import sanitize
 
 ROTATE_AT = 5_000_000  # bytes; about 15 000 changes. One older file is kept.
@@ -41,7 +41,7 @@ class AuditLog(Struct, frozen=True):
         record: dict[str, object] = {"at": at, "event": event, "user": _user(), "pid": os.getpid(), **facts}
         line = json.dumps(mask_texts(record), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.path.parent)
             if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:
                 self.path.replace(self.path.with_suffix(".jsonl.1"))
             # A pipe that nobody reads is not waited for.

@@ -39,6 +39,15 @@ def state_folder() -> Path:
     return Path(user_state_dir("devenv", appauthor=False))
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, and what is missing above it, for this user alone; raises OSError.
+
+    `mkdir(parents=True, mode=0o700)` would give that mode to the last one only.
+    """
+    for missing in reversed([part for part in (folder, *folder.parents) if not part.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+
+
 def read_bytes(path: Path) -> bytes | None:
     """Return what the file holds, None where there is none; raises Unreadable."""
     try:
@@ -125,7 +134,7 @@ def only_one(file: Path, what: str, doing: str = "deployed") -> Iterator[None]:
     Raises Refused while another process has it, and DevenvError where no such file can be made.
     """
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(file.parent)
         handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise DevenvError(f"{file} cannot be written: {error.strerror}", "It keeps two processes apart.") from error

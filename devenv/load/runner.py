@@ -19,7 +19,7 @@ from devenv.control.protocol import Plan
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
-from devenv.core.stored import Count, Unreadable, changed_at, find, read_json
+from devenv.core.stored import Count, Unreadable, changed_at, find, make_private, read_json
 from devenv.core.text import sanitize
 from devenv.load.outcome import OUTCOME, OutcomeFile
 from devenv.load.recording import BASE, RunFile
@@ -75,7 +75,8 @@ def start(options: LoadOptions, tests: Path, root: Path, environ: Mapping[str, s
     command = [sys.executable, "-m", "locust", "-f", str(tests), "--headless", "--only-summary"]
     places = {"DEVENV_CONTEXT": options.context, "DEVENV_NAMESPACE": options.namespace}
     try:
-        folder.mkdir(parents=True, mode=0o700)
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700)
         surroundings = dict(environ) | {name: value for name, value in places.items() if value}
         process = start_process(
             [*command, *options.arguments(), "--record", str(folder)], root, surroundings, folder / OUTPUT

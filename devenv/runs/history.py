@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from devenv.core.stored import Moment, Unreadable, state_folder
+from devenv.core.stored import Moment, Unreadable, make_private, state_folder
 from devenv.runs.criteria import Better, Verdict
 from devenv.runs.report import Report
 
@@ -120,7 +120,8 @@ class HistoryFile:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Open it, with its tables, for one transaction."""
         with self._usable():
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.path.parent)
+            self.path.touch(mode=0o600)  # before SQLite makes it with the mode of all files
             with closing(sqlite3.connect(self.path, timeout=20.0)) as database, database:
                 self._check(database)
                 database.executescript(_TABLES)

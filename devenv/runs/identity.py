@@ -19,7 +19,7 @@ from typing import Final
 
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError
-from devenv.core.stored import Unreadable, read_bytes, read_text, state_folder
+from devenv.core.stored import Unreadable, make_private, read_bytes, read_text, state_folder
 from devenv.core.text import sanitize
 
 LABEL_RUN: Final = "devenv.run"
@@ -68,7 +68,8 @@ def begin_run() -> Run:
     run_id = uuid.uuid4().hex[:10]
     run = Run(run_id, this_process(), runs_folder() / run_id)
     try:
-        run.folder.mkdir(parents=True, mode=0o700)
+        make_private(run.folder.parent)
+        run.folder.mkdir(mode=0o700)
         (run.folder / OWNER).write_text(f"{run.owner}\n", "utf-8")
     except OSError as error:
         raise DevenvError(

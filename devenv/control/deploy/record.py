@@ -35,7 +35,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound
 from devenv.backends.kube.kinds import CONFIG_MAPS
 from devenv.core.errors import DevenvError, Refused
-from devenv.core.stored import MOST, Moment, Unreadable, find, read_bytes, readable
+from devenv.core.stored import MOST, Moment, Unreadable, find, make_private, read_bytes, readable
 from devenv.core.text import sanitize
 
 KEPT: Final = 5  # revisions in the state folder, for each overlay in each cluster
@@ -94,7 +94,7 @@ class LocalRevisions:
     def save(self, revision: Revision) -> str:
         """Keep it, and drop what is too old; return "" or why it could not be kept."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
             file = self.folder / f"{int(revision.at * 1000):015d}-{_safe(revision.id)}.json.gz"
             temporary = file.with_suffix(".new")
             temporary.touch(mode=0o600)
