@@ -10,10 +10,14 @@ SCRIPTS := $(ROOT)/scripts
 DEVENV := cd "$(ROOT)" && "$(BIN)/devenv"
 # More arguments for the tool behind a target: make test ARGS="-k health", make docker-logs ARGS=backend.
 ARGS ?=
+# devenv's tests of its own attack surface that need neither an engine nor a terminal (docs/SECURITY.md).
+SECURITY := tests/secrets tests/manifests/test_manifest_hostile.py tests/k8s/test_k8s_rbac.py \
+	tests/k8s/test_k8s_network.py tests/unit/test_text.py tests/unit/test_masking.py tests/unit/test_guard.py \
+	tests/unit/test_private_files.py tests/kube/test_wire_credentials.py tests/ci
 # Tests run side by side, a file on one worker (tests/conftest.py); more workers than cores, as many tests mostly wait.
 LANES ?= -n 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run test smoke mutations check tasks setup venv lock bench \
+.PHONY: help run test smoke mutations check security tasks setup venv lock bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
 
 help: ## List the targets
@@ -46,6 +50,14 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/frontend" && "$(BIN)/oxlint" --quiet --deny-warnings docfront/static
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
+
+security: venv ## Look for secrets, known vulnerabilities, and faults of Dockerfiles, workflows and manifests
+	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
+	@cd "$(ROOT)" && "$(BIN)/zizmor" --quiet --offline --pedantic .github
+	@$(DEVENV) manifests check k8s/overlays/* k8s/rbac k8s/rbac/prover
+	@$(DEVENV) secrets check --no-images
+	@cd "$(ROOT)" && "$(BIN)/pytest" -q -m "not engine and not terminal" $(SECURITY) $(ARGS)
+	@$(DEVENV) scan --no-images
 
 tasks: venv ## Lint, types and tests of docsearch's packages, what did not change from the cache (ARGS=--affected)
 	@$(DEVENV) run lint types contracts test $(ARGS)

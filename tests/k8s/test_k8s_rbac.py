@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from k8s_rendering import Object, Rendering
+from k8s_rendering import K8S, Object, Rendering
 
 Render = Callable[[str], Rendering]
 
@@ -81,6 +81,32 @@ def test_rights_are_the_namespaces_only(render: Render) -> None:
     assert {item["metadata"]["namespace"] for item in objects} == {"docsearch"}
     for binding in render("rbac").all("RoleBinding"):
         assert [subject["name"] for subject in binding["subjects"]] == [binding["roleRef"]["name"]]
+
+
+def test_prover_adds_a_forward_to_pods_and_nothing_else(render: Render) -> None:
+    """And it is no part of what an administrator applies for the accounts: it is decided by itself."""
+    added = render("rbac/prover")
+    assert added.one("Role", "prover")["rules"] == [
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
+    ]
+    (binding,) = added.all("RoleBinding")
+    assert [(subject["kind"], subject["name"]) for subject in binding["subjects"]] == [("ServiceAccount", "deployer")]
+    assert not [item for item in render("rbac").objects if item["metadata"]["name"] == "prover"]
+
+
+def test_the_page_lists_every_verb_of_the_deployer(render: Render) -> None:
+    page = (K8S.parent / "docs/SECURITY.md").read_text("utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    told = {(row[0].strip("`"), verb) for row in rows if len(row) == 3 for verb in row[1].strip("`").split(", ")}
+    rules = [*render("rbac").one("Role", "deployer")["rules"], *render("rbac/prover").one("Role", "prover")["rules"]]
+    held = {
+        (f"{resource}.{group}" if group else resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert held == told
 
 
 def test_no_overlay_grants_rights(rendered: Rendering) -> None:
