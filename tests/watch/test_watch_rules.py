@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests import forked
 from tests.unit.fakedocker import fake_docker
 
 ROOT = Path(__file__).parents[2]
+DOCSEARCH = ROOT / "compose"
 
 
 def rules_of(folder: Path, *entries: dict[str, Any], **body: Any) -> ServiceRules:
@@ -141,6 +143,17 @@ def test_bad_input_ends_with_a_documented_code(
     done = devenv(tmp_path, WATCHED % tmp_path, *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert told in done.stderr
+
+
+def test_docsearch_can_be_developed_by_sync_instead_of_mounts() -> None:
+    files = [word for name in ("compose.yaml", "compose.sync.yaml") for word in ("-f", str(DOCSEARCH / name))]
+    command = ["docker", "compose", *files, "config", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    rules, remarks = read_rules(json.loads(done.stdout))
+    assert remarks == [], "nothing is mounted that is synced"
+    for item, package in zip(rules, ("docindexer", "docfront"), strict=True):
+        targets = {rule.target: str(rule.action) for rule in item.rules if rule.action.syncs}
+        assert targets == {f"/app/{package}": "sync", "/app/docshared": "sync+restart"}
 
 
 def test_a_project_without_the_section_is_told_what_to_write(tmp_path: Path) -> None:
