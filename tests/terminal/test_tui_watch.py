@@ -101,6 +101,18 @@ async def test_a_reload_is_in_the_row_the_details_and_between_the_lines_of_the_l
         assert "⟳" not in terminal.row("db")
 
 
+async def test_a_line_between_those_of_the_log_loses_nothing_where_it_wraps(opened: Opening) -> None:
+    script = Script()
+    async with opened(size=(80, 30), watch=lambda: BackgroundWatch(script.open)) as terminal:
+        await terminal.live(WEB)
+        await terminal.press("w")
+        text = "0123456789" * 20
+        script.tell(Report("attached", "web", text, at=time.time(), keys=(WEB.key,)))
+        await terminal.sees("watch: attached")
+        rows = [line.strip("─ ") for line in terminal.lines() if line.startswith("─")]
+        assert "".join(rows) == f"watch: attached {text}"
+
+
 async def test_a_failure_is_told_until_the_next_save_works(opened: Opening) -> None:
     script = Script()
     async with opened(watch=lambda: BackgroundWatch(script.open)) as terminal:

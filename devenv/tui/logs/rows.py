@@ -242,10 +242,11 @@ def _segments(text: Text) -> list[Segment]:
 
 
 def _marker(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
-    text = f" {piece.text} " if piece.start == 0 else f"{piece.text} "
-    cells = cell_len(text)
-    rule = "─" * max(0, view.width - cells - 3)
-    return Strip([Segment(f"──{text}{rule}─", styles.marker)]).crop_extend(0, view.width, styles.marker)
+    cells = cell_len(piece.text)
+    # A row that is full has room for two cells before its text.
+    front = "──" if piece.start else "── " if cells + 3 <= view.width else "─ "
+    rule = "─" * (view.width - cells - len(front) - 1)
+    return Strip([Segment(f"{front}{piece.text} {rule}", styles.marker)]).crop_extend(0, view.width, styles.marker)
 
 
 def _age(at: float | None) -> str:
