@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from devenv.core.model import Change, Connection, ConnectionState
+from devenv.core.errors import DevenvError
+from devenv.core.model import Change, Connection, ConnectionState, Port, Resource
+
+if TYPE_CHECKING:
+    from devenv.backends.look import Seen, Subject
 
 
 class Backend(Protocol):
@@ -47,8 +51,28 @@ class Backend(Protocol):
         """Keep the costly fields of this resource fresh (health checks with their output), of no other."""
         ...
 
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        """Read one thing about a resource now. This one blocks and is for any thread; raises DevenvError."""
+        ...
 
-class NoBackend:
+    def address(self, port: Port) -> str:
+        """Return the host at which a published port is reached from here, as a URL has it; "" where none is."""
+        ...
+
+
+class NothingToLookAt:
+    """The part of a `Backend` that tells no more of a resource than its records."""
+
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        """Raise that nothing is known."""
+        raise DevenvError(f"nothing more is known of {resource.name}", "")
+
+    def address(self, port: Port) -> str:
+        """Return that it is reached nowhere."""
+        return ""
+
+
+class NoBackend(NothingToLookAt):
     """`Backend` that reads nothing."""
 
     def __init__(self) -> None:
@@ -151,6 +175,14 @@ class JoinedBackend:
         owner = self._owner(key) if key is not None else None
         for backend in self._all:
             backend.watch_detail(key if backend is owner else None)
+
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        """Let the one that made the resource read it."""
+        return self._owner(resource.key).look(resource, subject)
+
+    def address(self, port: Port) -> str:
+        """Ask the first one: only its ports are published on this machine."""
+        return self._first.address(port)
 
     @property
     def _all(self) -> list[Backend]:

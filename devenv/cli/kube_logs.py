@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from devenv.backends.docker.lines import ALL_LINES, LineAssembler
 from devenv.backends.kube.backend import KubeBackend
-from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import Invalid, NotFound, Unreachable
 from devenv.backends.kube.kinds import JOBS, PODS, REPLICA_SETS, Kind
 from devenv.backends.kube.logs import container_names
+from devenv.backends.kube.look import environment_of
 from devenv.backends.kube.snapshot import why_empty
 from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall

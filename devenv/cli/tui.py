@@ -68,6 +68,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             watch=lambda: _watch(context, scope, guard),
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
+            probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
         )
     finally:
         scope.close()

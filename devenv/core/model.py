@@ -187,6 +187,12 @@ class Sample(Struct, frozen=True):
     memory: int | None  # working set, without reclaimable page cache, as `docker stats` shows
     memory_limit: int | None
     window: float | None = None  # seconds that `cpu` is a mean over, where the runtime says so (metrics.k8s.io)
+    # Bytes since the start, as `docker stats` counts them, and processes with threads; None: the runtime tells none.
+    received: int | None = None
+    sent: int | None = None
+    read: int | None = None
+    written: int | None = None
+    processes: int | None = None
 
 
 class Happening(Struct, frozen=True):

@@ -21,6 +21,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from devenv.backends.protocol import NothingToLookAt
 from devenv.control.protocol import Plan
 from devenv.core import model
 from devenv.core.errors import Refused, UsageError
@@ -194,7 +195,7 @@ def _has_failure(path: Path) -> bool:
     return False
 
 
-class ReplayBackend:
+class ReplayBackend(NothingToLookAt):
     """A `devenv.backends.protocol.Backend` of one evidence file; everything is there from the first drain on."""
 
     def __init__(self, path: Path) -> None:

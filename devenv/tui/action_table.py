@@ -83,6 +83,15 @@ ACTIONS: Final = (
     ),
     UserAction("detail", group=IN_VIEW, palette="view: detail"),
     UserAction(
+        *("tab_before", "left_square_bracket", "tab before", IN_VIEW, "of the details"), written="[", shown=False
+    ),
+    UserAction(
+        *("tab_next", "right_square_bracket", "next tab", IN_VIEW, "of the details: figures, health, environment …"),
+        palette="view: next tab of the details",
+        written="]",
+        shown=False,
+    ),
+    UserAction(
         *("zoom", "z", "zoom", IN_VIEW, "the pane with the focus takes the screen, or gives it back"),
         palette="view: zoom",
     ),

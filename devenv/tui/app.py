@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -116,6 +116,7 @@ class DevenvApp(App[int]):
         watch: Callable[[], BackgroundWatch] | None = None,
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
+        probe_paths: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         super().__init__()
         self._make_runner = load
@@ -138,6 +139,7 @@ class DevenvApp(App[int]):
             from devenv.tui.kube.controller import cluster_screen
 
             self.main, backend, control = cluster_screen(backend, control, title, cluster)
+        self.main.probe_paths = probe_paths
         self._parts = (backend, control)
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
         self.fault: Exception | None = None
@@ -250,7 +252,7 @@ class DevenvApp(App[int]):
             backend, control, old.project_hint, connector, store=old.store, wake=self.feed.wake
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
-        new.watch_status = old.watch_status
+        new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new
@@ -370,6 +372,7 @@ def run(
     watch: Callable[[], BackgroundWatch] | None = None,
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
+    probe_paths: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -380,7 +383,7 @@ def run(
     load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
-    is asked now and then whether one came.
+    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -396,6 +399,7 @@ def run(
         watch=watch,
         cluster=cluster,
         find_cluster=find_cluster,
+        probe_paths=probe_paths,
     )
     try:
         answer = app.run()

@@ -42,8 +42,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
-def sparkline(values: Iterable[float]) -> str:
-    """Draw values as bars on one line, the highest of them (but at least a tenth) as a full one."""
+def sparkline(values: Iterable[float], *, floor: float = 0.1) -> str:
+    """Draw values as bars on one line, the highest of them (but at least `floor`) as a full one."""
     known = list(values)
-    top = max((*known, 0.1))
+    top = max((*known, floor))
     return "".join(BARS[min(len(BARS) - 1, int(value / top * len(BARS)))] for value in known)

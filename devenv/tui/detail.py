@@ -22,6 +22,7 @@ TONES: Final = {
     "alarm": "bold $error reverse",
 }
 LABEL_WIDTH: Final = {Runtime.COMPOSE: 10, Runtime.KUBERNETES: 12}
+OLD: Final = 15.0  # seconds after which an engine's sample is told to be old: with many containers a round is long
 SPARKS: Final = 14  # samples drawn: what a pane of 40 columns has room for
 OUTPUT_LINES: Final = 6  # of one health check
 CHECKS_SHOWN: Final = 5
@@ -156,13 +157,26 @@ def events(happenings: Sequence[Happening]) -> list[Part]:
     return parts
 
 
-def use(resource: Resource, sample: Sample | None, history: Sequence[float]) -> list[Part]:
-    """Return the one line about what it uses, which changes with every sample."""
+def is_old(sample: Sample, now: float) -> bool:
+    """Whether a sample should have been followed by another one."""
+    return now - sample.at > max(OLD, 2.5 * (sample.window or 0.0))
+
+
+def sample_age(sample: Sample, now: float) -> list[Part]:
+    """Say how old a sample is: quietly, and as a warning where it should be newer."""
+    age = now - sample.at
+    window = f", mean over {sample.window:.0f} s" if sample.window else ""
+    return [(f"measured {human_age(age)} ago{window}", "$warning" if is_old(sample, now) else "$quiet")]
+
+
+def use(resource: Resource, sample: Sample | None, history: Sequence[float], now: float) -> list[Part]:
+    """Return the one line about what it uses, which changes with every sample, and its age where that is high."""
     if resource.runtime is Runtime.COMPOSE and not resource.state.is_up:
         return [(" not running", "$quiet")]
     if resource.runtime is Runtime.COMPOSE and sample is None:
         return [(" measuring…", "$quiet")]
-    return _use(sample, history)
+    aged = [("  ", ""), *sample_age(sample, now)] if sample is not None and is_old(sample, now) else []
+    return [*_use(sample, history), *aged]
 
 
 def _use(sample: Sample | None, history: Sequence[float]) -> list[Part]:

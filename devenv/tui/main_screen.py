@@ -48,6 +48,7 @@ from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
+    from devenv.tui.detail_tabs import DetailTabs
     from devenv.tui.dialogs import Command
     from devenv.tui.verdicts import Verdicts
     from devenv.tui.widgets.text_pane import DetailPane
@@ -147,6 +148,8 @@ class MainScreen(Screen[None]):
         self.table = FoldingTable(id="table") if in_cluster else ResourceTable(id="table")
         self.log_pane = LogPane()
         self.detail: DetailPane | None = None
+        self.tabs: DetailTabs | None = None
+        self.probe_paths: Callable[[], Mapping[str, str]] = dict  # of services that answer elsewhere than at /
         self.action_bar = ActionBar()
         self.footer = FooterBar()
         self.filter = Prompt("part of a name, a state, an image or a port", self.table, id="filter")
@@ -162,6 +165,7 @@ class MainScreen(Screen[None]):
         self.watches = False  # and to watch what is saved with
         self.watch_status = WatchStatus()
         self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
+        self._backend = backend
         self._subscriptions = Subscriptions(backend)
         self._version = 0
         self._settle: Timer | None = None
@@ -175,6 +179,8 @@ class MainScreen(Screen[None]):
             "merged": self._merge_logs,
             "detail": self.go_to_detail,
             "zoom": self._zoom,
+            "tab_before": lambda: self._step_tab(-1),
+            "tab_next": lambda: self._step_tab(1),
             "back": self.go_back,
             "drop": self.drop,
             "dark": lambda: self._choose_theme("dark"),
@@ -212,10 +218,21 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
+        from devenv.tui.detail_tabs import DetailTabs
         from devenv.tui.widgets.text_pane import DetailPane
 
         self._subscriptions.begin()
         self.detail = DetailPane()
+        self.tabs = DetailTabs(
+            self.detail,
+            self._backend,
+            self.store,
+            self.board,
+            describe_group=self.controller.describe,
+            verdicts=self.verdict_parts,
+            redraw=self.tell_detail,
+            paths=self.probe_paths,
+        )
         await self.query_one("#lower").mount(self.detail)
         await self.mount(self.filter, after=self.table)
         await self.log_pane.furnish()
@@ -326,22 +343,8 @@ class MainScreen(Screen[None]):
     def tell_detail(self, delta: Delta | None = None, *, fresh: bool = False) -> None:
         """Show the details of the selected row, after a change only where it is about that."""
         row = self.table.selected
-        if self.detail is None or not self.detail_visible or row is None or not _concerns(delta, row):
-            return
-        described = self._describe(row) if row.group is None else self.controller.describe(row.group)
-        if described is not None:
-            self.detail.tell(row.title, *described, fresh=fresh)
-
-    def _describe(self, row: Row) -> tuple[list[Part], list[Part]] | None:
-        from devenv.tui.detail import describe, use
-
-        resource = self.store.resource(row.key)
-        if resource is None:
-            return None
-        sample, happenings = self.store.sample(row.key), self.store.happenings(row.key)
-        owner = self.store.resource(resource.owner) if resource.owner else None
-        text = describe(resource, owner, happenings, sample, time.time()) + self.verdict_parts(resource)
-        return use(resource, sample, self.board.history(row.key)), text
+        if self.tabs is not None and self.detail_visible and row is not None and _concerns(delta, row):
+            self.tabs.tell(row, fresh=fresh)
 
     def verdict_parts(self, resource: Resource) -> list[Part]:
         """Return what the smoke tests last said about it: a container's service, or a workload."""
@@ -358,9 +361,11 @@ class MainScreen(Screen[None]):
 
     def _subscribe(self) -> None:
         names = self.table.column_names
-        rows = self.table.visible_rows if "cpu" in names or "memory" in names else ()
-        self._subscriptions.stats(key for row in rows if not row.absent for key in self.board.measured(row))
+        rows = list(self.table.visible_rows) if ("cpu" in names or "memory" in names) and self.table.display else []
         row = self.table.selected
+        if row is not None and self.detail_visible:
+            rows.append(row)  # its figures are on screen, also where the table is not
+        self._subscriptions.stats(key for row in rows if not row.absent for key in self.board.measured(row))
         exists = row is not None and not row.absent and self.store.resource(row.key) is not None
         self._subscriptions.detail(row.key if row is not None and exists and self.detail_visible else None)
 
@@ -501,11 +506,12 @@ class MainScreen(Screen[None]):
     def show_help(self) -> None:
         """Show all keys."""
         from devenv.tui.dialogs import HelpScreen
+        from devenv.tui.widgets.data_tree import DataTree
         from devenv.tui.widgets.text_pane import DetailScroll
 
         own = help_groups(self.handlers, in_cluster=self.in_cluster)
         lines = [("Lines", FoldingTable)] if self.in_cluster else []
-        rest = (("Logs", LogView), ("Detail", DetailScroll))
+        rest = (("Logs", LogView), ("Detail", DetailScroll), ("Inspect", DataTree))
         self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))
 
     def drop(self) -> None:
@@ -524,6 +530,8 @@ class MainScreen(Screen[None]):
         """Ask for a text: to filter the services by, or in the log to search for."""
         if self.focused is self.log_pane.view:
             self.log_pane.prompt.ask()
+        elif self.detail is not None and self.detail.data_tree is not None and self.focused is self.detail.data_tree:
+            self.query_one("#detail-search", Prompt).ask()
         else:
             self.remove_class("zoom-logs", "zoom-detail")
             self.filter.ask()
@@ -539,7 +547,24 @@ class MainScreen(Screen[None]):
         if self.detail is not None:
             self.add_class("detail-open")
             self.remove_class("zoom-table", "zoom-logs")
-            self.set_focus(self.detail.scroll)
+            self.set_focus(self.detail.content)
+
+    def _step_tab(self, by: int) -> None:
+        """Open the next tab of the details, or the one before; where they are not on screen, open them."""
+        if not self.detail_visible:
+            self.go_to_detail()
+        elif self.tabs is not None:
+            self.tabs.step(by)
+
+    def on_detail_scroll_reveal(self) -> None:
+        """Show the values of the environment for a moment; named, not imported, as below."""
+        if self.tabs is not None:
+            self.tabs.reveal()
+
+    def on_detail_scroll_browse(self) -> None:
+        """Open a port in the browser."""
+        if self.tabs is not None:
+            self.tabs.browse()
 
     def _zoom(self) -> None:
         """Give the whole screen to the pane with the focus, or take it back."""
@@ -547,7 +572,7 @@ class MainScreen(Screen[None]):
             self.remove_class(*ZOOMS)
         elif self.focused is self.log_pane.view:
             self.add_class("zoom-logs")
-        elif self.detail is not None and self.focused is self.detail.scroll:
+        elif self.detail is not None and self.focused is self.detail.content:
             self.add_class("zoom-detail")
         else:
             self.add_class("zoom-table")

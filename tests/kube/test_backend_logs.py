@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.kubeconfig import Target
+from devenv.backends.kube.look import environment_of
 from devenv.core import masking
 from devenv.core.masking import MASK, KnownValues
 from fakes.api_server import ApiServer, pod, running

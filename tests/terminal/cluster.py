@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from devenv.backends.kube.kinds import KNOWN, Kind
 from devenv.backends.kube.kubeconfig import ContextInfo, Contexts, Target
+from devenv.backends.look import Seen as Looked
+from devenv.backends.look import Subject
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import (
@@ -20,6 +22,7 @@ from devenv.core.model import (
     Gone,
     Health,
     PodFacts,
+    Port,
     Resource,
     Runtime,
     Seen,
@@ -46,6 +49,7 @@ class ClusterBackend(Buffer):
         self.kinds: tuple[Kind, ...] = ()
         self.namespace: str | None = None
         self.started = False
+        self.seen_of: dict[str, Looked] = {}
 
     @property
     def name(self) -> str:
@@ -63,6 +67,14 @@ class ClusterBackend(Buffer):
 
     def watch_detail(self, key: str | None) -> None:
         self.detail = key
+
+    def look(self, resource: Resource, subject: Subject) -> Looked:
+        if subject not in self.seen_of:
+            raise DevenvError(f"no {subject} of {resource.name}", "Look again.")
+        return self.seen_of[subject]
+
+    def address(self, port: Port) -> str:
+        return ""
 
     def watch_kinds(self, kinds: Collection[Kind], namespace: str | None) -> None:
         self.kinds, self.namespace = tuple(kinds), namespace

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
+from devenv.backends.look import Seen, Subject
 from devenv.control.protocol import Plan
-from devenv.core.errors import Refused
+from devenv.core.errors import DevenvError, Refused
 from devenv.core.model import (
     Action,
     Change,
@@ -65,6 +66,9 @@ class ScriptedBackend(Buffer):
         self.logs: frozenset[str] = frozenset()
         self.detail: str | None = None
         self.asked: list[tuple[str, object]] = []
+        self.seen_of: dict[str, Seen] = {}
+        self.looks: list[tuple[str, str]] = []
+        self.look_gate: threading.Event | None = None
 
     def watch_stats(self, keys: Collection[str]) -> None:
         self.stats = frozenset(keys)
@@ -77,6 +81,17 @@ class ScriptedBackend(Buffer):
     def watch_detail(self, key: str | None) -> None:
         self.detail = key
         self.asked.append(("detail", key))
+
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        self.looks.append((resource.name, subject))
+        if self.look_gate is not None:
+            self.look_gate.wait(30)
+        if subject not in self.seen_of:
+            raise DevenvError(f"no {subject} of {resource.name}", "Look again.")
+        return self.seen_of[subject]
+
+    def address(self, port: Port) -> str:
+        return port.host_ip if port.host_ip.startswith("127.") else "localhost" if port.host is not None else ""
 
     def live(self, *resources: Resource) -> None:
         self.emit(Snapshot(self.name, resources), connection())

@@ -39,7 +39,68 @@ def test_a_reading() -> None:
     )
     assert found == Reading(1795451972.5, 2.5, 7, 9)
     windows = parse_stats({"read": NOW, "num_procs": 4, "cpu_stats": {"cpu_usage": {"total_usage": 25_000_000}}})
-    assert windows == Reading(1795451972.5, 2.5, None, None)
+    assert windows == Reading(1795451972.5, 2.5, None, None, processes=4)
+
+
+# As GET /containers/{id}/stats?one-shot answers on the two versions of control groups, without what is not read.
+VERSION_1 = {
+    "read": NOW,
+    "num_procs": 0,
+    "pids_stats": {"current": 4, "limit": 64},
+    "blkio_stats": {
+        "io_service_bytes_recursive": [
+            {"major": 8, "minor": 0, "op": "Read", "value": 4096},
+            {"major": 8, "minor": 0, "op": "Write", "value": 512},
+            {"major": 8, "minor": 0, "op": "Sync", "value": 4096},
+            {"major": 8, "minor": 0, "op": "Async", "value": 512},
+            {"major": 8, "minor": 0, "op": "Total", "value": 4608},
+            {"major": 253, "minor": 0, "op": "Read", "value": 1000},
+        ],
+        "sectors_recursive": [],
+    },
+    "storage_stats": {},
+    "cpu_stats": {"cpu_usage": {"total_usage": 2_254_713_123, "percpu_usage": [1_503_028_900, 751_684_223]}},
+    "memory_stats": {
+        "usage": 50_569_216,
+        "max_usage": 55_939_072,
+        "stats": {"inactive_file": 0, "total_inactive_file": 8192, "hierarchical_memory_limit": 268_435_456},
+        "limit": 268_435_456,
+    },
+    "networks": {
+        "eth0": {"rx_bytes": 4388, "rx_packets": 49, "tx_bytes": 5549, "tx_packets": 41},
+        "eth1": {"rx_bytes": 12, "rx_packets": 1, "tx_bytes": 1, "tx_packets": 1},
+    },
+}
+VERSION_2 = {
+    "read": NOW,
+    "num_procs": 0,
+    "pids_stats": {"current": 12, "limit": 18_446_744_073_709_551_615},
+    "blkio_stats": {
+        "io_service_bytes_recursive": [
+            {"major": 254, "minor": 0, "op": "read", "value": 7_000_064},
+            {"major": 254, "minor": 0, "op": "write", "value": 40_960},
+        ],
+        "sectors_recursive": None,
+    },
+    "cpu_stats": {"cpu_usage": {"total_usage": 500_000_000, "usage_in_kernelmode": 22_000_000}, "online_cpus": 8},
+    "memory_stats": {"usage": 30_000_000, "stats": {"inactive_file": 10_000_000, "anon": 1}, "limit": 8_232_869_888},
+    "networks": {"eth0": {"rx_bytes": 906, "tx_bytes": 126}},
+}
+
+
+def test_the_answers_of_both_versions_of_control_groups() -> None:
+    first = parse_stats(VERSION_1)
+    assert first == Reading(1795451972.5, 2.254713123, 50_561_024, 268_435_456, 4400, 5550, 5096, 512, 4)
+    second = parse_stats(VERSION_2)
+    assert second == Reading(1795451972.5, 0.5, 20_000_000, 8_232_869_888, 906, 126, 7_000_064, 40_960, 12)
+
+
+def test_what_an_engine_does_not_tell_is_not_known() -> None:
+    reading = parse_stats({"read": NOW, "blkio_stats": {"io_service_bytes_recursive": None}, "pids_stats": {}})
+    assert reading is not None
+    assert (reading.received, reading.sent, reading.read, reading.written, reading.processes) == (None,) * 5
+    sample = sample_of("k", Reading(12.0, 4.0, 5, None, 1, 2, 3, 4, 6), None)
+    assert (sample.received, sample.sent, sample.read, sample.written, sample.processes) == (1, 2, 3, 4, 6)
 
 
 def test_a_stopped_container_has_no_reading() -> None:

@@ -9,17 +9,20 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from devenv.backends.docker.cache import BACKEND, ContainerCache
-from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
+from devenv.backends.docker.endpoint import Endpoint, published_at, resolve_endpoint
 from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.docker.logs import LogReaders, MakeAssembler
 from devenv.backends.docker.plain import Prefetch
 from devenv.backends.docker.sampler import Sampler
 from devenv.backends.docker.watcher import Inspector, Watcher
 from devenv.backends.streams import LINES_KEPT, Buffer, Stream
-from devenv.core.model import Change, Project
+from devenv.core.model import Change, Port, Project, Resource
+
+if TYPE_CHECKING:
+    from devenv.backends.look import Seen, Subject
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
 LOOK: Final = 0.5  # seconds between two looks whether the project changed
@@ -115,6 +118,16 @@ class DockerBackend:
     def watch_detail(self, key: str | None) -> None:
         """Keep this container's health-check log fresh."""
         self._inspector.watch(key)
+
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        """Read one thing about a container; blocks, raises DevenvError."""
+        from devenv.backends.docker.look import look  # when somebody looks
+
+        return look(self._endpoint(), resource, subject)
+
+    def address(self, port: Port) -> str:
+        """Return the host at which a published port is reached from here."""
+        return published_at(port, self._endpoint()) if port.host is not None else ""
 
     def _endpoint(self) -> Endpoint:
         return resolve_endpoint(self._environ)

@@ -118,6 +118,11 @@ class Reading(Struct, frozen=True):
     cpu: float | None
     memory: int | None
     memory_limit: int | None
+    received: int | None = None  # bytes since the start, over all networks; none where it shares another's network
+    sent: int | None = None
+    read: int | None = None  # bytes of block devices
+    written: int | None = None
+    processes: int | None = None  # with their threads
 
 
 def parse_stats(data: Mapping[str, Any]) -> Reading | None:
@@ -134,7 +139,29 @@ def parse_stats(data: Mapping[str, Any]) -> Reading | None:
         cpu=total * unit if isinstance(total, int) else None,
         memory=working_set(memory),
         memory_limit=limit if isinstance(limit, int) and limit > 0 else None,
+        received=_network(data, "rx_bytes"),
+        sent=_network(data, "tx_bytes"),
+        read=_blocks(data, "read"),
+        written=_blocks(data, "write"),
+        processes=_whole(_mapping(data.get("pids_stats")).get("current")) or data.get("num_procs") or None,
     )
+
+
+def _network(data: Mapping[str, Any], field: str) -> int | None:
+    networks = data.get("networks")
+    if not isinstance(networks, Mapping):
+        return None
+    return sum(_whole(_mapping(one).get(field)) or 0 for one in networks.values())
+
+
+def _blocks(data: Mapping[str, Any], operation: str) -> int | None:
+    """Sum the bytes of all devices; docker/cli does not sum "Total", "Sync" and "Async", which cgroup v1 lists, too."""
+    windows = _whole(_mapping(data.get("storage_stats")).get(f"{operation}_size_bytes"))
+    entries = _mapping(data.get("blkio_stats")).get("io_service_bytes_recursive")
+    if not isinstance(entries, list):
+        return windows
+    own = (_mapping(entry) for entry in entries)
+    return sum(_whole(one.get("value")) or 0 for one in own if str(one.get("op")).lower() == operation)
 
 
 def working_set(memory: Mapping[str, Any]) -> int | None:
@@ -159,7 +186,22 @@ def sample_of(key: str, reading: Reading, before: Reading | None) -> Sample:
     if before is not None and reading.cpu is not None and before.cpu is not None and reading.at > before.at:
         used = reading.cpu - before.cpu
         cpu = used / (reading.at - before.at) if used >= 0 else None
-    return Sample(key, reading.at, cpu, reading.memory, reading.memory_limit)
+    return Sample(
+        key,
+        reading.at,
+        cpu,
+        reading.memory,
+        reading.memory_limit,
+        received=reading.received,
+        sent=reading.sent,
+        read=reading.read,
+        written=reading.written,
+        processes=reading.processes,
+    )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

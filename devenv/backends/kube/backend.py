@@ -37,8 +37,9 @@ from devenv.backends.kube.kubeconfig import Target, contexts, kubeconfig_stamp
 from devenv.backends.kube.listwatch import ListWatch
 from devenv.backends.kube.logs import PodLogs
 from devenv.backends.kube.metrics import Metrics
+from devenv.backends.look import Seen, Subject
 from devenv.backends.streams import Buffer, Stream
-from devenv.core.model import Change, Connection, ConnectionState, Happening, Resource
+from devenv.core.model import Change, Connection, ConnectionState, Happening, Port, Resource
 from devenv.core.text import sanitize
 
 ASK_AGAIN: Final = 120.0  # seconds; a permission that was given, or a kind that was installed, is noticed then
@@ -261,6 +262,16 @@ class KubeBackend:
         assert kind is not None, "a key or a kind"
         item: dict[str, Any] = self._client.get(kind.path(namespace or None, name))
         return item
+
+    def look(self, resource: Resource, subject: Subject) -> Seen:
+        """Read one thing about an object; blocks, raises DevenvError."""
+        from devenv.backends.kube.look import look  # when somebody looks
+
+        return look(self._client, self.read(resource.key), subject)
+
+    def address(self, port: Port) -> str:
+        """Return that it is reached nowhere: a port of a cluster is forwarded first."""
+        return ""
 
     def switch(self, target: Target) -> None:
         """Read another context or namespace from now on: everything of the old one is gone."""

@@ -20,10 +20,10 @@ from msgspec.structs import replace
 from devenv.backends.docker.lines import ALL_LINES, LineAssembler, Resume
 from devenv.backends.kube.cache import WORKLOADS, Cache
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from devenv.backends.kube.fields import mapping, mappings, word
 from devenv.backends.kube.kinds import PODS
+from devenv.backends.kube.look import environment_of
 from devenv.backends.kube.parse.pod import end_words
 from devenv.backends.kube.pod import read_container, read_pod
 from devenv.backends.streams import Buffer, Flood, Stream

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import PODS
+from devenv.backends.kube.look import environment_of
 from devenv.backends.kube.pod_start import PodStages
 from devenv.control.deploy.images import ImageTools, check_digests
 from devenv.control.deploy.outcome import EXIT_CODES, Check, Failure, Outcome, Proof, Prover, Result, Stage, Status

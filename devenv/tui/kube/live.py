@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from devenv.backends.compose import ComposeOptions
 from devenv.backends.kube.backend import KubeBackend
-from devenv.backends.kube.environment import environment_of
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
 from devenv.backends.kube.kubeconfig import Target
+from devenv.backends.kube.look import environment_of
 from devenv.control.guard import ClusterIdentity, Guard
 from devenv.control.kube import kubectl
 from devenv.control.kube.change import cluster_identity

@@ -18,9 +18,9 @@ from devenv.core.masking import mask_secrets
 from devenv.core.model import Happening, Runtime
 from devenv.core.state import Delta
 from devenv.core.text import human_age, human_bytes
-from devenv.tui.chart import BARS
 from devenv.tui.detail import clock
 from devenv.tui.safe_text import Part, fit, safe
+from devenv.tui.tabs import timeline
 from devenv.tui.widgets.bars import FooterBar
 from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
 
@@ -165,7 +165,6 @@ class ClusterView(Screen[None]):
 
 
 KEPT = 400  # lines
-SPAN = 3600.0  # seconds that the line of time covers: as long as the API keeps events (--event-ttl)
 
 
 class EventsScreen(ClusterView):
@@ -219,7 +218,7 @@ class EventsScreen(ClusterView):
         if not happened:
             return [("no events; the API keeps them for an hour\n", "$quiet")]
         happened.sort(key=lambda item: item[0].at, reverse=True)
-        parts = _time_line([happening for happening, _ in happened], width)
+        parts = timeline([happening for happening, _ in happened], time.time(), max(10, min(width, 120) - 12))
         for happening, name in happened[:KEPT]:
             warning = happening.is_warning
             parts.append((f"{clock(happening.at)} ", "$quiet"))
@@ -240,25 +239,6 @@ class EventsScreen(ClusterView):
             if self._everything or (resource.namespace, resource.service or resource.name) == self._service:
                 for happening in store.happenings(key):
                     yield happening, f"{resource.kind}/{resource.name}"
-
-
-def _time_line(happenings: list[Happening], width: int) -> list[Part]:
-    now = time.time()
-    room = max(10, min(width, 120) - 12)
-    counts, warned = [0] * room, [False] * room
-    for happening in happenings:
-        age = now - happening.at
-        if 0 <= age < SPAN:
-            place = room - 1 - int(age / SPAN * room)
-            counts[place] += 1
-            warned[place] |= happening.is_warning
-    top = max((*counts, 1))
-    parts: list[Part] = [("-1 h ", "$quiet")]
-    for count, warning in zip(counts, warned, strict=True):
-        bar = BARS[min(7, count * 8 // (top + 1))] if count else "·"
-        parts.append((bar, "$warning" if warning else "$primary" if count else "$quiet"))
-    parts.append((" now\n\n", "$quiet"))
-    return parts
 
 
 class ForwardsScreen(ClusterView):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from devenv.core.model import Resource, Runtime, Scaling, State
+from devenv.core.model import Resource, Runtime, Sample, Scaling, State
 from devenv.core.state import Delta, Store
 from devenv.tui.table.groups import Group
 from devenv.tui.table.lines import Lines, Row
@@ -15,7 +15,7 @@ from devenv.tui.table.services import ServiceLines, Verdict
 if TYPE_CHECKING:
     from devenv.tui.table.kinds import KindLines
 
-HISTORY_KEPT: Final = 30  # samples of one resource, for its sparkline
+HISTORY_KEPT: Final = 150  # samples of one resource: five minutes of a container's, one each 2 s
 # Two hours of the controller's 15 s (kube-controller-manager, --horizontal-pod-autoscaler-sync-period).
 SCALINGS_KEPT: Final = 480
 
@@ -32,7 +32,7 @@ class Board:
         self.compose: dict[str, Resource] = {}
         self.counts: dict[str, int] = {}  # pods of the cluster by what matters about them
         self._counted: dict[str, str] = {}
-        self._history: dict[str, deque[float]] = {}
+        self._history: dict[str, deque[Sample]] = {}
         self._filter_text = ""
         self.take(store.since(0))
 
@@ -84,8 +84,7 @@ class Board:
             if happening.key in self.compose:
                 self.services.changed(happening.key)
         for sample in delta.samples:
-            if sample.cpu is not None:
-                self._history.setdefault(sample.key, deque(maxlen=HISTORY_KEPT)).append(sample.cpu)
+            self._history.setdefault(sample.key, deque(maxlen=HISTORY_KEPT)).append(sample)
             self.services.changed(sample.key)
             if self.kind is not None:
                 self.kind.changed(sample.key)
@@ -121,8 +120,8 @@ class Board:
         group = self.group_of(row)
         return (row.key,) if group is None else group.sources()
 
-    def history(self, key: str) -> tuple[float, ...]:
-        """The newest processor uses of that resource, oldest first."""
+    def history(self, key: str) -> tuple[Sample, ...]:
+        """The newest samples of that resource, oldest first."""
         return tuple(self._history.get(key, ()))
 
     def _count(self, key: str, word: str) -> None:
