@@ -19,7 +19,7 @@ from devenv.cli.console import colors_wanted, paint, tell, warn
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Change, Connection, LogLine, LogsDropped
 from devenv.core.text import sanitize
-from devenv.logs.filter import PatternTooSlow, line_filter
+from devenv.logs.filter import line_filter
 from devenv.logs.merge import WINDOW, Reorder
 from devenv.logs.record import LEVELS, fields_of, level_of
 
@@ -52,12 +52,9 @@ class LogOutput:
         self._gap = gap
 
     def write(self, line: LogLine, name: str) -> None:
-        """Write a line of the source of that name; "" where there is one alone. Raises UsageError."""
-        try:
-            if not self.filter.passes(replace(line, text=sanitize(line.text)) if self._raw else line):
-                return
-        except PatternTooSlow as error:
-            raise UsageError(f"--grep: {error}", "Write it without repetitions inside repetitions.") from error
+        """Write a line of the source of that name; "" where there is one alone. Raises PatternTooSlow."""
+        if not self.filter.passes(replace(line, text=sanitize(line.text)) if self._raw else line):
+            return
         if line.stream == "devenv":
             sys.stdout.flush()
             tell(f"{name + ' | ' if name else ''}-- {line.text} --", no_color=self._no_color, color="dim")

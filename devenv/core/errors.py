@@ -54,6 +54,10 @@ class UsageError(DevenvError):
     title = "usage"
 
 
+class PatternTooSlow(UsageError):
+    """A pattern took too long on one line of a log: it backtracks without end."""
+
+
 class EngineUnreachable(DevenvError):
     """No Docker Engine answers at the endpoint that the docker CLI would use."""
 

@@ -16,16 +16,13 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
 from devenv.logs.record import fields_of, level_number, level_of
 
 PATTERN_TIME: Final = 0.05  # seconds that a pattern may take on one line
 LINE_LOOKED_AT: Final = 16_384  # characters of one line
 Test = Callable[[LogLine], bool]
-
-
-class PatternTooSlow(Exception):
-    """A pattern took too long on one line: it backtracks without end."""
 
 
 class Pattern:
@@ -55,7 +52,8 @@ class Pattern:
         try:
             return self._regex.search(text[:LINE_LOOKED_AT], timeout=PATTERN_TIME) is not None
         except TimeoutError as error:
-            raise PatternTooSlow(f"“{self.text}” takes too long on one line: it was stopped") from error
+            hint = "Write it without repetitions inside repetitions."
+            raise PatternTooSlow(f"“{self.text}” takes too long on one line: it was stopped", hint) from error
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where it is in the text; nowhere where that takes too long."""

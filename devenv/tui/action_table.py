@@ -77,7 +77,7 @@ ACTIONS: Final = (
         priority=True,
     ),
     UserAction(
-        *("merged", "M", "all logs", IN_VIEW, "of what the table shows, by time; again: of the selected line"),
+        *("merged", "M", "all logs", IN_VIEW, "of the whole table, by time; again: of one line"),
         palette="view: logs of all services",
         shown=False,
     ),

@@ -183,7 +183,7 @@ async def test_wrapped_lines_lose_no_character_when_the_scroll_bar_appears(opene
         terminal.backend.emit(*(log("docker/api-1", words) for _ in range(20)), log("docker/api-1", "the end"))
         await terminal.sees("the end")
         view = terminal.main.log_pane.view
-        assert view.show_vertical_scrollbar
+        await terminal.until(lambda: view.show_vertical_scrollbar)
         rows = [view.render_line(y).text for y in range(view.size.height)]
         assert words in "".join(row[2:] for row in rows)
 

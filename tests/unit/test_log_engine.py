@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
 from devenv.core.text import sanitize, sanitize_styled
 from devenv.logs.buffer import PLACED, LogBuffer
-from devenv.logs.filter import LineFilter, Pattern, PatternTooSlow, line_filter, moment_of, seconds_of
+from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, seconds_of
 from devenv.logs.merge import Reorder, in_order
 from devenv.logs.record import LEVELS, fields_of, level_of, readable
 from devenv.logs.scan import Scan

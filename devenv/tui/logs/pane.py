@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -26,16 +26,19 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widgets import Input
 
+from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
 from devenv.core.text import human_age
 from devenv.logs.buffer import LogBuffer
-from devenv.logs.filter import Filter, LineFilter, Pattern, PatternTooSlow, parse_filter
 from devenv.logs.scan import Scan
 from devenv.tui.logs.buffers import Source
 from devenv.tui.logs.rows import LogRows, LogStyles, Look, View, draw, prefix_width
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import Prompt
+
+if TYPE_CHECKING:
+    from devenv.logs.filter import Filter, LineFilter, Pattern
 
 SINCE: Final = (0, 60, 300, 900, 3600, 14400)  # seconds, by the keys 0 to 5; 6: since the start
 TIMES: Final = ("", "clock", "age")
@@ -68,9 +71,7 @@ class LogView(ScrollView, can_focus=True):
         Binding("J", "readable", "readable", key_display="J", id="logs.readable", tooltip="JSON and logfmt for people"),
         *(
             Binding(f"{key}", f"since({key})", label, show=False, id=f"logs.since{key}")
-            for key, label in enumerate(
-                ("all", "last minute", "5 minutes", "15 minutes", "hour", "4 hours", "since its start")
-            )
+            for key, label in enumerate(("all", "1m", "5m", "15m", "1h", "4h", "start"))
         ),
         Binding("p", "run_before", "run before", id="logs.previous", tooltip="to the last lines before a restart"),
         Binding("m", "mark", "mark", show=False, id="logs.mark", tooltip="a line that says when"),
@@ -131,9 +132,14 @@ class LogView(ScrollView, can_focus=True):
         return 0 if self.following else max(0, self.buffer.total - self._paused_at)
 
     @property
-    def line_filter(self) -> LineFilter:
-        """What of the log is shown."""
-        return LineFilter((*self.filters, *((self._typed,) if self._typed else ())), self._since)
+    def line_filter(self) -> LineFilter | None:
+        """What of the log is shown; None: everything."""
+        filters = (*self.filters, *((self._typed,) if self._typed else ()))
+        if not filters and self._since is None:
+            return None
+        from devenv.logs.filter import LineFilter  # with the first filter, not before the first paint
+
+        return LineFilter(filters, self._since)
 
     @property
     def shown(self) -> int:
@@ -248,12 +254,12 @@ class LogView(ScrollView, can_focus=True):
 
     def _give_up(self, error: PatternTooSlow) -> None:
         """Take away what takes too long, and say so."""
-        self.notify(str(error), severity="warning", markup=False)
-        if self._hits is not None and self._needle is not None and f"“{self._needle.text}”" in str(error):
+        self.notify(error.message, severity="warning", markup=False)
+        if self._hits is not None and self._needle is not None and f"“{self._needle.text}”" in error.message:
             self.search("")
         else:
             self._typed = None
-            self.filters = tuple(one for one in self.filters if f"“{one.text.lstrip('!')}”" not in str(error))
+            self.filters = tuple(one for one in self.filters if f"“{one.text.lstrip('!')}”" not in error.message)
             self._rebuild()
 
     def _measure(self) -> None:
@@ -315,6 +321,8 @@ class LogView(ScrollView, can_focus=True):
 
     def type_filter(self, text: str) -> str:
         """Filter by what is being typed; return what is wrong with it."""
+        from devenv.logs.filter import parse_filter
+
         wrong = ""
         try:
             self._typed = parse_filter(text) if text.strip() else None
@@ -420,6 +428,8 @@ class LogView(ScrollView, can_focus=True):
 
     def search(self, text: str) -> None:
         """Mark a text; an empty one ends the search."""
+        from devenv.logs.filter import Pattern
+
         self.search_text = text
         try:
             self._needle = Pattern(text) if text else None
@@ -434,7 +444,9 @@ class LogView(ScrollView, can_focus=True):
         self.current, self._hits, self._waits_for_hit = None, None, None
         needle, only = self._needle, self.line_filter
         if needle is not None:
-            self._hits = Scan(self.buffer, lambda line: only.passes(line) and needle.found_in(line.text))
+            self._hits = Scan(
+                self.buffer, lambda line: (only is None or only.passes(line)) and needle.found_in(line.text)
+            )
             try:
                 self._hits.look_back()
             except PatternTooSlow as error:

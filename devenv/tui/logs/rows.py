@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
 from rich.cells import cell_len, chop_cells
@@ -20,10 +20,11 @@ from textual.strip import Strip
 from devenv.core.model import LogLine
 from devenv.core.text import human_age, human_bytes
 from devenv.logs.buffer import LogBuffer
-from devenv.logs.filter import LineFilter, Pattern
-from devenv.logs.record import readable
 from devenv.logs.scan import Scan
 from devenv.tui.safe_text import CUT_MARK, safe
+
+if TYPE_CHECKING:
+    from devenv.logs.filter import LineFilter, Pattern
 
 CHARACTERS_SHOWN: Final = 8192  # of one line; more than a screen full, little enough to draw it at once
 _BAR: Final = " │ "
@@ -41,7 +42,7 @@ class Look(Struct, frozen=True):
     """How lines are looked at: where they wrap (None: nowhere), which of them, and whether written for people."""
 
     wrap_at: int | None = None
-    only: LineFilter = LineFilter()
+    only: LineFilter | None = None
     readable: bool = False
 
 
@@ -88,6 +89,8 @@ class LogRows:
         """Return the harmless text of a line, with its source; what is not shown of a very long one is said."""
         text, hidden = line.text, line.cut
         if self.look.readable:
+            from devenv.logs.record import readable  # when somebody asks for it
+
             text = readable(text)
         if len(text) > CHARACTERS_SHOWN:
             hidden += len(text[CHARACTERS_SHOWN:].encode("utf-8", "replace"))
@@ -101,7 +104,7 @@ class LogRows:
         return f"{name}{_BAR}" if name else ""
 
     def _measure(self, line: LogLine) -> int:
-        if self.look.only and not self.look.only.passes(line):
+        if self.look.only is not None and not self.look.only.passes(line):
             return 0
         text = self.text(line)
         cells = len(text) if text.isascii() else cell_len(text)

@@ -1,0 +1,262 @@
+"""A flood of log lines: python -m benchmarks.bench_logs [--seconds S] [--lines N] [--before FOLDER]
+
+Three services print numbered lines, 1,000, 5,000 and 20,000 a second, N in all (default a million):
+
+1. counted: every line of each is on the shelf of the terminal's logs, or counted as dropped: exactly;
+2. typed: in the real program, in a pseudo-terminal, with all three merged: from a key to its character on the screen,
+   as a ratio to the same keys without the flood; memory over the second half;
+3. CPU at 5,000 lines a second of one service, for this tree and, with --before, for that of FOLDER, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pyte
+
+from benchmarks.figures import Figure, print_table
+from benchmarks.idle import cpu_seconds
+from benchmarks.programs import environment
+from benchmarks.stack import ROOT, Stack, base_image
+from benchmarks.terminal import UNKNOWN_TO_PYTE, TerminalRun, start
+from devenv.backends.docker.backend import DockerBackend
+from devenv.core.model import LogLine, LogsDropped, Project, Snapshot
+from devenv.tui.logs.buffers import LogShelf
+from devenv.tui.table.lines import GroupKey
+
+RATES = {"slow": 1_000, "middle": 5_000, "fast": 20_000}
+MB = 1_000_000
+# Begins with SIGUSR1, so that all readers are there; `count` 0: until it is stopped.
+PRINT = """
+import signal, sys, time
+signal.sigwait({signal.SIGUSR1})
+rate, count, number, began = RATE, COUNT, 0, time.monotonic()
+while not count or number < count:
+    due = min(int((time.monotonic() - began) * rate) + 1, count or 1 << 60)
+    said = "level=info msg=served path=/search/items status=200 user=abcdef ms"
+    lines = [f"{number + n} {said}={n % 97}\\n" for n in range(due - number)]
+    number += len(lines)
+    sys.stdout.write("".join(lines)); sys.stdout.flush()
+    time.sleep(0.02)
+print("end", flush=True); signal.pause()
+"""
+
+
+@contextmanager
+def flood(image: str, counts: dict[str, int]) -> Iterator[Stack]:
+    """Bring services up that wait for the signal to print so many lines each."""
+    services = {
+        name: {
+            "image": image,
+            "command": ["python3", "-c", PRINT.replace("RATE", str(RATES[name])).replace("COUNT", str(count))],
+            "stop_grace_period": "0s",
+            "logging": {"driver": "json-file", "options": {"max-size": "1g"}},
+        }
+        for name, count in counts.items()
+    }
+    project = f"devenv-bench-logs-{os.getpid()}"
+    with tempfile.TemporaryDirectory(prefix=project) as folder:
+        Path(folder, "compose.yaml").write_text(json.dumps({"name": project, "services": services}))
+        stack = Stack(project, folder)
+        try:
+            stack.compose("up", "-d")
+            yield stack
+        finally:
+            stack.compose("down", "-t", "0")
+
+
+def shares(lines: int) -> dict[str, int]:
+    """Divide a number of lines so that all end at about the same time."""
+    return {name: lines * rate // sum(RATES.values()) for name, rate in RATES.items()}
+
+
+def counted(stack: Stack, counts: dict[str, int]) -> list[Figure]:
+    """Compare what came, what was counted as dropped, and what was printed; raises AssertionError."""
+    shelf, merged = LogShelf(), GroupKey("*", "*")
+    buffer = shelf.select(("*",), merged, 0.0)
+    backend = DockerBackend(lambda: Project(stack.project, stack.folder), os.environ)
+    woken = threading.Event()
+    names: dict[str, str] = {}
+    came: Counter[str] = Counter()
+    ended: set[str] = set()
+    backend.start(woken.set)
+    rss: list[int] = []
+    try:
+        began, signalled, deadline = time.monotonic(), False, time.monotonic() + 600
+        while len(ended) < len(counts):
+            assert time.monotonic() < deadline, (came, shelf.keys)
+            woken.wait(0.2)
+            woken.clear()
+            time.sleep(1 / 15)  # as the screen drains
+            changes = backend.drain()
+            for change in changes:
+                if isinstance(change, Snapshot):
+                    names.update({one.key: one.service for one in change.resources})
+                elif isinstance(change, LogLine) and change.stream == "stdout":
+                    came[names[change.key]] += change.text != "end"
+                    ended |= {names[change.key]} if change.text == "end" else set()
+            if len(names) == len(counts) and not signalled:
+                shelf.feed(merged, names)
+                backend.follow_logs(names, 0)
+                time.sleep(2)
+                stack.compose("kill", "-s", "SIGUSR1")
+                signalled, began = True, time.monotonic()
+            shelf.take(*(change for change in changes if isinstance(change, LogLine | LogsDropped)))
+            rss.append(psutil.Process().memory_info().rss)
+        took = time.monotonic() - began
+    finally:
+        backend.stop()
+    dropped = {names[key]: count for key, count in buffer.dropped.items()}
+    for name, count in counts.items():
+        assert came[name] + dropped.get(name, 0) == count, (name, came, dropped, counts)
+    assert buffer.total == sum(came.values()) + len(counts), "each line has a number, and so has each end"
+    half = rss[len(rss) // 2 :]
+    return [
+        Figure("lines printed = shown + dropped", "devenv", (float(sum(counts.values())),), "lines", "exactly"),
+        Figure("of them dropped, and counted", "devenv", (float(sum(dropped.values())),), "lines"),
+        Figure("lines a second", "devenv", (sum(counts.values()) / took,), "/s"),
+        Figure("memory, last to middle of the flood", "devenv", (rss[-1] / half[0],), "x", "< 1.05 x"),
+    ]
+
+
+TYPED = "level>=warn msg~timeout"
+
+
+def key_delays(run: TerminalRun, text: str, pause: float) -> list[float]:
+    """Type a filter a key at a time; return how long each took to be on the screen."""
+    pressed: list[float] = []
+    for key in text:
+        pressed.append(time.monotonic())
+        run.type(key.encode())
+        run.read_for(pause)
+        until = time.monotonic() + pause
+        while time.monotonic() < until:
+            run.read_for(until - time.monotonic())
+    screen = pyte.Screen(run.columns, run.lines)
+    stream = pyte.ByteStream(screen)
+    delays: list[float] = []
+    for at, data in run.chunks:
+        stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
+        while (
+            len(delays) < len(text) and at >= pressed[len(delays)] and _shows(screen.display, text[: len(delays) + 1])
+        ):
+            delays.append(at - pressed[len(delays)])
+    return delays
+
+
+def _shows(lines: Sequence[str], typed: str) -> bool:
+    return any(line.strip() == typed or line.strip().startswith(f"{typed} ") for line in lines[10:])
+
+
+def program(stack: Stack, root: Path = ROOT) -> TerminalRun:
+    """Start the real terminal of a source tree on it."""
+    environ = {**environment(), "PYTHONPATH": str(root)}
+    return start([sys.executable, "-m", "devenv"], environ, stack.folder)
+
+
+def read_all(run: TerminalRun, seconds: float) -> None:
+    """Collect what it writes for exactly that long."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        run.read_for(left)
+
+
+def typed(stack: Stack, seconds: float) -> list[Figure]:
+    """Type a filter without the flood and during it; watch the memory."""
+    run = program(stack)
+    try:
+        read_all(run, 4.0)
+        run.type(b"M")
+        read_all(run, 1.0)
+        run.type(b"f")
+        read_all(run, 0.5)
+        quiet = key_delays(run, TYPED, 0.25)
+        run.type(b"\x1b")
+        read_all(run, 1.0)
+        stack.compose("kill", "-s", "SIGUSR1")
+        process, rss = psutil.Process(run.pid), []
+        read_all(run, seconds / 4)
+        run.chunks.clear()
+        run.type(b"f")
+        read_all(run, 0.5)
+        loud = key_delays(run, TYPED, 0.25)
+        run.type(b"\r")
+        until = time.monotonic() + seconds * 3 / 4
+        while time.monotonic() < until:
+            read_all(run, 1.0)
+            rss.append(process.memory_info().rss)
+            run.chunks.clear()
+    finally:
+        run.close()
+    half = rss[len(rss) // 2 :]
+    p95 = [statistics.quantiles(delays, n=20)[-1] for delays in (quiet, loud)]
+    missed = 2 * len(TYPED) - len(quiet) - len(loud)
+    return [
+        Figure("key to screen, p95, no flood", "devenv", (p95[0],), "s", failed=missed),
+        Figure("key to screen, p95, in the flood", "devenv", (p95[1],), "s", "< 0.05 s"),
+        Figure("in the flood to without", "devenv", (p95[1] / p95[0],), "x"),
+        Figure("memory, most to least of the second half", "devenv", (max(half) / min(half),), "x", "< 1.05 x"),
+        Figure("memory (RSS)", "devenv", (rss[-1] / MB,), "MB"),
+    ]
+
+
+def cpu(stack: Stack, trees: dict[str, Path], seconds: float, turns: int) -> list[Figure]:
+    """Measure the CPU at 5,000 lines a second for each tree, in turns."""
+    stack.compose("kill", "-s", "SIGUSR1")
+    used: dict[str, list[float]] = {name: [] for name in trees}
+    memory: dict[str, list[float]] = {name: [] for name in trees}
+    for _ in range(turns):
+        for name, root in trees.items():
+            run = program(stack, root)
+            try:
+                read_all(run, 5.0)
+                process = psutil.Process(run.pid)
+                before = cpu_seconds(process)
+                read_all(run, seconds)
+                used[name].append((cpu_seconds(process) - before) / seconds * 100)
+                memory[name].append(process.memory_info().rss / MB)
+            finally:
+                run.close()
+    figures = [Figure("CPU at 5,000 lines a second", name, tuple(values), "%") for name, values in used.items()]
+    return figures + [Figure("memory then (RSS)", name, tuple(values), "MB") for name, values in memory.items()]
+
+
+def main() -> None:
+    """Run the chosen measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=40.0, help="of the flood in which keys are typed")
+    parser.add_argument("--turns", type=int, default=2, help="of the CPU measurement")
+    parser.add_argument("--before", type=Path, help="another source tree, to compare")
+    parser.add_argument("--only", default="counted,typed,cpu")
+    arguments = parser.parse_args()
+    chosen, image, figures = arguments.only.split(","), base_image(), []
+    if "counted" in chosen:
+        counts = shares(arguments.lines)
+        with flood(image, counts) as stack:
+            figures += counted(stack, counts)
+    if "typed" in chosen:
+        with flood(image, dict.fromkeys(RATES, 0)) as stack:
+            figures += typed(stack, arguments.seconds)
+    if "cpu" in chosen:
+        trees = {"devenv": ROOT} | ({"before": arguments.before.resolve()} if arguments.before else {})
+        with flood(image, {"middle": 0}) as stack:
+            figures += cpu(stack, trees, 15.0, arguments.turns)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print_table(figures)
+
+
+if __name__ == "__main__":
+    main()
