@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from devenv.cli.console import tell, warn
 from devenv.cli.context import Context, declared_services, read_project
-from devenv.cli.grouping import beyond
 from devenv.cli.progress import pump
 from devenv.control.compose import volumes_at_risk
 from devenv.control.guard import Guard, scope_of, sharers_of
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
+from devenv.control.reach import beyond
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
 from devenv.core.model import Beyond, Project
 
@@ -118,22 +118,17 @@ def guarded(
     failure_in: Callable[[Result], DevenvError | None] = lambda result: None,
 ) -> Result:
     """Let the guard pass the plan, run it with progress, and record its end; `failure_in` finds one in a result."""
-    ticket = guard.begin(plan, project, context.options.directory)
-    if ticket.warning:
-        warn(ticket.warning, no_color=context.no_color)
-    failure: BaseException | None = None
-    try:
-        _warn_of_other_folder(context, project)
-        result = pump(plan.verb, action, interrupt, no_color=context.no_color)
-        failure = failure_in(result)
-        return result
-    except BaseException as error:
-        failure = error
-        if isinstance(error, Interrupted):
+    with guard.passing(plan, project, context.options.directory) as outcome:
+        if outcome.warning:
+            warn(outcome.warning, no_color=context.no_color)
+        try:
+            _warn_of_other_folder(context, project)
+            result = pump(plan.verb, action, interrupt, no_color=context.no_color)
+        except Interrupted:
             tell(_left_over(context, scope_of(project, plan.targets)), no_color=context.no_color)
-        raise
-    finally:
-        guard.finish(ticket, failure)
+            raise
+        outcome.failure = failure_in(result)
+    return result
 
 
 def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tuple[str, ...] = ()) -> int:

@@ -35,6 +35,7 @@ from devenv.core.toml import Seconds, expectation, place_of
 TABLES: Final[Mapping[str, Any]] = {
     "compose": ComposeSettings,
     "kubernetes": kube_settings.KubeSettings,
+    "confirm": settings.ConfirmSettings,
     "manifests": manifest_settings.ManifestSettings,
     "verify": verify_settings.VerifySettings,
     "load": load_settings.LoadSettings,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
 from msgspec import Struct
 
-from devenv.core.model import Beyond, Health, Project, Resource, Service, State
+from devenv.core.model import Health, Project, Resource, Service, State
 from devenv.core.why import why
 
 
@@ -96,13 +96,6 @@ class Grouped(Struct, frozen=True):
 
     services: tuple[ServiceGroup, ...]
     orphans: tuple[Resource, ...]
-
-
-def beyond(container: Resource, declared: Collection[str]) -> Beyond:
-    """Say why; `declared` are the services of all profiles."""
-    if container.one_off:
-        return Beyond.ONE_OFF
-    return Beyond.INACTIVE if container.service in declared else Beyond.ORPHAN
 
 
 def group(project: Project, resources: Iterable[Resource]) -> Grouped:

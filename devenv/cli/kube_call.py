@@ -61,17 +61,10 @@ class ClusterCall:
 
     def carry_out(self, plan: Plan, work: Work, now: ClusterIdentity | None) -> None:
         """Let the guard pass the plan, run the work with progress, and record its end."""
-        ticket = self.guard.begin(plan, now=now)
-        if ticket.warning:
-            warn(ticket.warning, no_color=self.no_color)
-        failure: BaseException | None = None
-        try:
+        with self.guard.passing(plan, now=now) as outcome:
+            if outcome.warning:
+                warn(outcome.warning, no_color=self.no_color)
             pump(plan.verb, work.run, work.interrupt, no_color=self.no_color)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            self.guard.finish(ticket, failure)
 
 
 def plan_data(plan: Plan) -> dict[str, object]:

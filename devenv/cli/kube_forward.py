@@ -9,10 +9,10 @@ from dataclasses import asdict
 
 from devenv.cli.console import tell
 from devenv.cli.kube_call import ClusterCall, print_json
-from devenv.control.kube.change import counted, parse_ref
+from devenv.control.kube.change import parse_ref
 from devenv.control.kube.forward import Forward, ForwardStats
 from devenv.core.errors import EXIT_OK, UsageError
-from devenv.core.text import human_bytes
+from devenv.core.text import counted, human_bytes
 
 _TRAFFIC_EVERY = 1.0  # seconds between two lines of traffic
 

@@ -14,13 +14,13 @@ from devenv.backends.kube.kubeconfig import contexts, find_target
 from devenv.cli.console import warn
 from devenv.cli.kube_call import ClusterCall
 from devenv.control.guard import ClusterIdentity
-from devenv.control.kube.change import counted
-from devenv.control.kube.kubectl import Effect, hand_over, parse_line, without_yes
+from devenv.control.kube.kubectl import Effect, parse_line, without_yes
 from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused, MinikubeLine, find_minikube, parse_minikube
 from devenv.control.protocol import Plan
-from devenv.core.errors import EXIT_OK, DevenvError, UsageError
+from devenv.core.errors import UsageError
 from devenv.core.kube_settings import KubeSettings
-from devenv.core.text import sanitize
+from devenv.core.signals import hand_over
+from devenv.core.text import counted, sanitize
 
 
 def run_kubectl(arguments: Namespace) -> int:
@@ -53,23 +53,15 @@ def carry_out(
     stdin: bytes | None = None,
 ) -> int:
     """Let the guard pass the plan, run the command in this terminal, and record its end. Returns its exit code."""
-    ticket = call.guard.begin(plan, now=now)
-    if ticket.warning:
-        warn(ticket.warning, no_color=call.no_color)
-    failure: BaseException | None = None
-    try:
+    with call.guard.passing(plan, now=now) as outcome:
+        if outcome.warning:
+            warn(outcome.warning, no_color=call.no_color)
         with tempfile.TemporaryFile() as given:
             if stdin is not None:  # the trial has read it: the command gets it again
                 given.write(stdin)
                 given.seek(0)
-            code = hand_over(command, environ, stdin=given if stdin is not None else None)
-        failure = DevenvError(f"exit code {code}") if code != EXIT_OK else None
-        return code
-    except BaseException as error:
-        failure = error
-        raise
-    finally:
-        call.guard.finish(ticket, failure)
+            outcome.code = hand_over(command, environ, stdin=given if stdin is not None else None)
+    return outcome.code
 
 
 _DEFAULT_PROFILE = "minikube"  # the profile that minikube itself takes

@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from devenv.backends.docker.parse import started_elsewhere
 from devenv.cli.console import format_table, warn
 from devenv.cli.context import Context, declared_services, read_project
-from devenv.cli.grouping import Grouped, ServiceGroup, beyond, group
+from devenv.cli.grouping import Grouped, ServiceGroup, group
+from devenv.control.reach import beyond
 from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import Beyond, Health, Port, Project, Resource, State
 from devenv.core.text import human_age

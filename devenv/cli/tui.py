@@ -52,7 +52,9 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         from devenv.tui.app import run as run_app
 
         guard = Guard.of(context.config, "tui")
-        control = ComposeControl(lambda: scope.options, lambda: scope.latest, guard, root=context.config.root)
+        control = ComposeControl(
+            lambda: scope.options, lambda: scope.latest, guard, root=context.config.root, scope=scope
+        )
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
         cluster = _connector(context, guard)

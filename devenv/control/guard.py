@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
+import shlex
 import time
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from devenv.control.protocol import CHANGING_VERBS, Plan
+from devenv.control.audit import AuditLog
+from devenv.control.protocol import Options, Plan
+from devenv.control.verbs import VERBS, command_line, takes_away
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
-from devenv.core.masking import mask_texts
 from devenv.core.model import Project
-from devenv.core.settings import Config
-from devenv.core.stored import make_private, state_folder
+from devenv.core.settings import Config, ConfirmSettings
 from devenv.core.text import sanitize
-
-ROTATE_AT = 5_000_000  # bytes; about 15 000 changes. One older file is kept.
-
-
-def default_path() -> Path:
-    """Return the audit log's file in the user's state folder."""
-    return state_folder() / "audit.jsonl"
-
-
-class AuditLog(Struct, frozen=True):
-    """Appends records to one file, by default the user's; what could not be written is a warning and stops nothing."""
-
-    path: Path = field(default_factory=default_path)
-
-    def write(self, event: str, **facts: object) -> str:
-        """Append a record `{at, event, user, pid, **facts}`; return "" or why it could not be written."""
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        record: dict[str, object] = {"at": at, "event": event, "user": _user(), "pid": os.getpid(), **facts}
-        line = json.dumps(mask_texts(record), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        try:
-            make_private(self.path.parent)
-            if self.path.exists() and self.path.stat().st_size >= ROTATE_AT:
-                self.path.replace(self.path.with_suffix(".jsonl.1"))
-            # A pipe that nobody reads is not waited for.
-            # One write of one line to a file opened for appending: records of several processes do not mix.
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
-            try:
-                os.write(handle, line)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            return f"the audit log {self.path} cannot be written: {error.strerror}"
-        return ""
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no name for this user id, as in many containers
-        return str(os.getuid())
 
 
 def scope_of(project: Project, services: tuple[str, ...]) -> Project:
@@ -88,6 +47,20 @@ def sharers_of(project: Project, services: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sharers)
 
 
+def dependents_of(project: Project, services: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the services, beside these, that depend on them, directly or by others."""
+    needed = set(services)
+    dependents: list[str] = []
+    while new := [
+        item.name
+        for item in project.services
+        if item.name not in needed and any(one.service in needed for one in item.depends_on)
+    ]:
+        dependents += new
+        needed |= set(new)
+    return tuple(dependents)
+
+
 def _reached(project: Project, services: tuple[str, ...], *, required_only: bool = False) -> set[str]:
     by_name = {service.name: service for service in project.services}
     reached: set[str] = set()
@@ -101,17 +74,9 @@ def _reached(project: Project, services: tuple[str, ...], *, required_only: bool
 
 
 _ids = count(1)
-_WHAT = {
-    "up": "Creates and starts {targets}; changed containers are replaced.",
-    "down": "Stops and removes the containers of {targets} and their networks; one-off runs, orphans and "
-    "containers of inactive profiles stay.",
-    "restart": "Stops and starts {targets}: connections break for a moment.",
-    "stop": "Stops {targets}; the containers stay.",
-    "start": "Starts the existing containers of {targets}.",
-    "build": "Builds the images of {targets}; running containers keep their old ones.",
-    "sync": "Writes what is saved here into the containers of {targets}, and deletes there what is deleted here.",
-    "exec": "Runs the command of a watch rule in the containers of {targets}.",
-}
+_STAYS = "One-off runs, orphans and containers of inactive profiles stay."
+_TAKEN_TOO = "One-off runs, orphans and containers of all profiles go too."
+_STORES = frozenset({"namespace", "persistentvolumeclaim", "persistentvolume"})
 _READ_ONLY = "devenv is in read-only mode"
 _READ_ONLY_HINT = "It was set by --read-only, DEVENV_READ_ONLY or read_only in devenv.toml."
 
@@ -134,6 +99,15 @@ class Ticket(Struct, frozen=True):
     warning: str = ""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """How a change that was let pass went; who carries it out fills in the code, or a failure that is not raised."""
+
+    warning: str
+    code: int = 0
+    failure: DevenvError | None = None
+
+
 class Guard:
     """Stands before every change of a project or a cluster: policy, blast radius, audit log."""
 
@@ -144,7 +118,9 @@ class Guard:
         read_only: bool = False,
         source: str = "cli",
         kubernetes: KubeSettings | None = None,
+        confirm: ConfirmSettings | None = None,
     ) -> None:
+        self._confirm = confirm or ConfirmSettings()
         self._audit = audit or AuditLog()
         self._source = source
         self._kubernetes = kubernetes or KubeSettings()
@@ -153,7 +129,7 @@ class Guard:
     @classmethod
     def of(cls, config: Config, source: str = "cli") -> Guard:
         """Return the guard that these settings ask for, with the user's audit log."""
-        return cls(read_only=config.read_only, source=source, kubernetes=config.kubernetes)
+        return cls(read_only=config.read_only, source=source, kubernetes=config.kubernetes, confirm=config.confirm)
 
     def plan(
         self,
@@ -163,18 +139,23 @@ class Guard:
         volumes: bool = False,
         project: Project | None = None,
         losses: tuple[str, ...] | None = None,
+        options: Options = None,
     ) -> Plan:
         """Weigh a request. `losses` overrides the project's declared volumes with what Compose says it would remove.
 
-        Everything that takes something away from others' hands is to be confirmed in the terminal: `down`. What loses
-        data is to be confirmed everywhere: `down` with `volumes`.
+        Whatever takes something away is to be confirmed, unless `[confirm]` of devenv.toml says otherwise; what
+        deletes volumes is confirmed by typing the project's name, whatever it says.
         """
-        if verb not in CHANGING_VERBS:
+        if verb not in VERBS:
             raise ValueError(f"no such verb: {verb}")
+        given = dict(options or {})
         if losses is None:
             losses = project.volumes if volumes and project else ()
         names = ", ".join(targets) if targets else f"project {project.name}" if project else "the project"
-        sentences = [_WHAT[verb].format(targets=names)]
+        signal, replicas = given.get("signal", "SIGKILL"), given.get("replicas", "")
+        sentences = [VERBS[verb].what.format(targets=names, signal=signal, replicas=replicas)]
+        if verb == "down":
+            sentences.append(_TAKEN_TOO if given.get("all") else _STAYS)
         if volumes:
             named = f"these volumes and all data in them: {', '.join(losses)}" if losses else "the anonymous volumes"
             sentences.append(f"Deletes for ever {named}.")
@@ -184,17 +165,29 @@ class Guard:
             # Compose 5.6 restarts them with their owner (measured); nothing does after a stop and a start.
             effect = "must be restarted with it" if verb == "restart" else "is cut off until it is restarted after it"
             sentences.append(f"{who} shares a namespace (network, pid or ipc) of {owner} and {effect}.")
-        return Plan(
+        plan = Plan(
             verb=verb,
             targets=targets,
             volumes=volumes,
             allowed=not self.read_only,
-            needs_confirmation=verb == "down" or bool(sharers),
             sentences=tuple(sentences),
             losses=losses,
             reason=_READ_ONLY if self.read_only else "",
             hint=_READ_ONLY_HINT if self.read_only else "",
+            options=tuple(given.items()),
         )
+        name = project.name if project else "down"
+        return self.confirmed_by(plan, takes_away(plan) or bool(sharers), name, must_type=volumes)
+
+    def confirmed_by(self, plan: Plan, asks: bool, name: str, *, must_type: bool = False) -> Plan:
+        """Return the plan with how it is to be confirmed.
+
+        `asks` says whether it is asked about where `[confirm]` of devenv.toml names no other way; `name` is what is to
+        be typed where a yes does not do: where the setting says so, and always where it `must_type`.
+        """
+        policy = self._confirm.policy(plan.verb)
+        asks = must_type or (policy != "never" if policy else asks)
+        return replace(plan, needs_confirmation=asks, typed=name if must_type or policy == "type" else "")
 
     def plan_cluster(
         self,
@@ -206,14 +199,17 @@ class Guard:
         losses: tuple[str, ...] = (),
         needs_confirmation: bool = False,
         options: tuple[tuple[str, str], ...] = (),
+        command: str = "",
     ) -> Plan:
-        """Weigh a change of a cluster; what it hits was found out by who plans it. Only contexts on the list pass."""
+        """Weigh a change of a cluster; what it hits was found out by who plans it. Only contexts on the list pass.
+
+        What deletes a namespace, a claim of a volume or a volume is confirmed by typing its name.
+        """
         reason, hint = self._policy(place.context)
-        return Plan(
+        plan = Plan(
             verb=verb,
             targets=targets,
             allowed=not reason,
-            needs_confirmation=needs_confirmation or bool(losses),
             sentences=sentences,
             losses=losses,
             reason=reason,
@@ -223,7 +219,11 @@ class Guard:
             cluster=place.cluster,
             cluster_uid=place.cluster_uid,
             options=options,
+            command=command,
         )
+        stores = verb == "delete" and any(target.partition("/")[0] in _STORES for target in targets)
+        name = targets[0].rpartition("/")[2] if targets else verb
+        return self.confirmed_by(plan, needs_confirmation or bool(losses), name, must_type=stores)
 
     def _policy(self, context: str) -> tuple[str, str]:
         if self.read_only:
@@ -263,13 +263,32 @@ class Guard:
         facts: dict[str, object] = {"source": self._source, "verb": plan.verb, "targets": list(plan.targets)}
         if plan.context:
             where = {"context": plan.context, "namespace": plan.namespace, "cluster": plan.cluster}
-            return {**facts, **where, "options": dict(plan.options), "losses": list(plan.losses)}
+            told = {"options": dict(plan.options), "losses": list(plan.losses), "command": _in_cluster(plan)}
+            return {**facts, **where, **told}
         return {
             **facts,
+            "command": plan.command or (command_line(plan, project) if plan.verb in VERBS else ""),
             "volumes": plan.volumes,
             "project": project.name if project else "",
             "directory": project.directory if project else directory,
         }
+
+    @contextmanager
+    def passing(
+        self, plan: Plan, project: Project | None = None, directory: str = "", *, now: ClusterIdentity | None = None
+    ) -> Iterator[Outcome]:
+        """Let the plan pass as `begin` does, and record how the block ended; an exit code other than 0 is a failure."""
+        ticket = self.begin(plan, project, directory, now=now)
+        outcome = Outcome(ticket.warning)
+        failure: BaseException | None = None
+        try:
+            yield outcome
+            failure = outcome.failure or (DevenvError(f"exit code {outcome.code}") if outcome.code else None)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            self.finish(ticket, failure)
 
     def note(self, event: str, **facts: object) -> None:
         """Record what was done without a plan: the removal of what dead runs left."""
@@ -291,6 +310,29 @@ class Guard:
             error=error.message if isinstance(error, DevenvError) else repr(error) if error else "",
             seconds=round(time.monotonic() - ticket.begun, 3),
         )
+
+
+def _in_cluster(plan: Plan) -> str:
+    """Return what one would type in a cluster for the plan."""
+    if plan.command:
+        return plan.command
+    targets = ["/".join((one.split("/")[0], one.split("/")[-1])) for one in plan.targets if "/" in one]
+    words = _KUBECTL.get(plan.verb, plan.verb)
+    if plan.verb in ("cordon", "uncordon", "drain"):
+        targets = [target.partition("/")[2] for target in targets]
+    if plan.verb == "scale":
+        targets.append(f"--replicas={plan.option('replicas')}")
+    where = ["--context", plan.context, *(("--namespace", plan.namespace) if plan.namespace else ())]
+    return f"kubectl {shlex.join(where)} {words} {shlex.join(targets)}"
+
+
+_KUBECTL = {
+    "restart": "rollout restart",
+    "undo": "rollout undo",
+    "pause": "rollout pause",
+    "resume": "rollout resume",
+    "drain": "drain --ignore-daemonsets",
+}
 
 
 def _moved(plan: Plan, now: ClusterIdentity) -> tuple[str, str]:

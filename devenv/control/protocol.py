@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from devenv.core.errors import Refused
-from devenv.core.model import Action, Change
-
-CHANGING_VERBS = ("up", "down", "restart", "stop", "start", "build", "sync", "exec")
+from devenv.core.model import Action, Change, Progress, Resource
 
 
 class Plan(Struct, frozen=True):
     """The guard's answer to a request: whether it may be done, and what it will hit. Nothing was done yet.
 
     `sentences` is the blast radius in a person's words. `losses` names what cannot be had back (volumes). A plan that
-    `needs_confirmation` is to be shown before it is requested; `reason` and `hint` say why a refused one was refused.
+    `needs_confirmation` is to be shown before it is requested; `typed` is what the user must type to confirm it, ""
+    where a yes will do. `reason` and `hint` say why a refused one was refused.
     """
 
     verb: str
@@ -26,6 +25,7 @@ class Plan(Struct, frozen=True):
     volumes: bool = False
     allowed: bool = True
     needs_confirmation: bool = False
+    typed: str = ""
     sentences: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     reason: str = ""
@@ -36,16 +36,20 @@ class Plan(Struct, frozen=True):
     cluster: str = ""
     cluster_uid: str = ""
     options: tuple[tuple[str, str], ...] = ()  # what the verb needs beside targets: ("replicas", "3")
+    command: str = ""  # what one would type for it; "" where the verb's own table knows
 
     def option(self, name: str, default: str = "") -> str:
         """Return one of the options."""
         return dict(self.options).get(name, default)
 
 
+Options = Mapping[str, str] | None
+
+
 class Control(Protocol):
     """Changes one runtime: each request runs in a named thread and tells its life as records.
 
-    No method blocks on the network. All may be called from one thread only.
+    No method but `reach` blocks on the network. All others may be called from one thread only.
     """
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -60,19 +64,53 @@ class Control(Protocol):
         """Take the Action and Progress records since the last call, in order."""
         ...
 
-    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
+    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False, options: Options = None) -> Plan:
         """Return what the verb would do to these services (none: the whole project), and whether it is allowed."""
+        ...
+
+    def reach(self, plan: Plan) -> Plan:
+        """Return the plan with exactly what it would take, as the runtime says now.
+
+        Blocks on the network, for any thread; raises DevenvError.
+        """
         ...
 
     def request(self, plan: Plan) -> Action:
         """Begin to carry a plan out; the caller has confirmed it.
 
-        Raises Refused by policy, and while another change of the project runs.
+        Raises Refused by policy, and while another change of the same targets runs.
         """
         ...
 
     def cancel(self, action_id: int) -> None:
         """Interrupt a running action, as ctrl-c does; unknown and ended ones are left alone."""
+        ...
+
+
+class ProjectControl(Control, Protocol):
+    """Changes a Compose project: what beyond `Control` the terminal asks of it. What blocks is called in a thread."""
+
+    def shell(self, resource: Resource) -> tuple[Plan, list[str]]:
+        """Return the plan of a shell in a container, and its command line.
+
+        Blocks; raises DevenvError that says why where there is none.
+        """
+        ...
+
+    def one_off(self, service: str, words: list[str]) -> tuple[Plan, list[str]]:
+        """Return the plan of a command in a new container of the service, and its command line."""
+        ...
+
+    def hand_over(self, plan: Plan, line: list[str]) -> int:
+        """Let the guard pass the plan, run the command in this terminal and return its exit code; raises Refused."""
+        ...
+
+    def profiles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return all profiles and the active ones; blocks, raises ProjectError and ToolMissing."""
+        ...
+
+    def choose_profiles(self, names: tuple[str, ...]) -> None:
+        """Let these be active from now on."""
         ...
 
 
@@ -93,9 +131,13 @@ class NoControl:
         """Return nothing."""
         return []
 
-    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
+    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False, options: Options = None) -> Plan:
         """Refuse it."""
         return Plan(verb, targets, volumes, allowed=False, reason=self._reason, hint=self._hint)
+
+    def reach(self, plan: Plan) -> Plan:
+        """Return it as it is: it takes nothing."""
+        return plan
 
     def request(self, plan: Plan) -> Action:
         """Raise Refused."""
@@ -103,6 +145,25 @@ class NoControl:
 
     def cancel(self, action_id: int) -> None:
         """Do nothing: there are no actions."""
+
+    def shell(self, resource: Resource) -> tuple[Plan, list[str]]:
+        """Refuse it."""
+        return self.plan("exec"), []
+
+    def one_off(self, service: str, words: list[str]) -> tuple[Plan, list[str]]:
+        """Refuse it."""
+        return self.plan("run"), []
+
+    def hand_over(self, plan: Plan, line: list[str]) -> int:
+        """Raise Refused."""
+        raise Refused(self._reason, self._hint)
+
+    def profiles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return none."""
+        return (), ()
+
+    def choose_profiles(self, names: tuple[str, ...]) -> None:
+        """Do nothing."""
 
 
 # Each control counts its actions from 1; the store knows them all by one number.
@@ -142,14 +203,16 @@ class JoinedControl:
     def drain(self) -> list[Change]:
         """Take the records of all, with numbers of actions that are apart."""
         return [
-            replace(change, id=_apart(index, change.id)) if isinstance(change, Action) else change
-            for index, control in enumerate(self._controls)
-            for change in control.drain()
+            _numbered_apart(index, change) for index, control in enumerate(self._controls) for change in control.drain()
         ]
 
-    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
+    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False, options: Options = None) -> Plan:
         """Ask the control of these targets."""
-        return self._controls[self._index(targets)].plan(verb, targets, volumes=volumes)
+        return self._controls[self._index(targets)].plan(verb, targets, volumes=volumes, options=options)
+
+    def reach(self, plan: Plan) -> Plan:
+        """Ask the control of the plan's targets."""
+        return self._controls[self._index(plan.targets)].reach(plan)
 
     def request(self, plan: Plan) -> Action:
         """Let the control of the plan's targets carry it out."""
@@ -166,6 +229,15 @@ class JoinedControl:
     def _index(self, targets: tuple[str, ...]) -> int:
         # A target in a cluster is KIND/NAMESPACE/NAME; the name of a Compose service has no slash.
         return int(len(self._controls) > 1 and bool(targets) and all("/" in target for target in targets))
+
+
+def _numbered_apart(index: int, change: Change) -> Change:
+    match change:
+        case Action():
+            return replace(change, id=_apart(index, change.id))
+        case Progress():
+            return replace(change, action=_apart(index, change.action))
+    return change
 
 
 def _apart(index: int, number: int) -> int:

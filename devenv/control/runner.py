@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BUFFERED = 2000  # records; a build tells some hundred. Older progress is dropped, actions never
 STOP_PATIENCE = 2.0  # seconds that leaving the terminal waits for what was interrupted
+AT_A_TIME = 4  # changes of one runtime
 _ids = count(1)  # of all runners: an action's id is unique in the terminal
 
 Report = Callable[["Progress | Remark"], None]
@@ -42,12 +43,13 @@ class _Running(Struct, frozen=True):
     action: Action
     work: Work
     thread: threading.Thread
+    touches: frozenset[str]  # empty: everything
 
 
 class Runner:
     """Runs up to `limit` changes at a time and keeps their records until they are drained."""
 
-    def __init__(self, guard: Guard, limit: int = 1) -> None:
+    def __init__(self, guard: Guard, limit: int = AT_A_TIME) -> None:
         self._guard = guard
         self._limit = limit
         self._lock = threading.Lock()
@@ -76,23 +78,27 @@ class Runner:
             self._buffer.clear()
         return records
 
-    def busy(self, targets: tuple[str, ...] = ()) -> Action | None:
-        """Return an action that must end before another one of these targets may begin."""
+    def busy(self, touches: Collection[str] = ()) -> Action | None:
+        """Return an action that must end before one that touches these may begin; none named: that touches all."""
         with self._lock:
-            actions = [item.action for item in self._running.values()]
-        for action in actions:
-            if self._limit == 1 or len(actions) >= self._limit or set(action.targets) & set(targets):
-                return action
+            running = tuple(self._running.values())
+        for item in running:
+            both_known = touches and item.touches
+            if len(running) >= self._limit or not both_known or not item.touches.isdisjoint(touches):
+                return item.action
         return None
 
-    def begin(self, ticket: Ticket, work: Work) -> Action:
-        """Run the work of an allowed change in a thread; its end is written into the audit log."""
+    def begin(self, ticket: Ticket, work: Work, touches: Collection[str] = ()) -> Action:
+        """Run the work of an allowed change in a thread; its end is written into the audit log.
+
+        `touches` is what no other change may touch until then; none named: everything.
+        """
         plan = ticket.plan
         action = Action(next(_ids), plan.verb, plan.targets, Phase.REQUESTED, time.time(), ticket.warning)
         name = f"devenv-action-{action.id}-{plan.verb}"
         thread = threading.Thread(target=self._run, args=(action, work, ticket), name=name, daemon=True)
         with self._lock:
-            self._running[action.id] = _Running(action, work, thread)
+            self._running[action.id] = _Running(action, work, thread, frozenset(touches))
         self._put(action)
         thread.start()
         return action
@@ -106,7 +112,8 @@ class Runner:
 
     def _run(self, action: Action, work: Work, ticket: Ticket) -> None:
         def report(record: Progress | Remark) -> None:
-            self._put(record if isinstance(record, Progress) else Progress(record.text, "Warning", "warning"))
+            step = record if isinstance(record, Progress) else Progress(record.text, "Warning", "warning")
+            self._put(replace(step, action=action.id))
 
         self._put(replace(action, phase=Phase.RUNNING))
         failure: BaseException | None = None

@@ -317,7 +317,7 @@ class Action(Struct, frozen=True):
     """A change that somebody asked for, and how far it got. `detail` is progress, or the error's message at the end."""
 
     id: int
-    verb: str  # up, down, restart, stop, start, build
+    verb: str  # of `devenv.control.verbs`, or of a cluster
     targets: tuple[str, ...]  # services; empty means the whole project
     phase: Phase
     at: float
@@ -337,6 +337,7 @@ class Progress(Struct, frozen=True):
     total: int | None = None
     percent: int | None = None
     parent_id: str = ""
+    action: int = 0  # whose step it is, where several run
 
 
 class Dependency(NamedTuple):

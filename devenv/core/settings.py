@@ -12,13 +12,17 @@ profiles = ["debug"]             # COMPOSE_PROFILES, --profile
 env_files = [".env.dev"]         # COMPOSE_ENV_FILES, --env-file
 project_name = "shop"            # COMPOSE_PROJECT_NAME, --project-name
 project_directory = "."          # what relative paths in the Compose files start from; --project-directory
+
+[confirm]                        # how an act is confirmed: "ask", "type" (a name) or "never"; by default what takes
+rm = "never"                     # something away asks. What deletes volumes or a namespace is typed, whatever stands
+delete = "type"                  # here. The acts are the verbs of Compose and of the cluster, as help calls them
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
@@ -54,6 +58,44 @@ class ComposeSettings(Struct, frozen=True, forbid_unknown_fields=True):
             force_setattr(self, "project_directory", None)
 
 
+Policy = Literal["", "ask", "type", "never"]
+
+
+class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How each act is confirmed: a yes, typing a name, or nothing. "" leaves it to what the act takes away."""
+
+    # Of Compose (devenv.control.verbs).
+    up: Policy = ""
+    down: Policy = ""
+    restart: Policy = ""
+    stop: Policy = ""
+    start: Policy = ""
+    pause: Policy = ""
+    unpause: Policy = ""
+    kill: Policy = ""
+    rm: Policy = ""
+    recreate: Policy = ""
+    scale: Policy = ""
+    pull: Policy = ""
+    build: Policy = ""
+    run: Policy = ""
+    exec: Policy = ""
+    sync: Policy = ""
+    # Of a cluster (devenv.control.kube.control); those of one name hold for both.
+    undo: Policy = ""
+    resume: Policy = ""
+    delete: Policy = ""
+    evict: Policy = ""
+    cordon: Policy = ""
+    uncordon: Policy = ""
+    drain: Policy = ""
+
+    def policy(self, verb: str) -> Policy:
+        """Return that of the verb; "" for one that has none."""
+        policy: Policy = getattr(self, verb, "")
+        return policy
+
+
 class GivenTables(Struct, frozen=True):
     """Tables as the file has them; None where it does not name them."""
 
@@ -79,6 +121,7 @@ class Config(Struct, frozen=True):
     compose: ComposeSettings = ComposeSettings()
     kubernetes: KubeSettings = KubeSettings()
     mask: MaskSettings = MaskSettings()
+    confirm: ConfirmSettings = ConfirmSettings()
     given: GivenTables = GivenTables()
 
     @property
@@ -197,6 +240,7 @@ def _read(path: Path) -> Config:
         compose=typed(file.compose, ComposeSettings, path, "compose"),
         kubernetes=typed(file.kubernetes, KubeSettings, path, "kubernetes"),
         mask=typed(file.mask, MaskSettings, path, "mask"),
+        confirm=typed(file.confirm, ConfirmSettings, path, "confirm"),
         given=_given(file, path),
     )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final
+from typing import IO, Final
+
+from devenv.core.errors import ToolMissing
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLEANING: Final = "\ndevenv: it ends as soon as it has cleaned up (ctrl-\\ ends it at once and leaves the rest)\n"
@@ -156,3 +159,38 @@ def _leave(terminals: list[int]) -> None:
     for stream in terminals:
         os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def hand_over(
+    line: Sequence[str],
+    environ: Mapping[str, str],
+    folder: str = "",
+    stdin: IO[bytes] | None = None,
+    hint: str = "Is it installed?",
+) -> int:
+    """Run a program in this terminal and return its exit code; raises ToolMissing with that hint.
+
+    ctrl-c reaches it alone: a shell inside wants it.
+    """
+    # A handler, and not SIG_IGN: the started program would inherit that.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        with held() as release:
+            process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None, stdin=stdin)
+            try:
+                release()
+                return exit_code_of(process.wait())
+            except BaseException:  # devenv itself is ended: nothing is left behind
+                process.terminate()
+                process.wait()
+                raise
+    except OSError as error:
+        raise ToolMissing(f"{line[0]} could not be started: {error}", hint) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_code_of(returned: int) -> int:
+    """Return the exit code as shells report it: 128 and more after a signal."""
+    return returned if returned >= 0 else 128 - returned

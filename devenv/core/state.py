@@ -65,7 +65,7 @@ class Store:
         self._samples: dict[str, Sample] = {}
         self._scalings: dict[str, Scaling] = {}
         self._actions: dict[int, Action] = {}
-        self._progress: dict[str, Progress] = {}
+        self._progress: dict[int, dict[str, Progress]] = {}
         self._happenings: dict[str, deque[tuple[int, Happening]]] = {}
         # (table, key) -> version of its newest change, oldest first: a reader walks only what is newer than it knows.
         self._changed: dict[tuple[str, str | int], int] = {}
@@ -80,10 +80,9 @@ class Store:
         """All resources by key, in the order in which they were first seen."""
         return MappingProxyType(self._resources)
 
-    @property
-    def progress(self) -> Mapping[str, Progress]:
-        """The steps of the action that runs or ran last, by their id."""
-        return MappingProxyType(self._progress)
+    def progress(self, action_id: int) -> Mapping[str, Progress]:
+        """The steps of an action that runs or has just ended, by their id."""
+        return MappingProxyType(self._progress.get(action_id, {}))
 
     def resource(self, key: str) -> Resource | None:
         """The resource of that key, or None where it is gone."""
@@ -138,7 +137,7 @@ class Store:
                 case Action():
                     self._act(change)
                 case Progress():
-                    self._progress[change.id] = change
+                    self._progress.setdefault(change.action, {})[change.id] = change
                 case _:
                     continue
 
@@ -186,7 +185,9 @@ class Store:
         if before == action:
             return
         if before is None and action.phase not in _ENDED:
-            self._progress.clear()
+            # Of what has ended nobody asks any more.
+            running = {known.id for known in self._actions.values() if known.phase not in _ENDED}
+            self._progress = {of: steps for of, steps in self._progress.items() if of in running}
         self._actions[action.id] = action
         self._touch("action", action.id)
 

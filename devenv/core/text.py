@@ -99,6 +99,11 @@ def _sgr(active: str, code: str) -> str:
     return ";".join(used) if len(used) <= 32 else ""
 
 
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """Return "1 pod", "2 pods"."""
+    return f"{count} {singular if count == 1 else plural or f'{singular}s'}"
+
+
 def human_bytes(count: float) -> str:
     """Write a size with a binary unit and at most three digits: 734 B, 1.5 KiB, 88 MiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):

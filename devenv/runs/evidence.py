@@ -22,12 +22,11 @@ import msgspec
 from msgspec.structs import replace
 
 from devenv.backends.protocol import NothingToLookAt
-from devenv.control.protocol import Plan
+from devenv.control.protocol import NoControl
 from devenv.core import model
-from devenv.core.errors import Refused, UsageError
+from devenv.core.errors import UsageError
 from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import (
-    Action,
     Change,
     Connection,
     ConnectionState,
@@ -330,26 +329,8 @@ class ReplayBackend(NothingToLookAt):
             self._notes.append((mark.at, f"{_SIGNS[mark.kind_of]} {clock} {mark.text}"))
 
 
-class ReadOnlyControl:
-    """A `devenv.control.protocol.Control` that refuses: what is shown is over."""
+class ReadOnlyControl(NoControl):
+    """Refuses every change: what is shown is over."""
 
-    def start(self, wake: Callable[[], None]) -> None:
-        """Nothing will happen."""
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-    def drain(self) -> list[Change]:
-        """There is never anything."""
-        return []
-
-    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
-        """Refuse."""
-        return Plan(verb, targets, allowed=False, reason="This is evidence of a run that is over", volumes=volumes)
-
-    def request(self, plan: Plan) -> Action:
-        """Raise Refused."""
-        raise Refused(plan.reason)
-
-    def cancel(self, action_id: int) -> None:
-        """Nothing runs."""
+    def __init__(self) -> None:
+        super().__init__("This is evidence of a run that is over", "")

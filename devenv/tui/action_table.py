@@ -100,6 +100,7 @@ ACTIONS: Final = (
         palette="view: back to the table",
         shown=False,
     ),
+    UserAction("mark", "space", "mark", IN_VIEW, "for one change of all that are marked; Esc takes the marks away"),
     UserAction("drop", "x", "cancel/dismiss", note="the running change, or the error of one"),
     UserAction(
         *("restart", "r", "restart"),
@@ -109,7 +110,7 @@ ACTIONS: Final = (
         meaning=_EACH,
     ),
     UserAction(
-        *("start", "s", "start"),
+        *("start", "t", "start"),
         kubectl="kubectl scale KIND/NAME --replicas=N",
         kinds=SCALED,
         palette=f"start {SERVICE}",
@@ -122,13 +123,75 @@ ACTIONS: Final = (
         palette=f"stop {SERVICE}",
         meaning=_EACH,
     ),
+    UserAction(
+        *("shell", "s", "shell"),
+        note="bash, else sh",
+        kubectl="kubectl exec -it POD -- sh",
+        kinds=frozenset({"pod", "daemonset", "job", *SCALED}),
+        palette=f"shell in {SERVICE}",
+        meaning=_EACH,
+    ),
     UserAction("up", "u", "up", note=_EACH, palette=f"up {SERVICE}", meaning=_EACH),
+    UserAction("up_alone", palette=f"up {SERVICE} alone", meaning="without what it depends on"),
+    UserAction("stop_dependents", palette=f"stop {SERVICE} and what depends on it", meaning="the last first"),
+    UserAction(
+        *("pause", "P", "pause/resume"),
+        note="its processes are frozen",
+        kubectl="its rollout; kubectl rollout pause|resume deployment/NAME",
+        kinds=frozenset({"deployment"}),
+        palette=f"pause or resume {SERVICE}",
+        meaning=_EACH,
+    ),
+    UserAction(
+        *("scale", "c", "scale"),
+        takes_away=True,
+        kubectl="kubectl scale KIND/NAME --replicas=N",
+        kinds=SCALED,
+        palette=f"scale {SERVICE}",
+        meaning="how many containers it has",
+    ),
+    UserAction(
+        *("recreate", "ctrl+r", "recreate"),
+        note="new containers, with the same volumes",
+        takes_away=True,
+        palette=f"recreate {SERVICE}",
+        meaning=_EACH,
+        written="^r",
+    ),
+    UserAction(
+        *("kill", "ctrl+k", "kill"),
+        note="with a signal",
+        takes_away=True,
+        palette=f"kill {SERVICE}",
+        meaning="with a signal",
+        written="^k",
+    ),
+    UserAction(
+        *("delete", "ctrl+d", "delete"),
+        note="says what goes with it",
+        kubectl="kubectl delete KIND NAME",
+        kinds=ANY_KIND,
+        takes_away=True,
+        palette=f"remove the containers of {SERVICE}",
+        meaning=_EACH,
+        written="^d",
+    ),
+    UserAction(
+        "run", "exclamation_mark", "run", note="a command in a new container", palette=f"run in {SERVICE}", written="!"
+    ),
+    UserAction("pull", palette=f"pull {SERVICE}", meaning="its image"),
     UserAction("build", palette=f"build {SERVICE}", meaning=_EACH),
     UserAction("up_all", "U", "up all", note="the whole project", palette="up project", meaning=_ALL),
     UserAction("down", "D", "down", note="the whole project", takes_away=True, palette="down project", meaning=_ALL),
     UserAction("restart_all", palette="restart project", meaning=_ALL),
     UserAction("stop_all", palette="stop project", meaning=_ALL),
     UserAction("build_all", palette="build project", meaning=_ALL),
+    UserAction(
+        "down_all",
+        takes_away=True,
+        palette="down project with orphans, one-off runs and all profiles",
+        meaning=_ALL,
+    ),
     UserAction(
         "down_volumes",
         takes_away=True,
@@ -155,6 +218,13 @@ ACTIONS: Final = (
         note="saved files go into the containers at once",
         palette="watch: saved files",
         meaning="go into the containers at once, by develop.watch; again to end it",
+    ),
+    UserAction("profiles", palette="profiles: choose the active ones"),
+    UserAction(
+        *("audit_log", "A", "audit log"),
+        note="what was asked for, by whom, and how it ended",
+        palette="audit log",
+        shown=False,
     ),
     UserAction("leave", "q", "quit", palette="quit", words=("q",), synonyms=("quit", "q!")),
     UserAction(
@@ -191,19 +261,8 @@ ACTIONS: Final = (
         kubectl="kubectl rollout status KIND/NAME",
         kinds=ROLLED,
     ),
-    UserAction("scale", "c", "scale", OF_CLUSTER, kubectl="kubectl scale KIND/NAME --replicas=N", kinds=SCALED),
     UserAction(
         *("undo", "B", "undo", OF_CLUSTER), kubectl="kubectl rollout undo KIND/NAME", kinds=ROLLED, takes_away=True
-    ),
-    UserAction(
-        *("pause", "P", "pause/resume", OF_CLUSTER),
-        kubectl="kubectl rollout pause|resume deployment/NAME",
-        kinds=frozenset({"deployment"}),
-    ),
-    UserAction(
-        *("shell", "t", "shell", OF_CLUSTER),
-        kubectl="kubectl exec -it POD -- sh",
-        kinds=frozenset({"pod", "daemonset", "job", *SCALED}),
     ),
     UserAction(
         *("debug", "T", "debug", OF_CLUSTER),
@@ -226,13 +285,6 @@ ACTIONS: Final = (
         words=("forwards", "pf"),
     ),
     UserAction("edit", "E", "edit", OF_CLUSTER, kubectl="kubectl edit KIND/NAME", kinds=ANY_KIND),
-    UserAction(
-        *("delete", "ctrl+d", "delete", OF_CLUSTER, "says what goes with it"),
-        kubectl="kubectl delete KIND NAME",
-        kinds=ANY_KIND,
-        takes_away=True,
-        written="^d",
-    ),
     UserAction(
         *("evict", "ctrl+e", "evict", OF_CLUSTER, "heeds disruption budgets"),
         kubectl="the API's pods/NAME/eviction",
@@ -278,9 +330,16 @@ def group_of(action: UserAction, *, in_cluster: bool) -> str:
 
 
 def makes_sense(verb: str, resource: Resource) -> bool:
-    """Whether a change does something to that container of Compose."""
-    if verb == "restart":
-        return resource.state not in (State.ABSENT, State.PROVIDED)
-    if verb == "start":
-        return resource.state in (State.EXITED, State.CREATED, State.DEAD)
-    return verb == "up" or resource.state.is_up
+    """Whether an action does something to that container of Compose."""
+    match verb:
+        case "restart" | "recreate" | "delete":
+            return resource.state not in (State.ABSENT, State.PROVIDED)
+        case "start":
+            return resource.state in (State.EXITED, State.CREATED, State.DEAD)
+        case "pause":
+            return resource.state in (State.RUNNING, State.PAUSED)
+        case "shell":
+            return resource.state is State.RUNNING
+        case "scale" | "run" | "pull":
+            return resource.state is not State.PROVIDED
+    return verb in ("up", "up_alone", "build") or resource.state.is_up

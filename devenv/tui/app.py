@@ -17,7 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from devenv.backends.protocol import Backend
-from devenv.control.protocol import Control
+from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.tui import theme as themes
@@ -105,7 +105,7 @@ class DevenvApp(App[int]):
     def __init__(
         self,
         backend: Backend,
-        control: Control,
+        control: ProjectControl,
         *,
         title: str = "",
         theme: ThemeChoice = "auto",
@@ -119,6 +119,7 @@ class DevenvApp(App[int]):
         probe_paths: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         super().__init__()
+        self._backend, self._control = backend, control
         self._make_runner = load
         self._load_at_once = load_at_once
         self._load_runs: LoadRuns | None = None
@@ -134,18 +135,21 @@ class DevenvApp(App[int]):
         self.stylesheet.set_variables(self.get_css_variables())
         self._css_is_new = True
         if cluster is None:
-            self.main: MainScreen = MainScreen(backend, control, title, ComposeController)
+            self.main: MainScreen = MainScreen(
+                backend, control, title, lambda screen: ComposeController(screen, control)
+            )
+            self._parts: tuple[Source, ...] = (backend, control)
         else:
             from devenv.tui.kube.controller import cluster_screen
 
-            self.main, backend, control = cluster_screen(backend, control, title, cluster)
+            self.main, readers, changers = cluster_screen(backend, control, title, cluster)
+            self._parts = (readers, changers)
+        self.feed = Feed(self._parts, self._deliver)
         self.main.probe_paths = probe_paths
-        self._parts = (backend, control)
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
         self.fault: Exception | None = None
         self._make_watch = watch
         self._watch: BackgroundWatch | None = None  # from the first time that somebody asked for it
-        self.feed = Feed(self._parts, self._deliver)
         self.main.before_first_frame = self._take_known
         self.bench_trace = BenchTrace(os.environ.get("DEVENV_BENCH_MARKS"))
 
@@ -242,7 +246,7 @@ class DevenvApp(App[int]):
         """
         from devenv.tui.kube.controller import cluster_screen
 
-        old, (backend, control) = self.main, self._parts
+        old, backend, control = self.main, self._backend, self._control
         if self.screen is not old or old.action_bar.running is not None or old.filter.value:
             return False
         if old.changes.before_leaving:
@@ -360,7 +364,7 @@ class DevenvApp(App[int]):
 
 def run(
     backend: Backend,
-    control: Control,
+    control: ProjectControl,
     *,
     title: str = "",
     theme: ThemeChoice = "auto",

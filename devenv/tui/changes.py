@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import PurePath
 
+from textual.app import SuspendNotSupported
 from textual.screen import Screen
 
-from devenv.control.protocol import Control, Plan
+from devenv.control.protocol import Control, Options, Plan
 from devenv.core.errors import DevenvError
 from devenv.core.model import Action, Phase
 from devenv.core.text import human_duration
@@ -26,31 +31,37 @@ class Changes:
         self._bar = bar
         self._seen: dict[int, float] = {}
         self.quitting = False
+        self.begun: Callable[[], None] = lambda: None  # called once a change was taken
         self.before_leaving: list[Callable[[], bool]] = []  # each may ask first, and then says True
 
-    def ask(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> None:
+    def ask(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False, options: Options = None) -> None:
         """Plan a change; ask where it takes something away, tell why where it is refused, else begin."""
         try:
-            plan = self._control.plan(verb, targets, volumes=volumes)
+            plan = self._control.plan(verb, targets, volumes=volumes, options=options)
         except DevenvError as error:
             self.impossible(verb, error)
             return
-        self.offer(plan)
+        self.offer(plan, self._control.reach)
 
     def impossible(self, verb: str, error: DevenvError) -> None:
         """Tell why a change could not even be planned."""
         self._refuse(f"{verb} is not possible", error.message, error.hint)
 
-    def offer(self, plan: Plan) -> None:
-        """Ask where the plan takes something away, tell why where it is refused, else begin."""
+    def offer(self, plan: Plan, reach: Callable[[Plan], Plan] | None = None) -> None:
+        """Ask where the plan takes something away, tell why where it is refused, else begin.
+
+        `reach` finds out, in a thread and while the question stands, what exactly it takes.
+        """
         if not plan.allowed:
             self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
         elif plan.needs_confirmation:
             from devenv.tui.dialogs import ConfirmScreen, question
 
-            self._screen.app.push_screen(
-                ConfirmScreen(*question(plan)), lambda yes: self._request(plan) if yes else None
-            )
+            def decided(yes: bool | None) -> None:
+                if yes:
+                    self._request(plan)
+
+            self._screen.app.push_screen(ConfirmScreen(question(plan), reach and partial(reach, plan)), decided)
         else:
             self._request(plan)
 
@@ -59,6 +70,29 @@ class Changes:
             self._control.request(plan)
         except DevenvError as error:
             self._refuse(f"{plan.verb} was refused", error.message, error.hint)
+        else:
+            self.begun()
+
+    def leave_to(self, plan: Plan, line: Sequence[str], hand_over: Callable[[Plan, list[str]], int]) -> None:
+        """Give the terminal to a command and come back; `hand_over` runs it, passed by the guard."""
+        if not plan.allowed:
+            self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
+            return
+        app = self._screen.app
+        try:
+            with app.suspend():
+                sys.stdout.write(f"$ {safe(shlex.join(line))}\n")
+                sys.stdout.flush()
+                code = hand_over(plan, list(line))
+        except SuspendNotSupported:
+            self.warn("This terminal cannot be given to another program.", plan.verb)
+            return
+        except DevenvError as error:
+            self.impossible(plan.verb, error)
+            return
+        app.refresh(layout=True)
+        if code:
+            self.warn(f"{plan.verb} ended with exit code {code}", PurePath(line[0]).name)
 
     def _refuse(self, title: str, message: str, hint: str) -> None:
         text = "\n".join([*safe_lines(message), *(f"→ {line}" for line in safe_lines(hint))])
@@ -75,7 +109,8 @@ class Changes:
             if action.phase is Phase.DONE:
                 took = human_duration(max(0.0, now - begun))
                 self._screen.notify(f"✓ {safe(action_title(action))}: done in {took}", timeout=4, markup=False)
-            if action.phase in (Phase.DONE, Phase.FAILED, Phase.REFUSED) and self.quitting:
+            others = any(other.id != action.id for other in self._bar.all_running)
+            if action.phase in (Phase.DONE, Phase.FAILED, Phase.REFUSED) and self.quitting and not others:
                 self._screen.app.exit(0)
 
     def drop(self) -> None:
@@ -93,10 +128,11 @@ class Changes:
         if running is None or self.quitting:
             self._screen.app.exit(0)
             return
-        from devenv.tui.dialogs import ConfirmScreen
+        from devenv.tui.dialogs import ConfirmScreen, Question
 
-        question = (f"{action_title(running)} is still running", ("Leaving interrupts it, as ctrl-c does.",), ())
-        self._screen.app.push_screen(ConfirmScreen(*question, "cancel it and quit"), self._leave)
+        title = f"{', '.join(map(action_title, self._bar.all_running))} is still running"
+        asked = Question(title, ("Leaving interrupts it, as ctrl-c does.",), yes="cancel it and quit")
+        self._screen.app.push_screen(ConfirmScreen(asked), self._leave)
 
     def _leave(self, yes: bool | None) -> None:
         if not yes:
@@ -106,4 +142,5 @@ class Changes:
             self._screen.app.exit(0)
             return
         self.quitting = True
-        self._control.cancel(running.id)
+        for action in self._bar.all_running:
+            self._control.cancel(action.id)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from textual.widget import Widget
 
-from devenv.core.model import ConnectionState
+from devenv.control.protocol import Plan, ProjectControl
+from devenv.control.verbs import SIGNALS
+from devenv.core.errors import DevenvError
+from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
 from devenv.tui.main_screen import Handlers, MainScreen
@@ -17,7 +21,14 @@ from devenv.tui.table.lines import GroupKey, Row
 if TYPE_CHECKING:
     from devenv.tui.dialogs import Command
 
-OF_SERVICE = ("restart", "start", "stop", "up", "build")
+# Actions on services: the verb of Compose for each, and its options.
+OF_SERVICE: Final = {
+    **{verb: (verb, {}) for verb in ("restart", "start", "stop", "up", "build", "recreate", "pull")},
+    "delete": ("rm", {}),
+    "up_alone": ("up", {"no_deps": "yes"}),
+    "stop_dependents": ("stop", {"dependents": "yes"}),
+}
+_MEANING: Final = {"KILL": "ends it at once", "TERM": "asks it to end", "HUP": "by convention: read the settings again"}
 
 
 class ComposeController:
@@ -25,14 +36,26 @@ class ComposeController:
 
     bars: Sequence[Widget] = ()
 
-    def __init__(self, screen: MainScreen) -> None:
+    def __init__(self, screen: MainScreen, control: ProjectControl) -> None:
         self._screen = screen
+        self._control = control
         ask = screen.changes.ask
+        screen.changes.begun = screen.table.unmark
+        special: dict[str, Callable[[Sequence[Resource]], None]] = {
+            "pause": self._pause,
+            "scale": self._scale,
+            "kill": self._kill,
+            "shell": self._shell,
+            "run": self._run,
+        }
+        self.acts = special | {name: partial(self._ask, name) for name in OF_SERVICE}
         self.handlers: Handlers = {
-            **{verb: partial(self.change, verb) for verb in OF_SERVICE},
+            **{name: partial(self.change, name) for name in self.acts},
             **{f"{verb}_all": partial(ask, verb) for verb in ("up", "restart", "stop", "build")},
             "down": partial(ask, "down"),
+            "down_all": partial(ask, "down", options={"all": "yes"}),
             "down_volumes": partial(ask, "down", volumes=True),
+            "profiles": self._choose_profiles,
         }
 
     async def begin(self) -> None:
@@ -41,23 +64,124 @@ class ComposeController:
     def close(self) -> None:
         """There is nothing that would outlive the screen."""
 
-    def change(self, verb: str) -> None:
-        """Change the selected service."""
-        resource = self._screen.selected
-        if resource is not None and resource.service:
-            self._screen.changes.ask(verb, (resource.service,))
+    # What the keys do
+
+    def change(self, name: str) -> None:
+        """Change the marked services, else the selected one."""
+        resources = self.meant(name)
+        if resources:
+            self.acts[name](resources)
+
+    def meant(self, name: str) -> list[Resource]:
+        """Return the containers that an action is for: the marked ones, else the selected; where it does something."""
+        selected = self._screen.selected
+        known = self._screen.marked or ([selected] if selected is not None else [])
+        return [one for one in known if one.runtime is Runtime.COMPOSE and one.service and makes_sense(name, one)]
+
+    def _ask(self, name: str, resources: Sequence[Resource]) -> None:
+        verb, options = OF_SERVICE[name]
+        self._screen.changes.ask(verb, _services(resources), options=options)
+
+    def _pause(self, resources: Sequence[Resource]) -> None:
+        """Pause what runs; where all is paused, let it go on."""
+        running = [one for one in resources if one.state is State.RUNNING]
+        self._screen.changes.ask("pause" if running else "unpause", _services(running or resources))
+
+    def _scale(self, resources: Sequence[Resource]) -> None:
+        from devenv.tui.dialogs import AskScreen
+
+        services = _services(resources)
+        now = max(one.number for one in self._screen.board.compose.values() if one.service in services)
+
+        def scale(text: str | None) -> None:
+            if text:
+                self._screen.changes.ask("scale", services, options={"replicas": text})
+
+        what = f"How many containers shall {', '.join(services)} have?"
+        self._screen.app.push_screen(AskScreen(what, str(now), replicas_problem), scale)
+
+    def _kill(self, resources: Sequence[Resource]) -> None:
+        from devenv.tui.dialogs import PickerScreen
+
+        services = _services(resources)
+
+        def kill(signal: str | None) -> None:
+            if signal:
+                self._screen.changes.ask("kill", services, options={"signal": signal})
+
+        offered = [(name, f"SIG{name}", _MEANING.get(name, "")) for name in SIGNALS]
+        self._screen.app.push_screen(PickerScreen(f"signal for {', '.join(services)}", offered, ""), kill)
+
+    def _shell(self, resources: Sequence[Resource]) -> None:
+        self._leave("shell", lambda: self._control.shell(resources[0]))
+
+    def _run(self, resources: Sequence[Resource]) -> None:
+        from devenv.tui.dialogs import AskScreen
+
+        service = resources[0].service
+
+        def run(text: str | None) -> None:
+            if text is not None:
+                self._leave("run", lambda: self._control.one_off(service, shlex.split(text)))
+
+        what = f"Run which command in a new container of {service}? (nothing: its own)"
+        self._screen.app.push_screen(AskScreen(what, "", _words_problem), run)
+
+    def _leave(self, verb: str, find: Callable[[], tuple[Plan, list[str]]]) -> None:
+        """Give the terminal to a command; which one, is found out in a thread."""
+        screen = self._screen
+
+        def work() -> None:
+            try:
+                plan, line = find()
+            except DevenvError as error:
+                screen.app.call_from_thread(screen.changes.impossible, verb, error)
+            else:
+                screen.app.call_from_thread(screen.changes.leave_to, plan, line, self._control.hand_over)
+
+        screen.run_worker(work, thread=True, group="plan", exclusive=True)
+
+    def _choose_profiles(self) -> None:
+        """Offer the profiles of the project; the chosen one is switched."""
+        screen = self._screen
+
+        def offer(known: Sequence[str], active: Sequence[str]) -> None:
+            from devenv.tui.dialogs import PickerScreen
+
+            if not known:
+                screen.changes.warn("No service of this project has a profile.", "profiles")
+                return
+
+            def switch(name: str | None) -> None:
+                if name:
+                    on = {*active} ^ {name}
+                    self._control.choose_profiles(tuple(one for one in known if one in on))
+
+            offered = [(name, name, "active: leaves it" if name in active else "activates it") for name in known]
+            screen.app.push_screen(PickerScreen("profile", offered, next(iter(active), "")), switch)
+
+        def work() -> None:
+            try:
+                known, active = self._control.profiles()
+            except DevenvError as error:
+                screen.app.call_from_thread(screen.changes.impossible, "profiles", error)
+            else:
+                screen.app.call_from_thread(offer, known, active)
+
+        screen.run_worker(work, thread=True, group="plan", exclusive=True)
+
+    # What is offered, and shown
 
     def offers(self, action: UserAction) -> bool:
         """Whether an action makes sense for the selection now."""
-        if action.name in OF_SERVICE:
-            resource = self._screen.selected
-            return bool(resource and resource.service and makes_sense(action.name, resource))
+        if action.name in self.acts:
+            return bool(self.meant(action.name))
         return action.name != "drop"
 
     def offers_depend_on(self) -> object:
         """Return what `offers` looks at."""
-        resource = self._screen.selected
-        return resource and (resource.service, resource.state)
+        known = self._screen.marked or ([resource] if (resource := self._screen.selected) else [])
+        return [(one.service, one.state) for one in known]
 
     def commands(self) -> Iterator[Command]:
         """Everything is in the table of actions."""
@@ -82,3 +206,20 @@ class ComposeController:
 
     def describe(self, group: GroupKey) -> None:
         """There is no service in both runtimes."""
+
+
+def _services(resources: Sequence[Resource]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.service for one in resources))
+
+
+def replicas_problem(text: str) -> str:
+    """Say what is wrong with a number of replicas, "" where nothing is."""
+    return "" if text.isdigit() and len(text) < 6 else "a whole number, 0 or more"
+
+
+def _words_problem(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        return f"not a command line: {error}"
+    return ""

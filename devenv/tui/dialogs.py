@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from functools import partial
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,10 +14,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from devenv.control.audit import AuditLog
 from devenv.control.protocol import Plan
+from devenv.core.errors import DevenvError
 from devenv.tui.safe_text import safe, safe_lines
 
 Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which
@@ -93,53 +97,178 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Content.assemble(*key_lines(self._groups)), markup=False)
 
 
-def question(plan: Plan) -> tuple[str, tuple[str, ...], tuple[str, ...], str]:
-    """Return what to ask about a plan: title, sentences, losses, and what yes means."""
+class AuditScreen(ModalScreen[None]):
+    """The audit log, the newest first; any of its own keys closes it."""
+
+    CSS_PATH = "dialogs.tcss"
+    KEPT: ClassVar[int] = 300  # entries
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,A,enter", "dismiss", "close", id="audit.close")]
+
+    def compose(self) -> ComposeResult:
+        """Put all entries into one text to scroll through."""
+        with VerticalScroll(id="audit") as scroll:
+            scroll.border_title = Content("audit log")
+            scroll.border_subtitle = Content("Esc closes; more of it: devenv audit-log")
+            yield Static(Content.assemble(*self._parts()), markup=False)
+
+    def _parts(self) -> Iterator[tuple[str, str]]:
+        entries = AuditLog().entries()[-self.KEPT :]
+        if not entries:
+            yield "nothing was changed yet", "$quiet"
+        for entry in reversed(entries):
+            when, who, verdict, took, what, command = map(safe, entry.cells)
+            tone = {"done": "$success", "running": "$accent"}.get(entry.verdict, "$error")
+            yield f"{when}  ", "$quiet"
+            yield f"{verdict:<11} ", tone
+            yield f"{took:>8}  ", "$quiet"
+            yield what, "bold"
+            yield f"  {who}\n", "$quiet"
+            yield f"  {command}\n", "$foreground"
+            if entry.reason:
+                yield f"  {safe(entry.reason)}\n", tone
+
+
+class Question(NamedTuple):
+    """What is asked before something is done: `yes` is what yes means, `typed` what is to be typed instead of a yes."""
+
+    title: str
+    sentences: tuple[str, ...]
+    losses: tuple[str, ...] = ()
+    yes: str = "yes"
+    typed: str = ""
+
+
+def question(plan: Plan) -> Question:
+    """Return what to ask about a plan."""
     target = ", ".join(plan.targets) or "the whole project"
-    return f"{plan.verb.capitalize()}: {target}?", plan.sentences, plan.losses, plan.verb
+    return Question(f"{plan.verb.capitalize()}: {target}?", plan.sentences, plan.losses, plan.verb, plan.typed)
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Answers True for yes; the focus stands on no."""
+    """Answers True for yes; the focus stands on no, or on the input where a name is to be typed.
+
+    A key that was pressed before the question could be read does not count: not one before all of it was drawn, nor
+    within READ after that or after another such key. Only Esc leaves at once.
+    """
 
     CSS_PATH = "dialogs.tcss"
     AUTO_FOCUS = "#no"
+    READ: ClassVar[float] = 0.5  # seconds; who types on without looking is seldom slower (200 ms between two keys)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", id="confirm.yes"),
-        Binding("n,escape,q", "answer(False)", "no", id="confirm.no"),
-        Binding("left,right,h,l", "app.focus_next", "other button", show=False, id="confirm.other"),
+        Binding("n,q", "answer(False)", "no", id="confirm.no"),
+        Binding("escape", "dismiss(False)", "no", id="confirm.leave"),
+        Binding("left,right,h,l,tab,shift+tab", "other", "other button", show=False, id="confirm.other"),
     ]
 
-    def __init__(self, title: str, sentences: tuple[str, ...], losses: tuple[str, ...], yes: str) -> None:
+    def __init__(self, asked: Question, reach: Callable[[], Plan] | None = None) -> None:
+        """`reach` finds out in a thread what exactly the plan takes; until then nothing is answered."""
         super().__init__()
-        self._question = title
-        self._sentences = sentences
-        self._losses = losses
-        self._yes = yes
+        self._asked = asked
+        self._reach = reach
+        self._reading: Timer | None = None
+        self._is_drawn = False
+        self.ready = False
 
     def compose(self) -> ComposeResult:
         """Put the question, what it hits and what it loses above the two answers."""
-        parts: list[tuple[str, str]] = []
-        for sentence in self._sentences:
-            parts += [(f"{line}\n", "") for line in safe_lines(sentence)]
-        if self._losses:
-            parts.append(("\nThis cannot be had back:\n", "bold $error"))
-            parts += [(f"  ✗ {safe(loss)}\n", "$error") for loss in self._losses]
         with Vertical(id="confirm"):
-            yield Static(Content.styled(safe(self._question), "bold"), id="confirm-title", markup=False)
+            yield Static(Content.styled(safe(self._asked.title), "bold"), id="confirm-title", markup=False)
             with VerticalScroll(id="confirm-scroll", can_focus=False):
-                yield Static(Content.assemble(*parts), id="confirm-text", markup=False)
+                yield Static(self._text(), id="confirm-text", markup=False)
+            if self._asked.typed:
+                yield Static(Content(f"Type {safe(self._asked.typed)} to confirm:"), id="confirm-typed", markup=False)
+                yield Input(compact=True, id="confirm-input", disabled=True)
             with Horizontal(id="confirm-buttons"):
-                yield Button(Content(f"{safe(self._yes)} (y)"), variant="error", id="yes", compact=True)
-                yield Button(Content("no (n)"), id="no", compact=True)
+                yield Button(Content(safe(self._asked.yes)), variant="error", id="yes", compact=True)
+                yield Button(Content("no"), id="no", compact=True)
+
+    def on_mount(self) -> None:
+        """Find out what it takes, then begin to count keys."""
+        if self._reach is None:
+            self.call_after_refresh(self._drawn)
+        else:
+            self.run_worker(partial(self._find_reach, self._reach), thread=True)
+
+    def _text(self) -> Content:
+        parts: list[tuple[str, str]] = []
+        for sentence in self._asked.sentences:
+            parts += [(f"{line}\n", "") for line in safe_lines(sentence)]
+        if self._asked.losses:
+            parts.append(("\nThis cannot be had back:\n", "bold $error"))
+            parts += [(f"  ✗ {safe(loss)}\n", "$error") for loss in self._asked.losses]
+        if self._reach is not None:
+            parts.append(("\nlooking what exactly it takes…\n", "$quiet"))
+        return Content.assemble(*parts)
+
+    def _find_reach(self, reach: Callable[[], Plan]) -> None:
+        try:
+            plan = reach()
+        except DevenvError as error:
+            unknown = f"What exactly it takes is not known: {error.message}"
+            asked = self._asked._replace(sentences=(*self._asked.sentences, unknown))
+            self.app.call_from_thread(self._reached, asked, True)
+        else:
+            self.app.call_from_thread(self._reached, question(plan), plan.needs_confirmation)
+
+    def _reached(self, asked: Question, is_asked: bool) -> None:
+        if not is_asked:
+            self.dismiss(True)
+            return
+        self._asked, self._reach = asked, None
+        self.query_one("#confirm-text", Static).update(self._text())
+        self.call_after_refresh(self._drawn)
+
+    def _drawn(self) -> None:
+        self._is_drawn = True
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Count keys from a while after now on."""
+        if self._reading is not None:
+            self._reading.stop()
+        if self._is_drawn:
+            self._reading = self.set_timer(self.READ, self._be_ready)
+
+    def _be_ready(self) -> None:
+        self.ready = True
+        self.query_one("#no", Button).label = Content("no (n)")
+        if self._asked.typed:
+            field = self.query_one("#confirm-input", Input)
+            field.disabled = False
+            self.set_focus(field)
+        else:
+            self.query_one("#yes", Button).label = Content(f"{safe(self._asked.yes)} (y)")
+
+    def on_key(self) -> None:
+        """Begin anew to wait where somebody types on without looking."""
+        if not self.ready:
+            self._read_on()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        self.action_answer(event.button.id == "yes")
+
+    @on(Input.Submitted)
+    def _typed(self) -> None:
+        self.action_answer(True)
 
     def action_answer(self, yes: bool) -> None:
-        """Give the answer."""
-        self.dismiss(yes)
+        """Give the answer, once it counts; where a name is to be typed, yes is that name."""
+        if not self.ready:
+            self._read_on()
+        elif not yes or not self._asked.typed or self.query_one("#confirm-input", Input).value == self._asked.typed:
+            self.dismiss(yes)
+        else:
+            wrong = f"Type {safe(self._asked.typed)} to confirm, exactly as it stands here:"
+            self.query_one("#confirm-typed", Static).update(Content.styled(wrong, "$error"))
+
+    def action_other(self) -> None:
+        """Go to the other button, once that counts."""
+        if self.ready:
+            self.focus_next()
+        else:
+            self._read_on()
 
 
 class AskScreen(ModalScreen[str | None]):

@@ -189,6 +189,8 @@ class MainScreen(Screen[None]):
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),
             "watch": lambda: self.post_message(self.WatchAsked()),
+            "mark": self.table.mark,
+            "audit_log": self._show_audit_log,
             "leave": self.changes.quit,
             "help": self.show_help,
             **self.controller.handlers,
@@ -251,6 +253,12 @@ class MainScreen(Screen[None]):
         return self.store.resource(row.key) if row else None
 
     @property
+    def marked(self) -> list[Resource]:
+        """The resources of the marked lines."""
+        rows = [row for row in self.table.rows if row.path in self.table.marks] if self.table.marks else []
+        return [known for row in rows if (known := self.store.resource(row.key)) is not None]
+
+    @property
     def detail_visible(self) -> bool:
         """Whether the details are on screen."""
         return self.detail is not None and self.detail.display
@@ -287,7 +295,7 @@ class MainScreen(Screen[None]):
                 self._follow()
             self.changes.tell(delta.actions, now)
         if delta.actions or self.action_bar.running is not None:
-            self.action_bar.tell(delta.actions, self.store.progress.values(), now)
+            self.action_bar.tell(delta.actions, self.store.progress, now)
         self._tell_keys()
         if not delta.empty:
             self.controller.tell(delta, now)
@@ -316,7 +324,7 @@ class MainScreen(Screen[None]):
         self.controller.tell(None, now)
         self.verdicts.look()
         if self.action_bar.running is not None:
-            self.action_bar.tell((), self.store.progress.values(), now)
+            self.action_bar.tell((), self.store.progress, now)
 
     def refresh_rows(self) -> None:
         """Make the rows on screen again, and draw what changed in them."""
@@ -439,6 +447,10 @@ class MainScreen(Screen[None]):
                 sources.setdefault(row.key, row.title)
         return sources
 
+    @on(ResourceTable.Marked)
+    def _look_at_marks(self) -> None:
+        self._tell_keys()
+
     @on(ResourceTable.Scrolled)
     def _look_again(self) -> None:
         self._subscribe()
@@ -468,6 +480,8 @@ class MainScreen(Screen[None]):
                 return self.filter.is_attached and not isinstance(self.focused, Input)
             case "logs":
                 return self.focused is not self.log_pane.view and not isinstance(self.focused, Input)
+            case "mark":
+                return bool(self.table.rows) and self.focused is self.table
             case "verify":
                 return self.verifies
             case "load":
@@ -513,6 +527,11 @@ class MainScreen(Screen[None]):
         lines = [("Lines", FoldingTable)] if self.in_cluster else []
         rest = (("Logs", LogView), ("Detail", DetailScroll), ("Inspect", DataTree))
         self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))
+
+    def _show_audit_log(self) -> None:
+        from devenv.tui.dialogs import AuditScreen
+
+        self.app.push_screen(AuditScreen())
 
     def drop(self) -> None:
         """Cancel the running change, or put the error of one away."""
@@ -578,13 +597,15 @@ class MainScreen(Screen[None]):
             self.add_class("zoom-table")
 
     def go_back(self) -> None:
-        """Take one step back: the search, then zoom and details, then the filter; at last to the table."""
+        """Take one step back: the search, then zoom and details; then to the table, its marks and its filter."""
         if self.focused is self.log_pane.view and self.log_pane.view.search_text:
             self.log_pane.stop_search()
             return
         self.remove_class(*ZOOMS, "detail-open")
         if self.focused is not self.table:
             self.set_focus(self.table)
+        elif self.table.marks:
+            self.table.unmark()
         elif self.filter.value:
             self.filter.action_clear()
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.control.guard import AuditLog, ClusterIdentity, Guard
+from devenv.control.audit import AuditLog
+from devenv.control.guard import ClusterIdentity, Guard
 from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.control import KubeControl
 from devenv.core.errors import Refused

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from devenv.control.guard import AuditLog, Guard
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.runner import STARTED, LiveLoad, LoadOptions, LoadRunner

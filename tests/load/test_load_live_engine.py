@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.control.guard import AuditLog, Guard
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.load_settings import LoadSettings
 from devenv.load.live import Following

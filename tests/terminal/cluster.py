@@ -150,7 +150,7 @@ class FakeSession:
             verb,
             (f"{resource.kind}/{resource.namespace}/{resource.name}",),
             allowed=self.allowed,
-            needs_confirmation=verb in ("delete", "drain"),
+            needs_confirmation=verb in ("delete", "drain", "undo", "evict"),
             sentences=(f"{verb} hits 3 pods.",),
             losses=self.losses,
             reason="" if self.allowed else "the context prod is not on the list of those that may be changed",
@@ -160,9 +160,6 @@ class FakeSession:
 
     def kubectl(self, namespace: str, *arguments: str) -> list[str]:
         return ["kubectl", "--namespace", namespace, *arguments]
-
-    def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
-        return Plan("exec", (resource.service,)), ["docker", "compose", "exec", resource.service, *command]
 
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         self.handed.append(command)

@@ -69,6 +69,11 @@ class Driver:
     async def sees(self, *texts: str) -> None:
         await self.until(lambda: self.shows(*texts))
 
+    async def confirm(self, *keys: str) -> None:
+        """Answer a question once its keys count: until then they are taken for typing on without looking."""
+        await self.sees("no (n)")
+        await self.press(*keys)
+
     async def settle(self, table: LineTable[Any] | None = None) -> None:
         """Let the program run until it has drawn all that it wants to draw, in the main table unless told another."""
         quiet = 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from devenv.backends.look import Seen, Subject
 from devenv.control.protocol import Plan
+from devenv.control.verbs import VERBS
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.model import (
     Action,
@@ -106,22 +107,58 @@ class ScriptedControl(Buffer):
         self.refusal: tuple[str, str] | None = None
         self.busy = ""
         self.losses: tuple[str, ...] = ()
+        self.reached: Callable[[Plan], Plan] = lambda plan: plan
+        self.no_shell = ""
+        self.handed: list[list[str]] = []
+        self.code = 0
+        self.known_profiles: tuple[str, ...] = ()
+        self.active_profiles: tuple[str, ...] = ()
         self.sentences: tuple[str, ...] = ("Stops and removes 2 containers of the project shop.",)
 
-    def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False) -> Plan:
+    def plan(
+        self,
+        verb: str,
+        targets: tuple[str, ...] = (),
+        *,
+        volumes: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> Plan:
         plan = Plan(
             verb=verb,
             targets=targets,
             volumes=volumes,
             allowed=self.refusal is None,
-            needs_confirmation=verb == "down",
+            needs_confirmation=VERBS[verb].takes_away if verb in VERBS else False,
+            typed="shop" if volumes else "",
             sentences=self.sentences,
             losses=self.losses if volumes else (),
             reason=self.refusal[0] if self.refusal else "",
             hint=self.refusal[1] if self.refusal else "",
+            options=tuple((options or {}).items()),
         )
         self.plans.append(plan)
         return plan
+
+    def reach(self, plan: Plan) -> Plan:
+        return self.reached(plan)
+
+    def shell(self, resource: Resource) -> tuple[Plan, list[str]]:
+        if self.no_shell:
+            raise DevenvError(self.no_shell)
+        return self.plan("exec", (resource.service,)), ["docker", "exec", "-it", resource.name, "bash"]
+
+    def one_off(self, service: str, words: list[str]) -> tuple[Plan, list[str]]:
+        return self.plan("run", (service,)), ["docker", "compose", "run", "--rm", service, *words]
+
+    def hand_over(self, plan: Plan, line: list[str]) -> int:
+        self.handed.append(line)
+        return self.code
+
+    def profiles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return self.known_profiles, self.active_profiles
+
+    def choose_profiles(self, names: tuple[str, ...]) -> None:
+        self.active_profiles = names
 
     def request(self, plan: Plan) -> Action:
         if self.busy:

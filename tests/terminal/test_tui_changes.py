@@ -48,12 +48,12 @@ async def test_down_names_what_it_takes_away_and_no_is_the_default(opened: Openi
         await terminal.live(*shop())
         await terminal.press("D")
         await terminal.sees("Down: the whole project?", "Stops and removes 2 containers of the project shop.")
-        await terminal.press("enter")  # the focus stands on no
+        await terminal.confirm("enter")  # the focus stands on no
         await terminal.until(lambda: not terminal.shows("Down: the whole"))
         assert terminal.control.requested == []
         await terminal.press("D")
         await terminal.sees("Down: the whole project?")
-        await terminal.press("y")
+        await terminal.confirm("y")
         await terminal.until(lambda: terminal.control.requested)
         assert terminal.control.requested[0].verb == "down"
 
@@ -64,7 +64,7 @@ async def test_losses_are_named(opened: Opening) -> None:
         terminal.control.losses = ("shop_data", "shop_[/foo]")
         terminal.main.changes.ask("down", volumes=True)
         await terminal.sees("This cannot be had back:", "✗ shop_data", "✗ shop_[/foo]")
-        await terminal.press("n")
+        await terminal.confirm("escape")
         assert terminal.control.requested == []
 
 
@@ -90,11 +90,11 @@ async def test_progress_then_done(opened: Opening) -> None:
         await terminal.live(*shop())
         terminal.control.emit(
             action(Phase.RUNNING),
-            Progress("Container shop-db-1", "Started", "done"),
-            Progress("Container shop-api-1", "Restarting", percent=40),
+            Progress("Container shop-db-1", "Started", "done", action=1),
+            Progress("Container shop-api-1", "Restarting", percent=40, action=1),
         )
         await terminal.sees("restart api", "1/2  Container shop-api-1 Restarting 40%")
-        terminal.control.emit(Progress("Container shop-api-1", "Started", "done"))
+        terminal.control.emit(Progress("Container shop-api-1", "Started", "done", action=1))
         await terminal.sees("2/2  Container shop-api-1 Started")
         terminal.control.emit(action(Phase.DONE))
         await terminal.sees("✓ restart api: done in")
@@ -106,18 +106,24 @@ async def test_a_build_is_a_line_a_service(opened: Opening) -> None:
         await terminal.live(container("web"))
         terminal.control.emit(action(Phase.RUNNING, verb="build", targets=()))
         terminal.control.emit(
-            Progress("Image shop-web", "Building", parent_id="web"),
-            Progress("Step [web build 1/3] FROM python", "Cached", "done", parent_id="web"),
-            Progress("Step [web build 2/3] RUN pip install\n    --requirement lock", "Building", parent_id="web"),
-            Progress("Step [api 1/2] FROM python", "Cached", "done", parent_id="api"),
+            Progress("Image shop-web", "Building", parent_id="web", action=1),
+            Progress("Step [web build 1/3] FROM python", "Cached", "done", parent_id="web", action=1),
+            Progress(
+                "Step [web build 2/3] RUN pip install\n    --requirement lock", "Building", parent_id="web", action=1
+            ),
+            Progress("Step [api 1/2] FROM python", "Cached", "done", parent_id="api", action=1),
         )
         await terminal.sees("◐ web", "1 cached", "build 2/3 RUN pip install --requirement lock")
         await terminal.sees("◐ api", "1/2 FROM python")
         terminal.control.emit(
-            Progress("Step [api 2/2] RUN make", "Built", "done", parent_id="api"),
-            Progress("Image shop-api", "Built", "done", parent_id="api"),
+            Progress("Step [api 2/2] RUN make", "Built", "done", parent_id="api", action=1),
+            Progress("Image shop-api", "Built", "done", parent_id="api", action=1),
             Progress(
-                "Step [web build 2/3] RUN pip install\n    --requirement lock", "Failed", "error", parent_id="web"
+                "Step [web build 2/3] RUN pip install\n    --requirement lock",
+                "Failed",
+                "error",
+                parent_id="web",
+                action=1,
             ),
         )
         await terminal.sees("✗ web", "failed build 2/3 RUN pip install", "✓ api")
@@ -126,7 +132,10 @@ async def test_a_build_is_a_line_a_service(opened: Opening) -> None:
         assert "✓ api" in lines[web + 1], "what is done comes last"
         await terminal.pilot.resize_terminal(60, 20)
         terminal.control.emit(
-            *(Progress(f"Step [many{number} 1/1] RUN x", "Building", parent_id=f"many{number}") for number in range(9))
+            *(
+                Progress(f"Step [many{number} 1/1] RUN x", "Building", parent_id=f"many{number}", action=1)
+                for number in range(9)
+            )
         )
         await terminal.sees("… and 9 more")
         terminal.control.emit(action(Phase.DONE, verb="build", targets=()))
@@ -172,12 +181,12 @@ async def test_quit_while_a_change_runs_asks_cancels_and_waits(opened: Opening) 
         await terminal.sees("restart api")
         await terminal.press("q")
         await terminal.sees("restart api is still running", "cancel it and quit")
-        await terminal.press("n")
+        await terminal.confirm("n")
         await terminal.until(lambda: not terminal.shows("cancel it and quit"))
         assert terminal.control.cancelled == []
         await terminal.press("q")
         await terminal.sees("cancel it and quit")
-        await terminal.press("y")
+        await terminal.confirm("y")
         await terminal.until(lambda: terminal.control.cancelled == [1])
         assert terminal.app.is_running
         terminal.control.emit(action(Phase.FAILED, detail="interrupted"))

@@ -48,6 +48,8 @@ def test_up_crash_and_down(tmp_path: Path, base_image: str) -> None:
             terminal.send("D")
             terminal.until(lambda: "Down: the whole project?" in terminal.text())
             assert made.name in terminal.text()
+            terminal.until(lambda: "down (y)" in terminal.text())
+            assert "1 container" in terminal.text()
             terminal.send("y")
             terminal.until(lambda: "○ absent" in row(terminal, "fine"), limit=60)
             terminal.until(lambda: "✓ down project: done in" in terminal.text(), limit=60)

@@ -6,7 +6,7 @@ import pytest
 
 from devenv.core.model import Resource, Runtime, State
 from devenv.tui.action_table import BY_NAME, OF_CLUSTER, help_groups
-from devenv.tui.kube.cluster_changes import ClusterChanges
+from devenv.tui.changes import Changes
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 
 NODE = Resource("kubernetes:node", Runtime.KUBERNETES, "node", "minikube", "", State.RUNNING, status="Ready")
@@ -23,6 +23,8 @@ async def test_a_key_changes_the_selected_workload(key: str, verb: str) -> None:
     async with cluster_opened() as terminal:
         await shop(terminal)
         await terminal.press(key)
+        if verb == "undo":  # it takes the newer revision away
+            await terminal.confirm("y")
         await terminal.until(lambda: terminal.session.control.requested)
         assert terminal.session.planned == [(verb, "deployment/web", "")]
         assert not terminal.control.requested
@@ -46,12 +48,12 @@ async def test_deleting_says_what_goes_with_it_and_no_is_the_default() -> None:
         await shop(terminal)
         await terminal.press("ctrl+d")
         await terminal.sees("Delete: deployment/shop/web?", "delete hits 3 pods.", "✗ volume data of claim web-data")
-        await terminal.press("enter")
+        await terminal.confirm("enter")
         await terminal.until(lambda: terminal.app.screen is terminal.main)
         assert not terminal.session.control.requested
         await terminal.press("ctrl+d")
         await terminal.sees("Delete: deployment/shop/web?")
-        await terminal.press("y")
+        await terminal.confirm("y")
         await terminal.until(lambda: terminal.session.control.requested)
 
 
@@ -92,7 +94,7 @@ async def test_leaving_closes_the_port_forwards() -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("t", ["exec", "-it", "deployment/web"]),
+        ("s", ["exec", "-it", "deployment/web"]),
         ("E", ["edit", "deployment/web"]),
     ],
 )
@@ -102,7 +104,7 @@ async def test_the_terminal_is_handed_to_kubectl(
     async with cluster_opened() as terminal:
         await shop(terminal)
         given: list[list[str]] = []
-        monkeypatch.setattr(ClusterChanges, "_leave", lambda self, session, plan, command: given.append(command))
+        monkeypatch.setattr(Changes, "leave_to", lambda self, plan, line, hand_over: given.append(line))
         await terminal.press(key)
         await terminal.until(lambda: given)
         assert given[0][:3] == ["kubectl", "--namespace", "shop"]
@@ -112,7 +114,7 @@ async def test_the_terminal_is_handed_to_kubectl(
 async def test_a_terminal_that_cannot_be_given_away_says_so() -> None:
     async with cluster_opened() as terminal:
         await shop(terminal)
-        await terminal.press("t")
+        await terminal.press("s")
         await terminal.sees("This terminal cannot be given to another program.")
         assert not terminal.session.handed
 
@@ -120,7 +122,7 @@ async def test_a_terminal_that_cannot_be_given_away_says_so() -> None:
 async def test_nothing_of_a_read_only_context_is_handed_over() -> None:
     async with cluster_opened(name="prod", allowed=False) as terminal:
         await shop(terminal)
-        await terminal.press("t")
+        await terminal.press("s")
         await terminal.sees("exec was refused")
         await terminal.press("ctrl+d")
         await terminal.sees("delete was refused")

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.core.model import State
-from devenv.tui.kube.cluster_changes import ClusterChanges
+from devenv.tui.changes import Changes
 from tests.terminal.cluster import ClusterDriver, cluster_opened, pod, workload
 from tests.terminal.scripted import container
 
@@ -69,12 +69,12 @@ async def test_to_stop_in_a_cluster_is_to_scale_to_nothing() -> None:
 async def test_what_one_side_alone_can_do_is_done_there_without_a_question() -> None:
     async with cluster_opened() as terminal:
         await both(terminal, state=State.EXITED)
-        await terminal.press("s")
+        await terminal.press("t")
         await terminal.until(lambda: terminal.control.requested)
         assert (terminal.control.requested[0].verb, terminal.session.planned) == ("start", [])
     async with cluster_opened() as terminal:
         await both(terminal, ready=(0, 0))
-        await terminal.press("s")
+        await terminal.press("t")
         await terminal.sees("How many pods shall deployment web have?")
         await terminal.press("enter")
         await terminal.until(lambda: terminal.session.planned == [("scale", "deployment/web", "1")])
@@ -85,11 +85,14 @@ async def test_what_one_side_alone_can_do_is_done_there_without_a_question() -> 
 
 async def test_a_shell_is_opened_on_the_side_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[list[str]] = []
-    monkeypatch.setattr(ClusterChanges, "_leave", lambda self, session, plan, command: given.append(command))
+    monkeypatch.setattr(Changes, "leave_to", lambda self, plan, line, hand_over: given.append(line))
     async with cluster_opened() as terminal:
         await both(terminal)
-        for side, expected in (("c", ["docker", "compose", "exec", "web"]), ("k", ["kubectl", "--namespace", "shop"])):
-            await terminal.press("t")
+        for side, expected in (
+            ("c", ["docker", "exec", "-it"]),
+            ("k", ["kubectl", "--namespace", "shop"]),
+        ):
+            await terminal.press("s")
             await terminal.sees("Which web to open a shell in?")
             await terminal.press(side, "enter")
             await terminal.until(lambda: given)

@@ -81,7 +81,7 @@ async def test_a_workload_alone_opens_into_its_pods_and_says_why_it_waits() -> N
         terminal.cluster.live(waits, kind="deployments")
         terminal.cluster.live(pod("api", 1), stuck)
         await terminal.sees("▸ api", "◐ 1/2 ready", "✗ unhealthy", "image not found")
-        await terminal.press("space")
+        await terminal.press("right")
         await terminal.sees("◌ ImagePullBackOff", "api-7d9-00002")
         assert "2 pods · 1 ready · 1 pending" in terminal.lines()[1]
 

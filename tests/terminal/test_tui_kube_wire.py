@@ -80,7 +80,7 @@ async def test_a_workload_is_restarted_scaled_and_deleted(
         await terminal.sees("● compose ● 3/3 k8s")
         await terminal.press("ctrl+d")
         await terminal.sees("Delete: deployment/default/web?", "pods")
-        await terminal.press("y")
+        await terminal.confirm("y")
         await terminal.until(lambda: not api.objects("deployments", "default"))
         await terminal.until(lambda: titles(terminal) == ["web"])
     audited = audit_log(tmp_path)
@@ -139,7 +139,7 @@ async def test_a_context_that_is_not_on_the_list_changes_nothing(
         await terminal.sees("⎈ prod/default", "READ-ONLY", "▸ web", "● 1/1 ready")
         await terminal.press("r")
         await terminal.sees("restart was refused", "prod is not on the list")
-        await terminal.press("t")
+        await terminal.press("s")
         await terminal.sees("exec was refused")
         assert api.count("PATCH") == 0
 

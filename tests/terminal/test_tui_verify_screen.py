@@ -248,7 +248,7 @@ async def test_leaving_the_program_asks_cancels_and_waits_for_the_clean_up(opene
         assert not runs.made[0].cancelled
         await terminal.press("q")
         await terminal.sees("The smoke tests are still running")
-        await terminal.press("y")
+        await terminal.confirm("y")
         await terminal.until(lambda: (runs.folder / "cleaning").exists())
         assert terminal.app.return_value is None, "it waits"
         runs.touch("cleaned")

@@ -15,11 +15,24 @@ from fakedocker import fake_docker
 from devenv.backends.compose import ComposeOptions
 from devenv.control import runner
 from devenv.control.actions import ComposeControl
-from devenv.control.guard import AuditLog, Guard
-from devenv.core.errors import Refused
-from devenv.core.model import Action, Change, Phase, Progress, Project, Service
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
+from devenv.core.errors import DevenvError, Refused
+from devenv.core.model import (
+    Action,
+    Change,
+    Dependency,
+    Phase,
+    Progress,
+    Project,
+    Resource,
+    Runtime,
+    Service,
+    State,
+)
 
 PROJECT = Project("p", "/p", (), (Service("web"),), volumes=("p_data",))
+WEB = Resource("docker/web", Runtime.COMPOSE, "container", "p-web-1", "web", State.RUNNING)
 STEP = """echo '{"id":"Container p-web-1","status":"Done","text":"Started"}' >&2"""
 
 
@@ -64,7 +77,7 @@ def test_the_life_of_an_action(tmp_path: Path) -> None:
     assert action.phase is Phase.REQUESTED
     terminal.until(lambda: Phase.DONE in terminal.phases())
     assert terminal.phases() == [Phase.REQUESTED, Phase.RUNNING, Phase.DONE]
-    assert Progress("Container p-web-1", "Started", "done") in terminal.records
+    assert Progress("Container p-web-1", "Started", "done", action=action.id) in terminal.records
     assert (tmp_path / "said").read_text() == "compose --progress json up --detach web\n"
     events = [json.loads(line)["event"] for line in terminal.audit.path.read_text().splitlines()]
     assert events == ["allowed", "finished"]
@@ -90,12 +103,12 @@ def test_a_failure_is_told_with_hint_and_code(tmp_path: Path) -> None:
     assert terminal.last().exit_code == 5
 
 
-def test_only_one_change_at_a_time_and_it_can_be_canceled(tmp_path: Path) -> None:
+def test_while_the_whole_project_changes_nothing_else_does_and_it_can_be_canceled(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, f"{STEP}; exec sleep 60")
     action = terminal.control.request(terminal.control.plan("up"))
     names = {thread.name for thread in threading.enumerate()}
     assert f"devenv-action-{action.id}-up" in names
-    with pytest.raises(Refused, match="up is still running"):
+    with pytest.raises(Refused, match="restart was not begun: up is still running"):
         terminal.control.request(terminal.control.plan("restart"))
     terminal.control.cancel(action.id + 1)
     terminal.until(lambda: any(isinstance(record, Progress) for record in terminal.records))
@@ -106,6 +119,86 @@ def test_only_one_change_at_a_time_and_it_can_be_canceled(tmp_path: Path) -> Non
     terminal.control.cancel(action.id)
     results = [json.loads(line).get("result") for line in terminal.audit.path.read_text().splitlines()]
     assert results == [None, None, "interrupted"]
+
+
+def test_several_run_at_once_and_a_second_of_the_same_service_is_refused(tmp_path: Path) -> None:
+    shop = Project("p", "/p", (), (Service("web", depends_on=(Dependency("db"),)), Service("db"), Service("mail")))
+    terminal = Terminal(tmp_path, f"{STEP}; exec sleep 60", shop)
+    first = terminal.control.request(terminal.control.plan("up", ("web",)))
+    with pytest.raises(Refused, match="stop was not begun: up of web is still running"):
+        terminal.control.request(terminal.control.plan("stop", ("db",)))  # web's start reaches it
+    second = terminal.control.request(terminal.control.plan("stop", ("mail",)))
+    with pytest.raises(Refused, match="is still running"):
+        terminal.control.request(terminal.control.plan("down"))
+    terminal.until(lambda: {r.action for r in terminal.records if isinstance(r, Progress)} == {first.id, second.id})
+    terminal.control.cancel(second.id)
+    terminal.until(lambda: Phase.FAILED in terminal.phases())
+    assert terminal.last().id == second.id
+    again = terminal.control.request(terminal.control.plan("restart", ("mail",)))
+    for action in (first, again):
+        terminal.control.cancel(action.id)
+    terminal.until(lambda: terminal.phases().count(Phase.FAILED) == 3)
+
+
+@pytest.mark.parametrize(
+    ("verb", "options", "said"),
+    [
+        ("recreate", {}, "up --detach --force-recreate --no-deps web"),
+        ("rm", {}, "rm --force --stop web"),
+        ("scale", {"replicas": "3"}, "up --detach --no-deps --no-recreate --scale web=3 web"),
+        ("kill", {"signal": "INT"}, "kill --signal INT web"),
+        ("up", {"no_deps": "yes"}, "up --detach --no-deps web"),
+        ("stop", {"dependents": "yes"}, "stop web front"),
+        ("pause", {}, "pause web"),
+        ("pull", {}, "pull web"),
+    ],
+)
+def test_what_compose_is_asked_for(tmp_path: Path, verb: str, options: dict[str, str], said: str) -> None:
+    shop = Project("p", "/p", (), (Service("web"), Service("front", depends_on=(Dependency("web"),))))
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}', shop)
+    terminal.control.request(terminal.control.plan(verb, ("web",), options=options))
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text() == f"compose --progress json {said}\n"
+
+
+def test_down_of_everything_takes_all_profiles_and_orphans(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; {STEP}')
+    terminal.control.request(terminal.control.plan("down", options={"all": "yes"}))
+    terminal.until(lambda: Phase.DONE in terminal.phases())
+    assert (tmp_path / "said").read_text() == "compose --profile * --progress json down --remove-orphans\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "shell"),
+    [
+        ("exit 0", "bash"),
+        ('test "$3" = sh || { echo "exec: bash: executable file not found" >&2; exit 127; }', "sh"),
+    ],
+)
+def test_a_shell_is_bash_else_sh(tmp_path: Path, script: str, shell: str) -> None:
+    terminal = Terminal(tmp_path, script)
+    plan, line = terminal.control.shell(WEB)
+    assert (plan.verb, plan.targets) == ("exec", ("web",))
+    assert line == ["docker", "exec", "--interactive", "--tty", "p-web-1", shell]
+
+
+def test_where_there_is_no_shell_it_says_why(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, 'echo "OCI runtime exec failed: \\"$3\\": executable file not found" >&2; exit 127')
+    with pytest.raises(DevenvError, match="p-web-1 has neither bash nor sh"):
+        terminal.control.shell(WEB)
+    terminal = Terminal(tmp_path, 'echo "container p-web-1 is paused" >&2; exit 1')
+    with pytest.raises(DevenvError, match="There is no shell in p-web-1: container p-web-1 is paused"):
+        terminal.control.shell(WEB)
+
+
+def test_a_one_off_command_is_run_and_written_down(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, f'echo "$@" >{tmp_path}/said; exit 3')
+    plan, line = terminal.control.one_off("web", ["ls", "-l"])
+    assert terminal.control.hand_over(plan, line) == 3
+    assert (tmp_path / "said").read_text() == "compose run --rm web ls -l\n"
+    (entry,) = terminal.audit.entries()
+    assert (entry.what, entry.verdict) == ("run web", "failed")
+    assert entry.command == "docker compose run --rm web ls -l"
 
 
 def test_leaving_interrupts_what_runs(tmp_path: Path) -> None:

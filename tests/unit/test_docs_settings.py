@@ -12,7 +12,7 @@ import pytest
 
 from devenv.cli import main
 from devenv.cli.config import MODULES, TABLES, example, keys, reference, schema
-from devenv.core.settings import load_config
+from devenv.core.settings import ConfirmSettings, load_config
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "docs/schemas/devenv-toml.schema.json"
@@ -49,6 +49,7 @@ def test_every_key_is_in_an_example() -> None:
 
 
 NAMED_OTHERWISE = {
+    *(f"confirm.{verb}" for verb in ConfirmSettings.__struct_fields__),  # all are of one kind
     "verify.reload[].endpoint",  # the service's own, unless several share its name
     "verify.reload[].broken",
     "manifests.autoscaling",  # its two keys are there

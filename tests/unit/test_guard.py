@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from devenv.control import guard
-from devenv.control.guard import AuditLog, ClusterIdentity, Guard
-from devenv.control.protocol import CHANGING_VERBS
+from devenv.control import audit
+from devenv.control.audit import AuditLog
+from devenv.control.guard import ClusterIdentity, Guard
+from devenv.control.kube.control import VERBS as KUBE_VERBS
+from devenv.control.verbs import VERBS
 from devenv.core.errors import Interrupted, Refused, ServiceFailed
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Project, Service
-from devenv.core.settings import Config
+from devenv.core.settings import Config, ConfirmSettings
 
 PROJECT = Project("shop", "/p", ("/p/compose.yaml",), (Service("web"),), volumes=("shop_data", "shop_cache"))
 
@@ -29,7 +31,7 @@ def records(log: AuditLog) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.path.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("verb", CHANGING_VERBS)
+@pytest.mark.parametrize("verb", VERBS)
 def test_read_only_refuses_every_verb_and_writes_it_down(log: AuditLog, verb: str) -> None:
     guard = Guard(log, read_only=True)
     plan = guard.plan(verb, project=PROJECT)
@@ -72,10 +74,44 @@ def test_how_a_change_ended(log: AuditLog, error: BaseException, result: str, co
     assert ended["error"]
 
 
-def test_only_down_is_to_be_confirmed(log: AuditLog) -> None:
+def test_what_takes_something_away_is_to_be_confirmed(log: AuditLog) -> None:
     guard = Guard(log)
-    asked = [verb for verb in CHANGING_VERBS if guard.plan(verb, project=PROJECT).needs_confirmation]
-    assert asked == ["down"]
+    asked = [verb for verb in VERBS if guard.plan(verb, project=PROJECT).needs_confirmation]
+    assert asked == ["down", "kill", "rm", "recreate", "scale"]
+    for signal, asks in (("KILL", True), ("SIGTERM", True), ("HUP", False), ("sigusr1", False)):
+        plan = guard.plan("kill", ("web",), project=PROJECT, options={"signal": signal})
+        assert plan.needs_confirmation is asks, signal
+
+
+@pytest.mark.parametrize(
+    ("policy", "verb", "asks", "typed"),
+    [
+        ("never", "rm", False, ""),
+        ("ask", "stop", True, ""),
+        ("type", "stop", True, "shop"),
+        ("", "rm", True, ""),
+        ("", "stop", False, ""),
+    ],
+)
+def test_how_an_act_is_confirmed_is_a_setting(log: AuditLog, policy: Any, verb: str, asks: bool, typed: str) -> None:
+    guard = Guard(log, confirm=ConfirmSettings(**{verb: policy}))
+    plan = guard.plan(verb, ("web",), project=PROJECT)
+    assert (plan.needs_confirmation, plan.typed) == (asks, typed)
+
+
+def test_what_deletes_volumes_or_a_namespace_is_typed_whatever_the_setting_says(log: AuditLog) -> None:
+    guard = Guard(log, confirm=ConfirmSettings(down="never", delete="never"))
+    plan = guard.plan("down", project=PROJECT, volumes=True)
+    assert (plan.needs_confirmation, plan.typed) == (True, "shop")
+    place = ClusterIdentity("minikube", "", "https://x")
+    for target, name in (("namespace/team", "team"), ("persistentvolumeclaim/team/data", "data")):
+        deleted = guard.plan_cluster("delete", (target,), place)
+        assert (deleted.needs_confirmation, deleted.typed) == (True, name)
+    assert not guard.plan_cluster("delete", ("pod/team/web",), place, needs_confirmation=True).needs_confirmation
+
+
+def test_each_verb_has_its_setting() -> None:
+    assert set(ConfirmSettings.__struct_fields__) == {*VERBS, *KUBE_VERBS}
 
 
 def test_the_blast_radius_names_what_is_lost(log: AuditLog) -> None:
@@ -119,7 +155,7 @@ def test_a_log_that_cannot_be_written_warns_and_does_not_stop_the_change(tmp_pat
 
 
 def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "ROTATE_AT", 200)
+    monkeypatch.setattr(audit, "ROTATE_AT", 200)
     for number in range(10):
         log.write("x", number=number)
     assert log.path.stat().st_size < 400
@@ -129,7 +165,7 @@ def test_a_full_log_is_put_aside(log: AuditLog, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_log_is_in_the_users_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert guard.default_path() == tmp_path / "devenv" / "audit.jsonl"
+    assert audit.default_path() == tmp_path / "devenv" / "audit.jsonl"
 
 
 @pytest.mark.parametrize("verb", ["restart", "stop"])
@@ -158,3 +194,35 @@ def test_settings_make_the_guard_with_the_log_of_the_user(tmp_path: Path, monkey
     assert records[0]["source"] == "tui"
     assert records[2]["removed"] == ["network x"]
     assert not Guard.of(Config(read_only=True)).plan("up").allowed
+
+
+def test_the_log_is_read_back_as_changes_with_their_ends(log: AuditLog) -> None:
+    guard = Guard(log, source="tui")
+    ticket = guard.begin(guard.plan("kill", ("web",), project=PROJECT, options={"signal": "INT"}), PROJECT)
+    guard.finish(ticket, ServiceFailed("web: boom"))
+    guard.begin(guard.plan("up", project=PROJECT, options={"no_deps": "yes"}), PROJECT)
+    guard.refuse(guard.plan("down", project=PROJECT, options={"all": "yes"}), "not confirmed", "", PROJECT)
+    place = ClusterIdentity("minikube", "shop", "https://x")
+    guard.begin(guard.plan_cluster("scale", ("deployment/shop/web",), place, options=(("replicas", "3"),)), now=place)
+    with log.path.open("a") as file:
+        file.write("cut by a full di")
+    killed, up, down, scaled = log.entries()
+    assert (killed.what, killed.where, killed.verdict, killed.reason) == ("kill web", "shop", "failed", "web: boom")
+    assert killed.seconds is not None
+    assert killed.command == "docker compose --project-name shop kill --signal INT web"
+    assert (up.verdict, up.seconds) == ("running", None)
+    assert up.command == "docker compose --project-name shop up --detach --no-deps"
+    assert (down.verdict, down.reason) == ("refused", "not confirmed")
+    assert down.command == "docker compose --project-name shop --profile '*' down --remove-orphans"
+    assert (scaled.where, scaled.what) == ("minikube/shop", "scale deployment/shop/web")
+    assert scaled.command == "kubectl --context minikube --namespace shop scale deployment/web --replicas=3"
+
+
+def test_a_process_number_that_comes_back_tells_of_another_change(log: AuditLog) -> None:
+    for verb in ("up", "stop"):
+        log.write("allowed", request=1, source="cli", verb=verb, targets=["web"], project="shop")
+        log.write("finished", request=1, verb=verb, result="done", seconds=1.5)
+    assert [(entry.what, entry.verdict, entry.seconds) for entry in log.entries()] == [
+        ("up web", "done", 1.5),
+        ("stop web", "done", 1.5),
+    ]

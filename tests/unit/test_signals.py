@@ -113,7 +113,7 @@ def test_what_is_to_outlive_the_terminal_does(tmp_path: Path) -> None:
 HANDED = """
 import os, sys
 from pathlib import Path
-from devenv.control.kube.kubectl import hand_over
+from devenv.core.signals import hand_over
 from devenv.core.signals import interrupt_once
 interrupt_once()
 try:

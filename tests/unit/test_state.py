@@ -96,11 +96,12 @@ def test_happenings_of_what_is_not_there_do_not_pile_up() -> None:
 
 def test_a_new_action_begins_with_empty_progress() -> None:
     store = Store()
-    store.apply([Action(1, "up", (), Phase.RUNNING, 1.0), Progress("Container a", "Created", "done")])
+    store.apply([Action(1, "up", (), Phase.RUNNING, 1.0), Progress("Container a", "Created", "done", action=1)])
     store.apply([Action(1, "up", (), Phase.DONE, 2.0)])
-    assert set(store.progress) == {"Container a"}
+    assert set(store.progress(1)) == {"Container a"}
     store.apply([Action(2, "restart", ("a",), Phase.RUNNING, 3.0)])
-    assert not store.progress
+    assert not store.progress(2)
+    assert not store.progress(1)
     assert [action.phase for action in store.since(0).actions] == [Phase.DONE, Phase.RUNNING]
 
 

@@ -18,8 +18,8 @@ import pytest
 from verify_samples import report_of
 
 from devenv.cli.verify import evidence_lines
+from devenv.control.audit import AuditLog, default_path
 from devenv.control.deploy.record import LocalRevisions, Revision
-from devenv.control.guard import AuditLog, default_path
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource, Runtime, State

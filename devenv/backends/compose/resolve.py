@@ -284,6 +284,8 @@ class ProjectScope:
         self._running = pending
         self._environ = environ
         self._read: Project | None = None
+        self._chosen: tuple[str, ...] | None = None
+        self._is_chosen_anew = False
         self._inactive: frozenset[str] = frozenset()
         self._files = ProjectFiles()
         self._lock = threading.Lock()
@@ -299,13 +301,32 @@ class ProjectScope:
             return self.latest
 
     def changed(self) -> bool:
-        """Whether its files changed since it was resolved; each change is reported once. To be asked now and then."""
-        return self._files.changed()
+        """Whether its files changed since it was resolved, or other profiles were chosen; each change is reported once.
+
+        To be asked now and then.
+        """
+        anew, self._is_chosen_anew = self._is_chosen_anew, False
+        return self._files.changed() or anew
 
     def close(self) -> None:
         """End Compose if it still runs."""
         if self._running is not None:
             self._running.close()
+
+    def profiles(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return all profiles and the active ones; raises what resolving the project raises."""
+        every = resolve(replace(self.options, profiles=("*",)), (), self._environ)
+        known = tuple(dict.fromkeys(profile for service in every.services for profile in service.profiles))
+        active = self.latest.services if self.latest is not None else ()
+        chosen = self._chosen if self._chosen is not None else self.options.profiles
+        if not chosen:  # Compose reads COMPOSE_PROFILES, in the environment or in .env; its answer shows them
+            chosen = tuple(name for name in known if any(name in service.profiles for service in active))
+        return known, known if "*" in chosen else tuple(name for name in known if name in chosen)
+
+    def choose_profiles(self, names: tuple[str, ...]) -> None:
+        """Let these be active, whatever the command line said; it is resolved anew at the next look for a change."""
+        self._chosen = names
+        self._is_chosen_anew = True
 
     def inactive(self) -> frozenset[str]:
         """Return the services that only inactive profiles have; those known before where that cannot be resolved."""
@@ -320,6 +341,8 @@ class ProjectScope:
     def _resolve(self) -> Project:
         pending, self._pending = self._pending, None
         options = self._find() if self._find is not None and pending is None else self.options
+        if self._chosen is not None:
+            options = replace(options, profiles=self._chosen)
         self._files.watch(options)
         self._running = pending or begin_resolve(options, (), self._environ)
         project, before = self._running.result(), self._read

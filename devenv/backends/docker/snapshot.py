@@ -11,6 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devenv.backends.docker import parse
@@ -269,3 +270,41 @@ def _skew(system_time: str, asked: float, answered: float) -> float | None:
     except ValueError:
         return None
     return engine - (asked + answered) / 2
+
+
+DISK_USE_WITHIN: Final = 60.0  # seconds; the engine walks through each volume
+
+
+class Belongings(Struct, frozen=True):
+    """What the engine has of one project; `volumes` are full names with their size in bytes, None where unknown."""
+
+    containers: tuple[Resource, ...]
+    networks: tuple[str, ...]
+    volumes: Mapping[str, int | None]
+
+
+def read_belongings(name: str, environ: Mapping[str, str], volumes: Sequence[str] = ()) -> Belongings:
+    """Read what belongs to the project; its volumes are those with its label, and these where they are there.
+
+    To know sizes the engine walks through volumes, which takes seconds for large ones: it is asked only where `volumes`
+    are named. Raises EngineUnreachable, EngineForbidden.
+    """
+    endpoint = resolve_endpoint(environ)
+    client = connect(endpoint)
+    try:
+        containers = list_project(client, endpoint, name)
+        with engine_errors(endpoint):
+            listed = client.networks(filters={"label": f"{parse.LABEL_PROJECT}={name}"})
+            networks = tuple(sanitize(str(item["Name"])) for item in listed)
+            sizes: dict[str, int | None] = {}
+            if volumes:
+                url = f"{client.base_url}/v{client.api_version}/system/df"  # the SDK's own `df` reads images too
+                answer = client.get(url, params={"type": "volume"}, timeout=DISK_USE_WITHIN)
+                answer.raise_for_status()
+                for item in answer.json().get("Volumes") or ():
+                    size = (item.get("UsageData") or {}).get("Size", -1)
+                    if item["Name"] in volumes:
+                        sizes[sanitize(str(item["Name"]))] = size if size >= 0 else None
+        return Belongings(containers, networks, sizes)
+    finally:
+        client.close()

@@ -21,7 +21,7 @@ from devenv.control.guard import ClusterIdentity
 from devenv.control.stream import Remark
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Progress
-from devenv.core.text import sanitize
+from devenv.core.text import counted, sanitize
 
 PREFIX = "kubernetes:"  # targets may begin with it, where Compose's are named beside them
 
@@ -138,11 +138,6 @@ class Call:
 
 Survey = Callable[[Call], Impact]
 Do = Callable[[Call], str]
-
-
-def counted(count: int, singular: str) -> str:
-    """Return "1 pod", "2 pods"."""
-    return f"{count} {singular}{'' if count == 1 else 's'}"
 
 
 _OPERATORS = {"In": "in", "NotIn": "notin"}

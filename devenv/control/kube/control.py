@@ -17,7 +17,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.control.guard import Guard
 from devenv.control.kube import delete, drain, rollout
 from devenv.control.kube.change import Call, Do, Impact, Ref, Survey, cluster_identity, parse_ref
-from devenv.control.protocol import Plan
+from devenv.control.protocol import Options, Plan
 from devenv.control.runner import Report, Runner
 from devenv.core.errors import Refused
 from devenv.core.model import Action
@@ -98,9 +98,6 @@ class KubeWork:
         self._stop.set()
 
 
-AT_A_TIME = 4
-
-
 class KubeControl(Runner):
     """`devenv.control.protocol.Control` of one cluster; `client` returns the one of the present target.
 
@@ -112,7 +109,7 @@ class KubeControl(Runner):
         self, client: Callable[[], KubeClient], guard: Guard, environ: Mapping[str, str] | None = None
     ) -> None:
         self._client = client
-        super().__init__(guard, AT_A_TIME)
+        super().__init__(guard)
         self._environ = environ
 
     def plan(
@@ -121,7 +118,7 @@ class KubeControl(Runner):
         targets: tuple[str, ...] = (),
         *,
         volumes: bool = False,
-        options: Mapping[str, str] | None = None,
+        options: Options = None,
     ) -> Plan:
         """Return the guard's answer without asking the cluster; raises BadKubeconfig. `volumes` means nothing here."""
         known = VERBS.get(verb)
@@ -136,6 +133,10 @@ class KubeControl(Runner):
             needs_confirmation=known.takes_away,
             options=tuple((options or {}).items()),
         )
+
+    def reach(self, plan: Plan) -> Plan:
+        """Return the plan as the cluster is now; as `survey`."""
+        return self.survey(plan.verb, plan.targets, dict(plan.options))
 
     def survey(self, verb: str, targets: tuple[str, ...], options: Mapping[str, str] | None = None) -> Plan:
         """Return the plan with its blast radius. Blocks on the network; raises KubeError and UsageError."""
@@ -155,7 +156,7 @@ class KubeControl(Runner):
             hint = "Wait for it, or cancel it."
             raise self._guard.refuse(plan, f"{plan.verb} was not begun: {busy.verb} is still running", hint)
         ticket = self._guard.begin(plan, now=cluster_identity(client, plan.namespace))
-        return self.begin(ticket, KubeWork(client, plan, self._environ))
+        return self.begin(ticket, KubeWork(client, plan, self._environ), plan.targets)
 
 
 def _namespace(targets: tuple[str, ...]) -> str:

@@ -15,21 +15,11 @@ from devenv.backends.kube.errors import Forbidden, TooManyRequests
 from devenv.backends.kube.fields import labels_match, mapping
 from devenv.backends.kube.kinds import NODES, PDBS, PODS
 from devenv.backends.kube.pod import Pod, read_pod
-from devenv.control.kube.change import (
-    Call,
-    Impact,
-    Ref,
-    counted,
-    last_ready,
-    losses_with,
-    pod_name,
-    pods_in,
-    reworded,
-)
+from devenv.control.kube.change import Call, Impact, Ref, last_ready, losses_with, pod_name, pods_in, reworded
 from devenv.control.kube.kubectl import command, failed, follow
 from devenv.core.errors import Interrupted, UsageError
 from devenv.core.model import Progress
-from devenv.core.text import sanitize
+from devenv.core.text import counted, sanitize
 
 _STRATEGIC = "application/strategic-merge-patch+json"
 

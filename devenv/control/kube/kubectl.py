@@ -17,11 +17,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from devenv.backends.kube.kubeconfig import Target
 from devenv.core.errors import DevenvError, Interrupted, ToolMissing, UsageError
-from devenv.core.signals import held
+from devenv.core.signals import exit_code_of
 from devenv.core.text import sanitize
 
 _PATIENCE = 5.0  # seconds between asking kubectl to end and ending it
@@ -42,27 +42,6 @@ def command(target: Target, environ: Mapping[str, str], *arguments: str, namespa
     if target.context.name == "in-cluster":
         where = where[2:]  # there is no kubeconfig: kubectl finds the service account by itself
     return [find_kubectl(environ), *where, *arguments]
-
-
-def hand_over(line: Sequence[str], environ: Mapping[str, str], folder: str = "", stdin: IO[bytes] | None = None) -> int:
-    """Run it in this terminal and return its exit code. ctrl-c reaches it alone: a shell inside wants it."""
-    # A handler, and not SIG_IGN: the started program would inherit that.
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
-    try:
-        with held() as release:
-            process = subprocess.Popen(list(line), env=dict(environ), cwd=folder or None, stdin=stdin)
-            try:
-                release()
-                return _code(process.wait())
-            except BaseException:  # devenv itself is ended: nothing is left behind
-                process.terminate()
-                process.wait()
-                raise
-    except OSError as error:
-        raise ToolMissing(f"{line[0]} could not be started: {error}", "Install kubectl anew.") from error
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def follow(
@@ -95,7 +74,7 @@ def follow(
                 if text:
                     said = [*said[-19:], text]
                     tell(text)
-        code = _code(process.wait())
+        code = exit_code_of(process.wait())
     finally:
         ended.set()
         watcher.join()
@@ -117,10 +96,6 @@ def _end_on(process: subprocess.Popen[bytes], stop: threading.Event, ended: thre
             if not ended.wait(_PATIENCE) and process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             return
-
-
-def _code(returned: int) -> int:
-    return returned if returned >= 0 else 128 - returned
 
 
 class Effect(Enum):

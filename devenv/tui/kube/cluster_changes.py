@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import PurePath
 from typing import Final
 
-from textual.app import SuspendNotSupported
-
-from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
-from devenv.core.model import Port, Resource, Runtime, State, WorkloadFacts
-from devenv.tui.action_table import BY_NAME, makes_sense
+from devenv.core.model import Port, Resource, Runtime, WorkloadFacts
+from devenv.tui.action_table import ANY_KIND, BY_NAME, makes_sense
+from devenv.tui.compose_controller import replicas_problem
 from devenv.tui.kube.session import ClusterSession, Forwarding
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.safe_text import safe
@@ -23,7 +19,7 @@ from devenv.tui.table.cells import compose_words, state_cell
 
 COMPOSE: Final = "compose"
 KUBERNETES: Final = "kubernetes"
-DONE_TO: Final = {"restart": "restart", "stop": "stop", "start": "start", "up": "bring up", "shell": "open a shell in"}
+DONE_TO: Final = {"shell": "open a shell in"}  # where it is not the action's own name
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ def runtime_of(name: str) -> str:
 
 def _of_compose(verb: str, compose: list[Resource]) -> Iterator[RuntimeChoice]:
     for resource in compose:
-        if resource.service and (resource.state is State.RUNNING if verb == "shell" else makes_sense(verb, resource)):
+        if resource.service and makes_sense(verb, resource):
             yield RuntimeChoice(COMPOSE, compose_words(compose), resource)
             return  # Compose does it to all replicas
 
@@ -67,7 +63,8 @@ def _of_cluster(verb: str, cluster: Iterable[Resource]) -> Iterator[RuntimeChoic
     for resource in cluster:
         pods = resource.ready[1] if resource.ready is not None else 0
         fits = {"stop": pods > 0, "start": pods == 0}.get(verb, True)
-        if fits and resource.kind in BY_NAME[verb].kinds:
+        kinds = BY_NAME[verb].kinds
+        if fits and (kinds is ANY_KIND or resource.kind in kinds):
             words = f"{state_cell(resource).text}  {resource.context}/{resource.namespace}"
             yield RuntimeChoice(f"{KUBERNETES} {resource.kind}/{resource.name}", words, resource)
 
@@ -79,16 +76,21 @@ _SHELL: Final = "command -v bash >/dev/null && exec bash || exec sh"
 class ClusterChanges:
     """Asks what has to be asked first; tells why where something is not possible."""
 
-    def __init__(self, screen: MainScreen, board: Board, session: Callable[[], ClusterSession | None]) -> None:
-        """`session` returns the cluster that is shown."""
+    def __init__(
+        self,
+        screen: MainScreen,
+        board: Board,
+        session: Callable[[], ClusterSession | None],
+        in_compose: Mapping[str, Callable[[Sequence[Resource]], None]],
+    ) -> None:
+        """`session` returns the cluster that is shown; `in_compose` are the actions on containers."""
+        self._in_compose = in_compose
         self._screen = screen
         self._board = board
         self._session = session
         self.forwards: list[Forwarding] = []
         self.handlers: dict[str, Callable[[Resource], None]] = {  # of actions for the selected object
-            **{verb: partial(self.change, verb) for verb in ("undo", "delete", "evict", "drain")},
-            "scale": self.scale,
-            "pause": self.pause,
+            **{verb: partial(self.change, verb) for verb in ("undo", "evict", "drain")},
             "cordon": self.cordon,
             "debug": self.debug,
             "edit": self.edit,
@@ -115,16 +117,15 @@ class ClusterChanges:
         """Do what a key means in that runtime: in a cluster, to stop is to scale to 0."""
         resource = choice.resource
         if not choice.in_cluster:
-            if verb == "shell":
-                self._compose_shell(resource)
-            else:
-                self._screen.changes.ask(verb, (resource.service,))
+            self._in_compose[verb]((resource,))
         elif verb == "shell":
             self._outside("exec", resource, "exec", "-it", _place(resource), "--", "sh", "-c", _SHELL)
         elif verb == "stop":
             self.change("scale", resource, "0")
-        elif verb == "start":
+        elif verb in ("start", "scale"):
             self.scale(resource)
+        elif verb == "pause":
+            self.pause(resource)
         else:
             self.change(verb, resource)
 
@@ -138,7 +139,8 @@ class ClusterChanges:
             return
         question = f"How many pods shall {resource.kind} {resource.name} have?"
         self._screen.app.push_screen(
-            AskScreen(question, now, _replicas), lambda text: self.change("scale", resource, text) if text else None
+            AskScreen(question, now, replicas_problem),
+            lambda text: self.change("scale", resource, text) if text else None,
         )
 
     def pause(self, resource: Resource) -> None:
@@ -149,12 +151,6 @@ class ClusterChanges:
     def cordon(self, node: Resource) -> None:
         """Cordon the node; uncordon one that is cordoned."""
         self.change("uncordon" if "SchedulingDisabled" in node.status else "cordon", node)
-
-    def _compose_shell(self, resource: Resource) -> None:
-        session = self._session()
-        if session is not None:
-            plan, command = session.compose_exec(resource, "sh", "-c", _SHELL)
-            self._leave(session, plan, command)
 
     def debug(self, resource: Resource) -> None:
         """Leave the screen to a shell in an ephemeral container of the pod, or in a pod on the node."""
@@ -190,29 +186,10 @@ class ClusterChanges:
             except DevenvError as error:
                 self._screen.app.call_from_thread(self._screen.changes.impossible, verb, error)
             else:
-                self._screen.app.call_from_thread(self._leave, session, plan, command)
+                leave_to = self._screen.changes.leave_to
+                self._screen.app.call_from_thread(leave_to, plan, command, session.hand_over)
 
         self._screen.run_worker(work, thread=True, group="plan")
-
-    def _leave(self, session: ClusterSession, plan: Plan, command: list[str]) -> None:
-        if not plan.allowed:
-            self._screen.changes.offer(plan)
-            return
-        app = self._screen.app
-        try:
-            with app.suspend():
-                sys.stdout.write(f"$ {safe(' '.join(command))}\n")
-                sys.stdout.flush()
-                code = session.hand_over(plan, command)
-        except SuspendNotSupported:
-            self._screen.changes.warn("This terminal cannot be given to another program.", plan.verb)
-            return
-        except DevenvError as error:
-            self._screen.changes.impossible(plan.verb, error)
-            return
-        app.refresh(layout=True)
-        if code:
-            self._screen.changes.warn(f"{plan.verb} ended with exit code {code}", PurePath(command[0]).name)
 
     def forward(self, resource: Resource) -> None:
         """Ask for the ports, then forward a local port to the pods."""
@@ -269,10 +246,6 @@ class ClusterChanges:
 
 def _place(resource: Resource) -> str:
     return resource.name if resource.kind == "pod" else f"{resource.kind}/{resource.name}"
-
-
-def _replicas(text: str) -> str:
-    return "" if text.isdigit() and len(text) < 6 else "a whole number, 0 or more"
 
 
 def _word(text: str) -> str:

@@ -86,7 +86,6 @@ class KubeConnector:
             self._settings,
             self._environ,
             self._compose_service,
-            self._options,
             self._guard,
         )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from textual.widgets import Input
 
 from devenv.backends.protocol import KUBERNETES, Backend, JoinedBackend
-from devenv.control.protocol import Control, JoinedControl
+from devenv.control.protocol import Control, JoinedControl, ProjectControl
 from devenv.core.model import ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, UserAction
@@ -53,15 +53,21 @@ class ClusterController:
     """`devenv.tui.main_screen.Controller` of services of both runtimes; what it watches is what is on screen."""
 
     def __init__(
-        self, screen: MainScreen, backend: JoinedBackend, control: JoinedControl, connector: Connector
+        self,
+        screen: MainScreen,
+        backend: JoinedBackend,
+        control: JoinedControl,
+        connector: Connector,
+        project: ProjectControl,
     ) -> None:
+        """`project` is the control of the Compose project, which is joined in `control`."""
         self._screen = screen
         self.board = screen.board
         self._backend = backend
         self._control = control
-        self._compose = ComposeController(screen)
+        self._compose = ComposeController(screen, project)
         self.navigation = Navigation(screen, connector, self)
-        self.changes = ClusterChanges(screen, self.board, lambda: self.session)
+        self.changes = ClusterChanges(screen, self.board, lambda: self.session, self._compose.acts)
         self.listeners: list[Callable[[Delta], None]] = []  # of views that are open above this screen
         self.cluster_bar = ClusterBar(id="cluster-bar")
         self.cluster_banner = Banner(id="cluster-banner")
@@ -73,7 +79,7 @@ class ClusterController:
             screen.table.unfold = self._unfold
         self.handlers: Handlers = {
             **self._compose.handlers,
-            **{verb: partial(self._change, verb) for verb in DONE_TO},
+            **{name: partial(self._change, name) for name in self._compose.acts},
             **{name: partial(self._open_view, name) for name in OBJECT_VIEWS},
             **{name: partial(self._on_selected, act) for name, act in self.changes.handlers.items()},
             "events": self._open_events,
@@ -169,11 +175,11 @@ class ClusterController:
                 return self.session is not None
             case "follow" | "drop":
                 return bool(self.navigation.elsewhere)
-            case "shell":
-                return self.session is not None and bool(self.choices("shell"))
-            case name if name in DONE_TO and selected is not None:
+            case name if self._screen.marked and name in self._compose.acts:
+                return self._compose.offers(action)
+            case name if name in self._compose.acts and selected is not None:
                 return bool(self.choices(name))
-            case name if name in DONE_TO or not action.kinds:
+            case name if name in self._compose.acts or not action.kinds:
                 return self._compose.offers(action)
         if self.session is None or selected is None:
             return False
@@ -184,7 +190,7 @@ class ClusterController:
     def offers_depend_on(self) -> object:
         """Return what `offers` looks at."""
         cluster = self.selected_cluster
-        offered = [len(self.choices(verb)) for verb in DONE_TO] if cluster is not None else []
+        offered = [len(self.choices(verb)) for verb in self._compose.acts] if cluster is not None else []
         return cluster and (cluster.key, cluster.kind), self._compose.offers_depend_on(), offered
 
     def commands(self) -> Iterator[Command]:
@@ -206,6 +212,9 @@ class ClusterController:
 
     def _change(self, verb: str) -> None:
         """Change the selected service, in the runtime of its line; of a line of both, in the one that is chosen."""
+        if self._screen.marked:
+            self._compose.change(verb)
+            return
         known = {choice.name: choice for choice in self.choices(verb)}
         if len(known) < 2:
             for choice in known.values():
@@ -216,7 +225,7 @@ class ClusterController:
             self._runtime = runtime_of(name)
             self.changes.change_in(known[name], verb)
 
-        what = f"{next(iter(known.values())).resource.service} to {DONE_TO[verb]}"
+        what = f"{next(iter(known.values())).resource.service} to {DONE_TO.get(verb, verb)}"
         offered = [(name, name, choice.words) for name, choice in known.items()]
         self.choose(what, offered, preferred(known.values(), self._runtime), take)
 
@@ -427,7 +436,7 @@ class ClusterController:
 
 def cluster_screen(
     backend: Backend,
-    control: Control,
+    control: ProjectControl,
     title: str,
     connector: Connector,
     *,
@@ -441,6 +450,6 @@ def cluster_screen(
     readers, changers = JoinedBackend(backend, wake=wake), JoinedControl(control, wake=wake)
 
     def controller(screen: MainScreen) -> ClusterController:
-        return ClusterController(screen, readers, changers, connector)
+        return ClusterController(screen, readers, changers, connector, control)
 
     return MainScreen(readers, changers, title, controller, in_cluster=True, store=store), readers, changers

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from devenv.backends.compose import ComposeOptions
 from devenv.backends.kube.backend import KubeBackend
 from devenv.backends.kube.errors import KubeError
 from devenv.backends.kube.kinds import CONFIG_MAPS, NAMESPACES, PODS, Kind, discover
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.kube.look import environment_of
-from devenv.control.guard import ClusterIdentity, Guard
+from devenv.control.guard import Guard
 from devenv.control.kube import kubectl
 from devenv.control.kube.change import cluster_identity
 from devenv.control.kube.control import KubeControl
 from devenv.control.kube.forward import Forward
 from devenv.control.protocol import Plan
-from devenv.core.errors import DevenvError
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.model import Resource
+from devenv.core.signals import hand_over
 from devenv.core.text import sanitize
 
 OUTSIDE: Final = {
@@ -39,12 +38,10 @@ class LiveSession:
         settings: KubeSettings,
         environ: Mapping[str, str],
         compose_service: Callable[[str], Mapping[str, Any]],
-        compose: ComposeOptions,
         guard: Guard,
     ) -> None:
         self._settings = settings
         self._environ = environ
-        self._compose = compose
         self.compose_service = compose_service
         self._guard = guard
         self.backend = KubeBackend(target, environ)
@@ -124,26 +121,9 @@ class LiveSession:
         """Return a command line of kubectl for this context."""
         return kubectl.command(self.target, self._environ, *arguments, namespace=namespace)
 
-    def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
-        """Weigh running a command in a container of Compose; return Compose's command line for it too."""
-        words = OUTSIDE["exec"].format(target=resource.name)
-        plan = self._guard.plan_cluster("exec", (resource.service,), ClusterIdentity("", "", ""), sentences=(words,))
-        line = self._compose.command("exec", "--index", str(resource.number), resource.service, *command)
-        return plan, list(line)
-
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         """Let the guard pass the plan, run the command in this terminal and return its exit code."""
         now = cluster_identity(self.backend.client, plan.namespace) if plan.context else None
-        ticket = self._guard.begin(plan, directory=self._compose.directory, now=now)
-        failure: BaseException | None = None
-        try:
-            folder = "" if plan.context else self._compose.directory
-            code = kubectl.hand_over(command, self._environ, folder)
-            if code:
-                failure = DevenvError(f"it ended with exit code {code}")
-        except DevenvError as error:
-            failure = error
-            raise
-        finally:
-            self._guard.finish(ticket, failure)
-        return code
+        with self._guard.passing(plan, now=now) as outcome:
+            outcome.code = hand_over(command, self._environ)
+        return outcome.code

@@ -102,10 +102,6 @@ class ClusterSession(Protocol):
         """Return a command line of kubectl for this context; raises ToolMissing."""
         ...
 
-    def compose_exec(self, resource: Resource, *command: str) -> tuple[Plan, list[str]]:
-        """Weigh running a command in a container of Compose; return Compose's command line for it too."""
-        ...
-
     def hand_over(self, plan: Plan, command: list[str]) -> int:
         """Let the guard pass the plan, run the command in this terminal and return its exit code; raises Refused."""
         ...

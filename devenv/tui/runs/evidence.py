@@ -24,7 +24,7 @@ class EvidenceScreen(MainScreen):
 
     def __init__(self, backend: ReplayBackend, service: str, at: float) -> None:
         control = ReadOnlyControl()
-        super().__init__(backend, control, backend.title, ComposeController)
+        super().__init__(backend, control, backend.title, lambda screen: ComposeController(screen, control))
         self.handlers["leave"] = self._leave
         self.handlers["back"] = self._go_back
         self._shall_show = (service, at)

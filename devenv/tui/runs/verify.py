@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
-from devenv.tui.dialogs import ConfirmScreen
+from devenv.tui.dialogs import ConfirmScreen, Question
 from devenv.tui.runs.frame import Runs, RunScreen
 from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.safe_text import Part, safe, safe_lines
@@ -114,7 +114,7 @@ class VerifyRuns(Runs):
             "Leaving cancels them and waits until what they brought up is taken down.",
             "Leave once more, and devenv does not wait: they take it down all the same.",
         )
-        self.app.push_screen(ConfirmScreen(title, sentences, (), "cancel them and quit"), self._answered)
+        self.app.push_screen(ConfirmScreen(Question(title, sentences, yes="cancel them and quit")), self._answered)
 
     def _answered(self, yes: bool | None) -> None:
         if yes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual import events
@@ -283,27 +283,39 @@ def step_words(progress: Iterable[Progress]) -> str:
 
 
 class ActionBar(Static):
-    """One line while a change runs; as many as its error needs when it failed."""
+    """One line for each change that runs; as many as its error needs when one failed."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.display = False
         self._last: tuple[tuple[str, str], ...] = ()
-        self.running: Action | None = None
+        self._acting: dict[int, Action] = {}
         self.failed: Action | None = None
-        self._builds: BuildLines | None = None
+        self._builds: dict[int, BuildLines] = {}
 
-    def tell(self, actions: Iterable[Action], progress: Iterable[Progress], now: float) -> None:
-        """Take in changed actions and show the one that matters: the running one, else the one that failed."""
+    @property
+    def running(self) -> Action | None:
+        """The change that began last, of those that run."""
+        return next(reversed(self._acting.values()), None)
+
+    @property
+    def all_running(self) -> tuple[Action, ...]:
+        """All changes that run, the oldest first."""
+        return tuple(self._acting.values())
+
+    def tell(self, actions: Iterable[Action], progress: Callable[[int], Mapping[str, Progress]], now: float) -> None:
+        """Take in changed actions and show those that run, and the one that failed last until another begins.
+
+        `progress` returns the steps of one of them.
+        """
         for action in actions:
             if action.phase in (Phase.REQUESTED, Phase.RUNNING):
-                if self.running is None or self.running.id != action.id:
-                    self._builds = None
-                self.running = action
-                self.failed = None
+                if action.id not in self._acting:
+                    self.failed = None
+                self._acting[action.id] = action
                 continue
-            if self.running is not None and self.running.id == action.id:
-                self.running = None
+            self._acting.pop(action.id, None)
+            self._builds.pop(action.id, None)
             if action.phase is not Phase.DONE:
                 self.failed = action
         self._draw(progress, now)
@@ -311,44 +323,44 @@ class ActionBar(Static):
     def dismiss(self) -> None:
         """Put the failure away."""
         self.failed = None
-        self._draw((), 0.0)
+        self._draw(lambda _: {}, 0.0)
 
-    def _draw(self, progress: Iterable[Progress], now: float) -> None:
-        if self.running is not None:
-            parts = self._running_parts(self.running, progress, now)
-        elif self.failed is not None:
-            parts = self._failed_parts(self.failed)
-        else:
-            parts = []
+    def _draw(self, progress: Callable[[int], Mapping[str, Progress]], now: float) -> None:
+        parts: list[tuple[str, str]] = []
+        for action in self._acting.values():
+            parts += [("\n", "")] if parts else []
+            parts += self._running_parts(action, progress(action.id).values(), now)
+        if self.failed is not None:
+            parts += [("\n", "")] if parts else []
+            parts += self._failed_parts(self.failed)
         if tuple(parts) == self._last:
             return
         self._last = tuple(parts)
         self.display = bool(parts)
         self.screen.set_class(bool(self.display), "-acting")
-        self.set_class(self.running is None and self.failed is not None, "-failed")
+        self.set_class(not self._acting and self.failed is not None, "-failed")
         self.update(Content.assemble(*parts))
 
     def _running_parts(self, action: Action, progress: Iterable[Progress], now: float) -> list[tuple[str, str]]:
         steps = tuple(progress)
         elapsed = max(0, int(now - action.at))
         words = step_words(steps) or action.detail or action.phase.value
-        if self._builds is None:
+        if action.id not in self._builds:
             from devenv.tui.widgets.build_lines import BuildLines  # deferred: nothing runs before the first paint
 
-            self._builds = BuildLines()
+            self._builds[action.id] = BuildLines()
         rows = BUILD_ROWS_LOW if self.app.size.height < LOW else BUILD_ROWS
         width = max(8, self.app.size.width - EDGE)
-        builds = self._builds.lines(steps, now, width, rows)
+        builds = self._builds[action.id].lines(steps, now, width, rows)
         return [*self._title_parts(action, words, elapsed), *(part for line in builds for part in (("\n", ""), *line))]
 
     def _title_parts(self, action: Action, words: str, elapsed: int) -> list[tuple[str, str]]:
-        return [
+        parts = [
             (f"{SPINNER[elapsed % len(SPINNER)]} {safe(action_title(action))}", "bold $accent"),
             (f"  {safe(words)}", "$foreground"),
             (f"  {human_duration(elapsed) if elapsed >= 1 else ''}  ", "$quiet"),
-            ("x", "bold $primary"),
-            (" cancel", "$quiet"),
         ]
+        return [*parts, ("x", "bold $primary"), (" cancel", "$quiet")] if action is self.running else parts
 
     def _failed_parts(self, action: Action) -> list[tuple[str, str]]:
         word = "refused" if action.phase is Phase.REFUSED else "failed"
@@ -367,8 +379,8 @@ class ActionBar(Static):
 
     def on_resize(self, event: events.Resize) -> None:
         """Cut a failure anew for another width."""
-        if self.running is None and self.failed is not None:
-            self._draw((), 0.0)
+        if not self._acting and self.failed is not None:
+            self._draw(lambda _: {}, 0.0)
 
 
 class KeyHint(NamedTuple):

@@ -38,8 +38,12 @@ class ResourceTable(LineTable[Row]):
     class Scrolled(Message):
         """Other rows are visible."""
 
+    class Marked(Message):
+        """Lines were marked, or are no more."""
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self.marks: set[Path] = set()  # lines that the next change is for
         self.lines: Lines | None = None
         self._structure = -1
         self._columns: tuple[Column, ...] = ()
@@ -194,6 +198,22 @@ class ResourceTable(LineTable[Row]):
         self._reveal()
         self._announce()
 
+    def mark(self) -> None:
+        """Mark the line under the cursor, or take its mark away, and go to the next."""
+        row = self.selected
+        if row is not None:
+            self.marks ^= {row.path}
+            self._refresh_row(self._cursor)
+            self.post_message(self.Marked())
+            self.select(self._cursor + 1)
+
+    def unmark(self) -> None:
+        """Take all marks away."""
+        if self.marks:
+            self.marks.clear()
+            self.refresh()
+            self.post_message(self.Marked())
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the details of what is there."""
         return action != "open" or bool(self.rows)
@@ -238,7 +258,9 @@ class ResourceTable(LineTable[Row]):
             cell = row.cells[self._cell_index(placed)]
             tone = "quiet" if row.absent else cell.tone
             parts.append((_fitted(cell.text, placed), self._style(tone)))
-        strip = self._join(parts, self._style("plain"), mark="▌ " if under_cursor else "  ")
+        is_marked = bool(self.marks) and row.path in self.marks
+        lead = ("▌" if under_cursor else " ") + ("✓" if is_marked else " ")
+        strip = self._join(parts, self._style("plain"), mark=lead)
         if not under_cursor:
             return strip
         cursor = self._style("cursor")
@@ -284,7 +306,7 @@ class FoldingTable(ResourceTable):
     """The table where lines open into what they are made of."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="open"),
+        Binding("right", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="open"),
         Binding("left", "unfold(False)", "close", key_display="←", id="close"),
     ]
     FITTED_ANEW = False  # lines come and go as they are opened and closed: columns would dance, and there may be many
