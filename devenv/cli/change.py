@@ -1,22 +1,29 @@
-"""`devenv down`, `restart`, `stop` and `start`, and what all changing verbs share: guard, audit log, progress."""
+"""`devenv down`, `restart`, `exec` and the other verbs of Compose, and what all share: guard, audit log, progress."""
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeVar
 
-from devenv.cli.console import tell, warn
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from devenv.cli.console import format_table, tell, warn
 from devenv.cli.context import Context, declared_services, read_project
 from devenv.cli.progress import pump
+from devenv.control.audit import HEAD, AuditLog
 from devenv.control.compose import volumes_at_risk
 from devenv.control.guard import Guard, scope_of, sharers_of
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
-from devenv.control.reach import beyond
+from devenv.control.reach import beyond, reach
+from devenv.control.verbs import flags_of
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
-from devenv.core.model import Beyond, Project
+from devenv.core.model import Project
 
 
 def run_down(arguments: Namespace) -> int:
@@ -29,27 +36,49 @@ def run_down(arguments: Namespace) -> int:
     if arguments.volumes and not guard.read_only:
         read_project(context, project)  # an engine that does not answer is reported here: Compose would wait for it
         losses = volumes_at_risk(context.options.for_project(project), targets)
-    plan = guard.plan("down", targets, volumes=arguments.volumes, project=project, losses=losses)
-    if plan.allowed and arguments.volumes and not arguments.yes:
-        named = ", ".join(plan.losses) or "the containers' anonymous volumes"
-        if not sys.stdin.isatty():
-            hint = "Add --yes to delete them, or leave -v out to keep them."
-            raise guard.refuse(plan, f"down -v would delete {named}, and there is no terminal to ask", hint, project)
-        for sentence in plan.sentences:
-            tell(sentence, no_color=context.no_color, color="yellow")
-        if not _confirmed():
-            raise guard.refuse(plan, f"Not confirmed: {named} and everything else is as it was", "", project)
-    flags = (("--volumes", arguments.volumes), ("--remove-orphans", arguments.remove_orphans))
-    options = [flag for flag, given in flags if given]
+    taken = {"all": "yes"} if arguments.all else {}
+    plan = guard.plan("down", targets, volumes=arguments.volumes, project=project, losses=losses, options=taken)
+    confirm(context, guard, plan, project, yes=arguments.yes)
+    verb, *options = flags_of(plan)
+    if arguments.remove_orphans and not arguments.all:
+        options.append("--remove-orphans")
     if arguments.timeout is not None:
         options += ["--timeout", str(arguments.timeout)]
-    job = Job(context.options, project, "down", tuple(options), targets)
+    called = replace(context.options, profiles=("*",)) if arguments.all else context.options
+    job = Job(called, project, verb, tuple(options), targets)
     steps = run_job(context, guard, plan, project, job)
     if not targets:
         _check_all_is_gone(context, project)
     if steps == 0:
         tell("Nothing to take down", no_color=context.no_color)
     return 0
+
+
+def confirm(context: Context, guard: Guard, plan: Plan, project: Project, *, yes: bool) -> None:
+    """Show what exactly the plan takes, and ask where it is to be confirmed; raises Refused, which is recorded.
+
+    Without a terminal to ask on, what can be had again is done as it was typed, unless `[confirm]` names the act.
+    """
+    if not (plan.allowed and plan.needs_confirmation):
+        return
+    plan = reach(plan, project, lambda: declared_services(context, project), context.environ)
+    for sentence in plan.sentences:
+        tell(sentence, no_color=context.no_color, color="yellow")
+    if yes or not plan.needs_confirmation:
+        return
+    named = ", ".join(plan.losses) or ("the containers' anonymous volumes" if plan.volumes else "")
+    if not sys.stdin.isatty():
+        if not (plan.volumes or plan.typed or context.config.confirm.policy(plan.verb)):
+            return
+        keep = ", or leave -v out to keep them" if plan.volumes else ""
+        what = f"{plan.verb} -v would delete {named}" if plan.volumes else f"{plan.verb} is to be confirmed"
+        raise guard.refuse(plan, f"{what}, and there is no terminal to ask", f"Add --yes to do it{keep}.", project)
+    sys.stderr.write(f"To do it, type {plan.typed or 'yes'}: ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline().strip()
+    if answer != plan.typed if plan.typed else answer.lower() not in ("yes", "y"):
+        everything = f"{named} and everything else is" if named else "everything is"
+        raise guard.refuse(plan, f"Not confirmed: {everything} as it was", "", project)
 
 
 def _check_all_is_gone(context: Context, project: Project) -> None:
@@ -64,16 +93,8 @@ def _check_all_is_gone(context: Context, project: Project) -> None:
     declared = declared_services(context, project)
     reasons = {item.name: beyond(item, declared) for item in left}
     named = ", ".join(f"{name} ({reason})" for name, reason in sorted(reasons.items()))
-    profiles = " --profile '*'" if Beyond.INACTIVE in reasons.values() else ""
-    orphans = " --remove-orphans" if {Beyond.ONE_OFF, Beyond.ORPHAN} & set(reasons.values()) else ""
-    command = f"devenv{profiles} down{orphans}"
-    raise DevenvError(f"Still there, since `down` does not include them: {named}", f"To remove them too: {command}")
-
-
-def _confirmed() -> bool:
-    sys.stderr.write("Delete them? Type yes: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("yes", "y")
+    hint = "To remove them too: devenv down --all"
+    raise DevenvError(f"Still there, since `down` does not include them: {named}", hint)
 
 
 def run_restart(arguments: Namespace) -> int:
@@ -97,6 +118,67 @@ def run_stop(arguments: Namespace) -> int:
 def run_start(arguments: Namespace) -> int:
     """Start; DevenvError when a service has no container."""
     run_verb(Context(arguments, by_labels=True), "start", tuple(arguments.services))
+    return 0
+
+
+_READS: Final = frozenset({"ps", "top", "port", "images"})
+
+
+def run_passed(arguments: Namespace) -> int:
+    """Run a verb of Compose and return its exit code; a change passes the guard. Raises Refused, ToolMissing."""
+    from devenv.control.kube.kubectl import without_yes
+    from devenv.core.signals import hand_over
+
+    verb, words, yes = arguments.command, tuple(arguments.rest), False
+    context = Context(arguments, by_labels=True)
+    asks_help = bool({"-h", "--help"} & set(words[: 1 if verb == "exec" else None]))
+    if verb in _READS or asks_help:
+        return hand_over(context.options.command(verb, *words), context.environ, context.options.directory)
+    if verb != "exec":  # whose command may have a -y of its own
+        words, yes = without_yes(words)
+    project = context.project()
+    guard = make_guard(context)
+    options = context.options.for_project(project)
+    if verb == "rm" and not yes:
+        yes = bool({"-f", "--force"} & set(words))
+    line = options.command(verb, *(("--force",) if verb == "rm" else ()), *words)
+    targets, given = passed_targets(verb, words, [service.name for service in project.services])
+    plan = replace(guard.plan(verb, targets, project=project, options=given), command=shlex.join(line))
+    confirm(context, guard, plan, project, yes=yes)
+    with guard.passing(plan, project, options.directory) as outcome:
+        if outcome.warning:
+            warn(outcome.warning, no_color=context.no_color)
+        outcome.code = hand_over(line, context.environ, options.directory)
+    return outcome.code
+
+
+def passed_targets(
+    verb: str, words: Sequence[str], services: Collection[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return which services a line of Compose is about, and what of it the guard looks at."""
+    given: dict[str, str] = {}
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in ("-s", "--signal") and verb == "kill":
+            given["signal"] = value if equals else "".join(words[place + 1 : place + 2])
+        elif verb == "scale" and name in services and value.isdigit():
+            given["replicas"] = str(min(int(value), int(given.get("replicas", value))))
+    if verb == "rm" and not any(word in ("-s", "--stop") for word in words):
+        given["stopped"] = "yes"
+    ends = {"scale": "=", "cp": ":"}.get(verb, "\0")
+    targets = [name for word in words if (name := word.partition(ends)[0]) in services]
+    return tuple(dict.fromkeys(targets[:1] if verb == "exec" else targets)), given
+
+
+def run_audit_log(arguments: Namespace) -> int:
+    """Print the changes that were asked for, the oldest first."""
+    entries = AuditLog().entries()[-arguments.tail :]
+    if arguments.json:
+        lines = [json.dumps(to_builtins(entry), ensure_ascii=False) for entry in entries]
+    else:
+        lines = format_table(HEAD, [entry.cells for entry in entries])
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
     return 0
 
 

@@ -44,6 +44,22 @@ _DEPLOY_EPILOG = """exit codes:
  13 no cluster                      14 failed and rolled back: what ran before serves again"""
 
 
+_PASSED = {  # verbs that Compose carries out itself; a change passes the guard first (devenv.cli.change)
+    "ps": "list containers",
+    "top": "show the processes in the containers",
+    "port": "print the public port of a container's port",
+    "images": "list the images of the containers",
+    "exec": "run a command in a running container",
+    "cp": "copy files between a container and this machine",
+    "kill": "end containers with a signal; says which and asks",
+    "pause": "freeze the processes of services",
+    "unpause": "let them go on",
+    "rm": "remove stopped containers; says which and asks",
+    "pull": "pull the images of services",
+    "scale": "change the number of containers, as SERVICE=N; asks where some go",
+}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe the whole command line."""
     parser = argparse.ArgumentParser(
@@ -73,6 +89,9 @@ def build_parser() -> argparse.ArgumentParser:
     down = _command(commands, "down", "stop and remove containers and networks", services=True)
     down.add_argument(
         "-v", "--volumes", action="store_true", help="delete the volumes and all data in them; asks first"
+    )
+    down.add_argument(
+        "--all", action="store_true", help="also orphans, one-off runs and containers of inactive profiles"
     )
     down.add_argument("--yes", "-y", action="store_true", help="do not ask")
     down.add_argument("--remove-orphans", action="store_true", help="also containers of services that are gone")
@@ -148,6 +167,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_load_command(commands)
     _add_deploy_command(commands)
     add_kube_commands(commands)
+    for verb, what in _PASSED.items():
+        more = f"{what}; flags, output and exit codes are those of docker compose {verb}"
+        commands.add_parser(verb, help=more, add_help=False, allow_abbrev=False).takes_rest = True
+    audit_log = _command(commands, "audit-log", "show what was changed: when, by whom, how it ended, in what time")
+    audit_log.add_argument("-n", "--tail", type=_whole, default=50, metavar="N", help="the last N (default 50)")
+    audit_log.add_argument("--json", action="store_true", help="one JSON object a change")
     for program in ("kubectl", "minikube"):
         what = f"any command of {program}, passed by the guard: it asks before something is taken away"
         commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True
@@ -358,3 +383,9 @@ def _seconds_above_0(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return seconds
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +77,7 @@ class ComposeControl(Runner):
         project = self._project()
         if project is None:
             return plan
-        inactive = self._scope.inactive() if self._scope is not None and plan.verb == "down" else frozenset[str]()
+        inactive = self._scope.inactive if self._scope is not None else frozenset[str]
         return reach(plan, project, inactive, self._environ)
 
     def request(self, plan: Plan) -> Action:
@@ -172,6 +171,8 @@ class ComposeControl(Runner):
 
     def _ask(self, line: list[str]) -> str:
         """Run it and return why it failed, "" where it did not."""
+        import subprocess  # deferred: it is not needed before the first paint
+
         try:
             done = subprocess.run(
                 line, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_ANSWERS

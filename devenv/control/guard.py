@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 
 from msgspec import Struct
@@ -99,8 +98,7 @@ class Ticket(Struct, frozen=True):
     warning: str = ""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """How a change that was let pass went; who carries it out fills in the code, or a failure that is not raised."""
 
     warning: str

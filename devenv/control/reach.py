@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -21,10 +21,12 @@ def beyond(container: Resource, declared: Collection[str]) -> Beyond:
     return Beyond.INACTIVE if container.service in declared else Beyond.ORPHAN
 
 
-def reach(plan: Plan, project: Project, inactive: Collection[str], environ: Mapping[str, str] | None = None) -> Plan:
-    """Return the plan with what it takes in its sentences; `inactive` are the services of profiles that are not active.
+def reach(
+    plan: Plan, project: Project, inactive: Callable[[], Collection[str]], environ: Mapping[str, str] | None = None
+) -> Plan:
+    """Return the plan with what exactly it takes; what takes nothing needs no confirmation.
 
-    A scale that takes nothing away needs no confirmation. Raises EngineUnreachable, EngineForbidden.
+    `inactive` tells the services that only inactive profiles have. Raises EngineUnreachable, EngineForbidden.
     """
     if not plan.allowed:
         return plan
@@ -33,12 +35,10 @@ def reach(plan: Plan, project: Project, inactive: Collection[str], environ: Mapp
     services = {service.name for service in project.services}
     taken, left = _taken(plan, known.containers, services)
     sentences = list(plan.sentences)
-    if plan.verb == "scale":
-        if not taken:
-            return plan
-        plan = replace(plan, needs_confirmation=True)
+    if not taken and plan.verb != "down":
+        return replace(plan, needs_confirmation=False)
     if plan.verb == "down":
-        sentences[1:2] = [_left(left, services | set(inactive))] if left else []
+        sentences[1:2] = [_left(left, services | set(inactive()))] if left else []
     parts = [counted(len(taken), "container")]
     if plan.volumes and known.volumes:
         sizes = [size for size in known.volumes.values() if size is not None]
@@ -63,6 +63,7 @@ def _taken(
         if plan.targets:
             ours = item.service in plan.targets and not item.one_off
             goes = ours and (not replicas or item.number > int(replicas))
+            goes = goes and not (plan.option("stopped") and item.state.is_up)
         else:
             ours = True
             goes = every or (item.service in services and not item.one_off)

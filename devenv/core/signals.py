@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -172,6 +171,8 @@ def hand_over(
 
     ctrl-c reaches it alone: a shell inside wants it.
     """
+    import subprocess  # deferred: most commands start nothing
+
     # A handler, and not SIG_IGN: the started program would inherit that.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
     try:

@@ -162,8 +162,8 @@ def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: 
     left = shop.run("down")
     assert left.returncode == 1, "it must not end as if everything were gone"
     assert f"{shop.name}-report-1 (inactive profile)" in left.stderr
-    assert "devenv --profile '*' down" in left.stderr
-    assert shop.run("--profile", "*", "down", "-v", "--yes").returncode == 0
+    assert "devenv down --all" in left.stderr
+    assert shop.run("down", "--all", "-v", "--yes").returncode == 0
     assert docker(*volumes) == []
     assert set(shop.states().values()) == {"absent"}
     events = [(record["event"], record["verb"]) for record in shop.audit()]

@@ -1,4 +1,4 @@
-"""`down -v` on a terminal asks, naming what will be lost; Compose is played by a script, the terminal is a real one."""
+"""`down -v` on a terminal names what will be lost, and asks for the project's name; a script plays Compose."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def down(folder: Path, answer: str | None) -> tuple[int, str, str]:
 
 
 def test_yes_deletes(tmp_path: Path) -> None:
-    code, told, said = down(tmp_path, "yes")
+    code, told, said = down(tmp_path, "p")
     assert code == 0
     assert "Deletes for ever these volumes and all data in them: p_data." in told
+    assert "To do it, type p: " in told
     assert said.endswith("down --volumes\n")
 
 
-@pytest.mark.parametrize("answer", ["", "no", "yesterday"])
+@pytest.mark.parametrize("answer", ["", "no", "yes", "P"])
 def test_anything_else_keeps_everything(tmp_path: Path, answer: str) -> None:
     code, told, said = down(tmp_path, answer)
     assert code == 10
@@ -59,5 +60,5 @@ def test_anything_else_keeps_everything(tmp_path: Path, answer: str) -> None:
 def test_with_yes_nothing_is_asked(tmp_path: Path) -> None:
     code, told, said = down(tmp_path, None)
     assert code == 0
-    assert "Type yes" not in told
+    assert "To do it, type" not in told
     assert said.endswith("down --volumes\n")
