@@ -80,6 +80,7 @@ class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     build: Policy = ""
     run: Policy = ""
     exec: Policy = ""
+    cp: Policy = ""
     sync: Policy = ""
     # Of a cluster (devenv.control.kube.control); those of one name hold for both.
     undo: Policy = ""

@@ -41,8 +41,8 @@ def test_the_commands_mean_what_compose_means_and_pass_the_guard(made: Program) 
     assert len(states(made)) == 4
     fewer = made.run("scale", "web=1")
     assert f"Takes 2 containers: {made.name}-web-2, {made.name}-web-3." in fewer.stderr
-    (made.folder / "note").write_text("from outside")
-    assert made.run("cp", "note", "web:/tmp/note").returncode == 0
+    (made.state / "note").write_text("from outside")
+    assert made.run("cp", str(made.state / "note"), "web:/tmp/note").returncode == 0
     assert made.run("exec", "-T", "web", "cat", "/tmp/note").stdout == "from outside"
     killed = made.run("kill", "-s", "TERM", "web")
     assert "Sends TERM to web" in killed.stderr
@@ -125,12 +125,12 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         terminal.send("Gc")
         terminal.until(lambda: "How many containers shall web have?" in terminal.text())
         terminal.send("\x7f2\r")
-        sees("web 2", "running")
+        sees("web-2", "running")
         terminal.send("c")
         terminal.until(lambda: "How many containers shall web have?" in terminal.text())
         terminal.send("\x7f1\r")
         confirm(terminal, "Scale: web?", f"Takes 1 container: {made.name}-web-2.")
-        terminal.until(lambda: not row(terminal, "web 2") and "running" in row(terminal, "web"), limit=60)
+        terminal.until(lambda: not row(terminal, "web-2") and "running" in row(terminal, "web"), limit=60)
 
         before = container_id(made, "web")
         terminal.send("\x12")

@@ -268,6 +268,24 @@ def test_containers_of_no_active_service_say_where_they_come_from(engine: FakeEn
         reader.stop()
 
 
+def test_services_of_inactive_profiles_are_shown_as_such_until_they_are_active(engine: FakeEngine) -> None:
+    engine.add("web-1", service="web")
+    engine.add("seed-1", service="seed")
+    reader = Reader(engine.environ, services=("web",), inactive=("debug", "seed"))
+    try:
+        reader.start()
+        reader.until(lambda: reader.has("debug", state=State.ABSENT, beyond=Beyond.INACTIVE))
+        assert [one.name for one in reader.store.resources.values() if one.service == "seed"] == ["seed-1"]
+        debug = engine.add("debug-1", service="debug", announce=True)
+        reader.until(lambda: reader.has("debug-1", beyond=Beyond.INACTIVE) and not reader.has("debug"))
+        engine.remove(debug)
+        reader.until(lambda: reader.has("debug", state=State.ABSENT, beyond=Beyond.INACTIVE))
+        reader.change(replace(reader.project, services=(Service("web"), Service("debug"))))
+        reader.until(lambda: reader.has("debug", state=State.ABSENT, beyond=None))
+    finally:
+        reader.stop()
+
+
 def test_a_project_that_was_started_elsewhere_is_told_while_all_is_well(engine: FakeEngine) -> None:
     reader = Reader(engine.environ, services=("web",), files=("/compose.yaml",))
     try:

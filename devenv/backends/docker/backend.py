@@ -145,6 +145,7 @@ class DockerBackend:
         never = threading.Event()
         while self._changed is not None:
             stream.wait_until(never, LOOK)
+            self._cache.show_inactive()
             if self._changed():
                 self._prefetch.forget()
                 if not self._watcher.reread():

@@ -27,10 +27,12 @@ def absent_key(project: str, service: str) -> str:
     return f"compose/{project}/{service}"
 
 
-def absent_services(project: Project, resources: Iterable[Resource]) -> tuple[Resource, ...]:
-    """Make a resource of each declared service that has no container of its own."""
+def absent_services(
+    project: Project, resources: Iterable[Resource], inactive: Iterable[str] = ()
+) -> tuple[Resource, ...]:
+    """Make a resource of each declared service that has no container of its own; `inactive` are those of profiles."""
     present = {resource.service for resource in resources if not resource.one_off}
-    return tuple(
+    absent = tuple(
         Resource(
             key=absent_key(project.name, service.name),
             runtime=Runtime.COMPOSE,
@@ -46,6 +48,21 @@ def absent_services(project: Project, resources: Iterable[Resource]) -> tuple[Re
         for service in project.services
         if service.name not in present
     )
+    present |= {service.name for service in project.services}
+    return absent + tuple(
+        Resource(
+            key=absent_key(project.name, name),
+            runtime=Runtime.COMPOSE,
+            kind="service",
+            name=name,
+            service=name,
+            state=State.ABSENT,
+            project=project.name,
+            beyond=Beyond.INACTIVE,
+        )
+        for name in inactive
+        if name not in present
+    )
 
 
 class ContainerCache:
@@ -56,6 +73,7 @@ class ContainerCache:
         self._emit = emit
         self._find_inactive = inactive
         self._inactive: Collection[str] | None = None
+        self._shown_inactive: tuple[Project | None, Collection[str]] = (None, ())
         self._lock = threading.RLock()
         self._project: Project | None = None
         self._containers: dict[str, Resource] = {}
@@ -93,7 +111,7 @@ class ContainerCache:
         with self._lock:
             self._project, self._inactive = project, None
             self._containers = {new.key: self._placed(self._with_known(new)) for new in listed if new.container_id}
-            self._absent = {r.key: r for r in absent_services(project, self._containers.values())}
+            self._absent = self._absent_now(project)
             self._forget_missing()
             self._emit(Snapshot(BACKEND, (*self._containers.values(), *self._absent.values())))
 
@@ -170,10 +188,28 @@ class ContainerCache:
         if old is None or (old.service, old.one_off) != (resource.service, resource.one_off):
             self._renew_absent()
 
+    def show_inactive(self) -> None:
+        """Show the services of inactive profiles as such; to be called again when the project may be another one.
+
+        It asks for them, which may take a moment, once for each project.
+        """
+        with self._lock:
+            project = self._project
+            if project is None or project is self._shown_inactive[0]:
+                return
+            if self._inactive is None and not project.by_labels:
+                self._inactive = self._find_inactive()
+            self._shown_inactive = (project, self._inactive or ())
+            self._renew_absent()
+
+    def _absent_now(self, project: Project) -> dict[str, Resource]:
+        absent = absent_services(project, self._containers.values(), self._shown_inactive[1])
+        return {resource.key: resource for resource in absent}
+
     def _renew_absent(self) -> None:
         if self._project is None:
             return
-        new = {r.key: r for r in absent_services(self._project, self._containers.values())}
+        new = self._absent_now(self._project)
         for key in self._absent.keys() - new.keys():
             self._emit(Gone(BACKEND, key))
         for key, resource in new.items():

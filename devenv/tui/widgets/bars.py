@@ -87,7 +87,7 @@ def count_words(resources: Iterable[Resource]) -> list[Part]:
             "$error",
         ),
         (bad, "crashed", "$error"),
-        (sum(resource.state is State.ABSENT for resource in known), "absent", "$quiet"),
+        (sum(resource.state is State.ABSENT and resource.beyond is None for resource in known), "absent", "$quiet"),
     )
     parts: list[Part] = []
     for count, word, style in counts:
