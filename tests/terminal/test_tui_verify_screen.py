@@ -13,8 +13,7 @@ import pytest
 
 from devenv.core.model import Happening
 from devenv.tui.main_screen import MainScreen
-from devenv.tui.runs.evidence import EvidenceScreen
-from devenv.tui.runs.verify import VerifyScreen
+from devenv.tui.runs.verify import EvidenceScreen, VerifyScreen
 from devenv.verify.runner import LiveRun, RunOptions
 from tests.nested import WITHOUT_PLUGINS
 from tests.terminal.conftest import Opening

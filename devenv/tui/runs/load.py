@@ -5,8 +5,13 @@ Imported when somebody first wants a load test, or when one was found that goes 
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
@@ -30,6 +35,32 @@ from devenv.tui.widgets.text_pane import ViewScroll
 if TYPE_CHECKING:
     from devenv.load.runner import KnownRun
     from devenv.tui.main_screen import MainScreen
+
+_opened: list[subprocess.Popen[bytes]] = []  # they live as long as their window; nobody waits for them
+
+
+def program(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:
+    """Return the program that opens files; "" without a desktop, where a browser would take this terminal."""
+    if platform == "darwin":
+        return "open"
+    has_desktop = bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
+    return (shutil.which("xdg-open", path=environ.get("PATH")) or "") if has_desktop else ""
+
+
+def open_file(path: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Open it and return at once; False where nothing here can."""
+    name = program(environ)
+    if not name:
+        return False
+    silent = subprocess.DEVNULL
+    try:
+        _opened.append(
+            subprocess.Popen([name, str(path)], stdin=silent, stdout=silent, stderr=silent, start_new_session=True)
+        )
+    except OSError:
+        return False
+    return True
+
 
 SETTLED: Final = 1.0  # seconds after which no earlier log line is expected any more
 NOTHING: Final = "No load test was run here yet: n starts one."
@@ -356,8 +387,6 @@ class LoadScreen(RunScreen):
         return True
 
     def _open_page(self) -> None:
-        from devenv.tui.opening import open_file
-
         path = self.following.live.folder / PAGE
         if self._report(PAGE) and not open_file(path):
             self.app.call_from_thread(self._tell_path, str(path))

@@ -15,13 +15,69 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from devenv.core.errors import DevenvError
+from devenv.core.model import Change
+from devenv.core.state import Delta
+from devenv.runs.evidence import ReadOnlyControl, ReplayBackend
+from devenv.tui.compose_controller import ComposeController
 from devenv.tui.dialogs import ConfirmScreen, Question
+from devenv.tui.feed import Feed
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.runs.frame import Runs, RunScreen
 from devenv.tui.runs.results import ResultList, detail_parts, result_rows, step_parts, summary_parts
 from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.text_pane import DetailScroll
 from devenv.verify.runner import RUNNING, Launch, LiveRun, RunOptions, RunState, TestState
+
+
+class EvidenceScreen(MainScreen):
+    """The main screen on recorded facts; q and Esc lead back to where it was opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "do('leave')", "back to the results", id="evidence.leave"),
+    ]
+
+    def __init__(self, backend: ReplayBackend, service: str, at: float) -> None:
+        control = ReadOnlyControl()
+        super().__init__(backend, control, backend.title, lambda screen: ComposeController(screen, control))
+        self.handlers["leave"] = self._leave
+        self.handlers["back"] = self._go_back
+        self._shall_show = (service, at)
+        self._feed = Feed((backend, control), self._deliver)
+
+    def on_mount(self) -> None:
+        """Bring all panes at once: the program is painted already."""
+        self.call_after_refresh(self._open)
+
+    async def _open(self) -> None:
+        await self.furnish()
+        self._feed.start()
+
+    def on_unmount(self) -> None:
+        """Nothing more is to be shown."""
+        self._feed.stop()
+
+    def _deliver(self, changes: list[Change]) -> None:
+        self.call_later(self.take, changes)
+
+    def take(self, changes: Sequence[Change]) -> Delta:
+        """Show the records, and once the resources are there the log at the moment."""
+        delta = super().take(changes)
+        service, at = self._shall_show
+        if service and self.show_log((service,), at):
+            self._shall_show = ("", 0.0)
+        return delta
+
+    def _leave(self) -> None:
+        self.app.pop_screen()
+
+    def _go_back(self) -> None:
+        """Take one step back; at the table, leave."""
+        if self.focused is self.table and not self.filter.value and not self.has_class("detail-open"):
+            self._leave()
+        else:
+            self.go_back()
+
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
@@ -268,7 +324,6 @@ class VerifyScreen(RunScreen):
             return
 
         def show() -> None:
-            from devenv.tui.runs.evidence import EvidenceScreen
 
             self.app.push_screen(EvidenceScreen(backend, service, at or test.at))
 
