@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -167,8 +167,26 @@ def schema() -> dict[str, Any]:
         **made["$defs"].pop("DevenvToml"),
         "$defs": made["$defs"],
     }
+    for kind in TABLES.values():
+        _name_keys(expectation(kind)[0], made["$defs"])
     _without_null(made)
     return made
+
+
+def _name_keys(kind: Any, definitions: dict[str, Any]) -> None:
+    """Put in which names a table may have where its type says: msgspec leaves them out."""
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        for inner in get_args(kind):
+            _name_keys(expectation(inner)[0], definitions)
+        return
+    for field in msgspec.structs.fields(kind):
+        plain = expectation(field.type)[0]
+        names = expectation(get_args(plain)[0])[0] if get_origin(plain) is dict else None
+        if get_origin(names) is Literal:
+            definitions[kind.__name__]["properties"][field.encode_name]["propertyNames"] = {
+                "enum": list(get_args(names))
+            }
+        _name_keys(plain, definitions)
 
 
 def _without_null(node: Any) -> None:

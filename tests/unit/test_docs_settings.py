@@ -71,6 +71,8 @@ def test_files_that_devenv_reads_are_valid_by_the_schema(file: str) -> None:
         "[[verify.endpoint]]\nport = 1",
         "[tasks.a]\ncommand = ''",
         "[cache]\nmax_mib = 0",
+        "[manifests.probes.livenes]\nperiod = 1",
+        "[manifests.autoscaling]\ndisk = 1",
         "[manifests.overlays.a]\nenvironment = 'prod'",
     ],
 )
