@@ -11,8 +11,11 @@ from importlib import import_module
 from typing import Final
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
-    "look": ("tui", "status", "ps", "logs", "doctor", "config"),
-    "change the project": ("up", "down", "restart", "stop", "start", "exec"),
+    "look": ("tui", "status", "ps", "top", "port", "images", "logs", "doctor", "config", "audit-log", "keys"),
+    "change the project": (
+        *("up", "down", "restart", "stop", "start", "exec", "cp"),
+        *("kill", "pause", "unpause", "rm", "pull", "scale"),
+    ),
     "build, and work on it": ("build", "watch", "run", "cache", "ci"),
     "prove that it works": ("init", "verify", "audit", "history", "evidence", "load", "manifests", "secrets", "scan"),
     "the cluster": ("deploy", "release", "kube", "kubectl", "minikube"),
@@ -41,6 +44,8 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "doctor": "devenv doctor ports memory",
     "config": "devenv config kubernetes",
     "tui": "devenv tui --read-only",
+    "audit-log": "devenv audit-log --tail 10",
+    "keys": "devenv keys",
     "manifests": "devenv manifests check",
     "manifests check": "devenv manifests check --overlay dev",
     "manifests rules": "devenv manifests rules --markdown",

@@ -44,7 +44,7 @@ _DEPLOY_EPILOG = """exit codes:
  13 no cluster                      14 failed and rolled back: what ran before serves again"""
 
 
-_PASSED = {  # verbs that Compose carries out itself; a change passes the guard first (devenv.cli.change)
+PASSED = {  # verbs that Compose carries out itself; a change passes the guard first (devenv.cli.change)
     "ps": "list containers",
     "top": "show the processes in the containers",
     "port": "print the public port of a container's port",
@@ -167,9 +167,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_load_command(commands)
     _add_deploy_command(commands)
     add_kube_commands(commands)
-    for verb, what in _PASSED.items():
-        more = f"{what}; flags, output and exit codes are those of docker compose {verb}"
+    for verb, what in PASSED.items():
+        more = f"{what}, as docker compose {verb}"
         commands.add_parser(verb, help=more, add_help=False, allow_abbrev=False).takes_rest = True
+    _command(commands, "keys", "print every key and command (docs/KEYS.md)")
     audit_log = _command(commands, "audit-log", "show what was changed: when, by whom, how it ended, in what time")
     audit_log.add_argument("-n", "--tail", type=_whole, default=50, metavar="N", help="the last N (default 50)")
     audit_log.add_argument("--json", action="store_true", help="one JSON object a change")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.cli import main, status, tui
+from devenv.cli import keys, main, status, tui
+from devenv.cli.change import passed_targets
 from devenv.cli.parser import parse_arguments
 from devenv.core.errors import DevenvError
 
@@ -198,3 +199,26 @@ def test_in_a_deleted_folder_every_command_says_so(
     told = capsys.readouterr().err
     assert "The current folder cannot be used" in told
     assert "report" not in told
+
+
+def test_the_page_of_keys_and_commands_is_what_the_tables_say() -> None:
+    page = (Path(__file__).parents[2] / "docs/KEYS.md").read_text("utf-8")
+    assert page == keys.page(), "write it anew: devenv keys > docs/KEYS.md"
+
+
+@pytest.mark.parametrize(
+    ("line", "targets", "given"),
+    [
+        ("exec -T -e web=1 db ls web", ("db",), {}),
+        ("kill -s INT web", ("web",), {"signal": "INT"}),
+        ("kill --signal=HUP", (), {"signal": "HUP"}),
+        ("scale web=3 db=2", ("web", "db"), {"replicas": "2"}),
+        ("cp web:/etc/hosts .", ("web",), {}),
+        ("rm web", ("web",), {"stopped": "yes"}),
+        ("rm -s -v", (), {}),
+        ("pause web web db", ("web", "db"), {}),
+    ],
+)
+def test_which_services_a_line_of_compose_is_about(line: str, targets: tuple[str, ...], given: dict[str, str]) -> None:
+    verb, *words = line.split()
+    assert passed_targets(verb, words, ("web", "db")) == (targets, given)

@@ -14,10 +14,10 @@ import pytest
 
 from devenv.cli import completion
 from devenv.cli.help import EXAMPLES, GROUPS, commands_of
-from devenv.cli.parser import build_parser, parse_arguments
+from devenv.cli.parser import PASSED, build_parser, parse_arguments
 
 SETTINGS = '[manifests.overlays.dev]\npath = "k8s"\n[tasks.lint]\ncommand = "x"\n[ci.jobs.gate]\ntasks = ["lint"]\n'
-PASSED_ON = ("kubectl", "minikube")  # their help is their own
+PASSED_ON = ("kubectl", "minikube", *PASSED)  # their help is their own
 COMMANDS = {name: command for name, command in commands_of(build_parser()) if name not in PASSED_ON}
 
 
