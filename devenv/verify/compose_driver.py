@@ -277,4 +277,10 @@ class ComposeDriver:
         }
 
 
-ComposeStack = Stack[ComposeDriver]
+class ComposeStack(Stack[ComposeDriver]):
+    """A Compose project under test, with what only Compose has; `ComposeDriver` says what it does."""
+
+    def __init__(self, driver: ComposeDriver) -> None:
+        super().__init__(driver)
+        self.plan, self.project, self.folder = driver.plan, driver.project, driver.folder
+        self.build, self.compose, self.images_for = driver.build, driver.compose, driver.images_for

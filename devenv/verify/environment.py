@@ -287,7 +287,7 @@ def locate(
     return Source(config, options, project, document, root, clean)
 
 
-class Environments(Stacks[ComposeDriver]):
+class Environments(Stacks[ComposeStack]):
     """Makes the stacks of one run on Compose, and removes them."""
 
     def __init__(
@@ -353,7 +353,7 @@ class Environments(Stacks[ComposeDriver]):
                 trees.rmdir()
 
     def _made(self, plan: StackPlan) -> ComposeStack:
-        return self.add(ComposeDriver(plan, self.scale))
+        return self.add(ComposeStack(ComposeDriver(plan, self.scale)))
 
     def _moved(self, folder: Path, name: str) -> ComposeOptions:
         options, root = self.source.options, self.source.root

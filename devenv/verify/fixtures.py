@@ -107,7 +107,7 @@ def fresh_stack(verify_session: Session) -> Iterator[Callable[..., ComposeStack]
             stack.up(build=build)
             verify_session.note_subjects(stack)
         elif build:
-            stack.driver.build()
+            stack.build()
         return stack
 
     try:
@@ -256,7 +256,7 @@ def own_engine(
             measure.inconclusive("engine_recovery", f"no second engine starts here: {error}")
         made = environments.isolated(environ=engine.environ)
         try:
-            engine.take_images(stack.driver.images_for(made), environments.source.environ)
+            engine.take_images(stack.images_for(made), environments.source.environ)
             yield engine, made
         finally:
             environments.remove(made)

@@ -212,7 +212,7 @@ D = TypeVar("D", bound=Driver)
 class Stack(Generic[D]):
     """A stack under test. Raises VerificationFailed where it does not do what is expected of it.
 
-    What only one runtime has (`compose`, `replace_pods` ...) is its driver's, and is called on the stack all the same.
+    What only one runtime has (`compose`, `replace_pods` ...) is in its own class beside the driver.
     """
 
     def __init__(self, driver: D) -> None:
@@ -230,11 +230,6 @@ class Stack(Generic[D]):
         settings = self.settings.persistence
         self.persistence = Persistence(settings, self.endpoint) if settings is not None else None
         self.recorder.start()
-
-    def __getattr__(self, name: str) -> Any:  # for smoke tests; devenv itself asks the driver, which has types
-        if name == "driver":  # not made yet
-            raise AttributeError(name)
-        return getattr(self.driver, name)
 
     @property
     def reloads(self) -> list[Reload]:
@@ -329,22 +324,24 @@ class Stack(Generic[D]):
         return (self.driver.wait_timeout if timeout is None else timeout) * self.scale
 
 
-class Stacks(Generic[D]):
+S = TypeVar("S", bound=Stack[Any])
+
+
+class Stacks(Generic[S]):
     """The stacks of one run on one runtime; `close` may be called at any time and more than once."""
 
     def __init__(self, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
         self.run = run
         self.scale = scale
         self._keep = keep
-        self.stacks: list[Stack[D]] = []
+        self.stacks: list[S] = []
 
-    def add(self, driver: D) -> Stack[D]:
-        """Return a new stack, not started."""
-        stack = Stack(driver)
+    def add(self, stack: S) -> S:
+        """Take a new stack, not started, and return it."""
         self.stacks.append(stack)
         return stack
 
-    def remove(self, stack: Stack[D]) -> None:
+    def remove(self, stack: S) -> None:
         """Remove one stack with all that is its own; with --keep it stays as it is."""
         if stack in self.stacks:
             self.stacks.remove(stack)

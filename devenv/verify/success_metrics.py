@@ -92,8 +92,8 @@ def time_builds(environments: Environments, budgets: Mapping[str, float]) -> lis
         return [_unmeasured(name, budgets, why) for name in ("cached_build", "build_improvement")]
     stack = environments.isolated()
     try:
-        cold = stack.driver.build(no_cache=True).seconds
-        cached = stack.driver.build().seconds
+        cold = stack.build(no_cache=True).seconds
+        cached = stack.build().seconds
     finally:
         environments.remove(stack)
     stages = {"uncached": cold, "cached": cached}

@@ -298,7 +298,13 @@ class KubeDriver:
         self._mark(verb)
 
 
-KubeStack = Stack[KubeDriver]
+class KubeStack(Stack[KubeDriver]):
+    """A namespace under test, with what only Kubernetes has; `KubeDriver` says what it does."""
+
+    def __init__(self, driver: KubeDriver) -> None:
+        super().__init__(driver)
+        self.plan, self.client, self.objects, self.keys = driver.plan, driver.client, driver.objects, driver.keys
+        self.wait_rolled_out, self.replace_pods = driver.wait_rolled_out, driver.replace_pods
 
 
 def _only_port(item: Object) -> int:

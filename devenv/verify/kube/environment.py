@@ -154,7 +154,7 @@ def written(objects: Iterable[Object], folder: Path) -> Path:
     return folder
 
 
-class KubeEnvironments(Stacks[KubeDriver]):
+class KubeEnvironments(Stacks[KubeStack]):
     """Makes the stacks of one run on Kubernetes, and removes them."""
 
     def __init__(self, source: KubeSource, run: Run, *, keep: bool = False, scale: float = 1.0) -> None:
@@ -224,7 +224,7 @@ class KubeEnvironments(Stacks[KubeDriver]):
             self.source.client.close()
 
     def _made(self, plan: KubeStackPlan) -> KubeStack:
-        return self.add(KubeDriver(plan, self.scale))
+        return self.add(KubeStack(KubeDriver(plan, self.scale)))
 
     def _images(self, objects: Iterable[Object]) -> tuple[dict[str, str], list[str]]:
         """Return what is used instead of which image, and what is not as it should be about them.
