@@ -128,18 +128,8 @@ class _PlainConnection(HTTPConnection):
             self.putheader(*header)
 
 
-class _TLSConnection(HTTPSConnection):
-    impersonation: tuple[tuple[str, str], ...] = ()
-
-    def connect(self) -> None:
-        _attach(self)
-        super().connect()
-
-    def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        _attach(self)
-        super().putrequest(*args, **kwargs)
-        for header in self.impersonation:
-            self.putheader(*header)
+class _TLSConnection(_PlainConnection, HTTPSConnection):
+    """The same over TLS: `super()` of the methods above is HTTPSConnection here."""
 
 
 def _attach(connection: HTTPConnection) -> None:
