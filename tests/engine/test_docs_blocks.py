@@ -81,7 +81,8 @@ def test_each_page_has_a_block() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_a_block_works_as_it_stands(project: Path, block: str) -> None:
-    commands = [words for line in block.splitlines() if (words := shlex.split(line, comments=True))]
+    lines = [re.sub(r"(^|\s)#.*", "", line) for line in block.splitlines()]  # backend#test is no comment
+    commands = [words for line in lines if (words := shlex.split(line))]
     if ["devenv", "init"] not in commands:
         (project / "devenv.toml").write_text(TASKS, "utf-8")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(project.parent / "state")}
