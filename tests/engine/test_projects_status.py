@@ -63,6 +63,20 @@ def test_status_lists_exactly_the_services_of_the_active_profiles(shop: Program)
 
 
 @pytest.mark.usefixtures("shop_up")
+def test_status_of_one_service_as_yaml_and_wide(shop: Program) -> None:
+    found = yaml.safe_load(shop.run("status", "web", "-o", "yaml").stdout)
+    assert [service["name"] for service in found["services"]] == ["web"]
+    whole = {service["name"]: service for service in shop.status()["services"]}
+    assert found["services"][0]["containers"] == whole["web"]["containers"]
+    head, *rows = shop.run("status", "-o", "wide", "db").stdout.splitlines()
+    assert "IMAGE" in head
+    assert all(row.startswith("db") for row in rows)
+    wrong = shop.run("status", "wbe")
+    assert wrong.returncode == 2
+    assert "web" in wrong.stderr
+
+
+@pytest.mark.usefixtures("shop_up")
 def test_every_service_has_its_right_state(shop: Program) -> None:
     assert shop.states("--profile", "*") == {
         "cache": "healthy",  # its health check is the image's own
@@ -150,47 +164,6 @@ def test_stop_start_restart_and_an_untouched_second_up(shop: Program) -> None:
     assert {item["id"] for service in shop.status()["services"] for item in service["containers"]} == ids
 
 
-def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: Program, shop_up: str) -> None:
-    assert shop_up
-    before = shop.status()["services"]
-    refused = shop.run("down", "-v")
-    assert refused.returncode == 10
-    assert f"{shop.name}_jobs" in refused.stderr
-    assert "--yes" in refused.stderr
-    assert [item["containers"] for item in shop.status()["services"]] == [item["containers"] for item in before]
-    volumes = ("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={shop.name}")
-    assert docker(*volumes) == [f"{shop.name}_jobs"]
-
-    left = shop.run("down")
-    assert left.returncode == 1, "it must not end as if everything were gone"
-    assert f"{shop.name}-report-1 (inactive profile)" in left.stderr
-    assert "devenv down --all" in left.stderr
-    assert shop.run("down", "--all", "-v", "--yes").returncode == 0
-    assert docker(*volumes) == []
-    assert set(shop.states().values()) == {"absent"}
-    events = [(record["event"], record["verb"]) for record in shop.audit()]
-    assert ("refused", "down") in events
-    assert events[-2:] == [("allowed", "down"), ("finished", "down")]
-
-
-def docker(*arguments: str) -> list[str]:
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split()
-
-
-@pytest.mark.usefixtures("shop_up")
-def test_status_of_one_service_as_yaml_and_wide(shop: Program) -> None:
-    found = yaml.safe_load(shop.run("status", "web", "-o", "yaml").stdout)
-    assert [service["name"] for service in found["services"]] == ["web"]
-    whole = {service["name"]: service for service in shop.status()["services"]}
-    assert found["services"][0]["containers"] == whole["web"]["containers"]
-    head, *rows = shop.run("status", "-o", "wide", "db").stdout.splitlines()
-    assert "IMAGE" in head
-    assert all(row.startswith("db") for row in rows)
-    wrong = shop.run("status", "wbe")
-    assert wrong.returncode == 2
-    assert "web" in wrong.stderr
-
-
 @pytest.mark.usefixtures("shop_up")
 def test_status_that_is_watched_comes_anew_when_something_changes(shop: Program) -> None:
     watching = shop.start("status", "--watch", "db")
@@ -217,3 +190,30 @@ def test_status_that_is_watched_comes_anew_when_something_changes(shop: Program)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 130
         reader.join(10)
+
+
+def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: Program, shop_up: str) -> None:
+    assert shop_up
+    before = shop.status()["services"]
+    refused = shop.run("down", "-v")
+    assert refused.returncode == 10
+    assert f"{shop.name}_jobs" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert [item["containers"] for item in shop.status()["services"]] == [item["containers"] for item in before]
+    volumes = ("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={shop.name}")
+    assert docker(*volumes) == [f"{shop.name}_jobs"]
+
+    left = shop.run("down")
+    assert left.returncode == 1, "it must not end as if everything were gone"
+    assert f"{shop.name}-report-1 (inactive profile)" in left.stderr
+    assert "devenv down --all" in left.stderr
+    assert shop.run("down", "--all", "-v", "--yes").returncode == 0
+    assert docker(*volumes) == []
+    assert set(shop.states().values()) == {"absent"}
+    events = [(record["event"], record["verb"]) for record in shop.audit()]
+    assert ("refused", "down") in events
+    assert events[-2:] == [("allowed", "down"), ("finished", "down")]
+
+
+def docker(*arguments: str) -> list[str]:
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.split()
