@@ -29,7 +29,7 @@ NEEDS = {
     "minikube",
     "a cluster",
     "a registry",
-    "a stack that runs",
+    "a terminal",
     "Trivy",
     "a webhook",
     "Colima",
