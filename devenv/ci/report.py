@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from devenv.ci.jobs import Heard, Job, JobResult, outcome_of
+from devenv.ci.jobs import Heard, Job, JobResult, outcome_of, predict
 from devenv.core import sarif
 from devenv.core.masking import mask_secrets
 from devenv.core.text import human_duration, sanitize
@@ -36,6 +36,7 @@ def graph_rows(jobs: Sequence[Job], tasks: dict[str, Task]) -> list[tuple[str, s
 
 def to_data(results: Sequence[JobResult], seconds: float) -> dict[str, object]:
     """Return the run as plain data (docs/CI_CD.md)."""
+    predicted = predict(results)
     return {
         "schema": SCHEMA,
         "jobs": [
@@ -59,6 +60,7 @@ def to_data(results: Sequence[JobResult], seconds: float) -> dict[str, object]:
             for one in results
         ],
         "seconds": round(seconds, 3),
+        "predicted": {"job": predicted.job, "seconds": round(predicted.seconds, 3), "within_budget": predicted.within},
     }
 
 

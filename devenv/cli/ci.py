@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from devenv import __version__
-from devenv.ci.jobs import Heard, JobResult, choose_jobs, judge, tasks_of
+from devenv.ci.jobs import Heard, JobResult, choose_jobs, judge, predict, tasks_of
 from devenv.ci.report import HEAD, graph_rows, junit, markdown, rows, to_data, to_sarif
-from devenv.cli.console import format_table, tell
+from devenv.cli.console import format_table, tell, warn
 from devenv.cli.run import Screen
 from devenv.cli.task_project import require_changes, task_project
 from devenv.core.errors import DevenvError, Inconclusive
@@ -73,7 +73,11 @@ def run(arguments: Namespace) -> int:
         _write(Path(arguments.sarif), _dump(log) + "\n")
     if os.environ.get("GITHUB_STEP_SUMMARY"):
         append(Path(os.environ["GITHUB_STEP_SUMMARY"]), markdown(results, heard, seconds) + "\n")
-    tell(f"{len(results)} jobs; {human_duration(seconds)}", no_color=arguments.no_color)
+    predicted = predict(results)
+    there = f"on runners of their own about {human_duration(predicted.seconds)}, by {predicted.job}"
+    tell(f"{len(results)} jobs; {human_duration(seconds)}; {there}", no_color=arguments.no_color)
+    if not predicted.within:
+        warn(f"That is more than {human_duration(predicted.budget)}: split {predicted.job}, or cache more of it.")
     _raise_worst(results)
     return 0
 

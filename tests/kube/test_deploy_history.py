@@ -93,6 +93,24 @@ def test_what_was_not_waited_for_is_not_kept(history: History, tmp_path: Path, r
     assert history.criteria("shop", this_machine().id) == []
 
 
+@pytest.mark.parametrize(("failures", "verdict"), [(0, Verdict.PASSED), (1, Verdict.PASSED), (2, Verdict.FAILED)])
+def test_95_of_100_deployments_must_succeed(history: History, tmp_path: Path, failures: int, verdict: Verdict) -> None:
+    """T121: of twenty, one may fail or be rolled back."""
+    for number in range(COUNTED):
+        bad = Result.ROLLED_BACK if number % 2 else Result.FAILED
+        outcome = succeeded(number) if number >= failures else replace(succeeded(number), result=bad)
+        found = {item.criterion.name: item for item in remember(history, outcome, "shop", tmp_path, {})}
+    success = found["deployment_success"]
+    assert (success.value, success.verdict) == (100 * (COUNTED - failures) / COUNTED, verdict)
+
+
+@pytest.mark.parametrize(("seconds", "verdict"), [(899.0, Verdict.PASSED), (901.0, Verdict.FAILED)])
+def test_a_pipeline_has_15_minutes(history: History, tmp_path: Path, seconds: float, verdict: Verdict) -> None:
+    """T122: from the build to the proof."""
+    found = {item.criterion.name: item for item in measure(replace(succeeded(), seconds=seconds), {})}
+    assert (found["pipeline"].value, found["pipeline"].verdict) == (seconds, verdict)
+
+
 def test_only_the_newest_are_counted(history: History, tmp_path: Path) -> None:
     remember(history, replace(succeeded(0), result=Result.FAILED), "shop", tmp_path, {})
     for number in range(1, COUNTED + 1):
