@@ -47,6 +47,7 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/frontend" && MYPYPATH=../shared "$(BIN)/mypy" --config-file "$(ROOT)/pyproject.toml" -p docfront
 	@cd "$(ROOT)" && "$(BIN)/lint-imports"
 	@cd "$(ROOT)" && "$(BIN)/zizmor" --quiet --offline --pedantic .github
+	@cd "$(ROOT)" && "$(BIN)/actionlint" .github/workflows/*.yml
 	@cd "$(ROOT)/compose/frontend" && "$(BIN)/oxlint" --quiet --deny-warnings docfront/static
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
@@ -54,6 +55,7 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 security: venv ## Look for secrets, known vulnerabilities, and faults of Dockerfiles, workflows and manifests
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
 	@cd "$(ROOT)" && "$(BIN)/zizmor" --quiet --offline --pedantic .github
+	@cd "$(ROOT)" && "$(BIN)/actionlint" .github/workflows/*.yml
 	@$(DEVENV) manifests check k8s/overlays/* k8s/rbac k8s/rbac/prover
 	@$(DEVENV) secrets check --no-images
 	@cd "$(ROOT)" && "$(BIN)/pytest" -q -m "not engine and not terminal" $(SECURITY) $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -212,17 +213,25 @@ def test_every_exception_of_zizmor_has_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "finding"),
+    ("words", "text", "finding"),
     [
-        ("uses: actions/checkout@v7", "unpinned-uses"),
-        ("run: echo ${{ github.event.pull_request.title }}", "template-injection"),
+        ("zizmor --quiet --offline --pedantic .github", "uses: actions/checkout@v7", "unpinned-uses"),
+        (
+            "zizmor --quiet --offline --pedantic .github",
+            "run: echo ${{ github.event.pull_request.title }}",
+            "template-injection",
+        ),
+        ("actionlint .github/workflows/x.yml", "run: echo ${{ matrix.nothing }}", "is not defined in object type"),
+        ("actionlint .github/workflows/x.yml", "run: echo ${{ nothing.x }}", "undefined variable"),
     ],
 )
-def test_a_planted_fault_is_found_by_zizmor(tmp_path: Path, text: str, finding: str) -> None:
+def test_a_planted_fault_is_found(tmp_path: Path, words: str, text: str, finding: str) -> None:
     folder = tmp_path / ".github"
     shutil.copytree(GITHUB, folder)
     job = f"name: x\n    runs-on: ubuntu-24.04\n    permissions: {{}}\n    steps:\n      - {text}\n"
     (folder / "workflows/x.yml").write_text(f"name: x\non: pull_request\npermissions: {{}}\njobs:\n  x:\n    {job}")
-    command = (Path(sys.executable).with_name("zizmor"), "--quiet", "--offline", "--pedantic", ".github")
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    name, *options = words.split()
+    program = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert program is not None, f"{name} is a development dependency"
+    done = subprocess.run((program, *options), cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode != 0, finding in done.stdout + done.stderr) == (True, True), done.stdout
