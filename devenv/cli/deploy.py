@@ -87,7 +87,7 @@ class DeployCall:
         self.root = self.config.root or current_folder()
         self._overlay = find_overlay(arguments.overlay, self.config)
         self._options: ComposeOptions | None = None
-        self._address = parse_address(arguments.available) if arguments.available else None
+        self._address = None if arguments.available is None else parse_address(arguments.available)
         self.project, self._no_project = self._compose()
         self.client = KubeClient(find_target(self.config.kubernetes, self._environ), self._environ)
         self.guard = Guard.of(self.config)
@@ -107,7 +107,7 @@ class DeployCall:
         if self._address is not None and not arguments.verify:
             raise UsageError("--available needs --verify", "It is a part of the proof: a failed request fails it.")
         images = tuple(arguments.images or ())
-        if arguments.build_metadata:
+        if arguments.build_metadata is not None:
             images += images_of_metadata(Path(arguments.build_metadata))
         return Options(
             overlay=self._overlay.name,
