@@ -1,8 +1,8 @@
 """`python -m benchmarks.bench_builds [--runs N]`: `devenv build` with nothing to do, beside `docker compose build`.
 
 Both programs run in turn on a copy of docsearch of its own name and tag, each as a whole process. Below that, what a
-content key costs: a context of 1,000 files as a whole process, and 10,000 files and 50 services in this process; and
-`devenv run` with nothing to do.
+content key costs: `up` of what is up and current, a context of 1,000 files as a whole process, and 10,000 files and 50
+services in this process; and `devenv run` with nothing to do.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="devenv-bench-") as name:
         folder = Path(name)
         figures = [*docsearch(folder / "docsearch", image, runs), *changes(folder / "changes", image, runs)]
+        figures += ups(folder / "up", image, runs)
         figures += one_large(folder / "one", image, runs)
         figures += many(folder / "many", runs)
         figures += tasks(folder / "tasks", image, runs)
@@ -80,6 +81,28 @@ def changes(folder: Path, image: str, runs: int) -> Iterator[Figure]:
         times = in_turn(runs, nothing=lambda: ours(DEVENV), **edits)
     for name, seconds in times.items():
         yield Figure(f"docsearch, {name} changed", "devenv build", seconds, "s", "<= 5 s" if name == "nothing" else "")
+
+
+def ups(folder: Path, image: str, runs: int) -> Iterator[Figure]:
+    """`up` of what is up and current: by devenv, by devenv without a look at what was built, and by Compose."""
+    shutil.copytree(ROOT / "compose", folder)
+    up = (*DEVENV[:-1], "up")
+    with project(folder, image, "up") as ours:
+        try:
+            ours(up)
+            times = in_turn(
+                runs,
+                devenv=lambda: ours(up),
+                no_build=lambda: ours((*up, "--no-build")),
+                compose=lambda: ours(("docker", "compose", "up", "--detach")),
+            )
+        finally:
+            ours(("docker", "compose", "down", "--volumes"))
+    for name, program in (("devenv", "devenv up"), ("no_build", "devenv up --no-build"), ("compose", "compose up -d")):
+        yield Figure("docsearch, up and current", program, times[name], "s")
+    for name, program in (("no_build", "devenv up / up --no-build"), ("compose", "devenv / compose")):
+        ratio = tuple(mine / other for mine, other in zip(times["devenv"], times[name], strict=True))
+        yield Figure("docsearch, up and current", program, ratio, "x", "<= 1.3 x" if name == "compose" else "")
 
 
 def tasks(folder: Path, image: str, runs: int) -> Iterator[Figure]:
@@ -170,6 +193,7 @@ def project(folder: Path, image: str, name: str) -> Iterator[Callable[[tuple[str
     name = f"devenv-bench-{os.getpid()}-{name}"
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("COMPOSE_", "DEVENV_"))}
     environ |= {"COMPOSE_PROJECT_NAME": name, "IMAGE_TAG": name, "PYTHON_IMAGE": image, "PYTHONPATH": str(ROOT)}
+    environ |= {"BACKEND_PORT": "0", "FRONTEND_PORT": "0"}
     environ["XDG_STATE_HOME"] = str(folder / "state")
     # As where it is installed: modules are compiled once, wherever this checkout may be written.
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
