@@ -211,7 +211,8 @@ def up_job(
 ) -> Job:
     """Return the job of `up`, which first builds the images that are not up to date; flags are those of Compose.
 
-    Where nothing is built here, and with --no-build, it is Compose's `up` alone. `root` and `document` as for BuildJob.
+    Where nothing is built here, and with --no-build, it is Compose's `up` alone. So it is with --no-recreate: what is
+    added runs the image of what stays. `root` and `document` as for BuildJob.
     """
     from devenv.control.job import Job  # deferred, as the builder
 
@@ -221,7 +222,7 @@ def up_job(
         for service in scope.services
         if service.builds and ("--no-deps" not in flags or not targets or service.name in targets)
     )
-    if not names or "--no-build" in flags:
+    if not names or {"--no-build", "--no-recreate"} & set(flags):
         return Job(options, project, "up", flags, targets, environ)
     job = BuildJob(options, project, names, environ, root, document)
     before = ImagesForUp(job, names, asked="--build" in flags)

@@ -66,7 +66,7 @@ def header(terminal: Driver) -> str:
 
 async def test_w_begins_and_ends_it_and_the_header_says_so(opened: Opening) -> None:
     script = Script()
-    async with opened(watch=lambda: BackgroundWatch(script.open)) as terminal:
+    async with opened(size=(240, 40), watch=lambda: BackgroundWatch(script.open)) as terminal:
         await terminal.live(WEB)
         assert "watch" not in header(terminal)
         await terminal.sees("w watch")

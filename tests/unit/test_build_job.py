@@ -122,6 +122,7 @@ def test_what_comes_before_a_verb_is_part_of_it(tmp_path: Path) -> None:
         ("--build", {"web": "every_12h"}, "--build"),
         ("--build", {"web": "daily"}, "--build"),
         ("--no-build", {}, "--no-build"),
+        ("--no-recreate", {}, "--no-recreate"),
         ("", {}, "--no-build"),
         ("", {"web": "never", "lib": "build", "db": "always"}, "--no-build"),
         ("", {"lib": "missing"}, ""),
