@@ -112,8 +112,9 @@ class BackgroundWatch:
     def _tell(self, report: Report) -> None:
         if report.is_trouble:
             self._troubles[report.service] = report.text, report.hint
-        elif report.event in RELOAD:
-            self._troubles.pop(report.service, None)
+        elif report.event in (*RELOAD, "attached"):
+            for solved in (report.service, ""):  # what is of no service: the engine was away
+                self._troubles.pop(solved, None)
         records: list[Change] = [LogLine(key, report.at, "devenv", f"watch: {report.words}") for key in report.keys]
         if report.event in RELOAD and report.steps:
             seconds = max(report.steps.values())

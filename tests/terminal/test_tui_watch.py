@@ -121,6 +121,8 @@ async def test_a_failure_is_told_until_the_next_save_works(opened: Opening) -> N
         script.tell(Report("failed", "web", "/app is read-only", "Mount a volume.", time.time(), keys=(WEB.key,)))
         await terminal.sees("▲ watching", "web: /app is read-only", "Mount a volume.")
         assert "▲ running, reload failed" in terminal.row("web")
+        script.tell(Report("failed", text="no Docker Engine answers", at=time.time()))
+        await terminal.sees("no Docker Engine answers")
         script.tell(SYNCED)
         await terminal.until(lambda: "⟳ watching" in header(terminal))
         assert "● running ⟳ " in terminal.row("web")
