@@ -32,7 +32,7 @@ from benchmarks.programs import environment
 from benchmarks.stack import ROOT, Stack, base_image
 from benchmarks.terminal import UNKNOWN_TO_PYTE, TerminalRun, start
 from devenv.backends.docker.backend import DockerBackend
-from devenv.core.model import LogLine, LogsDropped, Project, Snapshot
+from devenv.core.model import LogLine, LogsDropped, Project, Service, Snapshot
 from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.table.lines import GroupKey
 
@@ -41,6 +41,7 @@ MB = 1_000_000
 # Begins with SIGUSR1, so that all readers are there; `count` 0: until it is stopped.
 PRINT = """
 import signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # the kernel drops it for process 1 otherwise
 signal.sigwait({signal.SIGUSR1})
 rate, count, number, began = RATE, COUNT, 0, time.monotonic()
 while not count or number < count:
@@ -86,7 +87,8 @@ def counted(stack: Stack, counts: dict[str, int]) -> list[Figure]:
     """Compare what came, what was counted as dropped, and what was printed; raises AssertionError."""
     shelf, merged = LogShelf(), GroupKey("*", "*")
     buffer = shelf.select(("*",), merged, 0.0)
-    backend = DockerBackend(lambda: Project(stack.project, stack.folder), os.environ)
+    project = Project(stack.project, stack.folder, (), tuple(map(Service, counts)))
+    backend = DockerBackend(lambda: project, os.environ)
     woken = threading.Event()
     names: dict[str, str] = {}
     came: Counter[str] = Counter()

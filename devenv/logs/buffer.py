@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, islice, takewhile
 from operator import itemgetter
 from typing import Final
 
 from devenv.core.model import LogLine
 
 LINES_KEPT: Final = 50_000
-PLACED: Final = 5_000  # of the newest lines: those among which one that comes late gets its place
+PLACED: Final = 20_000  # of the newest lines: those among which one that comes late gets its place
 
 
 class LogBuffer:
@@ -47,9 +47,9 @@ class LogBuffer:
 
     def _taken_back(self, at: float) -> list[LogLine]:
         """Take out the lines at the end that are later, to be put back in their order."""
-        lines, back = self.lines, 0
-        while back < min(len(lines), PLACED) and _at(lines[-1 - back]) > at:
-            back += 1
+        lines = self.lines
+        newest = islice(reversed(lines), PLACED)
+        back = sum(1 for _ in takewhile(lambda line: _at(line) > at, newest))
         if back:
             self._moved = min(self.total - back, self.total if self._moved is None else self._moved)
         return [lines.pop() for _ in range(back)][::-1]
