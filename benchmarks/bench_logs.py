@@ -149,7 +149,7 @@ def key_delays(run: TerminalRun, text: str, pause: float) -> list[float]:
     screen = pyte.Screen(run.columns, run.lines)
     stream = pyte.ByteStream(screen)
     delays: list[float] = []
-    for at, data in run.chunks:
+    for at, data in tuple(run.chunks):
         stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
         while (
             len(delays) < len(text) and at >= pressed[len(delays)] and _shows(screen.display, text[: len(delays) + 1])
@@ -163,9 +163,15 @@ def _shows(lines: Sequence[str], typed: str) -> bool:
 
 
 def program(stack: Stack, root: Path = ROOT) -> TerminalRun:
-    """Start the real terminal of a source tree on it."""
+    """Start the real terminal of a source tree on it, and wait until its table is there."""
     environ = {**environment(), "PYTHONPATH": str(root)}
-    return start([sys.executable, "-m", "devenv"], environ, stack.folder)
+    run = start([sys.executable, "-m", "devenv"], environ, stack.folder)
+    until = time.monotonic() + 30
+    while not any("● running" in line for line in run.screen()):
+        assert time.monotonic() < until, "\n".join(run.screen())
+        read_all(run, 0.5)
+    read_all(run, 2.0)
+    return run
 
 
 def read_all(run: TerminalRun, seconds: float) -> None:
@@ -179,9 +185,8 @@ def typed(stack: Stack, seconds: float) -> list[Figure]:
     """Type a filter without the flood and during it; watch the memory."""
     run = program(stack)
     try:
-        read_all(run, 4.0)
         run.type(b"M")
-        read_all(run, 1.0)
+        read_all(run, 2.0)
         run.type(b"f")
         read_all(run, 0.5)
         quiet = key_delays(run, TYPED, 0.25)
@@ -223,7 +228,7 @@ def cpu(stack: Stack, trees: dict[str, Path], seconds: float, turns: int) -> lis
         for name, root in trees.items():
             run = program(stack, root)
             try:
-                read_all(run, 5.0)
+                read_all(run, 3.0)
                 process = psutil.Process(run.pid)
                 before = cpu_seconds(process)
                 read_all(run, seconds)

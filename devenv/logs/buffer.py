@@ -23,7 +23,13 @@ class LogBuffer:
         self.dropped: Counter[str] = Counter()  # by source: lines that the reader had to drop; they never came here
         self.marked = 0  # marks that were put between the lines, or are older than all of them
         self.names: dict[str, str] = {}  # of each source that is told apart: what stands before its lines
+        self._cleared = 0  # the number of the first line after the last clearing
         self._moved: int | None = None  # the lowest number whose line is another one now
+
+    @property
+    def let_go(self) -> int:
+        """How many lines had to make room."""
+        return self.first - self._cleared
 
     @property
     def total(self) -> int:

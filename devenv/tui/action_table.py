@@ -77,7 +77,7 @@ ACTIONS: Final = (
         priority=True,
     ),
     UserAction(
-        *("merged", "M", "all logs", IN_VIEW, "of the whole table, by time; again: of one line"),
+        *("merged", "M", "all logs", IN_VIEW, "of marked lines, else of all, by time; again: of one"),
         palette="view: logs of all services",
         shown=False,
     ),

@@ -422,7 +422,7 @@ class MainScreen(Screen[None]):
         self.log_pane.show(row.title, buffer, self.controller.empty_text(row), started_at)
 
     def _merge_logs(self) -> None:
-        """Show the log of all lines of the table as one, or that of the selected one again."""
+        """Show the logs of the marked lines, else of all lines, as one; or that of the selected one again."""
         row = self.table.selected
         if row is None:
             return
@@ -430,16 +430,20 @@ class MainScreen(Screen[None]):
         if self._merged:
             buffer = self.shelf.select(MERGED_PATH, MERGED, time.time())
             self.shelf.feed(MERGED, self._all_sources())
-            self.log_pane.show("all that the table shows", buffer, "no output yet")
+            self.shelf.let_go(MERGED)  # it may have been that of other lines before
+            self.log_pane.show(
+                "of the marked lines" if self.table.marks else "all that the table shows", buffer, "no output yet"
+            )
         else:
             self._show_log(row)
         self._follow()
         self.go_to_log()
 
     def _all_sources(self) -> dict[str, str]:
-        """Return the sources of the table's lines, as it is filtered, each with its name."""
+        """Return the sources of the marked lines, else of all that the table shows, each with its name."""
         sources: dict[str, str] = {}
-        for row in islice(self.table.rows, MERGED_MOST):
+        marks = self.table.marks
+        for row in islice((row for row in self.table.rows if not marks or row.path in marks), MERGED_MOST):
             group = self.board.services.groups.get(row.group) if row.group is not None else None
             if group is not None:
                 sources |= {key: f"{row.title} {runtime}" for key, runtime in group.sources().items()}

@@ -274,6 +274,9 @@ async def test_all_services_in_one_log_by_time_with_their_names(opened: Opening)
         await terminal.press("M")
         await terminal.until(lambda: not terminal.shows("third"))
         await terminal.sees("LOGS api", "first")
+        await terminal.press("escape", "space", "M")
+        await terminal.sees("LOGS of the marked lines", "api │ first")
+        assert not terminal.shows("web │")
 
 
 async def test_lines_for_people_marks_clearing_copying_and_saving(

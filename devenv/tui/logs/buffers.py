@@ -108,6 +108,13 @@ class LogShelf:
         self._fronts[row] = dict(fronts)
         return self._fill(row, fresh) if fresh else None
 
+    def let_go(self, row: Source) -> None:
+        """Let the lines of sources go that do not write into that buffer any more."""
+        buffer = self._buffers[row]
+        kept = [line for line in buffer.lines if line.stream == "devenv" or self._front(row, line.key) is not None]
+        buffer.clear()
+        buffer.extend(kept, place=False)
+
     def _fill(self, row: Source, fresh: set[str]) -> LogBuffer | None:
         # A source that is followed already does not begin with its last lines once more.
         buffer = self._buffers[row]

@@ -642,8 +642,8 @@ class LogPane(Vertical):
                 f"{safe(buffer.names.get(key) or key)} {count:,}" for key, count in buffer.dropped.items()
             )
             yield (f"▲ {dropped:,} dropped{f' ({by_source})' if len(buffer.dropped) > 1 else ''}  ", "$warning")
-        if buffer.first:
-            yield (f"{buffer.first:,} older not kept  ", "$quiet")
+        if buffer.let_go:
+            yield (f"{buffer.let_go:,} older not kept  ", "$quiet")
 
     async def furnish(self) -> None:
         """Bring the prompts, hidden."""
