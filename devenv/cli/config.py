@@ -36,6 +36,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "compose": ComposeSettings,
     "kubernetes": kube_settings.KubeSettings,
     "confirm": settings.ConfirmSettings,
+    "terminal": settings.TerminalSettings,
     "manifests": manifest_settings.ManifestSettings,
     "verify": verify_settings.VerifySettings,
     "load": load_settings.LoadSettings,

@@ -71,6 +71,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
+            ring=context.config.terminal.ring,
         )
     finally:
         scope.close()

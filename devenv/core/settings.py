@@ -16,6 +16,10 @@ project_directory = "."          # what relative paths in the Compose files star
 [confirm]                        # how an act is confirmed: "ask", "type" (a name) or "never"; by default what takes
 rm = "never"                     # something away asks. What deletes volumes or a namespace is typed, whatever stands
 delete = "type"                  # here. The acts are the verbs of Compose and of the cluster, as help calls them
+
+[terminal]
+ring = "bell"                    # on a crash or a failed verification while nobody looks: "off", "bell", or "notify",
+                                 # which is a notification of the desktop (OSC 9) where the terminal has that
 """
 
 from __future__ import annotations
@@ -59,6 +63,15 @@ class ComposeSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Policy = Literal["", "ask", "type", "never"]
+
+
+Ring = Literal["off", "bell", "notify"]
+
+
+class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The terminal: how it tells that something crashed or a verification failed while nobody looks at it."""
+
+    ring: Ring = "bell"
 
 
 class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -123,6 +136,7 @@ class Config(Struct, frozen=True):
     kubernetes: KubeSettings = KubeSettings()
     mask: MaskSettings = MaskSettings()
     confirm: ConfirmSettings = ConfirmSettings()
+    terminal: TerminalSettings = TerminalSettings()
     given: GivenTables = GivenTables()
 
     @property
@@ -242,6 +256,7 @@ def _read(path: Path) -> Config:
         kubernetes=typed(file.kubernetes, KubeSettings, path, "kubernetes"),
         mask=typed(file.mask, MaskSettings, path, "mask"),
         confirm=typed(file.confirm, ConfirmSettings, path, "confirm"),
+        terminal=typed(file.terminal, TerminalSettings, path, "terminal"),
         given=_given(file, path),
     )
 

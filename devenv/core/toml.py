@@ -44,6 +44,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kubernetes: dict[str, Any] = {}
     mask: dict[str, Any] = {}
     confirm: dict[str, Any] = {}
+    terminal: dict[str, Any] = {}
     manifests: dict[str, Any] | None = None
     verify: dict[str, Any] | None = None
     load: dict[str, Any] | None = None

@@ -20,11 +20,14 @@ from devenv.backends.protocol import Backend
 from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
+from devenv.core.settings import Ring
 from devenv.tui import theme as themes
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed, Source
 from devenv.tui.main_screen import MainScreen
+from devenv.tui.safe_text import safe
 from devenv.tui.theme import ThemeChoice
+from devenv.tui.widgets.bars import has_crashed
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -117,8 +120,11 @@ class DevenvApp(App[int]):
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
         probe_paths: Callable[[], Mapping[str, str]] = dict,
+        ring: Ring = "off",
     ) -> None:
         super().__init__()
+        self._ring = ring
+        self._crashed: set[str] = set()
         self._backend, self._control = backend, control
         self._make_runner = load
         self._load_at_once = load_at_once
@@ -273,6 +279,15 @@ class DevenvApp(App[int]):
             new.table.select(index)
         return True
 
+    def ring(self, text: str) -> None:
+        """Tell something while nobody looks at the terminal, as the setting says: by its bell, or as a notification."""
+        if self.app_focus or self._driver is None:
+            return
+        if self._ring == "notify":
+            self._driver.write(f"\x1b]9;{safe(text)}\x07")  # OSC 9: iTerm2, kitty, WezTerm, Windows Terminal, foot
+        elif self._ring == "bell":
+            self._driver.write("\x07")
+
     def _take_known(self) -> None:
         known = self.feed.waiting()
         if known:
@@ -284,6 +299,10 @@ class DevenvApp(App[int]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         delta = self.main.take(changes)
+        crashed = {resource.key: resource.name for resource in delta.updated if has_crashed(resource)}
+        if new := sorted(name for key, name in crashed.items() if key not in self._crashed):
+            self.ring(f"{', '.join(new)} crashed")
+        self._crashed = (self._crashed - {resource.key for resource in delta.updated}) | crashed.keys()
         if self.bench_trace.is_on and delta.updated:
             states = [f"resource:{resource.key}:{resource.state}" for resource in delta.updated]
             self.main.call_after_refresh(self._mark, states)
@@ -303,6 +322,7 @@ class DevenvApp(App[int]):
             from devenv.tui.runs.verify import VerifyRuns
 
             self._verify_runs = VerifyRuns(self.main, self._launch, self._verify_at_once or ())
+            self._verify_runs.failed = lambda: self.ring("the smoke tests failed")
             if self._verify_at_once is not None:
                 self._verify_runs.start()
         self.push_screen(self._verify_runs.screen())
@@ -377,6 +397,7 @@ def run(
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
     probe_paths: Callable[[], Mapping[str, str]] = dict,
+    ring: Ring = "off",
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -387,7 +408,8 @@ def run(
     load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
-    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /.
+    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `ring` is how a
+    crash is told while nobody looks.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -404,6 +426,7 @@ def run(
         cluster=cluster,
         find_cluster=find_cluster,
         probe_paths=probe_paths,
+        ring=ring,
     )
     try:
         answer = app.run()

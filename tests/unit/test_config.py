@@ -97,7 +97,7 @@ def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> No
             "wait_timeuot = 1",
             "Did you mean 'wait_timeout'? "
             "Known here: cache, ci, compose, confirm, kubernetes, load, manifests, mask, read_only, scan, tasks, "
-            "verify, wait_timeout.",
+            "terminal, verify, wait_timeout.",
         ),
         ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
         ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),

@@ -6,7 +6,7 @@ Imported when somebody first wants to verify something, not with the program.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -97,6 +97,7 @@ class VerifyRuns(Runs):
         self._launch = launch
         self._options = options  # what `devenv verify --tui` was given
         self._live: LiveRun | None = None
+        self.failed: Callable[[], None] = lambda: None  # called when a run ended, and not well
         main.changes.before_leaving.append(self._asks)
 
     @property
@@ -145,6 +146,8 @@ class VerifyRuns(Runs):
             self._live = None
             self._end_looking()
             self.main.verdicts.look()  # the run has something to say about the services
+            if code:
+                self.failed()
             if self._leaving:
                 self.app.exit(0)
                 return

@@ -78,7 +78,7 @@ def count_words(resources: Iterable[Resource]) -> list[Part]:
     known = [resource for resource in resources if not resource.one_off]
     if not known:
         return []
-    bad = sum(resource.state in (State.DEAD, State.RESTARTING) or _crashed(resource) for resource in known)
+    bad = sum(has_crashed(resource) for resource in known)
     counts = (
         (sum(resource.state is State.RUNNING for resource in known), "running", "$success"),
         (
@@ -98,7 +98,10 @@ def count_words(resources: Iterable[Resource]) -> list[Part]:
     return parts
 
 
-def _crashed(resource: Resource) -> bool:
+def has_crashed(resource: Resource) -> bool:
+    """Whether it ended, or ends again and again, by a fault of its own."""
+    if resource.state in (State.DEAD, State.RESTARTING):
+        return True
     return resource.state is State.EXITED and resource.exit_code not in (0, None, 130, 143)
 
 
