@@ -59,6 +59,8 @@ def test_each_link_leads_to_a_file_and_a_heading(page: str) -> None:
     for link in (first or second for first, second in LINK.findall(FENCE.sub("", text_of(page)))):
         if link.startswith(("http://", "https://", "mailto:")):
             continue
+        if workflow := re.match(r"\.\./\.\./actions/workflows/([\w-]+\.yml)", link):  # GitHub's page of a workflow
+            link = f".github/workflows/{workflow[1]}"
         path, _, anchor = link.partition("#")
         target = (ROOT / page).parent / path if path else ROOT / page
         if not target.exists() or (
