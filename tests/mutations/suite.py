@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,16 +16,21 @@ from pathlib import Path
 from mutation import Mutation
 
 ROOT = Path(__file__).parents[2]
+OVER_BUDGET = re.compile(r"[\w.]+: [\d.]+ s, budget [\d.]+ s ")  # as a criterion says it (devenv/runs/criteria.py)
 LIMIT = 1500.0  # seconds of one run, the longest being those in which many tests wait for what never comes
 
 
 @dataclass(frozen=True)
 class SuiteRun:
-    """What one run told; tests are named FILE::TEST. `output` is for people."""
+    """What one run told; tests are named FILE::TEST. `output` is for people.
+
+    `slow` are the red ones that only took longer than their budget: on a machine that others keep busy, any may.
+    """
 
     tests: frozenset[str]
     red: frozenset[str]
     output: str
+    slow: frozenset[str] = frozenset()
 
 
 def mutated(folder: Path, mutations: Iterable[Mutation]) -> Path:
@@ -66,10 +72,13 @@ def _run(folder: Path, project: Path, reports: Path, files: Iterable[str], envir
         check=False,
     )
     assert done.returncode in (0, 1), done.stdout[-4000:]
-    tests, red = set(), set()
+    tests, red, slow = set(), set(), set()
     for case in ElementTree.parse(folder / "junit.xml").iter("testcase"):
         name = f"{case.get('classname', '').rpartition('.')[2]}.py::{case.get('name')}"
         tests.add(name)
-        if case.find("failure") is not None or case.find("error") is not None:
+        told = [found.get("message", "") for kind in ("failure", "error") for found in case.iter(kind)]
+        if told:
             red.add(name)
-    return SuiteRun(frozenset(tests), frozenset(red), done.stdout)
+        if told and all(OVER_BUDGET.match(message) for message in told):
+            slow.add(name)
+    return SuiteRun(frozenset(tests), frozenset(red), done.stdout, frozenset(slow))

@@ -31,7 +31,7 @@ def check(run: SuiteRun, mutations: tuple[Mutation, ...]) -> None:
     }
     assert {name: tests - run.tests for name, tests in expected.items() if tests - run.tests} == {}, "no such test"
     survived = {name: sorted(tests - run.red) for name, tests in expected.items() if tests - run.red}
-    unexpected = run.red - frozenset().union(*expected.values())
+    unexpected = run.red - run.slow - frozenset().union(*expected.values())
     assert (survived, sorted(unexpected)) == ({}, []), run.output[-30000:]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from mutation import Mutation, batches
 from registry import MUTATIONS
-from suite import ROOT, mutated
+from suite import OVER_BUDGET, ROOT, mutated
+
+from devenv.runs.criteria import criterion, judge
 
 DOCUMENT = ROOT / "docs" / "SMOKETESTS.md"
 BEGIN, END = "<!-- mutations: begin -->\n", "<!-- mutations: end -->\n"
@@ -74,3 +76,9 @@ def test_the_document_has_the_table() -> None:
     text = DOCUMENT.read_text("utf-8")
     written = text.partition(BEGIN)[2].partition(END)[0]
     assert written == table(), f"{DOCUMENT.name}: put this between the marks:\n{table()}"
+
+
+def test_a_test_that_only_took_too_long_is_known_by_its_words() -> None:
+    late = judge(criterion("hot_reload.frontend", {}), 4.594, {}, 0.0, "test")
+    assert OVER_BUDGET.match(f"{late} (expected: hot_reload.frontend at most 3 s)")
+    assert not OVER_BUDGET.match("no event at all (expected: event health_status 'is unhealthy' within 60 s)")
