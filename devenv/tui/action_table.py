@@ -104,8 +104,8 @@ ACTIONS: Final = (
     UserAction("drop", "x", "cancel/dismiss", note="the running change, or the error of one"),
     UserAction(
         *("restart", "r", "restart"),
-        kubectl="asks which where it runs in both runtimes; kubectl rollout restart KIND/NAME",
-        kinds=ROLLED,
+        kubectl="a job runs again; asks which where it runs in both runtimes; kubectl rollout restart KIND/NAME",
+        kinds=ROLLED | {"job", "cronjob"},
         palette=f"restart {SERVICE}",
         meaning=_EACH,
     ),

@@ -205,3 +205,34 @@ def test_a_drain_ends_when_it_is_interrupted(api: ApiServer, client: KubeClient,
     with pytest.raises(Interrupted) as caught:
         VERBS["drain"].do(request)
     assert "stays cordoned" in caught.value.hint
+
+
+def job(name: str, **labels: str) -> dict[str, Any]:
+    own = {"app": "seed", "batch.kubernetes.io/job-name": name, "controller-uid": "1-2-3"}
+    template = {"metadata": {"labels": own}, "spec": {"containers": [{"name": "main", "image": "seed:1"}]}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "default", "labels": own | labels},
+        "spec": {"selector": {"matchLabels": {"controller-uid": "1-2-3"}}, "template": template, "backoffLimit": 2},
+        "status": {"failed": 1},
+    }
+
+
+@pytest.mark.parametrize("kind", ["job", "cronjob"])
+def test_a_job_runs_again_under_a_new_name(api: ApiServer, client: KubeClient, kind: str) -> None:
+    item = job("s" * 60)
+    if kind == "cronjob":
+        template = {"metadata": {"labels": {"app": "seed"}}, "spec": item["spec"]}
+        item = {**item, "kind": "CronJob", "spec": {"schedule": "@daily", "jobTemplate": template}}
+    api.put(item)
+    request = call(client, f"{kind}/{'s' * 60}")
+    (sentence,) = VERBS["restart"].survey(request).sentences
+    assert "as a job of a new name; what ran before stays." in sentence
+    VERBS["restart"].do(request)
+    (made,) = (one for one in api.objects("jobs", "default") if one["metadata"]["name"] != "s" * 60)
+    assert len(made["metadata"]["name"]) <= 63
+    assert made["metadata"]["labels"] == {"app": "seed"}
+    assert made["spec"]["backoffLimit"] == 2
+    assert "controller-uid" not in str(made["spec"]["template"]["metadata"]["labels"])
+    assert "selector" not in made["spec"] or made["spec"]["selector"] != {"matchLabels": {"controller-uid": "1-2-3"}}

@@ -12,7 +12,16 @@ from typing import Any
 
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import NotFound
-from devenv.backends.kube.kinds import DAEMON_SETS, DEPLOYMENTS, HPAS, REPLICA_SETS, STATEFUL_SETS, Kind
+from devenv.backends.kube.kinds import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    HPAS,
+    JOBS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Kind,
+)
 from devenv.backends.kube.pod import HASH
 from devenv.backends.kube.workload import REVISION, progress_of, read_workload
 from devenv.control.kube.apply import diff_lines
@@ -31,6 +40,7 @@ from devenv.core.text import sanitize
 
 CONTROLLERREVISIONS = Kind("apps", "v1", "controllerrevisions", "ControllerRevision")
 ROLLED = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS)
+_RUN_AGAIN = (JOBS, CRON_JOBS)
 _CAUSE = "kubernetes.io/change-cause"
 
 
@@ -125,6 +135,11 @@ def survey_restart(call: Call) -> Impact:
     """Say how the pods are replaced, and what that takes away where nothing serves meanwhile."""
     replaced = []
     for ref in call.refs:
+        if ref.kind in _RUN_AGAIN:
+            ref.read(call.client)
+            what = "Runs" if ref.kind == CRON_JOBS else "Runs again"
+            replaced.append(Impact((f"{what} {ref.text}, as a job of a new name; what ran before stays.",)))
+            continue
         workload = _rolled(call, ref)
         spec = workload.get("spec") or {}
         if spec.get("paused"):
@@ -137,10 +152,43 @@ def restart(call: Call) -> str:
     """Write a new annotation into the pod template, as `kubectl rollout restart` does: the pods are replaced."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
     for ref in call.refs:
+        if ref.kind in _RUN_AGAIN:
+            body = again(ref.read(call.client), ref, f"{datetime.now(UTC):%H%M%S%f}"[:9])
+            call.client.request("POST", JOBS.path(ref.namespace), body=body)
+            call.step(ref, f"Runs as job/{body['metadata']['name']}")
+            continue
         body = {"spec": {"template": {"metadata": {"annotations": {_RESTARTED: at}}}}}
         _patch(call, ref, body, _STRATEGIC, MANAGER)
         call.step(ref, "Restarting")
     return ""
+
+
+def again(item: Mapping[str, Any], ref: Ref, suffix: str) -> dict[str, Any]:
+    """Return a job that does once more what a job did, or what a cron job does, as `kubectl create job --from` does."""
+    source = item["spec"]["jobTemplate"] if ref.kind == CRON_JOBS else item
+    metadata, spec = source.get("metadata") or {}, dict(source["spec"])
+    for key in ("selector", "manualSelector", "suspend"):
+        spec.pop(key, None)  # the controller selects by labels of its own
+    template = dict(spec["template"])
+    template["metadata"] = {**(template.get("metadata") or {}), "labels": _own_labels(template.get("metadata") or {})}
+    annotations = {"cronjob.kubernetes.io/instantiate": "manual"} if ref.kind == CRON_JOBS else {}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": f"{ref.name[:53].rstrip('-.')}-{suffix}",  # at most 63 characters, as a label may have
+            "namespace": ref.namespace,
+            "labels": _own_labels(metadata),
+            "annotations": annotations,
+        },
+        "spec": {**spec, "template": template},
+    }
+
+
+def _own_labels(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels but for those by which the controller finds the pods of one job."""
+    labels = metadata.get("labels") or {}
+    return {key: value for key, value in labels.items() if key.rpartition("/")[2] not in ("controller-uid", "job-name")}
 
 
 def survey_pause(call: Call) -> Impact:
