@@ -32,7 +32,9 @@ VERBS: Final = {
     "start": Verb("Starts the existing containers of {targets}."),
     "pause": Verb("Freezes the processes of {targets}; nothing of them answers until they go on."),
     "unpause": Verb("Lets the processes of {targets} go on."),
-    "kill": Verb("Sends {signal} to {targets}, which get no time to end well.", takes_away=True),
+    "kill": Verb(
+        "Sends {signal} to the processes of {targets}, and does not wait until they have ended well.", takes_away=True
+    ),
     "rm": Verb(
         "Stops and removes the containers of {targets}.", ("rm", "--force", "--stop"), takes_away=True, removes=True
     ),

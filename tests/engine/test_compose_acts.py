@@ -45,7 +45,7 @@ def test_the_commands_mean_what_compose_means_and_pass_the_guard(made: Program) 
     assert made.run("cp", str(made.state / "note"), "web:/tmp/note").returncode == 0
     assert made.run("exec", "-T", "web", "cat", "/tmp/note").stdout == "from outside"
     killed = made.run("kill", "-s", "TERM", "web")
-    assert "Sends TERM to web" in killed.stderr
+    assert "Sends TERM to the processes of web" in killed.stderr
     assert f"Hits 1 container: {made.name}-web-1." in killed.stderr
     assert states(made)["web-1"] == "exited"
     removed = made.run("rm", "web")
@@ -110,7 +110,7 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
             terminal.until(lambda: f"✓ {what}: done in" in terminal.text(), limit=60)
 
         terminal.until(lambda: "● live" in terminal.text() and "○ absent" in row(terminal, "web"))
-        terminal.send("Gu")  # web, with the db that it depends on
+        terminal.send("gju")  # web, with the db that it depends on
         sees("web", "running")
         sees("db", "running")
         terminal.send("P")
@@ -122,7 +122,7 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         terminal.send("gP")
         sees("db", "running")
 
-        terminal.send("Gc")
+        terminal.send("gjc")
         terminal.until(lambda: "How many containers shall web have?" in terminal.text())
         terminal.send("\x7f2\r")
         sees("web-2", "running")

@@ -86,7 +86,7 @@ async def test_zoom(opened: Opening) -> None:
 
 
 async def test_help_lists_every_key_that_does_something(opened: Opening) -> None:
-    async with opened(size=(120, 60)) as terminal:
+    async with opened(size=(120, 90)) as terminal:
         await terminal.live(*shop())
         await terminal.press("question_mark")
         await terminal.sees("Project", "Services", "Logs", "restart", "up all: the whole project", "palette")
@@ -146,7 +146,7 @@ async def test_every_theme_opens_every_screen(opened: Opening, theme: str) -> No
         await terminal.live(*shop())
         await terminal.press("D")
         await terminal.sees("Down: the whole project?")
-        await terminal.press("n", "question_mark")
+        await terminal.press("escape", "question_mark")
         await terminal.sees("─ keys ─")
         await terminal.press("escape", "ctrl+p")
         await terminal.sees("restart project")
