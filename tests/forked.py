@@ -23,12 +23,18 @@ from os import close, dup2, fork, pidfd_open, waitpid  # as they are before Locu
 from pathlib import Path
 from typing import Any
 
+from _pytest.config import default_plugins
+
 ROOT = Path(__file__).parents[1]
 LARGEST = 1 << 20  # bytes of a request: arguments and an environment
-# What the programs import anyway. Nothing of devenv for pytest: it warns of plugins that it cannot rewrite any more.
+# What the programs import anyway. No plugin of pytest but ours: it warns of each that it cannot rewrite any more.
 IMPORTS = {
     "devenv": (*(f"devenv.cli.{name}" for name in ("build", "logs", "status", "up", "verify")), "docker"),
-    "pytest": ("pytest", "docker", "httpx", "msgspec.json", "sqlite3", "xml.etree.ElementTree", "yaml"),
+    "pytest": (
+        *(f"_pytest.{name}" for name in default_plugins),
+        *("devenv.verify.collector", "devenv.verify.fixtures", "devenv.verify.kube_fixtures", "devenv.runs.publish"),
+        *("attr", "docker", "httpx", "pdb", "sqlite3", "statistics", "tomllib", "xml.etree.ElementTree", "yaml"),
+    ),
     "locust": ("locust.main", "devenv.load.plugin", "devenv.load.users", "docker", "sqlite3"),
 }
 
@@ -111,6 +117,8 @@ def serve(module: str, requests: socket.socket) -> None:
     paths = [path for path in sys.path if path != str(ROOT)]
     for name in IMPORTS.get(module, ()):
         importlib.import_module(name)
+    if module == "pytest":
+        sys.modules["devenv"].__doc__ = "PYTEST_DONT_REWRITE"  # how pytest is told that this one needs no rewriting
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     poll.register(requests, select.POLLIN)

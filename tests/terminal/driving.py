@@ -56,15 +56,16 @@ class Driver:
 
     async def until(self, condition: Callable[[], object], limit: float = LIMIT) -> None:
         """Let the program run until the condition holds."""
-        end = time.monotonic() + limit
+        start = time.monotonic()
         while True:
             began = time.monotonic()
             if condition():
                 return
             now = time.monotonic()
-            if now > end:
+            if now > start + limit:
                 raise AssertionError(f"not within {limit} s:\n{self.text()}")
-            await asyncio.sleep(max(0.005, now - began))  # a look at the screen draws it: half of the time is the app's
+            # A look at the screen draws it: half of the time at least is the app's, and the more the longer it takes.
+            await asyncio.sleep(max(0.005, now - began, min(0.1, (now - start) / 8)))
 
     async def sees(self, *texts: str) -> None:
         await self.until(lambda: self.shows(*texts))
