@@ -26,6 +26,7 @@ from typing import Any
 from _pytest.config import default_plugins
 
 ROOT = Path(__file__).parents[1]
+LIMIT = 180.0  # seconds of a run, on a busy machine too
 LARGEST = 1 << 20  # bytes of a request: arguments and an environment
 # What the programs import anyway. No plugin of pytest but ours: it warns of each that it cannot rewrite any more.
 IMPORTS = {
@@ -81,7 +82,7 @@ class Popen(subprocess.Popen[str]):
         return self.returncode
 
 
-def run(module: str, *arguments: str, timeout: float | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, timeout: float = LIMIT, **options: Any) -> subprocess.CompletedProcess[str]:
     """Fork a program, and return its output when it has ended; it has no input unless `stdin` gives it one."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with Popen(module, *arguments, **pipes | options) as process:

@@ -31,7 +31,7 @@ def line(environ: Environ, tmp_path: Path) -> list[str]:
 @pytest.fixture
 def kube(line: list[str], environ: Environ, tmp_path: Path) -> Run:
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return forked.run(*line[2:], *words, env=environ, cwd=tmp_path / "work", timeout=LIMIT)
+        return forked.run(*line[2:], *words, env=environ, cwd=tmp_path / "work")
 
     return run
 

@@ -44,7 +44,7 @@ async def test_backend_that_never_answers_times_out() -> None:
         took = time.monotonic() - start
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "backend_timeout")
     assert answer.headers["retry-after"] == "2"
-    assert 0.25 < took < 2
+    assert 0.25 < took < 10, "without the setting it is 15 s"
     assert backend.connections == 1
 
 

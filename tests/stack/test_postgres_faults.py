@@ -46,13 +46,13 @@ async def assert_refused(api: httpx.AsyncClient, code: str) -> None:
     began = time.monotonic()
     ready = await api.get("/ready")
     assert (ready.status_code, ready.json().get("code")) in [(503, code), (503, "store_silent")], ready.text
-    assert time.monotonic() - began < QUICK.ready_timeout_ms / 1000 + 0.3
+    assert time.monotonic() - began < QUICK.ready_timeout_ms / 1000 + 2
     refused = await api.post("/api/collections", json={"name": "refused"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, code), refused.text
     assert refused.headers["retry-after"] == "1"
     assert (await api.get("/api/collections")).status_code in (200, 503)
     assert (await api.get("/health")).status_code == 200
-    assert time.monotonic() - began < 4 * (WAIT + 1), "nothing hangs"
+    assert time.monotonic() - began < 4 * (WAIT + 4), "nothing hangs"
 
 
 async def until_ready(api: httpx.AsyncClient, seconds: float = 5) -> None:

@@ -44,7 +44,7 @@ def test_up_crash_and_down(tmp_path: Path, base_image: str) -> None:
             began = time.monotonic()
             os.kill(main_pid(made.name, "fine"), signal.SIGKILL)
             terminal.until(lambda: "✗ exited 137 (SIGKILL)" in row(terminal, "fine"))
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             terminal.send("D")
             terminal.until(lambda: "Down: the whole project?" in terminal.text())
             assert made.name in terminal.text()

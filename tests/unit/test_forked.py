@@ -36,7 +36,7 @@ def test_it_is_what_python_starts(tmp_path: Path) -> None:
             cwd=tmp_path, env=environ, stdin=given, capture_output=True, text=True, check=False,
         )  # fmt: skip
         given.seek(0)
-        fork = forked.run("show", *words, cwd=tmp_path, env=environ, stdin=given, timeout=60)
+        fork = forked.run("show", *words, cwd=tmp_path, env=environ, stdin=given)
     assert (fork.returncode, fork.stdout, fork.stderr) == (real.returncode, real.stdout, real.stderr)
     assert fork.returncode == 7
 

@@ -81,7 +81,7 @@ class Project:
 
     def run(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
         environ = self.environ | {"PYTHONPATH": str(ROOT)}
-        return forked.run(module, *words, cwd=self.folder, env=environ, timeout=60)
+        return forked.run(module, *words, cwd=self.folder, env=environ)
 
     def namespaces(self) -> set[str]:
         return {item["metadata"]["name"] for item in self.api.objects("namespaces")} - {"default", "kube-system"}

@@ -98,19 +98,19 @@ def nothing_left(state: Path) -> None:
 def test_an_unchanged_suite_passes(tmp_path: Path, base_image: str, state: Path) -> None:
     folder = suite(tmp_path / "suite", base_image)
     process = start(folder, "devenv", "verify")
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 0, output
     assert "2 passed" in output
     assert "services_start  passed" in output
     nothing_left(state)
     assert "said by web" in evidence(state), "its logs are kept"
-    assert "services_start" in start(folder, "devenv", "history").communicate(timeout=30)[0]
+    assert "services_start" in start(folder, "devenv", "history").communicate(timeout=180)[0]
 
 
 def test_a_start_that_fails_leaves_nothing(tmp_path: Path, base_image: str, state: Path) -> None:
     folder = suite(tmp_path / "suite", base_image, "['up -d', 'exec -T web false']")
     process = start(folder, "pytest", "tests")
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 1, output
     nothing_left(state)
     assert "said by web" in evidence(state)
@@ -120,6 +120,6 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path, base_image: str, st
     process = start(suite(tmp_path / "suite", base_image, "['up -d', 'exec -T web sleep 600']"), "pytest", "tests")
     wait_until("the start to hang", lambda: "said by web" in evidence(state), 60.0)
     process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=180)[0]
     assert process.returncode == 2, output
     nothing_left(state)

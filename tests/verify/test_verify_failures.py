@@ -62,7 +62,7 @@ def run(folder: Path, text: str, *options: str) -> str:
     (folder / "smoketests" / "test_it.py").write_text(text)
     (folder / "pytest.ini").write_text("[pytest]\n")
     environ = os.environ | {"COLUMNS": "120"}
-    done = forked.run("pytest", "smoketests", *options, cwd=folder, env=environ, timeout=60)
+    done = forked.run("pytest", "smoketests", *options, cwd=folder, env=environ)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
 

@@ -59,7 +59,7 @@ class Folder:
     def verify(self, test: str, *options: str, target: str = "kubernetes") -> subprocess.CompletedProcess[str]:
         (self.path / "smoketests" / "test_it.py").write_text(test)
         environ = self._environ | {"PYTHONPATH": str(ROOT)}
-        return forked.run("devenv", "verify", "--target", target, *options, cwd=self.path, env=environ, timeout=60)
+        return forked.run("devenv", "verify", "--target", target, *options, cwd=self.path, env=environ)
 
 
 @pytest.fixture

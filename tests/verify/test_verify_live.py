@@ -140,7 +140,7 @@ def test_a_run_whose_follower_was_killed_cleans_up_and_ends(folder: Path, then: 
 
 def test_no_stream_without_a_follower(folder: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if name != STREAM}
-    done = forked.run("pytest", "-q", "smoketests", cwd=folder, env=environ, timeout=60)
+    done = forked.run("pytest", "-q", "smoketests", cwd=folder, env=environ)
     assert done.returncode == 1, done.stdout
     assert not list(folder.glob("**/stream*"))
 

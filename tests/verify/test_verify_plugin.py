@@ -15,7 +15,7 @@ from tests import forked
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\n")
-    return forked.run("pytest", "-q", *arguments, cwd=folder, timeout=60)
+    return forked.run("pytest", "-q", *arguments, cwd=folder)
 
 
 def with_tests(folder: Path, where: str, text: str) -> None:
@@ -173,7 +173,7 @@ def test_the_project_is_found_from_anywhere(
         text = "[verify]\nbudgets = {search = 7}\n" if name.endswith("devenv.toml") else ""
         (tmp_path / name).write_text("[pytest]\n" if name.endswith(".ini") else text)
     options = ("-q", "-rP", "-W", "ignore")
-    done = forked.run("pytest", *options, str(tmp_path / tests), cwd=tmp_path / where, timeout=60)
+    done = forked.run("pytest", *options, str(tmp_path / tests), cwd=tmp_path / where)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"project: {tmp_path / expected}\n" in done.stdout
     if "shop/devenv.toml" in files:

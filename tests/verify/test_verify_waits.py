@@ -111,7 +111,7 @@ from devenv.verify.waiting import Never
 def at_once():
     began = time.monotonic()
     yield
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 90  # each wait is one of 100 s at least
 
 def test_names_that_are_not_there(engine, endpoint, wait_for):
     for call in (
@@ -185,7 +185,7 @@ def test_a_start_that_can_never_be_served_is_refused(
     code, output, seconds = smoke(tmp_path, image, ports, *options)
     assert code == 1, output
     assert told in output
-    assert seconds < 40
+    assert seconds < 90, "a start has 120 s"
 
 
 @pytest.mark.engine

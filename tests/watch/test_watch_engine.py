@@ -334,8 +334,8 @@ def test_a_rebuild_is_interrupted_with_the_watch(stack: Program, watch: Watching
     children = psutil.Process(watch.process.pid).children(recursive=True)
     began = time.monotonic()
     assert watch.end(signal.SIGINT) == 130
-    assert time.monotonic() - began < 20
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert time.monotonic() - began < 60, "the step takes 120 s"
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     assert watch.process.stderr is not None
     assert watch.process.stderr.read() == ""
     (stack.folder / "app" / "version").write_text("3\n")

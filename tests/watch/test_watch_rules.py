@@ -118,7 +118,7 @@ def devenv(folder: Path, document: str, *arguments: str) -> subprocess.Completed
     script = f"""case "$*" in *config*) cat <<'END'\n{document}\nEND\nexit;; esac; exit 1"""
     environ = fake_docker(folder, script) | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state")}
     environ |= {"DOCKER_HOST": f"unix://{folder}/none.sock"}
-    return forked.run("devenv", "watch", *arguments, cwd=folder, env=environ, timeout=60)
+    return forked.run("devenv", "watch", *arguments, cwd=folder, env=environ)
 
 
 WATCHED = """{"name": "p", "services": {"web": {"develop": {"watch": [

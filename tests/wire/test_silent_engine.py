@@ -32,7 +32,7 @@ COMMANDS = ("up", "up --wait", "logs -f", "status", "down -v --yes", "build")
 def run(engine: FakeEngine, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "compose.yaml").touch()
     environ = fake_docker(folder, COMPOSE) | engine.environ | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
-    return forked.run("devenv", *arguments, cwd=folder, env=environ, timeout=60)
+    return forked.run("devenv", *arguments, cwd=folder, env=environ)
 
 
 GivenUp = dict[str, tuple[str, subprocess.CompletedProcess[str]]]
