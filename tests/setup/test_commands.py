@@ -47,7 +47,7 @@ def test_run_brings_the_stack_up_then_opens_the_terminal_only_on_one() -> None:
 
 
 def test_test_ends_with_the_whole_pytest() -> None:
-    assert plan("test")[-1].strip() == "cd  && /.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder"
+    assert plan("test")[-1].strip() == "cd  && /.venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder"
 
 
 def test_check_needs_no_engine() -> None:
