@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
+import pytest
+
 from devenv.backends.kube.kubeconfig import Target
 from devenv.backends.kube.metrics import seconds
 from devenv.core.model import Connection
@@ -28,6 +32,23 @@ def test_a_sample_says_how_old_it_is_and_what_it_is_a_mean_over(
         assert abs(sample.cpu - 0.012) < 1e-9
         assert (sample.memory, sample.memory_limit, sample.window) == (30 << 20, 64 << 20, 60.0)
         assert sample.at > 1_700_000_000, "the metrics server's time, not ours"
+
+
+def test_a_sample_agrees_with_kubectl_top(api: ApiServer, target: Target, environ: Environ) -> None:
+    api.put(pod("web-1"), pod_metrics("web-1", cpu="1234567u", memory="123456Ki", window="30s"))
+    with watching(target, environ) as seen:
+        seen.until(lambda: seen.names() == {"web-1"})
+        seen.backend.watch_stats([seen.named("pod", "web-1").key])
+        seen.until(lambda: seen.samples())
+        [sample] = seen.samples()
+    api.aggregated_discovery = False
+    command = ["kubectl", "top", "pod", "web-1", "--no-headers", "-n", "default"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    name, cores, memory = done.stdout.split()
+    assert name == "web-1"
+    assert (sample.cpu or 0.0) * 1000 == pytest.approx(float(cores.removesuffix("m")), abs=1)
+    assert (sample.memory or 0) / 2**20 == pytest.approx(float(memory.removesuffix("Mi")), abs=1)
 
 
 def test_a_workload_is_the_sum_of_its_pods(api: ApiServer, target: Target, environ: Environ) -> None:

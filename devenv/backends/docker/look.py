@@ -24,9 +24,11 @@ def look(endpoint: Endpoint, resource: Resource, subject: Subject) -> Seen:
     client = connect(endpoint, timeout=ANSWER_WITHIN)
     try:
         with engine_errors(endpoint):
-            return _READERS[subject](client, resource)
-    except NotFound as error:
-        raise DevenvError(f"{resource.name} is not there any more", "Its service may have a new container.") from error
+            try:
+                return _READERS[subject](client, resource)
+            except NotFound as error:
+                hint = "Its service may have a new container."
+                raise DevenvError(f"{resource.name} is not there any more", hint) from error
     finally:
         client.close()
 

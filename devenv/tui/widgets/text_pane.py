@@ -96,7 +96,7 @@ class DetailPane(Vertical):
     @property
     def room(self) -> int:
         """How many cells a line of the text has."""
-        return max(20, self.scroll.scrollable_content_region.width)
+        return max(20, self.size.width - 4)
 
     def tell_tabs(self, tabs: list[Part], offered: str) -> None:
         """Show which tab is open, and offer its keys."""
