@@ -28,6 +28,10 @@ from _pytest.config import default_plugins
 ROOT = Path(__file__).parents[1]
 LIMIT = 180.0  # seconds of a run, on a busy machine too
 LARGEST = 1 << 20  # bytes of a request: arguments and an environment
+SERVER = (
+    *("prometheus_client", "starlette.applications", "starlette.middleware.gzip", "starlette.staticfiles"),
+    *("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto"),
+)
 # What the programs import anyway. No plugin of pytest but ours: it warns of each that it cannot rewrite any more.
 IMPORTS = {
     "devenv": (*(f"devenv.cli.{name}" for name in ("build", "logs", "status", "up", "verify")), "docker"),
@@ -37,6 +41,8 @@ IMPORTS = {
         *("attr", "docker", "httpx", "pdb", "sqlite3", "statistics", "tomllib", "xml.etree.ElementTree", "yaml"),
     ),
     "locust": ("locust.main", "devenv.load.plugin", "devenv.load.users", "docker", "sqlite3"),
+    "docfront": (*SERVER, "aiohttp"),  # nothing of docsearch's own: tests start it from copies too
+    "docindexer": (*SERVER, "psycopg", "psycopg_pool", "sqlite3"),
 }
 
 
@@ -53,8 +59,9 @@ class Popen(subprocess.Popen[str]):
         streams = [given if given >= 0 else own for own, given in enumerate(pipes[i] for i in (0, 3, 5))]
         self._status, answer = os.pipe()
         try:
-            request = (args[2:], os.fspath(cwd or Path.cwd()), dict(os.environ if env is None else env))
-            socket.send_fds(template(args[2]), [pickle.dumps(request)], [*streams, answer])
+            environ = dict(os.environ if env is None else env)
+            request = (args[2:], os.fspath(cwd or Path.cwd()), environ, options[20])
+            socket.send_fds(template(args[2], network()), [pickle.dumps(request)], [*streams, answer])
         finally:
             os.close(answer)
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
@@ -94,9 +101,15 @@ def run(module: str, *arguments: str, timeout: float = LIMIT, **options: Any) ->
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
+def network() -> str:
+    """The network of this thread, in which what it starts is too (tests/stack/conftest.py)."""
+    link = Path("/proc/thread-self/ns/net")
+    return str(link.readlink()) if link.exists() else ""
+
+
 @cache
-def template(module: str) -> socket.socket:
-    """Start the process whose forks run the module, and return where it takes requests."""
+def template(module: str, network: str) -> socket.socket:
+    """Start the process whose forks run the module in that network, and return where it takes requests."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
@@ -153,8 +166,12 @@ def serve(module: str, requests: socket.socket) -> None:
                 close(stream)
 
 
-def become(arguments: list[str], folder: str, environ: dict[str, str], streams: list[int], paths: list[str]) -> None:
+def become(
+    arguments: list[str], folder: str, environ: dict[str, str], new_session: bool, streams: list[int], paths: list[str]
+) -> None:
     """Take what makes a process the one that was asked for."""
+    if new_session:
+        os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         dup2(stream, number)
@@ -163,6 +180,8 @@ def become(arguments: list[str], folder: str, environ: dict[str, str], streams: 
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
+    if environ.get("PYTHONUNBUFFERED"):
+        sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     sys.dont_write_bytecode = bool(environ.get("PYTHONDONTWRITEBYTECODE"))
     sys.path[:] = [folder, *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep)), *paths]
     sys.orig_argv = [sys.executable, "-m", *arguments]

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +17,8 @@ from docindexer.app import create_app
 from docindexer.openapi import DOCUMENT
 from docindexer.settings import Settings
 from docindexer.store import Store
+
+from tests import forked
 
 COMPOSE_DIR = Path(__file__).resolve().parents[2] / "compose"
 BACKEND_DIR = COMPOSE_DIR / "backend"
@@ -98,8 +99,8 @@ class BackendProcess:
         path = f"{source}{os.pathsep}{SHARED_DIR}"
         defaults = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "DATA_DIR": str(folder), "PORT": "0"}
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "docindexer"],
+            self.process = forked.Popen(
+                "docindexer",
                 env=inherited | defaults | {"MIN_FREE_BYTES": "0"} | env,
                 stdout=output,
                 stderr=subprocess.STDOUT,

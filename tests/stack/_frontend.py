@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +18,8 @@ import uvicorn
 from docfront.app import create_app
 from docfront.server import server_config
 from docfront.settings import Settings
+
+from tests import forked
 
 COMPOSE_DIR = Path(__file__).resolve().parents[2] / "compose"
 FRONTEND_DIR = COMPOSE_DIR / "frontend"
@@ -97,13 +98,12 @@ def service(
     """Run `python -m module` from `folder` on a free port until the block ends; waits for `ready` to answer 200."""
     port = port or closed_port()
     with log.open("a") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module],
+        process = forked.Popen(
+            module,
             cwd=folder,
             env={**base_environ(), "PORT": str(port), **environ},
             stdout=output,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
     running = Service(process, f"http://127.0.0.1:{port}", log)
