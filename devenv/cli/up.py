@@ -26,8 +26,8 @@ def run(arguments: Namespace) -> int:
     targets = tuple(arguments.services)
     pending = context.begin_resolve()
     from devenv.cli.change import guarded, make_guard, run_job  # deferred: imported while Compose resolves the project
-    from devenv.control.build_job import up_job
     from devenv.control.guard import optional_of, scope_of
+    from devenv.control.up import up_job
 
     project = context.project_with(targets, pending)
     guard = make_guard(context)

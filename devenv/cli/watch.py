@@ -16,10 +16,10 @@ from devenv.backends.docker.endpoint import resolve_endpoint
 from devenv.cli.change import make_guard, run_job
 from devenv.cli.console import colors_wanted, paint, warn
 from devenv.cli.context import Context
-from devenv.control.build_job import up_job
 from devenv.control.failures import unknown_service
 from devenv.control.guard import Guard
 from devenv.control.job import Job
+from devenv.control.up import up_job
 from devenv.core.errors import UsageError
 from devenv.core.model import Project
 from devenv.core.stored import only_one, state_folder

@@ -110,11 +110,13 @@ class ComposeControl(Runner):
 
     def _job(self, plan: Plan, project: Project) -> Job | BuildJob:
         verb, *flags = flags_of(plan)
-        if verb in ("up", "build"):
-            from devenv.control.build_job import BuildJob, up_job  # deferred: nothing is changed before the first paint
+        if verb == "build":
+            from devenv.control.build_job import BuildJob  # deferred: nothing is changed before the first paint
 
-            if verb == "build":
-                return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
+            return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
+        if verb == "up":
+            from devenv.control.up import up_job  # deferred, as above
+
             return up_job(self._options(), project, tuple(flags), plan.targets, self._environ, self._root)
         from devenv.control.job import Job  # deferred, as above
 

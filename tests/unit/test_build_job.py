@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -17,9 +19,10 @@ from devenv.builds.definition import read_definitions
 from devenv.builds.key import KeyReader
 from devenv.builds.plan import labels_for
 from devenv.builds.store import Store
-from devenv.control.build_job import BuildJob, up_job
+from devenv.control.build_job import BuildJob
 from devenv.control.job import Job, Report
 from devenv.control.stream import Remark
+from devenv.control.up import up_job
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted, ProjectError
 from devenv.core.model import Dependency, Project, Service
 from fakes.docker_engine import FakeEngine
@@ -140,6 +143,15 @@ def test_up_of_services_that_are_not_built_asks_nobody_about_images(tmp_path: Pa
     environ = fake_docker(tmp_path, f'echo "$@" >> {tmp_path}/said') | {"DOCKER_HOST": "unix:///nobody"}
     up_job(ComposeOptions(directory=str(tmp_path)), PROJECT, (), ("db",), environ).run(lambda record: None)
     assert (tmp_path / "said").read_text() == "compose --progress json up db\n"
+    code = (
+        "import sys\n"
+        "from devenv.backends.compose import ComposeOptions\n"
+        "from devenv.control.up import up_job\n"
+        "from devenv.core.model import Project, Service\n"
+        "up_job(ComposeOptions(), Project('p', '/p', (), (Service('db'),)))\n"
+        "assert not [name for name in sys.modules if name.startswith(('devenv.builds', 'devenv.control.build'))]\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_service_without_a_key_is_left_to_compose_and_that_is_told(tmp_path: Path) -> None:
