@@ -159,7 +159,7 @@ def key_delays(run: TerminalRun, text: str, pause: float) -> list[float]:
 
 
 def _shows(lines: Sequence[str], typed: str) -> bool:
-    return any(line.strip() == typed or line.strip().startswith(f"{typed} ") for line in lines[10:])
+    return any(line.strip().startswith(typed) for line in lines[10:])  # or more of it, where it came at once
 
 
 def program(stack: Stack, root: Path = ROOT) -> TerminalRun:

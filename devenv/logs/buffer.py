@@ -66,8 +66,8 @@ class LogBuffer:
         return moved
 
     def clear(self) -> None:
-        """Let all lines go; they count as let go no more."""
-        self.first = self.total
+        """Let all lines go on purpose: they are not counted as let go for want of room."""
+        self.first = self._cleared = self.total
         self.lines.clear()
         self.dropped.clear()
 

@@ -307,3 +307,4 @@ async def test_lines_for_people_marks_clearing_copying_and_saving(
         await terminal.until(lambda: not terminal.main.log_pane.view.buffer.lines)
         terminal.backend.emit(log("docker/api-1", "slow again"))
         await terminal.sees("slow again")
+        assert not terminal.shows("not kept")

@@ -622,11 +622,11 @@ class LogPane(Vertical):
             yield (f", {view.unseen:,} new (G follows)  " if view.unseen else " (G follows)  ", "$warning")
         elif buffer.lines:
             yield ("↓ following  ", "$quiet")
-        yield from self._counts()
         if view.search_text:
             where = f"line {view.current - buffer.first + 1:,}, " if view.current is not None else ""
             more = "… " if view.scanning else ""
             yield (f"/{safe(view.search_text)}: {where}{view.hits:,}{more} lines match  ", "$accent")
+        yield from self._counts()
         if not view.wrapping:
             yield ("no wrap, ← → scroll  ", "$quiet")
 
