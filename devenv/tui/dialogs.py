@@ -151,7 +151,7 @@ class ConfirmScreen(ModalScreen[bool]):
     """Answers True for yes; the focus stands on no, or on the input where a name is to be typed.
 
     A key that was pressed before the question could be read does not count: not one before all of it was drawn, nor
-    within READ after that or after another such key. Only Esc leaves at once.
+    within READ after that or after another such key. Only what means no leaves at once.
     """
 
     CSS_PATH = "dialogs.tcss"
@@ -159,8 +159,7 @@ class ConfirmScreen(ModalScreen[bool]):
     READ: ClassVar[float] = 0.5  # seconds; who types on without looking is seldom slower (200 ms between two keys)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", id="confirm.yes"),
-        Binding("n,q", "answer(False)", "no", id="confirm.no"),
-        Binding("escape", "dismiss(False)", "no", id="confirm.leave"),
+        Binding("n,escape,q", "dismiss(False)", "no", id="confirm.no"),
         Binding("left,right,h,l,tab,shift+tab", "other", "other button", show=False, id="confirm.other"),
     ]
 

@@ -149,7 +149,7 @@ async def test_every_theme_opens_every_screen(opened: Opening, theme: str) -> No
         await terminal.press("escape", "question_mark")
         await terminal.sees("─ keys ─")
         await terminal.press("escape", "ctrl+p")
-        await terminal.sees("up api alone")
+        await terminal.sees("restart api")
 
 
 async def test_an_empty_project(opened: Opening) -> None:
