@@ -1,11 +1,9 @@
-"""A flood of log lines: python -m benchmarks.bench_logs [--seconds S] [--lines N] [--before FOLDER]
+"""A flood of log lines: python -m benchmarks.bench_logs [--lines N] [--before FOLDER]
 
 Three services print numbered lines, 1,000, 5,000 and 20,000 a second, N in all (default a million):
 
 1. counted: every line of each is on the shelf of the terminal's logs, or counted as dropped: exactly;
-2. typed: in the real program, in a pseudo-terminal, with all three merged: from a key to its character on the screen,
-   as a ratio to the same keys without the flood; memory over the second half;
-3. CPU at 5,000 lines a second of one service, for this tree and, with --before, for that of FOLDER, in turns.
+2. CPU at 5,000 lines a second of one service, for this tree and, with --before, for that of FOLDER, in turns.
 """
 
 from __future__ import annotations
@@ -13,24 +11,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import pyte
 
 from benchmarks.figures import Figure, print_table
 from benchmarks.idle import cpu_seconds
 from benchmarks.programs import environment
 from benchmarks.stack import ROOT, Stack, base_image
-from benchmarks.terminal import UNKNOWN_TO_PYTE, TerminalRun, start
+from benchmarks.terminal import TerminalRun, start
 from devenv.backends.docker.backend import DockerBackend
 from devenv.core.model import LogLine, LogsDropped, Project, Service, Snapshot
 from devenv.tui.logs.buffers import LogShelf
@@ -133,35 +129,6 @@ def counted(stack: Stack, counts: dict[str, int]) -> list[Figure]:
     ]
 
 
-TYPED = "level>=warn msg~timeout"
-
-
-def key_delays(run: TerminalRun, text: str, pause: float) -> list[float]:
-    """Type a filter a key at a time; return how long each took to be on the screen."""
-    pressed: list[float] = []
-    for key in text:
-        pressed.append(time.monotonic())
-        run.type(key.encode())
-        run.read_for(pause)
-        until = time.monotonic() + pause
-        while time.monotonic() < until:
-            run.read_for(until - time.monotonic())
-    screen = pyte.Screen(run.columns, run.lines)
-    stream = pyte.ByteStream(screen)
-    delays: list[float] = []
-    for at, data in tuple(run.chunks):
-        stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
-        while (
-            len(delays) < len(text) and at >= pressed[len(delays)] and _shows(screen.display, text[: len(delays) + 1])
-        ):
-            delays.append(at - pressed[len(delays)])
-    return delays
-
-
-def _shows(lines: Sequence[str], typed: str) -> bool:
-    return any(line.strip().startswith(typed) for line in lines[10:])  # or more of it, where it came at once
-
-
 def program(stack: Stack, root: Path = ROOT) -> TerminalRun:
     """Start the real terminal of a source tree on it, and wait until its table is there."""
     environ = {**environment(), "PYTHONPATH": str(root)}
@@ -179,44 +146,6 @@ def read_all(run: TerminalRun, seconds: float) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         run.read_for(left)
-
-
-def typed(stack: Stack, seconds: float) -> list[Figure]:
-    """Type a filter without the flood and during it; watch the memory."""
-    run = program(stack)
-    try:
-        run.type(b"M")
-        read_all(run, 2.0)
-        run.type(b"f")
-        read_all(run, 0.5)
-        quiet = key_delays(run, TYPED, 0.25)
-        run.type(b"\x1b")
-        read_all(run, 1.0)
-        stack.compose("kill", "-s", "SIGUSR1")
-        process, rss = psutil.Process(run.pid), []
-        read_all(run, seconds / 4)
-        run.chunks.clear()
-        run.type(b"f")
-        read_all(run, 0.5)
-        loud = key_delays(run, TYPED, 0.25)
-        run.type(b"\r")
-        until = time.monotonic() + seconds * 3 / 4
-        while time.monotonic() < until:
-            read_all(run, 1.0)
-            rss.append(process.memory_info().rss)
-            run.chunks.clear()
-    finally:
-        run.close()
-    half = rss[len(rss) // 2 :]
-    p95 = [statistics.quantiles(delays, n=20)[-1] for delays in (quiet, loud)]
-    missed = 2 * len(TYPED) - len(quiet) - len(loud)
-    return [
-        Figure("key to screen, p95, no flood", "devenv", (p95[0],), "s", failed=missed),
-        Figure("key to screen, p95, in the flood", "devenv", (p95[1],), "s", "< 0.05 s"),
-        Figure("in the flood to without", "devenv", (p95[1] / p95[0],), "x"),
-        Figure("memory, most to least of the second half", "devenv", (max(half) / min(half),), "x", "< 1.05 x"),
-        Figure("memory (RSS)", "devenv", (rss[-1] / MB,), "MB"),
-    ]
 
 
 def cpu(stack: Stack, trees: dict[str, Path], seconds: float, turns: int) -> list[Figure]:
@@ -244,19 +173,15 @@ def main() -> None:
     """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=40.0, help="of the flood in which keys are typed")
     parser.add_argument("--turns", type=int, default=2, help="of the CPU measurement")
     parser.add_argument("--before", type=Path, help="another source tree, to compare")
-    parser.add_argument("--only", default="counted,typed,cpu")
+    parser.add_argument("--only", default="counted,cpu")
     arguments = parser.parse_args()
     chosen, image, figures = arguments.only.split(","), base_image(), []
     if "counted" in chosen:
         counts = shares(arguments.lines)
         with flood(image, counts) as stack:
             figures += counted(stack, counts)
-    if "typed" in chosen:
-        with flood(image, dict.fromkeys(RATES, 0)) as stack:
-            figures += typed(stack, arguments.seconds)
     if "cpu" in chosen:
         trees = {"devenv": ROOT} | ({"before": arguments.before.resolve()} if arguments.before else {})
         with flood(image, {"middle": 0}) as stack:

@@ -11,7 +11,7 @@ from typing import Final
 from devenv.core.model import LogLine
 
 LINES_KEPT: Final = 50_000
-PLACED: Final = 20_000  # of the newest lines: those among which one that comes late gets its place
+PLACED: Final = 3_000  # of the newest lines: those among which one that comes late gets its place
 
 
 class LogBuffer:

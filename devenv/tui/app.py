@@ -191,6 +191,8 @@ class DevenvApp(App[int]):
             await super().on_event(event)
 
     async def _press(self, key: events.Key) -> None:
+        if not self.screen_stack:  # the program ends
+            return
         on = self.focused or self.screen
         await super().on_event(key)
         self.set_timer(KEY_WITHIN, partial(self._key_done, key))
@@ -200,8 +202,8 @@ class DevenvApp(App[int]):
 
     def on_typed(self, message: Typed) -> None:
         """Let the key's own changes go round once more, then take the next key."""
-        on = self.focused or self.screen
-        if message.rounds == 1 or not on.post_message(Typed(message.key, message.rounds - 1)):
+        on = (self.focused or self.screen) if self.is_running and self.screen_stack else None
+        if on is None or message.rounds == 1 or not on.post_message(Typed(message.key, message.rounds - 1)):
             self._key_done(message.key)
 
     def _key_done(self, key: events.Key) -> None:
