@@ -10,9 +10,11 @@ from pathlib import Path
 from tests import forked
 
 PROGRAM = """
-import json, os, signal, sys, time
+import json, os, signal, sys
+sys.stdout.reconfigure(errors="surrogateescape")
 print(json.dumps({
     "arguments": sys.argv[1:], "environ": dict(os.environ), "folder": os.getcwd(), "first": sys.path[0],
+    "streams": [(stream.encoding, stream.errors, stream.line_buffering) for stream in (sys.stdout, sys.stderr)],
     "name": __name__, "input": sys.stdin.read(), "bytecode": sys.dont_write_bytecode,
     "interrupt": signal.getsignal(signal.SIGINT) is signal.default_int_handler,
     "terminate": int(signal.getsignal(signal.SIGTERM)),
