@@ -190,6 +190,9 @@ def test_status_that_is_watched_comes_anew_when_something_changes(shop: Program)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 130
         reader.join(10)
+        for stream in (watching.stdout, watching.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def test_without_a_terminal_down_with_volumes_needs_yes_and_loses_nothing(shop: Program, shop_up: str) -> None:
