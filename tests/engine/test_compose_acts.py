@@ -171,6 +171,7 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         assert "1 volume with" in terminal.text()
         terminal.send(f"{made.name}\r")
         sees("db", "absent")
+        done("down project")
         terminal.send("q")
         terminal.until(lambda: terminal.ended)
         assert terminal.exit_code == 0

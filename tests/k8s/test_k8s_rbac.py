@@ -87,7 +87,8 @@ def test_prover_adds_a_forward_to_pods_and_nothing_else(render: Render) -> None:
     """And it is no part of what an administrator applies for the accounts: it is decided by itself."""
     added = render("rbac/prover")
     assert added.one("Role", "prover")["rules"] == [
-        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]}
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["get", "create"]},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
     ]
     (binding,) = added.all("RoleBinding")
     assert [(subject["kind"], subject["name"]) for subject in binding["subjects"]] == [("ServiceAccount", "deployer")]
