@@ -73,7 +73,7 @@ def test_a_named_project_is_shown_and_controlled_without_its_file(tmp_path: Path
             terminal.until(lambda: "✓ stop fine: done in" in terminal.text(), limit=60)
             terminal.send("u")
             terminal.until(lambda: "It needs the project's files" in terminal.text())
-            terminal.send("s")
+            terminal.send("t")
             terminal.until(lambda: "✓ start fine: done in" in terminal.text(), limit=60)
             terminal.until(lambda: "● running" in row(terminal, "fine"))
             terminal.send("q")
