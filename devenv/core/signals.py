@@ -6,17 +6,22 @@ import atexit
 import os
 import signal
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from devenv.core.errors import ToolMissing
 
 ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CLEANING: Final = "\ndevenv: it ends as soon as it has cleaned up (ctrl-\\ ends it at once and leaves the rest)\n"
+
+# What a full-screen program changed of a terminal: screen, mouse, focus, pasting, cursor, line wrap and the keyboard
+# (xterm's control sequences; kitty's keyboard protocol).
+_GIVE_BACK: Final = b"\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[<u\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 _AT_ONCE: Final = 0.2  # seconds within which a signal is usually heeded
 
@@ -31,7 +36,8 @@ def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], N
     already stays ignored, as nohup(1) wants. To be called in the main thread.
     """
     asked = False
-    terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]  # of one that is gone nobody can tell
+    # Looked at now: of a terminal that is gone nobody can tell.
+    terminals = {stream: _modes(stream) for stream in (0, 1, 2) if os.isatty(stream)}
 
     def handle(number: int, frame: FrameType | None) -> None:
         global _heeded
@@ -152,8 +158,26 @@ def _ignore_more() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _leave(terminals: list[int]) -> None:
-    """Write to nowhere from now on: to write to a terminal that is gone is an error, and would end the clean-up."""
+def _modes(terminal: int) -> list[Any] | None:
+    try:
+        return termios.tcgetattr(terminal)
+    except termios.error:
+        return None
+
+
+def _leave(terminals: Mapping[int, list[Any] | None]) -> None:
+    """Write to nowhere from now on: to write to a terminal that is gone is an error, and would end the clean-up.
+
+    One that is still there, as after `kill -HUP`, is given back before where this process has changed it.
+    """
+    for stream, before in terminals.items():
+        if before is None or _modes(stream) in (None, before):
+            continue
+        with suppress(OSError, termios.error):  # gone in this moment
+            # In the background it is somebody else's, and to change it would stop this process.
+            if os.tcgetpgrp(stream) == os.getpgrp():
+                os.write(stream, _GIVE_BACK)
+                termios.tcsetattr(stream, termios.TCSANOW, before)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in terminals:
         os.dup2(nowhere, stream)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from devenv.backends.protocol import Backend
@@ -51,6 +52,26 @@ def _palette() -> type[Provider]:
     from devenv.tui.dialogs import ScreenCommands
 
     return ScreenCommands
+
+
+class Terminal(LinuxDriver):
+    """The terminal that is given back, and taken again, whatever stopped the program.
+
+    SIGSTOP is not heard. At the SIGCONT after it Textual 8.2 would take the terminal once more beside itself: two
+    threads would read the keys, and it would not end; and its own modes of the terminal would pass for the user's.
+    """
+
+    def _sigcont_application(self, *_: object) -> None:
+        if self._must_signal_resume or not self._auto_restart:
+            super()._sigcont_application()
+        elif self._loop.is_running():
+            self._loop.call_soon_threadsafe(self._take_again)
+
+    def _take_again(self) -> None:
+        if self._app.is_running:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+            self.resume_application_mode()
 
 
 class BenchTrace:
@@ -122,7 +143,7 @@ class DevenvApp(App[int]):
         probe_paths: Callable[[], Mapping[str, str]] = dict,
         ring: Ring = "off",
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=Terminal)
         self._ring = ring
         self._crashed: set[str] = set()
         self._backend, self._control = backend, control

@@ -72,6 +72,18 @@ class RealTerminal:
     def exit_code(self) -> int | None:
         return self._process.poll()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def stopped(self) -> bool:
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def modes(self) -> list[object]:
+        """Return what a program may have changed of the terminal: echo, line by line, what signals its keys send."""
+        return termios.tcgetattr(self._master)
+
     def resize(self, size: tuple[int, int]) -> None:
         self._screen.resize(size[1], size[0])
         self._resize(self._master, size)
