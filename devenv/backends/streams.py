@@ -30,6 +30,11 @@ LINES_KEPT: Final = 20_000  # three times what a reader can parse between two dr
 HAPPENINGS_KEPT: Final = 5_000
 
 
+def clock_offset() -> float:
+    """Return the wall clock less the monotonic one, in seconds: the same until somebody sets the clock."""
+    return time.time() - time.monotonic()
+
+
 def _slot(record: Change) -> tuple[str, str | int] | None:
     """Name the fact that a record tells: a newer record of the same fact replaces the older one."""
     match record:

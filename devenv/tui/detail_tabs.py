@@ -127,7 +127,7 @@ class DetailTabs:
             now,
             self._pane.room,
             self._data,
-            now < self._revealed_until,
+            time.monotonic() < self._revealed_until,
             tuple(self._checks),
             tuple(self._probes.answers),
             self._probes.url,
@@ -200,7 +200,7 @@ class DetailTabs:
     def reveal(self) -> None:
         """Show the values of the environment for a moment."""
         if self.tab.name == "environment":
-            self._revealed_until = time.time() + REVEALED
+            self._revealed_until = time.monotonic() + REVEALED
             self._pane.set_timer(REVEALED + 0.05, self._redraw)
             self._redraw()
 

@@ -48,7 +48,7 @@ class Probes:
 
     def due(self, now: float) -> bool:
         """Whether it is time to ask."""
-        return bool(self.url) and not self.asking and (not self.answers or now - self.answers[-1].at >= EVERY)
+        return bool(self.url) and not self.asking and (not self.answers or not 0 <= now - self.answers[-1].at < EVERY)
 
     def take(self, url: str, answer: Answer) -> None:
         """Keep an answer, unless another address is probed by now."""

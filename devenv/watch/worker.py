@@ -105,9 +105,9 @@ class Worker:
         all_files.names |= later.names
         self._owing.discard(inside.id)
         if all_files:
-            began = time.time()
+            began = time.monotonic()
             counts = self._sync(all_files, (inside,))
-            took = human_duration(time.time() - began)
+            took = human_duration(time.monotonic() - began)
             self._tell("attached", text=f"to {sanitize(resource.name)} in {took}", counts=counts)
         self._known[inside.id] = inside
 

@@ -208,3 +208,30 @@ def test_a_flood_is_parsed_fast() -> None:
     rate = 50_000 / (time.process_time() - began)
     # 300 000 lines a second on a machine of two slow cores; a tenth of it means that somebody lost the fast path.
     assert rate > 30_000, f"{rate:.0f} lines a second"
+
+
+def test_a_clock_set_back_between_two_connections_loses_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    resume, hour = Resume(), 3600.0
+    resume.params(50)
+    resume.new_of(_lines(9_000.0, 9_001.0))
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - hour)
+    assert float(resume.params(50)["since"]) == pytest.approx(9_001.0 - hour, abs=0.1)
+    again = _lines(8_000.0, 9_000.0, 9_001.0, 9_002.0 - hour, 9_003.0 - hour)
+    assert resume.new_of(again) == again[3:]
+    params = resume.params(50)
+    assert float(params["since"]) == pytest.approx(9_003.0 - hour, abs=0.1)
+    rest = _lines(8_000.0, 9_000.0, 9_001.0, 9_003.0 - hour, 9_004.0 - hour, 9_000.5, 9_005.0)
+    assert resume.new_of(rest) == rest[4:]
+
+
+@pytest.mark.parametrize("batches", [((9_000.0, 9_001.0), (5_402.0,)), ((9_000.0, 9_001.0, 5_402.0),)])
+def test_a_clock_set_back_while_a_log_is_read_repeats_no_line(batches: tuple[tuple[float, ...], ...]) -> None:
+    """The engine's own clock may be set where ours is not, as that of a virtual machine."""
+    resume = Resume()
+    resume.params(50)
+    for times in batches:
+        assert len(resume.new_of(_lines(*times))) == len(times)
+    assert float(resume.params(50)["since"]) == pytest.approx(5_402.0, abs=0.1)
+    again = _lines(9_000.0, 9_001.0, 5_402.0, 5_403.0, 9_000.0)
+    assert resume.new_of(again) == again[3:]

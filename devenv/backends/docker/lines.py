@@ -5,11 +5,13 @@ All parsers are pure and incremental: any cutting of the input gives the same ou
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from msgspec import Struct, field
 
 from devenv.backends.docker.parse import parse_time
+from devenv.backends.streams import clock_offset
 from devenv.core.masking import mask_secrets
 from devenv.core.model import LogLine
 from devenv.core.text import Styles, sanitize_styled
@@ -261,14 +263,17 @@ def _whole_characters(text: bytes) -> bytes:
 
 
 OVERLAP = 0.001  # seconds asked for again, since a time as float is exact to 0.3 us only
+SET_BACK: Final = 1.0  # seconds: two streams' lines are out of order by less, a clock that was set back by more
 
 
 class Resume:
-    """Counts what was seen, so that a resumed log neither repeats nor loses a line."""
+    """Counts what was seen, so that a resumed log neither repeats nor loses a line, also where a clock was set."""
 
     def __init__(self) -> None:
         self._last: float | None = None
         self._at_last = 0  # lines with exactly that time
+        self._offset = 0.0  # when the last line came
+        self._latest = -math.inf  # before the clock was set back
         self._skip_at: float | None = None
         self._to_skip = 0
 
@@ -277,28 +282,37 @@ class Resume:
         if self._last is None:
             return {"tail": "all" if tail == ALL_LINES else tail}
         self._skip_at, self._to_skip = self._last, self._at_last
-        return {"since": f"{self._last - OVERLAP:.9f}", "tail": "all"}
+        since = self._last - OVERLAP + min(0.0, clock_offset() - self._offset)
+        return {"since": f"{max(0.0, since):.9f}", "tail": "all"}
 
     def new_of(self, lines: list[LogLine]) -> list[LogLine]:
         """Return those lines that were not seen before the connection was made anew."""
         if self._skip_at is not None:
             lines = [line for line in lines if not self._seen(line)]
         times = [line.at for line in lines if line.at is not None]
+        if not times:
+            return lines
         # Two streams' lines are not quite in the order of their times, so the last line is not always the latest.
-        latest = max(times, default=None)
-        if latest is not None and (self._last is None or latest >= self._last):
+        latest, self._offset = max(times), clock_offset()
+        if times[-1] < latest - SET_BACK:
+            self._latest, latest = max(self._latest, latest), times[-1]
+        if self._last is None or latest >= self._last or latest < self._last - SET_BACK:
+            self._latest = max(self._latest, self._last or latest)
             self._at_last = times.count(latest) + (self._at_last if latest == self._last else 0)
             self._last = latest
         return lines
 
     def _seen(self, line: LogLine) -> bool:
+        """Whether it was: all is up to the last one that came, and what is not much earlier than that one."""
         if self._skip_at is None or line.at is None:
             return False
-        if line.at < self._skip_at:
-            return True
-        if line.at == self._skip_at and self._to_skip:
-            self._to_skip -= 1
-            return True
-        if line.at > self._skip_at:
+        if line.at == self._skip_at:
+            self._to_skip, before = max(0, self._to_skip - 1), self._to_skip
+            return before > 0
+        if self._to_skip:
+            over = line.at > max(self._skip_at, self._latest)
+        else:
+            over = line.at > self._skip_at or line.at < self._skip_at - SET_BACK
+        if over:
             self._skip_at = None
-        return False
+        return not over

@@ -12,7 +12,7 @@ from devenv.backends.docker.cache import BACKEND, ContainerCache
 from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent, event_params, read_events
-from devenv.backends.streams import Stream
+from devenv.backends.streams import Stream, clock_offset
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
 from devenv.core.model import Connection, ConnectionState, Health, Project, Resource
 from devenv.core.text import sanitize
@@ -63,7 +63,7 @@ class Watcher:
         self.project: Project | None = None
         self._since = ""
         self._last_ns = 0
-        self._listed_ns = 0
+        self._listed_ns, self._offset = 0, 0.0  # when the list was asked for, and by which clock
         self._opened_at = 0.0
         self._last_live: float | None = None
         self._was_live = False  # until the last break
@@ -139,7 +139,7 @@ class Watcher:
         def read() -> None:
             asked_at = time.time() + clock_ahead
             self._cache.load(project, list_project(client, endpoint, project.name))
-            self._listed_ns = int(asked_at * 1e9)
+            self._listed_ns, self._offset = int(asked_at * 1e9), clock_offset()
             self._inspect(resource.key for resource in self._cache.containers())
 
         self._list_again = read
@@ -175,11 +175,12 @@ class Watcher:
             yield data
 
     def _take(self, event: EngineEvent) -> None:
-        replayed = event.at_ns <= self._listed_ns and time.monotonic() - self._opened_at < REPLAY
+        listed_ns = self._listed_ns + int(min(0.0, clock_offset() - self._offset) * 1e9)  # the clock may be set back
+        replayed = event.at_ns <= listed_ns and time.monotonic() - self._opened_at < REPLAY
         if replayed and event.at_ns <= self._last_ns:
             return
         self._last_ns, self._since = event.at_ns, event.since
-        unsure = event.at_ns > self._listed_ns - CLOCKS_DIFFER * 1e9
+        unsure = event.at_ns > listed_ns - CLOCKS_DIFFER * 1e9
         if self._cache.apply(event, old=replayed) or (replayed and unsure):
             self._inspect((event.key,))
         self._notice(event)

@@ -66,7 +66,7 @@ def connection_words(connection: Connection | None, now: float) -> Part:
         return _CONNECTIONS[ConnectionState.CONNECTING]
     word, style = _CONNECTIONS[connection.state]
     if connection.state is ConnectionState.RETRYING and connection.retry_in is not None:
-        left = connection.since + connection.retry_in - now
+        left = min(connection.since + connection.retry_in - now, connection.retry_in)  # a clock may be set back
         word += f" in {left:.0f} s" if left >= 0.5 else " now"
     if connection.state not in (ConnectionState.LIVE, ConnectionState.CONNECTING) and connection.last_live:
         word += f", data of {human_age(now - connection.last_live)} ago"
