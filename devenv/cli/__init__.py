@@ -58,20 +58,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         no_color = namespace.no_color
         restore = interrupt_once()
         try:
-            return _function_of(namespace)(namespace)
+            code = _function_of(namespace)(namespace)
+            sys.stdout.flush()  # what cannot be written is told here, and not by Python at its exit
+            return code
         finally:
             restore()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has enough. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # the reader (head, less) has enough
         return EXIT_BROKEN_PIPE
     except Exception as error:  # noqa: BLE001  # the last resort: whatever it was, the user gets a sentence
         console = import_module("devenv.cli.console")
         known: DevenvError = error if isinstance(error, DevenvError) else console.as_fault(error)
         console.tell_error(known, no_color=no_color)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _give_up_output()
         return known.exit_code
+
+
+def _give_up_output() -> None:
+    """Write to nowhere: Python would complain once more when it flushes stdout at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _function_of(namespace: Namespace) -> Callable[[Namespace], int]:

@@ -71,8 +71,10 @@ def tell_error(error: DevenvError, *, no_color: bool | None = None) -> None:
 def as_fault(error: Exception) -> DevenvError:
     """Return what to tell of an exception that nobody foresaw; its traceback goes to a file in the state folder.
 
-    In a folder that was deleted every path that is made absolute fails: that is said, and is no fault of devenv.
+    In a folder that was deleted every path that is made absolute fails: that is said, and is no fault of devenv. Nor is
+    a full disk.
     """
+    import errno
     import traceback  # deferred, as everything here: it is for the rarest of cases
 
     from devenv.core.settings import current_folder
@@ -82,6 +84,9 @@ def as_fault(error: Exception) -> DevenvError:
             current_folder()
         except DevenvError as gone:
             return gone
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            what = error.filename or "What it prints"
+            return DevenvError(f"{what} cannot be written: {error.strerror}", "Make room there, and try again.")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if str(Path(__file__).parents[1]) in frame.filename] or frames
     place = f" (in {'/'.join(Path(own[-1].filename).parts[-2:])}, line {own[-1].lineno})" if own else ""

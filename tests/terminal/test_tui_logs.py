@@ -12,6 +12,7 @@ from devenv.logs.buffer import LINES_KEPT
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log
+from tests.unit.full_disk import full_disk
 
 
 async def with_lines(terminal: Driver, count: int = 100) -> None:
@@ -308,3 +309,20 @@ async def test_lines_for_people_marks_clearing_copying_and_saving(
         terminal.backend.emit(log("docker/api-1", "slow again"))
         await terminal.sees("slow again")
         assert not terminal.shows("not kept")
+
+
+async def test_a_log_that_a_full_disk_does_not_take_is_told_and_no_part_of_it_stays(
+    opened: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        terminal.backend.emit(*(log("docker/api-1", f"plain {number}") for number in range(3_000)))
+        await terminal.sees("plain 2999")
+        with full_disk(1_000):
+            await terminal.press("l", "ctrl+s")
+            await terminal.sees("not saved: File too large")
+        assert list((tmp_path / "devenv" / "logs").iterdir()) == []
+        await terminal.press("ctrl+s")
+        await terminal.sees("3,000 lines are in")

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -687,6 +688,8 @@ class LogPane(Vertical):
             file.write_text("".join(f"{line}\n" for line in lines), "utf-8", "backslashreplace")
             said, severity = f"{len(lines):,} lines are in {file}", "information"
         except OSError as error:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)  # a part would pass for the whole
             said, severity = f"not saved: {error.strerror}: {file}", "error"
         self.app.call_from_thread(self.notify, said, severity=severity, markup=False, timeout=10)
 
