@@ -19,6 +19,7 @@ class Faults:
     failing        path prefix -> HTTP status of an answer without JSON, as a proxy or a broken aggregated API gives it
     slow           seconds before each answer begins
     expire_pages   continue tokens are too old (410)
+    node_gone      what the server says (500) where it would ask a node's kubelet: logs, commands, forwards ("": it does)
     bookmark_every seconds between bookmarks (a real server: about 60; 0: none)
     """
 
@@ -29,6 +30,7 @@ class Faults:
     failing: dict[str, int] = field(default_factory=dict)
     slow: float = 0.0
     expire_pages: bool = False
+    node_gone: str = ""
     bookmark_every: float = 60.0
     _flowing: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def answer(handler: Handler, kind: Kind, namespace: str, name: str, sub: str, body: Object) -> None:
     """Answer a request for a subresource, and refuse what is not served."""
+    if handler.api.faults.node_gone and sub in ("log", "exec", "portforward"):
+        raise Refusal(500, handler.api.faults.node_gone, "InternalError")
     match (kind.full_name, sub, handler.command):
         case ("pods", "log", "GET"):
             _log(handler, namespace, name)

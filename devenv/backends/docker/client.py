@@ -105,7 +105,7 @@ def refusal(error: Exception, endpoint: Endpoint) -> DevenvError:
 
 
 def _translated(error: Exception, endpoint: Endpoint) -> DevenvError:
-    from docker.errors import TLSParameterError
+    from docker.errors import InvalidVersion, TLSParameterError
     from requests.exceptions import InvalidURL
 
     cause = _os_error(error)
@@ -117,6 +117,10 @@ def _translated(error: Exception, endpoint: Endpoint) -> DevenvError:
         )
     if isinstance(error, InvalidURL | TLSParameterError) or "Invalid bind address" in str(error):
         return UsageError(f"{endpoint.source}: {endpoint.shown} cannot be used: {mask_secrets(sanitize(str(error)))}")
+    if isinstance(error, InvalidVersion):
+        said = mask_secrets(sanitize(str(error)))
+        hint = "Update Docker, or choose another engine; `devenv doctor` says which version is needed."
+        return EngineUnreachable(f"the Docker Engine at {endpoint.shown} is too old: {said}", hint)
     return EngineUnreachable(
         f"no Docker Engine answers at {endpoint.shown}: {_reason(error, cause)}", hint_for(endpoint)
     )
