@@ -88,7 +88,7 @@ class Kustomization:
         try:
             self.text = file.read_text("utf-8")
             root = yaml.compose(self.text, Loader=yaml.SafeLoader)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
             raise UsageError(f"{file} cannot be read: {sanitize(str(error))}") from error
         top = _mapping(root)
         namespace = top.get("namespace")

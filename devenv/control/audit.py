@@ -81,7 +81,7 @@ class AuditLog(Struct, frozen=True):
             for line in lines:
                 try:
                     record = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue  # cut by a full disk
                 if isinstance(record, dict):
                     yield record

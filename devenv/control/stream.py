@@ -54,7 +54,7 @@ def parse_line(line: bytes) -> Iterable[ComposeRecord]:
         return ()
     try:
         data = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return (Remark(sanitize(line)),)
     if not isinstance(data, dict):
         return (Remark(sanitize(line)),)

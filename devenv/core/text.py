@@ -160,3 +160,19 @@ def quantity(value: object) -> float | None:
         return float(match[1]) * _UNITS[match[2]] if match else None
     except (ValueError, OverflowError):
         return None
+
+
+# An object of the Kubernetes API is some twenty levels deep. libyaml's composer recurses in C: at a hundred thousand
+# levels, which need as many characters, it ends the interpreter. Both limits keep far away from that.
+MOST_YAML: Final = 10_000_000  # characters
+_MOST_LEVELS: Final = 1000
+
+
+def nested_too_deeply(text: str) -> bool:
+    """Whether YAML may be nested too deeply to be parsed: bounded from above, so brackets in strings count as well."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        if depth > _MOST_LEVELS:
+            return True
+    return re.search(rf"(?:[-?:] +){{{_MOST_LEVELS}}}", text) is not None

@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from devenv.core.text import MOST_YAML, nested_too_deeply
+
 if TYPE_CHECKING:
     from yaml import SafeLoader as _Base
 else:
     _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast; a source build may lack it
-
-# An object of the Kubernetes API is some twenty levels deep. libyaml's composer recurses in C: at a hundred thousand
-# levels, which need as many characters, it ends the interpreter. Both limits keep far away from that.
-_MOST_LEVELS = 1000
-_MOST_CHARACTERS = 10_000_000
-_BRACKETS = re.compile(r"[\[\]{}]")
-_COMPACT = re.compile(rf"(?:[-?:] +){{{_MOST_LEVELS}}}")
 
 
 class _Loader(_Base):
@@ -71,10 +66,10 @@ class Document:
 
 def read_documents(text: str) -> list[Document]:
     """Return the documents that are not empty; raises YamlError."""
-    if len(text) > _MOST_CHARACTERS:
-        limit = f"it is larger than {_MOST_CHARACTERS // 1_000_000} MB, the most that is read"
+    if len(text) > MOST_YAML:
+        limit = f"it is larger than {MOST_YAML // 1_000_000} MB, the most that is read"
         raise YamlError(limit, limit=True)
-    if _too_deep(text):
+    if nested_too_deeply(text):
         raise YamlError("it is nested too deeply to be a Kubernetes object")
     try:
         try:
@@ -107,16 +102,6 @@ def _documents(loader: Any) -> list[Document]:
         if data is not None and node is not None:
             documents.append(Document(data, node))
     return documents
-
-
-def _too_deep(text: str) -> bool:
-    """Bound the nesting from above, without parsing: brackets in strings count as well."""
-    depth = 0
-    for bracket in _BRACKETS.findall(text):
-        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
-        if depth > _MOST_LEVELS:
-            return True
-    return _COMPACT.search(text) is not None
 
 
 def duplicate_keys(node: yaml.Node) -> Iterator[tuple[str, int, int]]:

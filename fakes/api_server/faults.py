@@ -19,7 +19,7 @@ class Faults:
     failing        path prefix -> HTTP status of an answer without JSON, as a proxy or a broken aggregated API gives it
     slow           seconds before each answer begins
     expire_pages   continue tokens are too old (410)
-    node_gone      what the server says (500) where it would ask a node's kubelet: logs, commands, forwards ("": it does)
+    node_gone      what is answered (500) where a kubelet would be asked: logs, commands, forwards ("": it is)
     bookmark_every seconds between bookmarks (a real server: about 60; 0: none)
     """
 

@@ -44,7 +44,7 @@ def parse_project(document: bytes, options: ComposeOptions) -> Project:
         )
         name = sanitize(data["name"])
         _learn_secrets(data)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProjectError(
             f"Compose described the project in a way devenv does not understand: {error}",
             "Compare with: docker compose config --format json",

@@ -132,7 +132,7 @@ def request(endpoint: Endpoint, path: str, timeout: float) -> bytes:
 
 def _containers(listed: bytes) -> list[tuple[str, str, str]]:
     """Return name, service and id of each container in an answer to /containers/json."""
-    with suppress(ValueError, TypeError, KeyError, IndexError):
+    with suppress(ValueError, TypeError, KeyError, IndexError, RecursionError):
         containers: list[dict[str, Any]] = json.loads(listed or b"[]")
         return [
             (item["Names"][0].removeprefix("/"), item["Labels"]["com.docker.compose.service"], item["Id"])

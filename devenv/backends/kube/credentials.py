@@ -260,7 +260,7 @@ def _answer(shown: str, output: bytes, version: str) -> PluginAnswer:
         key = str(status.get("clientKeyData") or "")
         until = status.get("expirationTimestamp")
         expires = datetime.fromisoformat(str(until)).timestamp() if until else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unauthorized(f"The credential plugin {shown} printed no ExecCredential") from error
     given = answer.get("apiVersion")
     if given != version or answer.get("kind") != "ExecCredential":

@@ -144,7 +144,7 @@ def error_of(status: int, body: bytes | str | Mapping[str, Any], headers: Mappin
 def _decoded(body: bytes | str) -> Mapping[str, Any]:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if isinstance(answer, dict):
         return answer

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from devenv.backends.kube.errors import BadKubeconfig
 from devenv.core.kube_settings import KubeSettings
-from devenv.core.text import sanitize
+from devenv.core.text import MOST_YAML, nested_too_deeply, sanitize
 
 IN_CLUSTER: Final = "in-cluster"
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -183,6 +183,8 @@ def _read(path: Path) -> dict[str, Any] | None:
         raise BadKubeconfig(
             f"Cannot read {sanitize(str(path))}: {reason_of(error)}", "Correct its permissions."
         ) from error
+    if len(text) > MOST_YAML or nested_too_deeply(text):
+        raise BadKubeconfig(f"{sanitize(str(path))} is too large, or nested too deeply", "Correct or remove it.")
     try:
         # Every scalar as text: a context called `yes` or a token of digits is meant as it is written.
         content = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))

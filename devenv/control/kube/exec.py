@@ -90,7 +90,7 @@ def _code(end: bytes) -> int:
         causes = (status.get("details") or {}).get("causes") or ()
         code = next((int(item["message"]) for item in causes if item.get("reason") == "ExitCode"), None)
         message = str(status.get("message", ""))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Unreachable("The connection ended before the command did") from error
     if code is not None:
         return code
