@@ -69,7 +69,15 @@ ACTIONS: Final = (
     # With priority, so that the keys that follow at once go where the focus went: the widget with the focus takes its
     # keys in a queue of its own, which one with priority overtakes.
     UserAction(
-        *("find", "slash", "find", IN_VIEW, "filters the services, searches in the log"), written="/", priority=True
+        *(
+            "find",
+            "slash",
+            "find",
+            IN_VIEW,
+            "filters the table: a text, /regex/, label:NAME=VALUE; in the log: searches",
+        ),
+        written="/",
+        priority=True,
     ),
     UserAction(
         *("logs", "l", "logs", IN_VIEW, "", "of all pods and containers; kubectl logs -f KIND/NAME"),

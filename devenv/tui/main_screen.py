@@ -42,7 +42,7 @@ from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board
 from devenv.tui.table.lines import GroupKey, Row
 from devenv.tui.verdict_watch import VerdictWatch
-from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar
+from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar, Line
 from devenv.tui.widgets.inputs import Prompt
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
@@ -152,7 +152,10 @@ class MainScreen(Screen[None]):
         self.probe_paths: Callable[[], Mapping[str, str]] = dict  # of services that answer elsewhere than at /
         self.action_bar = ActionBar()
         self.footer = FooterBar()
-        self.filter = Prompt("part of a name, a state, an image or a port", self.table, id="filter")
+        looked_at = "part of a name, a state, an image or a port · /regex/ · label:NAME=VALUE"
+        self.filter = Prompt(looked_at, self.table, id="filter")
+        self.filter_note = Line(id="filter-note")  # what is wrong with the filter
+        self.filter_note.display = False
         self.store = store or Store()
         self.board = Board(self.store, long_names=in_cluster)
         self.shelf = LogShelf(self.board.services.workload_of)
@@ -236,7 +239,7 @@ class MainScreen(Screen[None]):
             paths=self.probe_paths,
         )
         await self.query_one("#lower").mount(self.detail)
-        await self.mount(self.filter, after=self.table)
+        await self.mount(self.filter, self.filter_note, after=self.table)
         await self.log_pane.furnish()
         self.set_interval(TICK, self.tick)
         self.verdicts.look()
@@ -335,6 +338,10 @@ class MainScreen(Screen[None]):
     def tell_table(self) -> None:
         """Show the board's rows."""
         self.table.show(self.board.lines, self._placeholder())
+        problem = self.board.filter_problem
+        self.filter_note.display = bool(problem)
+        if problem:
+            self.filter_note.say((f" ▲ {safe(problem)}; this does not filter", "$warning"))
         self._subscribe()
 
     def _placeholder(self) -> str:

@@ -146,6 +146,18 @@ async def test_filter(opened: Opening) -> None:
         await terminal.sees("nothing matches “zzz”")
 
 
+async def test_a_filter_that_is_no_expression_is_told_and_the_lines_stay(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*shop())
+        await terminal.press("slash", *"^work", "(")
+        await terminal.sees("'^work(' is no regular expression", "this does not filter")
+        assert len(terminal.main.table.rows) == 3
+        await terminal.press("backspace")
+        await terminal.until(lambda: not terminal.shows("no regular expression"))
+        await terminal.press("escape")
+        await terminal.until(lambda: len(terminal.main.table.rows) == 10)
+
+
 async def test_a_click_selects_and_the_wheel_scrolls(opened: Opening) -> None:
     async with opened(size=(80, 24)) as terminal:
         await terminal.live(*(container(f"s{number:02}") for number in range(30)))

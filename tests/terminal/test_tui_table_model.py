@@ -58,6 +58,71 @@ def test_a_filter_looks_at_what_a_line_says(model: Model, needle: str) -> None:
     assert model.names == ["api", "web"]
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("web|api", ["api", "web"]),
+        ("/^WEB$|^db/", ["db-1"]),  # an upper-case letter: the case counts
+        ("/^web$|^db/", ["db-1", "web"]),
+        (r"db-\d", ["db-1"]),
+        ("label:tier=front", ["api", "web"]),
+        ("label:tier=front api", ["api"]),
+        ("label:team", ["web"]),
+        ("label:tier", ["api", "db-1", "web"]),
+        ("label:tier=", []),
+        ("label:team= w.b", ["web"]),
+        ("label:tier=front label:team", ["web"]),
+    ],
+)
+def test_a_filter_takes_expressions_and_labels_of_both_runtimes(text: str, names: list[str]) -> None:
+    model = Model(long_names=True)
+    model.take(
+        Seen("docker", container("web", labels=(("team", ""), ("tier", "front")))),
+        Seen("k", workload("api", labels=(("tier", "front"),))),
+        Seen("k", workload("db-1", labels=(("tier", "back"),))),
+    )
+    model.board.filter_text = text
+    assert [name.removeprefix("▾ ") for name in model.names] == names
+    model.board.show_kind("deployment", all_namespaces=False)
+    assert model.names == [name for name in names if name != "web"]
+
+
+def test_a_workload_that_gets_another_label_comes_and_goes() -> None:
+    model = Model(long_names=True)
+    api = workload("api", labels=(("tier", "back"),))
+    model.take(Seen("k", api))
+    model.board.filter_text = "label:tier=front"
+    assert model.names == []
+    model.take(Seen("k", replace(api, labels=(("tier", "front"),))))
+    assert model.names == ["▾ api"]
+    model.take(Seen("k", api))
+    assert model.names == []
+
+
+def test_an_expression_that_is_none_is_told_and_loses_nothing(model: Model) -> None:
+    model.take(Seen("docker", container("api-old", beyond=Beyond.ORPHAN)), Seen("docker", container("web")))
+    model.board.filter_text = "we"
+    model.board.filter_text = "we("
+    assert (model.names, model.board.filter_text) == (["web"], "we")
+    assert "'we(' is no regular expression" in model.board.filter_problem
+    model.board.filter_text = "(orphan)"
+    assert (model.names, model.board.filter_problem) == (["api-old (orphan)"], "")
+
+
+def test_an_expression_that_takes_too_long_is_stopped_and_told(model: Model) -> None:
+    model.take(Seen("docker", container("web")), Seen("docker", container("api")))
+    slow = r"(o+)+(o+)+(o+)+\Wx$"
+    model.board.filter_text = slow
+    model.take(Seen("docker", container("web", image="o" * 4000)))
+    assert "takes too long" in model.board.filter_problem
+    assert "web" in model.names, "it may be what is looked for"
+    model.board.filter_text = "api"
+    assert (model.names, model.board.filter_problem) == (["api"], "")
+    model.board.filter_text = slow
+    assert (model.names, model.board.filter_text) == (["api"], "api")
+    assert "takes too long" in model.board.filter_problem
+
+
 def test_a_container_that_is_made_anew_keeps_its_line(model: Model) -> None:
     model.take(Seen("docker", container("api")), Seen("docker", container("web")))
     before = model.board.lines[1]

@@ -13,6 +13,7 @@ from devenv.tui.table.lines import Lines, Row
 from devenv.tui.table.services import ServiceLines, Verdict
 
 if TYPE_CHECKING:
+    from devenv.tui.table.filter import RowFilter
     from devenv.tui.table.kinds import KindLines
 
 HISTORY_KEPT: Final = 150  # samples of one resource: five minutes of a container's, one each 2 s
@@ -33,18 +34,40 @@ class Board:
         self.counts: dict[str, int] = {}  # pods of the cluster by what matters about them
         self._counted: dict[str, str] = {}
         self._history: dict[str, deque[Sample]] = {}
-        self._filter_text = ""
+        self._only: RowFilter | None = None
+        self._filter_problem = ""
         self.take(store.since(0))
 
     @property
     def filter_text(self) -> str:
-        """Show only what has this text."""
-        return self._filter_text
+        """What the lines are filtered by (`devenv.tui.table.filter`); "" shows everything.
+
+        Where that is no expression, or takes too long, what was shown before stays.
+        """
+        return self._only.text if self._only is not None else ""
 
     @filter_text.setter
     def filter_text(self, text: str) -> None:
-        self._filter_text = text
-        self.lines.filter(text)
+        self._filter_problem, before = "", self._only
+        if text:
+            from devenv.tui.table.filter import RowFilter
+
+            try:
+                self._only = RowFilter(text)
+            except ValueError as error:
+                self._filter_problem = str(error)
+                return
+        else:
+            self._only = None
+        self.lines.filter(self._only)
+        if self._only is not None and self._only.problem:
+            self._filter_problem, self._only = self._only.problem, before
+            self.lines.filter(before)
+
+    @property
+    def filter_problem(self) -> str:
+        """What is wrong with the text that was given last, in words."""
+        return self._filter_problem or (self._only.problem if self._only is not None else "")
 
     def show_verdicts(self, verdict: Verdict, *, any_known: bool) -> None:
         """Show what the smoke tests last said about a service, in a column of its own once they said anything."""
@@ -98,7 +121,7 @@ class Board:
             self.kind = KindLines(self.store, kind, all_namespaces=all_namespaces)
         else:
             self.kind = None
-        self.lines.filter(self.filter_text)
+        self.lines.filter(self._only)
 
     def move(self, home: str) -> None:
         """Join the services of another namespace with those of the Compose project."""

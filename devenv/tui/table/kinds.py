@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
@@ -15,6 +15,9 @@ from devenv.tui.table import cells
 from devenv.tui.table.cells import Cell
 from devenv.tui.table.columns import Column
 from devenv.tui.table.lines import Lines, Path, Row
+
+if TYPE_CHECKING:
+    from devenv.tui.table.filter import RowFilter
 
 FACTS_SHOWN: Final = 8  # columns: more do not fit on any terminal; the details have them all
 FACT_WIDEST: Final = 44
@@ -49,7 +52,7 @@ class KindLines(Lines):
             self._keys[path] = resource.key
         self._learn(resource)
         self.stale(path)
-        if not self.needle or self._means(resource):
+        if self.only is None or self._passes(resource, self.only):
             self.show(path)
         else:
             self.hide(path)
@@ -67,11 +70,11 @@ class KindLines(Lines):
         if path is not None:
             self.stale(path)
 
-    def filter(self, needle: str) -> None:
-        """Show only what has this text in its name, state, reason or facts."""
-        self.needle = needle.casefold()
+    def filter(self, only: RowFilter | None) -> None:
+        """Show only what passes by its name, state, reason, facts or labels."""
+        self.only = only
         objects = ((path, self._store.resource(key)) for path, key in self._keys.items())
-        self.reset(path for path, resource in objects if resource is not None and self._means(resource))
+        self.reset(path for path, one in objects if one is not None and (only is None or self._passes(one, only)))
 
     def width(self, path: Path) -> int:
         """Return the cells of the name."""
@@ -137,6 +140,6 @@ class KindLines(Lines):
         self._rows.clear()
         self.structure += 1
 
-    def _means(self, resource: Resource) -> bool:
+    def _passes(self, resource: Resource, only: RowFilter) -> bool:
         words = (resource.name, resource.namespace, resource.state, resource.status, resource.why, resource.image)
-        return self.needle in "\n".join((*words, *(value for _, value in resource.facts))).casefold()
+        return only.passes((*words, *(value for _, value in resource.facts)), resource.labels)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msgspec import Struct
 
 from devenv.tui.table.cells import CELLS, Cell
 from devenv.tui.table.columns import COLUMNS, Column
+
+if TYPE_CHECKING:
+    from devenv.tui.table.filter import RowFilter
 
 Path = tuple[str, ...]  # where a line stands: lines are in the order of their paths
 
@@ -53,7 +56,7 @@ class Lines(Sequence[Row], ABC):
         self._rows: dict[Path, Row] = {}
         self.structure = 0
         self.longest = 0  # of the first cells: it only grows until it is measured, so that columns do not dance
-        self.needle = ""
+        self.only: RowFilter | None = None  # what passes is shown
         self.chosen: Path | None = None  # where the cursor was when other lines were shown
         self.rows_built = 0  # since the start: a budget of the tests
 
@@ -66,8 +69,8 @@ class Lines(Sequence[Row], ABC):
         """Return how many cells the line's first cell needs, cheaply."""
 
     @abstractmethod
-    def filter(self, needle: str) -> None:
-        """Show only what has this text."""
+    def filter(self, only: RowFilter | None) -> None:
+        """Show only what passes; None shows everything."""
 
     def find(self, path: Path) -> int | None:
         """Return the index of that line, None where it is not there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable
 from itertools import islice
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.cells import cell_len
 
@@ -18,6 +18,9 @@ from devenv.tui.table.cells import NO_VERDICT, WORKLOADS, Cell
 from devenv.tui.table.columns import COLUMNS, LONG_NAMES, VERIFIED
 from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, compose_places, group_key, object_path
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
+
+if TYPE_CHECKING:
+    from devenv.tui.table.filter import RowFilter
 
 PODS_ASKED: Final = 20  # for the images that they run: seldom more than one
 OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "    "
@@ -95,8 +98,8 @@ class ServiceLines(Lines):
         group = self._group(path)
         self.stale(path)
         self.stale(group.line)
-        if self.needle:
-            self._match(group, path)
+        if self.only is not None:
+            self._match(group, path, self.only)
 
     def put_compose(self, resources: Iterable[Resource], changed: Collection[str]) -> None:
         """Take in all resources of the Compose project: there are few, and their names depend on each other."""
@@ -142,7 +145,7 @@ class ServiceLines(Lines):
         if not key:
             self.hide(path)
             self._matched.get(group.key, set()).discard(path)
-        elif not self.needle and self._is_visible(group, path):
+        elif self.only is None and self._is_visible(group, path):
             self.show(path)
         self.stale(group.line)
         if group.empty:
@@ -154,7 +157,7 @@ class ServiceLines(Lines):
     def toggle(self, index: int, to_open: bool | None = None) -> bool:
         """Open or close the line's group; return whether anything changed."""
         group = self.group_at(index)
-        if group is None or not group.has_line or self.needle:
+        if group is None or not group.has_line or self.only is not None:
             return False
         is_open = group.key in self.opened
         if to_open is is_open:
@@ -163,9 +166,9 @@ class ServiceLines(Lines):
         self._rearrange(group)
         return True
 
-    def filter(self, needle: str) -> None:
-        """Show only what has this text in its name, state, reason or image, with the line that it belongs to."""
-        self.needle = needle.casefold()
+    def filter(self, only: RowFilter | None) -> None:
+        """Show only what passes by its name, state, reason, image or labels, with the line that it belongs to."""
+        self.only = only
         self._matched.clear()
         visible: list[Path] = []
         for group in self.groups.values():
@@ -187,10 +190,10 @@ class ServiceLines(Lines):
 
     def _visible(self, group: Group) -> list[Path]:
         members = group.members()
-        if self.needle:
-            matching = {path for path in members if self._means(path)}
+        if self.only is not None:
+            matching = {path for path in members if self._passes(path, self.only)}
             self._matched[group.key] = matching
-            own = self.needle in self._name(group.line).casefold()
+            own = self._passes(group.line, self.only)
             return [*([group.line] if group.has_line and (matching or own) else ()), *matching]
         if not group.has_line:
             return members
@@ -201,25 +204,29 @@ class ServiceLines(Lines):
             return False
         return not group.has_line or group.key in self.opened
 
-    def _match(self, group: Group, path: Path) -> None:
+    def _match(self, group: Group, path: Path, only: RowFilter) -> None:
         matched = self._matched.setdefault(group.key, set())
-        if not (group.alone and path in group.workloads) and self._means(path):
-            matched.add(path)
+        if group.alone and path in group.workloads:  # its service's line stands for it
+            path = group.line
+        if self._passes(path, only):
+            if path != group.line:
+                matched.add(path)
             self.show(path)
             if group.has_line:
                 self.show(group.line)
             return
         matched.discard(path)
-        self.hide(path)
+        if path != group.line or not matched:
+            self.hide(path)
 
-    def _means(self, path: Path) -> bool:
+    def _passes(self, path: Path, only: RowFilter) -> bool:
         resource = self._store.resource(self.key_at(path))
         if resource is None:
-            return False
+            return len(path) == 2 and only.passes((self._name(path),))
         words = [self._name(path), resource.name, resource.image, resource.state, resource.status, resource.why]
         if path in self._titles:
             words += [cell.text for cell in self.build(path).cells]
-        return self.needle in "\n".join((*words, resource.health)).casefold()
+        return only.passes((*words, resource.health), resource.labels)
 
     # What belongs to a line
 
@@ -276,7 +283,7 @@ class ServiceLines(Lines):
         name, is_group = self._name(path), path == group.line and group.has_line
         resource = self._store.resource(self.key_at(path))
         if is_group:
-            mark = OPEN if group.key in self.opened or self.needle else CLOSED
+            mark = OPEN if group.key in self.opened or self.only is not None else CLOSED
         else:
             mark = MEMBER if group.has_line else ""
         first = Cell(f"{mark}{name}")
