@@ -71,7 +71,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
-            ring=context.config.terminal.ring,
+            settings=context.config.terminal,
         )
     finally:
         scope.close()
@@ -135,6 +135,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         verify=(lambda chosen: _start_verify(arguments, chosen)) if verify_at_once is not None else None,
         verify_at_once=verify_at_once,
         cluster=connector,
+        settings=config.terminal,
     )
 
 

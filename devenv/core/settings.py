@@ -20,15 +20,16 @@ delete = "type"                  # here. The acts are the verbs of Compose and o
 [terminal]
 ring = "bell"                    # on a crash or a failed verification while nobody looks: "off", "bell", or "notify",
                                  # which is a notification of the desktop (OSC 9) where the terminal has that
+columns = ["state", "cpu"]       # of the services, in this order after the name; by default all that fit
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import force_setattr, replace
 
 from devenv.core.errors import ProjectError, UsageError
@@ -66,12 +67,15 @@ Policy = Literal["", "ask", "type", "never"]
 
 
 Ring = Literal["off", "bell", "notify"]
+ColumnName = Literal["service", "state", "health", "restarts", "cpu", "memory", "ports", "age", "verdict"]
+ColumnNames = Annotated[tuple[ColumnName, ...], Meta(description="a list of columns")]
 
 
 class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The terminal: how it tells that something crashed or a verification failed while nobody looks at it."""
+    """The terminal: how it tells what goes wrong while nobody looks at it, and what its table shows."""
 
     ring: Ring = "bell"
+    columns: ColumnNames = ()
 
 
 class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -69,13 +69,7 @@ ACTIONS: Final = (
     # With priority, so that the keys that follow at once go where the focus went: the widget with the focus takes its
     # keys in a queue of its own, which one with priority overtakes.
     UserAction(
-        *(
-            "find",
-            "slash",
-            "find",
-            IN_VIEW,
-            "filters the table: a text, /regex/, label:NAME=VALUE; in the log: searches",
-        ),
+        *("find", "slash", "find", IN_VIEW, "filters by text, /regex/, label:NAME=VALUE; searches in the log"),
         written="/",
         priority=True,
     ),
@@ -106,6 +100,16 @@ ACTIONS: Final = (
     UserAction(
         *("back", "escape", "back", IN_VIEW, "search, zoom, detail, filter, table"),
         palette="view: back to the table",
+        shown=False,
+    ),
+    UserAction(
+        *("sort", "O", "sort", IN_VIEW, "by the next column; after the last, by name"),
+        palette="view: sort by the next column",
+        shown=False,
+    ),
+    UserAction(
+        *("turn", "I", "sort the other way", IN_VIEW, "a click on a column's head sorts by it"),
+        palette="view: sort the other way",
         shown=False,
     ),
     UserAction("mark", "space", "mark", IN_VIEW, "for one change of all that are marked; Esc takes the marks away"),

@@ -21,7 +21,7 @@ from devenv.backends.protocol import Backend
 from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
-from devenv.core.settings import Ring
+from devenv.core.settings import TerminalSettings
 from devenv.tui import theme as themes
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed, Source
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 KEY_WITHIN: Final = 0.5  # seconds that the next key waits where a handler awaits something else
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
 CLUSTER_MODE: Final = "cluster"
+NOTHING_SET: Final = TerminalSettings(ring="off")
 
 
 def _palette() -> type[Provider]:
@@ -141,10 +142,10 @@ class DevenvApp(App[int]):
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
         probe_paths: Callable[[], Mapping[str, str]] = dict,
-        ring: Ring = "off",
+        settings: TerminalSettings = NOTHING_SET,
     ) -> None:
         super().__init__(driver_class=Terminal)
-        self._ring = ring
+        self._settings = settings
         self._crashed: set[str] = set()
         self._backend, self._control = backend, control
         self._make_runner = load
@@ -173,6 +174,7 @@ class DevenvApp(App[int]):
             self._parts = (readers, changers)
         self.feed = Feed(self._parts, self._deliver)
         self.main.probe_paths = probe_paths
+        self.main.board.services.choose_columns(settings.columns)
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
         self.fault: Exception | None = None
         self._make_watch = watch
@@ -286,6 +288,8 @@ class DevenvApp(App[int]):
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
+        new.board.order = old.board.order
+        new.board.services.choose_columns(self._settings.columns)
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new
@@ -306,9 +310,9 @@ class DevenvApp(App[int]):
         """Tell something while nobody looks at the terminal, as the setting says: by its bell, or as a notification."""
         if self.app_focus or self._driver is None:
             return
-        if self._ring == "notify":
+        if self._settings.ring == "notify":
             self._driver.write(f"\x1b]9;{safe(text)}\x07")  # OSC 9: iTerm2, kitty, WezTerm, Windows Terminal, foot
-        elif self._ring == "bell":
+        elif self._settings.ring == "bell":
             self._driver.write("\x07")
 
     def _take_known(self) -> None:
@@ -420,7 +424,7 @@ def run(
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
     probe_paths: Callable[[], Mapping[str, str]] = dict,
-    ring: Ring = "off",
+    settings: TerminalSettings = NOTHING_SET,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -431,8 +435,8 @@ def run(
     load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
-    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `ring` is how a
-    crash is told while nobody looks.
+    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
+    the table `[terminal]`.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -449,7 +453,7 @@ def run(
         cluster=cluster,
         find_cluster=find_cluster,
         probe_paths=probe_paths,
-        ring=ring,
+        settings=settings,
     )
     try:
         answer = app.run()

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
     from devenv.tui.detail_tabs import DetailTabs
     from devenv.tui.dialogs import Command
+    from devenv.tui.table.order import Order
     from devenv.tui.verdicts import Verdicts
     from devenv.tui.widgets.text_pane import DetailPane
 
@@ -193,6 +194,8 @@ class MainScreen(Screen[None]):
             "load": lambda: self.post_message(self.LoadAsked()),
             "watch": lambda: self.post_message(self.WatchAsked()),
             "mark": self.table.mark,
+            "sort": self._sort_next,
+            "turn": self._sort_other_way,
             "audit_log": self._show_audit_log,
             "leave": self.changes.quit,
             "help": self.show_help,
@@ -332,6 +335,7 @@ class MainScreen(Screen[None]):
     def refresh_rows(self) -> None:
         """Make the rows on screen again, and draw what changed in them."""
         self.board.lines.forget_rows()
+        self.board.lines.sort_again()
         self.tell_table()
         self.tell_detail()
 
@@ -553,6 +557,30 @@ class MainScreen(Screen[None]):
         from devenv.tui.theme import NAMES
 
         self.app.theme = NAMES[choice]
+
+    # The order of the lines
+
+    def _sort_next(self) -> None:
+        from devenv.tui.table.order import next_order
+
+        self._sort(next_order(self.board.order, self.table.column_names))
+
+    def _sort_other_way(self) -> None:
+        from devenv.tui.table.order import turned
+
+        self._sort(turned(self.board.order, self.table.column_names))
+
+    @on(ResourceTable.HeadClicked)
+    def _sort_by(self, event: ResourceTable.HeadClicked) -> None:
+        from devenv.tui.table.order import begun, turned
+
+        now, columns = self.board.order, self.table.column_names
+        same = event.column == (now.column if now is not None else columns[0])
+        self._sort(turned(now, columns) if same else begun(event.column))
+
+    def _sort(self, order: Order | None) -> None:
+        self.board.order = order
+        self.tell_table()
 
     # The panes
 

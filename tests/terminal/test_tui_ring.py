@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from textual.drivers.headless_driver import HeadlessDriver
 
 from devenv.core.model import State
+from devenv.core.settings import Ring, TerminalSettings
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import container
 
@@ -16,10 +17,10 @@ from tests.terminal.scripted import container
     [("off", []), ("bell", ["\x07"]), ("notify", ["\x1b]9;shop-api-1 crashed\x07"])],
 )
 async def test_a_crash_rings_once_while_nobody_looks(
-    opened: Opening, setting: str, written: list[str], monkeypatch: pytest.MonkeyPatch
+    opened: Opening, setting: Ring, written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    async with opened(ring=setting) as terminal:
+    async with opened(settings=TerminalSettings(ring=setting)) as terminal:
         monkeypatch.setattr(HeadlessDriver, "write", lambda driver, data: told.append(data))
         web, api = container("web"), container("api")
         await terminal.live(web, api)

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from devenv.core.model import Beyond, Gone, Happening, Health, Sample, Seen, State
+from devenv.core.settings import TerminalSettings
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import absent, connection, container, shop
 
@@ -156,6 +157,35 @@ async def test_a_filter_that_is_no_expression_is_told_and_the_lines_stay(opened:
         await terminal.until(lambda: not terminal.shows("no regular expression"))
         await terminal.press("escape")
         await terminal.until(lambda: len(terminal.main.table.rows) == 10)
+
+
+async def test_the_head_says_what_the_lines_are_sorted_by(opened: Opening) -> None:
+    async with opened(settings=TerminalSettings(columns=("cpu", "state"))) as terminal:
+        await terminal.live(container("api"), container("db", state=State.EXITED, exit_code=0), container("web"))
+        for name, cpu in (("api", 0.1), ("web", 0.7)):
+            terminal.backend.emit(Sample(container(name).key, time.time(), cpu, 1, None))
+        await terminal.sees("SERVICE", "CPU", "STATE", "70")
+        assert not terminal.shows("MEMORY")
+
+        def titles() -> list[str]:
+            return [row.title for row in terminal.main.table.rows]
+
+        await terminal.press("j", "O")
+        await terminal.sees("CPU▼")
+        assert titles() == ["web", "api", "db"]
+        assert terminal.main.selected is not None
+        assert terminal.main.selected.service == "db", "the cursor stays on its line"
+        await terminal.press("I")
+        await terminal.sees("CPU▲")
+        assert titles() == ["api", "web", "db"]
+        await terminal.press("O")
+        await terminal.sees("STATE▲")
+        await terminal.press("O")
+        await terminal.until(lambda: not terminal.shows("▲"))
+        assert titles() == ["api", "db", "web"]
+        await terminal.pilot.click("ResourceTable", offset=(4, 0))
+        await terminal.sees("SERVIC▼")
+        assert titles() == ["web", "db", "api"]
 
 
 async def test_a_click_selects_and_the_wheel_scrolls(opened: Opening) -> None:

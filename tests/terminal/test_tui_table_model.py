@@ -8,7 +8,9 @@ from msgspec.structs import replace
 from devenv.core.model import Beyond, Change, Gone, Health, Port, Sample, Seen, State
 from devenv.core.state import Store
 from devenv.tui.table.board import Board
+from devenv.tui.table.cells import CELLS
 from devenv.tui.table.lines import GroupKey
+from devenv.tui.table.order import Order, begun, next_order, turned
 from tests.terminal.cluster import pod, workload
 from tests.terminal.scripted import container
 
@@ -157,3 +159,92 @@ def test_another_service_of_the_cluster_is_not_the_project_s() -> None:
     model = Model(long_names=True)
     model.take(Seen("k", replace(workload("api"), namespace="other")), Seen("docker", container("api")))
     assert model.names == ["api", "▸ api (other)"]
+
+
+def use(name: str, cpu: float | None, memory: int | None) -> Sample:
+    return Sample(name, 1.0, cpu, memory, None)
+
+
+def test_lines_are_sorted_by_figures_and_by_words_and_what_has_none_is_last(model: Model) -> None:
+    made = [
+        container("a", restarts=2, created_at=100.0),
+        container("b", restarts=10, created_at=300.0, state=State.EXITED, exit_code=1),
+        container("c", restarts=None, created_at=200.0, health=Health.UNHEALTHY),
+    ]
+    model.take(*(Seen("docker", one) for one in made))
+    model.take(use(made[0].key, 0.095, 900), use(made[2].key, 1.5, 80))
+    names = {}
+    for column in ("restarts", "cpu", "memory", "age", "state", "health"):
+        model.board.order = begun(column)
+        names[column] = "".join(model.names)
+    assert names == {
+        "restarts": "bac",
+        "cpu": "cab",
+        "memory": "acb",
+        "age": "bca",
+        "state": "bac",
+        "health": "cab",
+    }
+    model.board.order = Order("cpu", falling=False)
+    assert model.names == ["a", "c", "b"]
+    assert [model.board.lines.find(row.path) for row in model.board.lines] == [0, 1, 2]
+
+
+def test_what_was_measured_moves_a_line_at_the_next_tick_alone(model: Model) -> None:
+    first, second = container("a"), container("b")
+    model.take(Seen("docker", first), Seen("docker", second), use(first.key, 0.5, 1), use(second.key, 0.1, 1))
+    model.board.order = begun("cpu")
+    assert model.names == ["a", "b"]
+    model.take(use(second.key, 0.9, 1))
+    structure = model.board.lines.structure
+    assert model.names == ["a", "b"]
+    model.board.lines.sort_again()
+    assert (model.names, model.board.lines.structure) == (["b", "a"], structure + 1)
+    model.board.lines.sort_again()
+    assert model.board.lines.structure == structure + 1, "nothing changed its place"
+    model.take(Seen("docker", container("c")))
+    assert model.names == ["b", "a", "c"], "a line that comes is put in its place at once"
+
+
+def test_what_a_service_is_made_of_stays_below_it_in_any_order() -> None:
+    model = Model(long_names=True)
+    pods = [pod("api", 1, restarts=1), pod("api", 2, restarts=5), pod("web", 1, restarts=3)]
+    model.take(*(Seen("k", one) for one in (workload("api"), workload("web"), *pods)))
+    for index in (1, 0):
+        model.board.services.toggle(index, True)
+    model.board.order = begun("restarts")
+    assert model.names == ["▾ api", pods[1].name, pods[0].name, "▾ web", pods[2].name]
+    assert [group.key.service for row in range(5) if (group := model.board.services.group_at(row))] == [
+        *["api"] * 3,
+        *["web"] * 2,
+    ]
+    model.board.order = Order("service", falling=True)
+    assert model.names[0] == "▾ web"
+    model.board.show_kind("pod", all_namespaces=False)
+    assert [row.key for row in model.board.lines] == [one.key for one in pods], "each kind has an order of its own"
+    model.board.order = begun("restarts")
+    assert [row.key for row in model.board.lines] == [pods[1].key, pods[2].key, pods[0].key]
+    model.board.show_kind("", all_namespaces=False)
+    assert (model.names[0], model.board.order) == ("▾ web", Order("service", falling=True))
+
+
+def test_the_key_goes_through_the_columns_and_back_to_the_names() -> None:
+    columns = ("service", "state", "cpu")
+    seen, order = [], None
+    for _ in range(3):
+        order = next_order(order, columns)
+        seen.append(order)
+    assert seen == [Order("state", falling=False), Order("cpu", falling=True), None]
+    assert next_order(Order("memory", falling=True), columns) == seen[0], "a column that is shown no more"
+    assert turned(seen[1], columns) == Order("cpu", falling=False)
+    assert turned(turned(None, columns), columns) is None
+
+
+def test_columns_are_those_that_were_chosen(model: Model) -> None:
+    services = model.board.services
+    services.choose_columns(("verdict", "cpu", "state", "cpu"))
+    assert [column.name for column in services.columns] == ["service", "cpu", "state"]
+    services.show_verdicts(True)
+    assert [column.name for column in services.columns] == ["service", "verdict", "cpu", "state"]
+    services.choose_columns(())
+    assert [column.name for column in services.columns] == list(CELLS)

@@ -15,6 +15,7 @@ from devenv.tui.table.services import ServiceLines, Verdict
 if TYPE_CHECKING:
     from devenv.tui.table.filter import RowFilter
     from devenv.tui.table.kinds import KindLines
+    from devenv.tui.table.order import Order
 
 HISTORY_KEPT: Final = 150  # samples of one resource: five minutes of a container's, one each 2 s
 # Two hours of the controller's 15 s (kube-controller-manager, --horizontal-pod-autoscaler-sync-period).
@@ -34,6 +35,7 @@ class Board:
         self.counts: dict[str, int] = {}  # pods of the cluster by what matters about them
         self._counted: dict[str, str] = {}
         self._history: dict[str, deque[Sample]] = {}
+        self.orders: dict[str, Order | None] = {}  # by the kind that is shown; "" for services
         self._only: RowFilter | None = None
         self._filter_problem = ""
         self.take(store.since(0))
@@ -68,6 +70,16 @@ class Board:
     def filter_problem(self) -> str:
         """What is wrong with the text that was given last, in words."""
         return self._filter_problem or (self._only.problem if self._only is not None else "")
+
+    @property
+    def order(self) -> Order | None:
+        """What the lines are sorted by; None: by name."""
+        return self.lines.order
+
+    @order.setter
+    def order(self, order: Order | None) -> None:
+        self.orders[self.kind.kind if self.kind is not None else ""] = order
+        self.lines.sort(order)
 
     def show_verdicts(self, verdict: Verdict, *, any_known: bool) -> None:
         """Show what the smoke tests last said about a service, in a column of its own once they said anything."""
@@ -121,6 +133,7 @@ class Board:
             self.kind = KindLines(self.store, kind, all_namespaces=all_namespaces)
         else:
             self.kind = None
+        self.lines.sort(self.orders.get(kind))
         self.lines.filter(self._only)
 
     def move(self, home: str) -> None:

@@ -54,6 +54,7 @@ COLUMNS: Final = (
 LONG_NAMES: Final = (Column("service", "SERVICE", 20, 80, 9, elastic=True), *COLUMNS[1:])
 # What the smoke tests last said, once they have said something: the first to give way, the details have it too.
 VERIFIED: Final = (Column("verdict", "VERIFIED", 12, 18, 1, spare=True),)
+FIGURES: Final = ("restarts", "cpu", "memory", "age")  # the largest stands first, but for the age
 MARGIN: Final = 2  # the cursor's mark and a space
 
 

@@ -13,11 +13,12 @@ from devenv.core.text import human_age
 from devenv.tui.safe_text import safe
 from devenv.tui.table import cells
 from devenv.tui.table.cells import Cell
-from devenv.tui.table.columns import Column
+from devenv.tui.table.columns import FIGURES, Column
 from devenv.tui.table.lines import Lines, Path, Row
 
 if TYPE_CHECKING:
     from devenv.tui.table.filter import RowFilter
+    from devenv.tui.table.order import Value
 
 FACTS_SHOWN: Final = 8  # columns: more do not fit on any terminal; the details have them all
 FACT_WIDEST: Final = 44
@@ -79,6 +80,16 @@ class KindLines(Lines):
     def width(self, path: Path) -> int:
         """Return the cells of the name."""
         return cell_len(path[1])
+
+    def value(self, path: Path, column: str) -> Value | None:
+        """Return the object's figure, or what its cell says."""
+        from devenv.tui.table.order import figure, word
+
+        if column in FIGURES:
+            return figure(column, self._store, (self._keys[path],))
+        if column not in self.cell_names:
+            return None
+        return word(self._row(path).cells[self.cell_names.index(column)].text)
 
     def build(self, path: Path) -> Row:
         """Make the row of one object."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from devenv.tui.table.columns import COLUMNS, Column
 
 if TYPE_CHECKING:
     from devenv.tui.table.filter import RowFilter
+    from devenv.tui.table.order import Order, Value
 
 Path = tuple[str, ...]  # where a line stands: lines are in the order of their paths
 
@@ -57,6 +59,9 @@ class Lines(Sequence[Row], ABC):
         self.structure = 0
         self.longest = 0  # of the first cells: it only grows until it is measured, so that columns do not dance
         self.only: RowFilter | None = None  # what passes is shown
+        self.order: Order | None = None  # None: in the order of the paths
+        self._in_order: list[Path] = []
+        self._in_order_for = -1  # the structure that they were put in order for
         self.chosen: Path | None = None  # where the cursor was when other lines were shown
         self.rows_built = 0  # since the start: a budget of the tests
 
@@ -72,8 +77,57 @@ class Lines(Sequence[Row], ABC):
     def filter(self, only: RowFilter | None) -> None:
         """Show only what passes; None shows everything."""
 
+    @abstractmethod
+    def value(self, path: Path, column: str) -> Value | None:
+        """Return what the line is put in order by; None for nothing, which stands last."""
+
+    def head(self, path: Path) -> Path:
+        """Return the line that this one stays below, in any order; itself where it stands alone."""
+        return path
+
+    def sort(self, order: Order | None) -> None:
+        """Put the lines in that order."""
+        self.order = order
+        self.structure += 1
+
+    def sort_again(self) -> None:
+        """Put the lines in order by what they say now."""
+        before = self._in_order
+        if self.order is not None and (now := self._sorted(self.order)) != before:
+            self.structure += 1
+            self._in_order, self._in_order_for = now, self.structure
+
+    @property
+    def shown(self) -> list[Path]:
+        """The lines from top to bottom."""
+        if self.order is None:
+            return self._paths
+        if self._in_order_for != self.structure:
+            self._in_order, self._in_order_for = self._sorted(self.order), self.structure
+        return self._in_order
+
+    def _sorted(self, order: Order) -> list[Path]:
+        from devenv.tui.table.order import in_order
+
+        families: dict[Path, list[Path]] = {}
+        for path in self._paths:
+            families.setdefault(self.head(path), []).append(path)
+        value, falling = partial(self.value, column=order.column), order.falling
+        made = []
+        for head in in_order(families, value, falling=falling):
+            members = [path for path in families[head] if path != head]
+            made += [
+                *([head] if len(members) < len(families[head]) else ()),
+                *in_order(members, value, falling=falling),
+            ]
+        return made
+
     def find(self, path: Path) -> int | None:
         """Return the index of that line, None where it is not there."""
+        index = self._place(path)
+        return index if index is None or self.order is None else self.shown.index(path)
+
+    def _place(self, path: Path) -> int | None:
         index = bisect_left(self._paths, path)
         return index if index < len(self._paths) and self._paths[index] == path else None
 
@@ -91,7 +145,7 @@ class Lines(Sequence[Row], ABC):
 
     def show(self, path: Path) -> None:
         """Put a line into its place; nothing happens where it is there."""
-        if self.find(path) is not None:
+        if self._place(path) is not None:
             return
         self._paths.insert(bisect_left(self._paths, path), path)
         self.longest = max(self.longest, self.width(path))
@@ -99,7 +153,7 @@ class Lines(Sequence[Row], ABC):
 
     def hide(self, path: Path) -> None:
         """Take a line away; nothing happens where it is not there."""
-        index = self.find(path)
+        index = self._place(path)
         if index is not None:
             del self._paths[index]
             self.structure += 1
@@ -120,7 +174,7 @@ class Lines(Sequence[Row], ABC):
         return len(self._paths)
 
     def __iter__(self) -> Iterator[Row]:
-        return (self._row(path) for path in list(self._paths))
+        return (self._row(path) for path in list(self.shown))
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -128,8 +182,8 @@ class Lines(Sequence[Row], ABC):
     def __getitem__(self, index: slice) -> tuple[Row, ...]: ...
     def __getitem__(self, index: int | slice) -> Row | tuple[Row, ...]:
         if isinstance(index, slice):
-            return tuple(self._row(path) for path in self._paths[index])
-        return self._row(self._paths[index])
+            return tuple(self._row(path) for path in self.shown[index])
+        return self._row(self.shown[index])
 
     def _row(self, path: Path) -> Row:
         row = self._rows.get(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -15,12 +15,13 @@ from devenv.tui.action_table import ROLLED
 from devenv.tui.safe_text import safe
 from devenv.tui.table import cells
 from devenv.tui.table.cells import NO_VERDICT, WORKLOADS, Cell
-from devenv.tui.table.columns import COLUMNS, LONG_NAMES, VERIFIED
+from devenv.tui.table.columns import COLUMNS, FIGURES, LONG_NAMES, VERIFIED
 from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, compose_places, group_key, object_path
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 
 if TYPE_CHECKING:
     from devenv.tui.table.filter import RowFilter
+    from devenv.tui.table.order import Value
 
 PODS_ASKED: Final = 20  # for the images that they run: seldom more than one
 OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "    "
@@ -53,12 +54,22 @@ class ServiceLines(Lines):
         self._titles: dict[Path, str] = {}  # of Compose's lines
         self._counted: dict[str, int] = {}  # restarts of the pods
         self._matched: dict[GroupKey, set[Path]] = {}
+        self._chosen_columns: Sequence[str] = ()
         self.show_verdicts(False)
 
     def show_verdicts(self, any_known: bool) -> None:
         """Choose the columns, with or without that of the smoke tests."""
-        self.columns = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if any_known else ())
+        self._verified = any_known
+        every = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if any_known else ())
+        names = dict.fromkeys(("service", *self._chosen_columns))
+        by_name = {column.name: column for column in every}
+        self.columns = tuple(by_name[name] for name in names if name in by_name) if self._chosen_columns else every
         self.forget_rows()
+
+    def choose_columns(self, names: Sequence[str]) -> None:
+        """Show these columns in this order after the name, as far as they fit; without any, all."""
+        self._chosen_columns = names
+        self.show_verdicts(self._verified)
 
     # What comes and goes
 
@@ -175,6 +186,26 @@ class ServiceLines(Lines):
             visible += self._visible(group)
         self.reset(visible)
 
+    def head(self, path: Path) -> Path:
+        """Return the line of its service, where that has one."""
+        group = self._group(path)
+        return group.line if group.has_line else path
+
+    def value(self, path: Path, column: str) -> Value | None:
+        """Return the figure of what the line stands for, of all that a service is made of; else what its cell says."""
+        from devenv.tui.table.order import figure, word
+
+        if column == "service":
+            return word(self._name(path))
+        group = self._group(path)
+        keys = group.sources() if path == group.line and group.has_line else (self.key_at(path),)
+        if column == "restarts" and group.workloads and (path == group.line or path in group.workloads):
+            compose = figure(column, self._store, group.compose.values()) if path == group.line else None
+            return (0, group.restarts + (compose[1] if compose else 0), "")
+        if column in FIGURES:
+            return figure(column, self._store, keys)
+        return word(self._row(path).cells[self.cell_names.index(column)].text)
+
     def stand_in(self, path: Path) -> Path | None:
         """Return the group's line where it is closed, or has just become one."""
         group = self.groups.get(group_key(path)) if len(path) > 2 else None
@@ -232,9 +263,8 @@ class ServiceLines(Lines):
 
     def group_at(self, index: int) -> Group | None:
         """Return the group that the line belongs to."""
-        if not 0 <= index < len(self._paths):
-            return None
-        return self.groups.get(group_key(self._paths[index]))
+        shown = self.shown
+        return self.groups.get(group_key(shown[index])) if 0 <= index < len(shown) else None
 
     def group_of_workload(self, resource: Resource) -> Group | None:
         """Return the group whose pods are those of this workload."""

@@ -38,6 +38,13 @@ class ResourceTable(LineTable[Row]):
     class Scrolled(Message):
         """Other rows are visible."""
 
+    class HeadClicked(Message):
+        """Somebody clicked on a column's head."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
     class Marked(Message):
         """Lines were marked, or are no more."""
 
@@ -218,6 +225,12 @@ class ResourceTable(LineTable[Row]):
         """Offer the details of what is there."""
         return action != "open" or bool(self.rows)
 
+    def on_click(self, event: events.Click) -> None:
+        """Tell which column's head was clicked; a click on a row is `LineTable`'s, which is called too."""
+        under = next((one for one in self._placed if one.x <= event.x < one.x + one.width), None)
+        if event.y == 0 and under is not None:
+            self.post_message(self.HeadClicked(under.column.name))
+
     def on_resize(self, event: events.Resize) -> None:
         """Choose the columns for the new width, and for the rows that came into view."""
         self._remember()
@@ -291,7 +304,11 @@ class ResourceTable(LineTable[Row]):
 
     def _title(self, placed: Placed) -> str:
         column = placed.column
-        return column.title if len(column.title) <= placed.width or not column.short else column.short
+        order = self.lines.order if self.lines is not None else None
+        arrow = ("▼" if order.falling else "▲") if order is not None and order.column == column.name else ""
+        room = placed.width - len(arrow)
+        title = column.title if len(column.title) <= room or not column.short else column.short
+        return title[:room] + arrow if arrow else title
 
 
 def _fitted(text: str, placed: Placed) -> str:
