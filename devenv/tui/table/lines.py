@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from msgspec import Struct
@@ -60,6 +59,7 @@ class Lines(Sequence[Row], ABC):
         self.longest = 0  # of the first cells: it only grows until it is measured, so that columns do not dance
         self.only: RowFilter | None = None  # what passes is shown
         self.order: Order | None = None  # None: in the order of the paths
+        self._values: dict[Path, Value | None] = {}  # that lines were put in order by, until they change
         self._in_order: list[Path] = []
         self._in_order_for = -1  # the structure that they were put in order for
         self.chosen: Path | None = None  # where the cursor was when other lines were shown
@@ -88,10 +88,13 @@ class Lines(Sequence[Row], ABC):
     def sort(self, order: Order | None) -> None:
         """Put the lines in that order."""
         self.order = order
+        self._values.clear()
         self.structure += 1
 
     def sort_again(self) -> None:
         """Put the lines in order by what they say now."""
+        if len(self._values) == len(self._paths):
+            return  # nothing changed since
         before = self._in_order
         if self.order is not None and (now := self._sorted(self.order)) != before:
             self.structure += 1
@@ -112,7 +115,13 @@ class Lines(Sequence[Row], ABC):
         families: dict[Path, list[Path]] = {}
         for path in self._paths:
             families.setdefault(self.head(path), []).append(path)
-        value, falling = partial(self.value, column=order.column), order.falling
+        falling = order.falling
+
+        def value(path: Path) -> Value | None:
+            if path not in self._values:
+                self._values[path] = self.value(path, order.column)
+            return self._values[path]
+
         made = []
         for head in in_order(families, value, falling=falling):
             members = [path for path in families[head] if path != head]
@@ -138,6 +147,7 @@ class Lines(Sequence[Row], ABC):
     def stale(self, path: Path) -> None:
         """Let the row be made again when somebody looks."""
         self._rows.pop(path, None)
+        self._values.pop(path, None)
 
     def forget_rows(self) -> None:
         """Let all rows be made again when somebody looks: time alone has changed them."""
@@ -157,12 +167,13 @@ class Lines(Sequence[Row], ABC):
         if index is not None:
             del self._paths[index]
             self.structure += 1
-        self._rows.pop(path, None)
+        self.stale(path)
 
     def reset(self, paths: Iterable[Path]) -> None:
         """Show exactly these lines."""
         self._paths = sorted(paths)
         self._rows.clear()
+        self._values.clear()
         self.measure()
         self.structure += 1
 
