@@ -21,6 +21,8 @@ delete = "type"                  # here. The acts are the verbs of Compose and o
 ring = "bell"                    # on a crash or a failed verification while nobody looks: "off", "bell", or "notify",
                                  # which is a notification of the desktop (OSC 9) where the terminal has that
 columns = ["state", "cpu"]       # of the services, in this order after the name; by default all that fit
+theme = "colorblind"             # "auto" (by what the terminal tells), "dark", "light", "ansi" (the terminal's own
+                                 # sixteen colours) or "colorblind" (no red beside green)
 """
 
 from __future__ import annotations
@@ -67,6 +69,7 @@ Policy = Literal["", "ask", "type", "never"]
 
 
 Ring = Literal["off", "bell", "notify"]
+ThemeChoice = Literal["auto", "dark", "light", "ansi", "colorblind"]
 ColumnName = Literal["service", "state", "health", "restarts", "cpu", "memory", "ports", "age", "verdict"]
 ColumnNames = Annotated[tuple[ColumnName, ...], Meta(description="a list of columns")]
 
@@ -76,6 +79,7 @@ class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
     ring: Ring = "bell"
     columns: ColumnNames = ()
+    theme: ThemeChoice = "auto"
 
 
 class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -167,6 +167,7 @@ ACTIONS: Final = (
     ),
     UserAction("dark", group=IN_VIEW, palette="theme: dark"),
     UserAction("light", group=IN_VIEW, palette="theme: light"),
+    UserAction("colorblind", group=IN_VIEW, palette="theme: colorblind", meaning="no red beside green"),
     UserAction("ansi", group=IN_VIEW, palette="theme: ansi", meaning="the terminal's sixteen colours"),
     UserAction(
         *("verify", "v", "verify"),

@@ -157,9 +157,9 @@ class DevenvApp(App[int]):
         self._verify_at_once = verify_at_once
         self._verify_runs: VerifyRuns | None = None
         self.animation_level = "none"
-        self.register_theme(themes.DARK)
-        self.register_theme(themes.LIGHT)
-        self.theme = themes.choose(theme, os.environ)
+        for ours in themes.OURS:
+            self.register_theme(ours)
+        self.theme = themes.choose(settings.theme if theme == "auto" else theme, os.environ)
         self.stylesheet.set_variables(self.get_css_variables())
         self._css_is_new = True
         if cluster is None:

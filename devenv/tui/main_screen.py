@@ -189,6 +189,7 @@ class MainScreen(Screen[None]):
             "drop": self.drop,
             "dark": lambda: self._choose_theme("dark"),
             "light": lambda: self._choose_theme("light"),
+            "colorblind": lambda: self._choose_theme("colorblind"),
             "ansi": lambda: self._choose_theme("ansi"),
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),

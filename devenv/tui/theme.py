@@ -1,15 +1,20 @@
-"""The colours: a dark theme, a light theme, and one of nothing but the terminal's own sixteen colours."""
+"""The colours: dark, light, safe for colour-blind eyes, and nothing but the terminal's own sixteen."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from textual.theme import Theme
 
-ThemeChoice = Literal["auto", "dark", "light", "ansi"]
+from devenv.core.settings import ThemeChoice as ThemeChoice
 
-NAMES: Final[Mapping[str, str]] = {"dark": "devenv-dark", "light": "devenv-light", "ansi": "ansi-dark"}
+NAMES: Final[Mapping[str, str]] = {
+    "dark": "devenv-dark",
+    "light": "devenv-light",
+    "ansi": "ansi-dark",
+    "colorblind": "devenv-colorblind",
+}
 
 # Variables of our own with the value that a theme without them gets; bright black is the usual dim of a terminal.
 DEFAULTS: Final[Mapping[str, str]] = {"quiet": "ansi_bright_black", "bar": "ansi_default", "row": "ansi_bright_black"}
@@ -52,6 +57,24 @@ LIGHT: Final = Theme(
     error="#b3161f",
     variables={"quiet": "#5a6472", "bar": "#e9ecef", "row": "#cfe0f5", **_scroll_bars("#e9ecef", "#aeb8c4")},
 )
+# After Okabe and Ito's palette (Color Universal Design, 2008): sky blue, yellow, and a vermillion that is light enough
+# to be read here. A test looks at them with eyes that see no red, no green or no blue.
+COLORBLIND: Final = Theme(
+    name="devenv-colorblind",
+    dark=True,
+    background=DARK.background,
+    surface=DARK.surface,
+    panel=DARK.panel,
+    foreground=DARK.foreground,
+    primary="#9cc9f5",
+    secondary=DARK.secondary,
+    accent="#cc9ac0",
+    success="#56b4e9",
+    warning="#f0e442",
+    error="#e86a3a",
+    variables=DARK.variables,
+)
+OURS: Final = (DARK, LIGHT, COLORBLIND)
 
 
 def choose(choice: ThemeChoice, environ: Mapping[str, str]) -> str:

@@ -140,7 +140,7 @@ async def test_the_details_come_and_go_with_the_width(opened: Opening) -> None:
         await terminal.until(lambda: terminal.backend.detail == "docker/api-1")
 
 
-@pytest.mark.parametrize("theme", ["dark", "light", "ansi"])
+@pytest.mark.parametrize("theme", ["dark", "light", "ansi", "colorblind"])
 async def test_every_theme_opens_every_screen(opened: Opening, theme: str) -> None:
     async with opened(theme=theme) as terminal:
         await terminal.live(*shop())
