@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from devenv.cli.console import format_table
+from devenv.cli.keys import chosen_keys
 from devenv.cli.options import read_settings
 from devenv.core import (
     kube_settings,
@@ -29,7 +30,8 @@ from devenv.core import (
     verify_settings,
 )
 from devenv.core.settings import FILE_NAME, WAIT_TIMEOUT, ComposeSettings, Config
-from devenv.core.toml import Seconds, expectation, place_of
+from devenv.core.toml import Seconds, Text, expectation, place_of
+from devenv.tui.action_table import BY_NAME
 
 # The tables of devenv.toml with their types, and the module whose docstring is their reference.
 TABLES: Final[Mapping[str, Any]] = {
@@ -37,6 +39,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "kubernetes": kube_settings.KubeSettings,
     "confirm": settings.ConfirmSettings,
     "terminal": settings.TerminalSettings,
+    "keys": dict[str, Text],
     "manifests": manifest_settings.ManifestSettings,
     "verify": verify_settings.VerifySettings,
     "load": load_settings.LoadSettings,
@@ -80,6 +83,7 @@ def run(arguments: Namespace) -> int:
         sys.stdout.write(reference())
         return 0
     config = read_settings(arguments)
+    chosen_keys(arguments, config)
     file = _file_of(arguments, config)
     written = frozenset(_written("", tomllib.loads(file.read_text("utf-8")))) if file else frozenset()
     rows = []
@@ -168,6 +172,7 @@ def schema() -> dict[str, Any]:
         **made["$defs"].pop("DevenvToml"),
         "$defs": made["$defs"],
     }
+    made["properties"]["keys"]["propertyNames"] = {"enum": sorted(BY_NAME)}
     for kind in TABLES.values():
         _name_keys(expectation(kind)[0], made["$defs"])
     _without_null(made)

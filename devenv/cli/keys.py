@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+from devenv.cli.options import read_settings
 from devenv.cli.parser import build_parser
-from devenv.core.errors import EXIT_OK
-from devenv.tui.action_table import ACTIONS, IN_VIEW, OF_CLUSTER, OF_PROJECT, SERVICE, UserAction
+from devenv.core.errors import EXIT_OK, UsageError
+from devenv.core.settings import FILE_NAME, Config
+from devenv.tui.action_table import (
+    BY_NAME,
+    IN_VIEW,
+    NO_KEYS,
+    OF_CLUSTER,
+    OF_PROJECT,
+    SERVICE,
+    UserAction,
+    with_keys,
+)
 
 _ABOUT = """\
 # Keys and commands
@@ -21,18 +34,34 @@ that were pressed before the question could be read do not count. `[confirm]` of
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the page."""
-    sys.stdout.write(page())
+    """Print the page, with the keys that devenv.toml chooses; raises UsageError where those are wrong."""
+    sys.stdout.write(page(chosen_keys(arguments, read_settings(arguments))))
     sys.stdout.flush()
     return EXIT_OK
 
 
-def page() -> str:
-    """Return the page as Markdown."""
+def chosen_keys(arguments: argparse.Namespace, config: Config) -> dict[str, str]:
+    """Return what `[keys]` of devenv.toml chooses; raises UsageError for unknown names and keys, and for conflicts."""
+    if config.keys:
+        from devenv.core.toml import near, place_of
+        from devenv.tui.keymap import problems
+
+        file = Path(arguments.config or os.environ.get("DEVENV_CONFIG") or (config.root or Path()) / FILE_NAME)
+        for name in config.keys:
+            if name not in BY_NAME:
+                raise UsageError(f"{place_of(file, f'keys.{name}')}: unknown key keys.{name}", near(name, BY_NAME))
+        for name, problem, hint in problems(config.keys):
+            raise UsageError(f"{place_of(file, f'keys.{name}')}: keys.{name}: {problem}", hint)
+    return config.keys
+
+
+def page(chosen: Mapping[str, str] = NO_KEYS) -> str:
+    """Return the page as Markdown; `chosen` are keys by the names of actions."""
+    actions = with_keys(chosen)
     parts = [_ABOUT]
     for title in (OF_PROJECT, IN_VIEW, OF_CLUSTER):
         parts.append(f"## {title}\n")
-        parts += _table(("key", "what it does", "with kubectl"), (_row(one) for one in ACTIONS if one.group == title))
+        parts += _table(("key", "what it does", "with kubectl"), (_row(one) for one in actions if one.group == title))
     parts.append("## Commands\n")
     parts += _table(("command", "what it does"), _commands(build_parser(), "devenv"))
     return "\n".join(parts).rstrip() + "\n"

@@ -13,7 +13,7 @@ from devenv.backends.compose import ComposeOptions, NoComposeFile, ProjectScope
 from devenv.cli.context import Context, project_environment, smoketests_of
 from devenv.cli.options import read_settings
 from devenv.core.errors import ProjectError, UsageError
-from devenv.core.settings import current_folder
+from devenv.core.settings import Config, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -72,9 +72,18 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             find_cluster=lambda: _connector(context, guard),
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
             settings=context.config.terminal,
+            keys=_keys(arguments, context.config),
         )
     finally:
         scope.close()
+
+
+def _keys(arguments: Namespace, config: Config) -> dict[str, str]:
+    if config.keys:
+        from devenv.cli.keys import chosen_keys
+
+        return chosen_keys(arguments, config)
+    return {}
 
 
 def _watch(context: Context, scope: ProjectScope, guard: Guard) -> BackgroundWatch:
@@ -136,6 +145,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         verify_at_once=verify_at_once,
         cluster=connector,
         settings=config.terminal,
+        keys=_keys(arguments, config),
     )
 
 

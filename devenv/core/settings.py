@@ -23,6 +23,10 @@ ring = "bell"                    # on a crash or a failed verification while nob
 columns = ["state", "cpu"]       # of the services, in this order after the name; by default all that fit
 theme = "colorblind"             # "auto" (by what the terminal tells), "dark", "light", "ansi" (the terminal's own
                                  # sixteen colours) or "colorblind" (no red beside green)
+
+[keys]                           # of actions of the terminal, by the names that `devenv config --schema` lists
+restart = "f5"                   # as one types it, or by its name: r, R, /, f5, ctrl+r, alt+left
+pull = "i,ctrl+o"                # one that has no key by default gets one; a comma stands between two
 """
 
 from __future__ import annotations
@@ -145,6 +149,7 @@ class Config(Struct, frozen=True):
     mask: MaskSettings = MaskSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     terminal: TerminalSettings = TerminalSettings()
+    keys: dict[str, str] = {}
     given: GivenTables = GivenTables()
 
     @property
@@ -253,7 +258,7 @@ def load_config(
 
 
 def _read(path: Path) -> Config:
-    from devenv.core.toml import read, typed  # deferred: most projects have no devenv.toml, and a user waits
+    from devenv.core.toml import Text, read, typed  # deferred: most projects have no devenv.toml, and a user waits
 
     file = read(path)
     return Config(
@@ -265,6 +270,7 @@ def _read(path: Path) -> Config:
         mask=typed(file.mask, MaskSettings, path, "mask"),
         confirm=typed(file.confirm, ConfirmSettings, path, "confirm"),
         terminal=typed(file.terminal, TerminalSettings, path, "terminal"),
+        keys=typed(file.keys, dict[str, Text], path, "keys"),
         given=_given(file, path),
     )
 

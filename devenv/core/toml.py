@@ -45,6 +45,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mask: dict[str, Any] = {}
     confirm: dict[str, Any] = {}
     terminal: dict[str, Any] = {}
+    keys: dict[str, Any] = {}
     manifests: dict[str, Any] | None = None
     verify: dict[str, Any] | None = None
     load: dict[str, Any] | None = None
@@ -101,7 +102,7 @@ def _mistake(
         kinds = _kinds(kind, value)
         for name in value:
             if name not in kinds:
-                return f"{dot}{name}", f"unknown key {dot}{name}", _near(name, kinds)
+                return f"{dot}{name}", f"unknown key {dot}{name}", near(name, kinds)
         inner = [(f"{dot}{name}", value[name], kinds[name]) for name in value]
         for field in fields:
             if field.required and field.encode_name not in value:
@@ -119,7 +120,7 @@ def _mistake(
     if inner:  # each for itself is right
         return key, f"{key}: {str(error).partition(' - at ')[0]}", hint
     if get_origin(kind) is Literal:
-        hint = _near(str(value), filter(None, get_args(kind)))
+        hint = near(str(value), filter(None, get_args(kind)))
     return key, f"{key} must be {expected}, not {value!r}", hint
 
 
@@ -209,7 +210,8 @@ def expectation(kind: Any) -> tuple[Any, str, str]:
     return kind, text or _WORDS.get(origin, "a table"), hint
 
 
-def _near(name: str, known: Iterable[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a hint: the known name that is most like this one, and all that are known."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, 1)
     there = f"Known here: {', '.join(known)}."

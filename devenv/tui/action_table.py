@@ -6,10 +6,11 @@ its controller give. To add a key is one row here and one handler there.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 from textual.binding import Binding
 
 from devenv.core.model import Resource, State
@@ -54,10 +55,10 @@ class UserAction(Struct, frozen=True):
         """Return its key; `in_cluster` says what to tell of it."""
         notes = (self.note, "asks" if self.takes_away else "", self.kubectl if in_cluster else "")
         return Binding(
-            self.key,
+            self.key or f"no-key-for-{self.name}",  # which none is called: `[keys]` may give it one
             f"do('{self.name}')",
             self.label,
-            show=self.shown,
+            show=self.shown and bool(self.key),
             key_display=self.written or None,
             priority=self.priority,
             tooltip="; ".join(filter(None, notes)),
@@ -69,7 +70,7 @@ ACTIONS: Final = (
     # With priority, so that the keys that follow at once go where the focus went: the widget with the focus takes its
     # keys in a queue of its own, which one with priority overtakes.
     UserAction(
-        *("find", "slash", "find", IN_VIEW, "filters by text, /regex/, label:NAME=VALUE; searches in the log"),
+        *("find", "slash", "find", IN_VIEW, "filters by text, regex, label:NAME=VALUE; searches the log"),
         written="/",
         priority=True,
     ),
@@ -321,16 +322,35 @@ ACTIONS: Final = (
     UserAction("namespace", group=OF_CLUSTER, words=("ns",), synonyms=("namespace",), argument="NAME or all"),
     UserAction("context", group=OF_CLUSTER, words=("ctx",), synonyms=("context", "contexts"), argument="NAME"),
 )
+NO_KEYS: Final[Mapping[str, str]] = {}
 BY_NAME: Final = {action.name: action for action in ACTIONS}
 BY_WORD: Final = {word: action for action in ACTIONS for word in (*action.words, *action.synonyms)}
 
 
-def help_groups(known: Container[str], *, in_cluster: bool) -> Iterator[tuple[str, list[Binding]]]:
-    """Return the keys of the actions of these names, each in one group."""
+def with_keys(chosen: Mapping[str, str]) -> tuple[UserAction, ...]:
+    """Return the table with the keys that a user chose, by the names of actions."""
+    return tuple(
+        replace(
+            one,
+            key=chosen[one.name],
+            written=chosen[one.name].replace("ctrl+", "^"),
+            label=one.label or one.palette.replace(SERVICE, "a service") or one.name,
+        )
+        if one.name in chosen
+        else one
+        for one in ACTIONS
+    )
+
+
+def help_groups(
+    known: Container[str], *, in_cluster: bool, chosen: Mapping[str, str] = NO_KEYS
+) -> Iterator[tuple[str, list[Binding]]]:
+    """Return the keys of the actions of these names, each in one group; `chosen` are those of the user."""
+    actions = with_keys(chosen)
     for title in (OF_PROJECT, OF_CLUSTER, IN_VIEW):
         keys = [
             action.binding(in_cluster=in_cluster)
-            for action in ACTIONS
+            for action in actions
             if action.key and action.name in known and group_of(action, in_cluster=in_cluster) == title
         ]
         if keys:

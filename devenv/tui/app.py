@@ -23,6 +23,7 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.core.settings import TerminalSettings
 from devenv.tui import theme as themes
+from devenv.tui.action_table import NO_KEYS
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.feed import Feed, Source
 from devenv.tui.main_screen import MainScreen
@@ -143,6 +144,7 @@ class DevenvApp(App[int]):
         find_cluster: FindCluster | None = None,
         probe_paths: Callable[[], Mapping[str, str]] = dict,
         settings: TerminalSettings = NOTHING_SET,
+        keys: Mapping[str, str] = NO_KEYS,
     ) -> None:
         super().__init__(driver_class=Terminal)
         self._settings = settings
@@ -175,6 +177,9 @@ class DevenvApp(App[int]):
         self.feed = Feed(self._parts, self._deliver)
         self.main.probe_paths = probe_paths
         self.main.board.services.choose_columns(settings.columns)
+        self.main.chosen_keys = keys
+        if keys:
+            self.set_keymap(dict(keys))
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
         self.fault: Exception | None = None
         self._make_watch = watch
@@ -290,6 +295,7 @@ class DevenvApp(App[int]):
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
         new.board.order = old.board.order
         new.board.services.choose_columns(self._settings.columns)
+        new.chosen_keys = old.chosen_keys
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new
@@ -425,6 +431,7 @@ def run(
     find_cluster: FindCluster | None = None,
     probe_paths: Callable[[], Mapping[str, str]] = dict,
     settings: TerminalSettings = NOTHING_SET,
+    keys: Mapping[str, str] = NO_KEYS,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -436,7 +443,7 @@ def run(
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
-    the table `[terminal]`.
+    the table `[terminal]`, `keys` the table `[keys]`.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -454,6 +461,7 @@ def run(
         find_cluster=find_cluster,
         probe_paths=probe_paths,
         settings=settings,
+        keys=keys,
     )
     try:
         answer = app.run()

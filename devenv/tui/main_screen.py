@@ -27,6 +27,7 @@ from devenv.tui.action_table import (
     ACTIONS,
     BY_NAME,
     IN_VIEW,
+    NO_KEYS,
     OF_CLUSTER,
     ROLLED,
     SERVICE,
@@ -114,7 +115,7 @@ class MainScreen(Screen[None]):
     """Draws what changed in the store; what it asks of the backend is what is on screen."""
 
     AUTO_FOCUS = "ResourceTable"
-    BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS if action.key]
+    BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS]
 
     class VerifyAsked(Message):
         """Somebody wants to see the smoke tests."""
@@ -150,6 +151,7 @@ class MainScreen(Screen[None]):
         self.log_pane = LogPane()
         self.detail: DetailPane | None = None
         self.tabs: DetailTabs | None = None
+        self.chosen_keys: Mapping[str, str] = NO_KEYS  # by the names of actions
         self.probe_paths: Callable[[], Mapping[str, str]] = dict  # of services that answer elsewhere than at /
         self.action_bar = ActionBar()
         self.footer = FooterBar()
@@ -539,7 +541,7 @@ class MainScreen(Screen[None]):
         from devenv.tui.widgets.data_tree import DataTree
         from devenv.tui.widgets.text_pane import DetailScroll
 
-        own = help_groups(self.handlers, in_cluster=self.in_cluster)
+        own = help_groups(self.handlers, in_cluster=self.in_cluster, chosen=self.chosen_keys)
         lines = [("Lines", FoldingTable)] if self.in_cluster else []
         rest = (("Logs", LogView), ("Detail", DetailScroll), ("Inspect", DataTree))
         self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))

@@ -52,6 +52,7 @@ NAMED_OTHERWISE = {
     *(f"confirm.{verb}" for verb in ConfirmSettings.__struct_fields__),  # all are of one kind
     "verify.reload[].endpoint",  # the service's own, unless several share its name
     "verify.reload[].broken",
+    "keys",  # its keys are names of actions
     "manifests.autoscaling",  # its two keys are there
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual import events
 from textual.content import Content
+from textual.keys import format_key
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -404,12 +405,17 @@ def hints(screen: Screen[None]) -> tuple[list[KeyHint], list[KeyHint]]:
     for node, binding, enabled, _ in screen.active_bindings.values():
         if binding.show and enabled and binding.action not in seen:
             seen.add(binding.action)
-            hint = KeyHint(binding.key, binding.key_display or binding.key, binding.description)
+            hint = KeyHint(binding.key, binding.key_display or _written(binding.key), binding.description)
             if node is screen.focused:
                 own.append(hint)
             else:
                 (first if binding.id in preferred else others).append(hint)
     return own, first + others
+
+
+def _written(key: str) -> str:
+    """Write a key that the user chose as the others are: Textual calls "/" slash."""
+    return format_key(key).replace("ctrl+", "^")
 
 
 class FooterBar(Line):
