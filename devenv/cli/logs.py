@@ -50,10 +50,10 @@ def run(arguments: Namespace) -> int:
         if arguments.follow:
             _follow(context, project, chosen, output, assembler, pulse)
         sources = [
-            in_thread(partial(_read, arguments, endpoint, one, assembler(one.key)), pulse)
+            (chosen.names[one.key], in_thread(partial(_read, arguments, endpoint, one, assembler(one.key)), pulse))
             for one in chosen.containers.values()
         ]
-        for line in in_order(_lines(source, context.no_color) for source in sources):
+        for line in in_order(_lines(name, source, context.no_color) for name, source in sources):
             output.write(line, chosen.names[line.key])
         sys.stdout.flush()
     return 0
@@ -110,10 +110,10 @@ def _read(
         yield error
 
 
-def _lines(source: Iterator[list[LogLine] | DevenvError], no_color: bool | None) -> Iterator[LogLine]:
+def _lines(name: str, source: Iterator[list[LogLine] | DevenvError], no_color: bool | None) -> Iterator[LogLine]:
     for batch in source:
         if isinstance(batch, DevenvError):
-            warn(batch.message, no_color=no_color)
+            warn(f"{name}: {batch.message}", no_color=no_color)
         else:
             yield from batch
 
