@@ -33,6 +33,7 @@ class RealTerminal:
         *,
         size: tuple[int, int] = (100, 30),
         environ: Mapping[str, str] | None = None,
+        told: Mapping[str, str] | None = None,
     ) -> None:
         self.output = b""
         self._screen = pyte.Screen(*size)
@@ -40,7 +41,7 @@ class RealTerminal:
         self._master, slave = pty.openpty()
         self._resize(slave, size)
         clean = {key: value for key, value in (environ or os.environ).items() if key not in ("NO_COLOR", "COLORFGBG")}
-        clean |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        clean |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", **(told or {})}
         self._process = subprocess.Popen(
             list(command),
             cwd=folder,

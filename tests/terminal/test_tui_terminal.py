@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,50 @@ def test_resizing_quickly_ends_in_peace() -> None:
             terminal.resize(size)
         terminal.until(lambda: len(terminal.text().splitlines()) == 24 and "? help" in terminal.text().splitlines()[-1])
         assert any(terminal.read(1.5) == 0 for _ in range(4)), "it goes on drawing"
+
+
+def test_too_small_and_back_ten_times_a_second_leaves_nothing_behind() -> None:
+    with RealTerminal([*PLAY, "busy"], ROOT, size=(120, 40)) as terminal:
+        terminal.until(lambda: "worker-3" in terminal.text() and "DETAIL api" in terminal.text())
+        for _ in range(10):
+            terminal.resize((20, 5))
+            terminal.read(0.1)
+            terminal.resize((120, 40))
+            terminal.read(0.1)
+        terminal.resize((20, 5))
+        terminal.until(lambda: "devenv needs" in terminal.text())
+        terminal.resize((120, 40))
+        terminal.until(lambda: "worker-3" in terminal.text() and "DETAIL api" in terminal.text())
+        assert "devenv needs" not in terminal.text()
+        terminal.send("q")
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 0
+
+
+def test_what_a_terminal_answers_late_is_no_key() -> None:
+    """Over a line of 300 ms the answers to questions about the terminal come while somebody types."""
+    with RealTerminal([*PLAY, "idle"], ROOT) as terminal:
+        terminal.until(lambda: "service-4" in terminal.text() and "/ find" in terminal.text())
+        terminal.read(0.3)
+        terminal.send("\x1b[?2026;2$y/\x1b[?2048;0$yservice-3\r")
+        terminal.until(lambda: "service-3" in terminal.text() and "service-2" not in terminal.text())
+        terminal.send("\x1b")
+        terminal.until(lambda: "service-2" in terminal.text())
+        assert not terminal.ended
+
+
+@pytest.mark.parametrize("told", [{"NO_COLOR": "1"}, {"TERM": "vt100", "COLORTERM": ""}])
+def test_without_colours_the_state_is_told_by_words_and_by_weight(told: dict[str, str]) -> None:
+    with RealTerminal([*PLAY, "busy"], ROOT, size=(120, 40), told=told) as terminal:
+        terminal.until(lambda: "worker-3" in terminal.text() and "DETAIL api" in terminal.text())
+        assert "● running" in terminal.text()
+        assert "✗ exited" in terminal.text()
+        if "NO_COLOR" in told:
+            colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.output)
+            assert [colour for colour in colours if len(set(colour)) > 1] == [], "shades of grey alone"
+        terminal.send("q")
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 0
 
 
 def test_a_terminal_that_tells_no_size_is_taken_for_80_by_24() -> None:
@@ -97,7 +142,7 @@ from devenv.cli import main
 from devenv.tui.main_screen import MainScreen
 
 def broken(self, changes):
-    raise ValueError("[/foo] nobody foresaw this")
+    raise ValueError("[/foo] nobody foresaw this, password=hunter2")
 
 MainScreen.take = broken
 sys.exit(main([]))
@@ -126,4 +171,6 @@ def test_a_fault_in_the_terminal_is_a_sentence_after_it_and_no_traceback(tmp_pat
         assert "fault in devenv: ValueError: [/foo] nobody foresaw this" in terminal.text()
         assert "Traceback" not in terminal.text()
         assert b"\x1b[?1049l" in terminal.output  # the other screen is left
-    assert "nobody foresaw this" in (tmp_path / "state" / "devenv" / "last-fault.txt").read_text()
+    report = (tmp_path / "state" / "devenv" / "last-fault.txt").read_text()
+    assert "nobody foresaw this" in report
+    assert "hunter2" not in report + terminal.text()

@@ -192,3 +192,18 @@ def test_each_error_has_its_entry_with_its_exit_code() -> None:
 def test_the_table_of_exit_codes_is_whole() -> None:
     codes = {code for _, code in errors()} | {0, 14}
     assert codes <= {int(code) for code in re.findall(r"\| (\d+) \|", text_of("README.md"))}
+
+
+def test_each_fault_has_a_test_that_exists() -> None:
+    there = set(re.findall(r"^(?:async )?def (test_\w+)", "\n".join(map(_text, ROOT.glob("tests/*/test_*.py"))), re.M))
+    rows = re.findall(
+        r"^\| (?!fault|input|---)(.+?) \|.*?((?:`test_\w+`(?:, )?)*) \|$", text_of("docs/RELIABILITY.md"), re.M
+    )
+    named = {fault: re.findall(r"`(\w+)`", tests) for fault, tests in rows}
+    assert len(named) > 40
+    assert [fault for fault, tests in named.items() if not tests] == []
+    assert sorted({test for tests in named.values() for test in tests} - there) == []
+
+
+def _text(file: Path) -> str:
+    return file.read_text("utf-8")

@@ -94,3 +94,23 @@ def test_an_inspection_that_fails_leaves_what_the_list_said_until_it_works(engin
     engine.faults.clear()
     engine.die(web, 3)
     reader.until(lambda: reader.has("web", state=State.EXITED, exit_code=3))
+
+
+def test_two_terminals_on_one_project_both_follow_it(engine: FakeEngine, reader: Reader) -> None:
+    web = engine.add("web")
+    other = Reader(engine.environ)
+    try:
+        for one in (reader, other):
+            one.start().live(1)
+            one.backend.follow_logs([web.key])
+        reader.until(lambda: engine.log_readers(web) == 2)
+        engine.say(web, b"for both\n")
+        engine.die(web, 3)
+        for one in (reader, other):
+            one.until(lambda one=one: one.has("web", state=State.EXITED, exit_code=3))  # type: ignore[misc]  # bound
+            one.until(lambda one=one: one.texts("stdout") == ["for both"])  # type: ignore[misc]  # at once
+        other.stop()
+        engine.begin(web)
+        reader.until(lambda: reader.has("web", state=State.RUNNING))
+    finally:
+        other.stop()
