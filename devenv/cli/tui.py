@@ -73,6 +73,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
             settings=context.config.terminal,
             keys=_keys(arguments, context.config),
+            project=str(Path(context.options.directory, context.options.project_name)),
         )
     finally:
         scope.close()
@@ -146,6 +147,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         cluster=connector,
         settings=config.terminal,
         keys=_keys(arguments, config),
+        project=options.directory,
     )
 
 

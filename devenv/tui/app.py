@@ -145,9 +145,11 @@ class DevenvApp(App[int]):
         probe_paths: Callable[[], Mapping[str, str]] = dict,
         settings: TerminalSettings = NOTHING_SET,
         keys: Mapping[str, str] = NO_KEYS,
+        project: str = "",
     ) -> None:
         super().__init__(driver_class=Terminal)
         self._settings = settings
+        self._project = project
         self._crashed: set[str] = set()
         self._backend, self._control = backend, control
         self._make_runner = load
@@ -162,6 +164,7 @@ class DevenvApp(App[int]):
         for ours in themes.OURS:
             self.register_theme(ours)
         self.theme = themes.choose(settings.theme if theme == "auto" else theme, os.environ)
+        self._theme_before = self.theme
         self.stylesheet.set_variables(self.get_css_variables())
         self._css_is_new = True
         if cluster is None:
@@ -255,6 +258,10 @@ class DevenvApp(App[int]):
         self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
         self.main.watches = self._make_watch is not None
         self.main.refresh_bindings()
+        if self._project:
+            from devenv.tui.remembered import restore
+
+            restore(self.main, self._project, with_theme=self._settings.theme == "auto")
         if self._verify_at_once is not None:
             self.open_verify()
         if self._load_at_once:
@@ -293,6 +300,7 @@ class DevenvApp(App[int]):
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
+        new.board.orders = old.board.orders
         new.board.order = old.board.order
         new.board.services.choose_columns(self._settings.columns)
         new.chosen_keys = old.chosen_keys
@@ -401,6 +409,13 @@ class DevenvApp(App[int]):
         if runs is not None and not runs.goes_on:
             runs.attach(run)
 
+    def remember(self) -> None:
+        """Keep what the terminal looks like, for the next time."""
+        if self._project and self.fault is None and self.main.tabs is not None:
+            from devenv.tui.remembered import keep
+
+            keep(self.main, self, self._project, theme_before=self._theme_before)
+
     def _fatal_error(self) -> None:
         """Leave, as Textual does after an exception that nobody handled; who started the app tells it."""
         self.fault = self._exception
@@ -432,6 +447,7 @@ def run(
     probe_paths: Callable[[], Mapping[str, str]] = dict,
     settings: TerminalSettings = NOTHING_SET,
     keys: Mapping[str, str] = NO_KEYS,
+    project: str = "",
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -443,7 +459,8 @@ def run(
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
-    the table `[terminal]`, `keys` the table `[keys]`.
+    the table `[terminal]`, `keys` the table `[keys]`. What it looks like is remembered for the `project`, where that is
+    named: by its folder.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -462,9 +479,11 @@ def run(
         probe_paths=probe_paths,
         settings=settings,
         keys=keys,
+        project=project,
     )
     try:
         answer = app.run()
+        app.remember()
     finally:
         app.feed.stop()
         for source in reversed(app.feed.sources):

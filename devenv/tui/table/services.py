@@ -204,6 +204,8 @@ class ServiceLines(Lines):
             return (0, group.restarts + (compose[1] if compose else 0), "")
         if column in FIGURES:
             return figure(column, self._store, keys)
+        if column not in self.cell_names:
+            return None
         return word(self._row(path).cells[self.cell_names.index(column)].text)
 
     def stand_in(self, path: Path) -> Path | None:

@@ -205,6 +205,14 @@ class ResourceTable(LineTable[Row]):
         self._reveal()
         self._announce()
 
+    def choose(self, path: Path) -> None:
+        """Put the cursor on that line, also where it is not there yet."""
+        self._chosen, self._lost_at = path, None
+        if self.lines is not None:
+            self._find_line(self.lines)
+            self.refresh()
+            self._announce()
+
     def mark(self) -> None:
         """Mark the line under the cursor, or take its mark away, and go to the next."""
         row = self.selected
