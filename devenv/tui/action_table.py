@@ -51,6 +51,17 @@ class UserAction(Struct, frozen=True):
     shown: bool = True  # in the last line
     priority: bool = False  # before whatever has the focus
 
+    @property
+    def typed(self) -> tuple[str, ...]:
+        """The words of the command line for it: of an act on the project, its name."""
+        own = self.group == OF_PROJECT and bool(self.palette)
+        return self.words or ((self.name.replace("_", "-"),) if own else ())
+
+    @property
+    def of_service(self) -> bool:
+        """Whether it is done to a service, which may be named on the command line."""
+        return SERVICE in self.palette
+
     def binding(self, *, in_cluster: bool = False) -> Binding:
         """Return its key; `in_cluster` says what to tell of it."""
         notes = (self.note, "asks" if self.takes_away else "", self.kubectl if in_cluster else "")
@@ -249,7 +260,7 @@ ACTIONS: Final = (
         written="?",
     ),
     UserAction(
-        *("command", "colon", "command", OF_CLUSTER),
+        *("command", "colon", "command", IN_VIEW, "an act by its name: restart web, up, down-all; tab completes"),
         kubectl="pods, deploy, svc, any kind · ns NAME|all · ctx NAME · q; kubectl get KIND -n NAME",
         palette="command",
         written=":",
@@ -324,7 +335,7 @@ ACTIONS: Final = (
 )
 NO_KEYS: Final[Mapping[str, str]] = {}
 BY_NAME: Final = {action.name: action for action in ACTIONS}
-BY_WORD: Final = {word: action for action in ACTIONS for word in (*action.words, *action.synonyms)}
+BY_WORD: Final = {word: action for action in ACTIONS for word in (*action.typed, *action.synonyms)}
 
 
 def with_keys(chosen: Mapping[str, str]) -> tuple[UserAction, ...]:

@@ -275,11 +275,12 @@ class DevenvApp(App[int]):
 
     async def look_for_cluster(self) -> None:
         """Bring a cluster beside the project where there was none when the program started."""
-        connector = self._find_cluster() if self._find_cluster is not None else None
-        if connector is not None and await self._attach_cluster(connector):
-            self._find_cluster = None
-            if self._looking is not None:
-                self._looking.stop()
+        find, self._find_cluster = self._find_cluster, None  # who looks meanwhile would attach it once more
+        connector = find() if find is not None else None
+        if connector is None or not await self._attach_cluster(connector):
+            self._find_cluster = find
+        elif self._looking is not None:
+            self._looking.stop()
 
     async def _attach_cluster(self, connector: Connector) -> bool:
         """Put the screen for both runtimes on, with all that is known; return whether that is settled.

@@ -19,6 +19,7 @@ from devenv.tui.main_screen import Handlers, MainScreen
 from devenv.tui.table.lines import GroupKey, Row
 
 if TYPE_CHECKING:
+    from devenv.tui.command_line import Places
     from devenv.tui.dialogs import Command
 
 # Actions on services: the verb of Compose for each, and its options.
@@ -35,6 +36,7 @@ class ComposeController:
     """`devenv.tui.main_screen.Controller` of one project."""
 
     bars: Sequence[Widget] = ()
+    typed_here = "restart SERVICE, up, stop SERVICE, up-all, down, any act · help · q"
 
     def __init__(self, screen: MainScreen, control: ProjectControl) -> None:
         self._screen = screen
@@ -186,6 +188,16 @@ class ComposeController:
     def commands(self) -> Iterator[Command]:
         """Everything is in the table of actions."""
         return iter(())
+
+    def places(self) -> Places:
+        """There is no cluster."""
+        from devenv.tui.command_line import NO_CLUSTER
+
+        return NO_CLUSTER
+
+    def obey_other(self, word: str, argument: str) -> None:
+        """Tell that there is no such word."""
+        self._screen.changes.warn("No such command; tab completes what is begun, and ctrl+p lists all.", f":{word}")
 
     def tell(self, delta: Delta | None, now: float) -> None:
         """There is nothing of its own to show."""

@@ -26,6 +26,7 @@ from devenv.logs.buffer import LogBuffer
 from devenv.tui.action_table import (
     ACTIONS,
     BY_NAME,
+    BY_WORD,
     IN_VIEW,
     NO_KEYS,
     OF_CLUSTER,
@@ -49,6 +50,7 @@ from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
+    from devenv.tui.command_line import CommandLine, Places
     from devenv.tui.detail_tabs import DetailTabs
     from devenv.tui.dialogs import Command
     from devenv.tui.table.order import Order
@@ -92,6 +94,19 @@ class Controller(Protocol):
 
     def commands(self) -> Iterator[Command]:
         """Give the palette what is not in the table of actions."""
+        ...
+
+    @property
+    def typed_here(self) -> str:
+        """Return what stands in the empty command line."""
+        ...
+
+    def places(self) -> Places:
+        """Return what of a cluster can be typed."""
+        ...
+
+    def obey_other(self, word: str, argument: str) -> None:
+        """Do what was typed where its word is no action's."""
         ...
 
     def tell(self, delta: Delta | None, now: float) -> None:
@@ -159,6 +174,7 @@ class MainScreen(Screen[None]):
         self.filter = Prompt(looked_at, self.table, id="filter")
         self.filter_note = Line(id="filter-note")  # what is wrong with the filter
         self.filter_note.display = False
+        self.command_line: CommandLine | None = None  # after the first frame
         self.store = store or Store()
         self.board = Board(self.store, long_names=in_cluster)
         self.shelf = LogShelf(self.board.services.workload_of)
@@ -197,6 +213,7 @@ class MainScreen(Screen[None]):
             "load": lambda: self.post_message(self.LoadAsked()),
             "watch": lambda: self.post_message(self.WatchAsked()),
             "mark": self.table.mark,
+            "command": self.ask_command,
             "sort": self._sort_next,
             "turn": self._sort_other_way,
             "audit_log": self._show_audit_log,
@@ -229,10 +246,13 @@ class MainScreen(Screen[None]):
 
     async def furnish(self) -> None:
         """Ask the backend, which runs now, for what is on screen; bring the rest, and begin to look at the clock."""
+        from devenv.tui.command_line import CommandLine
         from devenv.tui.detail_tabs import DetailTabs
         from devenv.tui.widgets.text_pane import DetailPane
 
         self._subscriptions.begin()
+        self.command_line = CommandLine(self._candidates, self._typed, self.controller.typed_here, id="command-line")
+        await self.mount(self.filter, self.filter_note, self.command_line, after=self.table)
         self.detail = DetailPane()
         self.tabs = DetailTabs(
             self.detail,
@@ -245,7 +265,6 @@ class MainScreen(Screen[None]):
             paths=self.probe_paths,
         )
         await self.query_one("#lower").mount(self.detail)
-        await self.mount(self.filter, self.filter_note, after=self.table)
         await self.log_pane.furnish()
         self.set_interval(TICK, self.tick)
         self.verdicts.look()
@@ -498,6 +517,9 @@ class MainScreen(Screen[None]):
                 return self.filter.is_attached and not isinstance(self.focused, Input)
             case "logs":
                 return self.focused is not self.log_pane.view and not isinstance(self.focused, Input)
+            case "command":
+                there = self.command_line is not None and self.command_line.is_attached
+                return there and not isinstance(self.focused, Input)
             case "mark":
                 return bool(self.table.rows) and self.focused is self.table
             case "verify":
@@ -560,6 +582,53 @@ class MainScreen(Screen[None]):
         from devenv.tui.theme import NAMES
 
         self.app.theme = NAMES[choice]
+
+    # The command line
+
+    def ask_command(self) -> None:
+        """Ask for a line to obey."""
+        if self.command_line is not None:
+            self.command_line.ask()
+
+    def _candidates(self, text: str) -> tuple[str, ...]:
+        from devenv.tui.command_line import candidates
+
+        services = dict.fromkeys(row.service for row in self.table.rows)
+        return candidates(text, self.handlers, services, self.controller.places())
+
+    def _typed(self, text: str) -> None:
+        if self.command_line is not None:
+            self.command_line.close()
+        self.set_focus(self.table)
+        if text.strip():
+            self.obey(text)
+
+    def obey(self, text: str) -> None:
+        """Do what was typed: an action by its word, of a service that may be named; else what the controller knows."""
+        from devenv.tui.command_line import parse
+
+        command = parse(text)
+        action = BY_WORD.get(command.word)
+        if action is None or action.name not in self.handlers:
+            self.controller.obey_other(command.word, command.argument)
+        elif action.argument:
+            self.handlers[action.name](command.argument)
+        elif not command.argument or (action.of_service and self._go_to(command.argument)):
+            if self.offers(action):
+                self.handlers[action.name]()
+            else:
+                self.changes.warn("That does nothing here now.", f":{text.strip().removeprefix(':')}")
+        else:
+            what = "no service of that name is shown" if action.of_service else "nothing follows this word"
+            self.changes.warn(f"{command.argument}: {what}", f":{command.word}")
+
+    def _go_to(self, service: str) -> bool:
+        """Put the cursor on the first line of a service; return whether there is one."""
+        index = next((index for index, row in enumerate(self.table.rows) if row.service == service), None)
+        if index is not None:
+            self.table.unmark()  # the act is for the one that was named
+            self.table.select(index)
+        return index is not None
 
     # The order of the lines
 

@@ -225,8 +225,10 @@ class ClusterDriver(Driver):
     async def order(self, text: str) -> None:
         """Type an order into the command line."""
         await self.press("colon")
-        await self.until(lambda: self.controller.command_line.display)
-        self.controller.command_line.input.value = text
+        line = self.main.command_line
+        assert line is not None
+        await self.until(lambda: line.display)
+        line.input.value = text
         await self.press("enter")
 
     async def go(self, title: str) -> None:

@@ -8,13 +8,12 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from textual.widgets import Input
-
 from devenv.backends.protocol import KUBERNETES, Backend, JoinedBackend
 from devenv.control.protocol import Control, JoinedControl, ProjectControl
 from devenv.core.model import ConnectionState, Resource, Runtime
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, ANY_KIND, BY_WORD, UserAction
+from devenv.tui.action_table import ACTIONS, ANY_KIND, UserAction
+from devenv.tui.command_line import Places
 from devenv.tui.compose_controller import ComposeController
 from devenv.tui.kube.cluster_changes import (
     COMPOSE,
@@ -25,7 +24,6 @@ from devenv.tui.kube.cluster_changes import (
     preferred,
     runtime_of,
 )
-from devenv.tui.kube.command_line import CommandLine, candidates, parse
 from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.navigation import Choice, Navigation
 from devenv.tui.kube.session import ClusterSession, Connector
@@ -52,6 +50,8 @@ TYPED_IN_PALETTE: Final = (
 class ClusterController:
     """`devenv.tui.main_screen.Controller` of services of both runtimes; what it watches is what is on screen."""
 
+    typed_here = "pods, deploy, svc, hpa, any kind · ns NAME · ctx NAME · restart SERVICE · q"
+
     def __init__(
         self,
         screen: MainScreen,
@@ -72,7 +72,6 @@ class ClusterController:
         self.cluster_bar = ClusterBar(id="cluster-bar")
         self.cluster_banner = Banner(id="cluster-banner")
         self.bars = (self.cluster_bar, self.cluster_banner)
-        self.command_line = CommandLine(self._candidates, self._typed, id="command-line")
         self._differences: dict[GroupKey, tuple[object, Differences]] = {}
         self._runtime = COMPOSE  # where the last change of a service of both runtimes was done
         if isinstance(screen.table, FoldingTable):
@@ -94,8 +93,7 @@ class ClusterController:
         }
 
     async def begin(self) -> None:
-        """Bring the command line, then look for the cluster."""
-        await self._screen.mount(self.command_line, after=self._screen.table)
+        """Look for the cluster."""
         self.navigation.begin()
 
     def close(self) -> None:
@@ -169,8 +167,6 @@ class ClusterController:
         """Whether an action makes sense for the selection now."""
         selected = self.selected_cluster
         match action.name:
-            case "command":
-                return self.command_line.is_attached and not isinstance(self._screen.focused, Input)
             case "events" | "forwards":
                 return self.session is not None
             case "follow" | "drop":
@@ -203,7 +199,7 @@ class ClusterController:
                     tooltip = action.binding(in_cluster=True).tooltip
                     yield f"{action.label} {whose}", tooltip, self._screen.handlers[action.name]
         for text in TYPED_IN_PALETTE:
-            yield f":{text}", "", partial(self.obey, text)
+            yield f":{text}", "", partial(self._screen.obey, text)
 
     def _on_selected(self, act: Callable[[Resource], object]) -> None:
         resource = self.selected_cluster
@@ -286,31 +282,20 @@ class ClusterController:
 
     def _ask_command(self) -> None:
         self.navigation.learn()
-        self.command_line.ask()
+        self._screen.ask_command()
 
-    def _candidates(self, text: str) -> tuple[str, ...]:
-        return candidates(text, self.navigation.kinds, self.navigation.namespaces, self.navigation.contexts)
+    def places(self) -> Places:
+        """Return which kinds, namespaces and contexts can be typed."""
+        return Places(self.navigation.kinds, self.navigation.namespaces, self.navigation.contexts)
 
-    def _typed(self, text: str) -> None:
-        self.command_line.close()
-        self._screen.set_focus(self._screen.table)
-        if text.strip():
-            self.obey(text)
-
-    def obey(self, text: str) -> None:
-        """Do what was typed: an action's word, or a kind that is shown."""
-        command = parse(text)
-        action = BY_WORD.get(command.word)
-        if action is None:
-            self.navigation.to_kind(command.word, command.argument)
-        elif action.argument:
-            self._screen.handlers[action.name](command.argument)
-        else:
-            self._screen.handlers[action.name]()
+    def obey_other(self, word: str, argument: str) -> None:
+        """Show the objects of a kind."""
+        self.navigation.to_kind(word, argument)
 
     def tell_commands(self) -> None:
         """Show what can be typed: kinds, namespaces or contexts became known."""
-        self.command_line.tell()
+        if self._screen.command_line is not None:
+            self._screen.command_line.tell()
 
     # Which place is shown
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from devenv.core.errors import DevenvError
-from devenv.tui.kube.command_line import ALL
+from devenv.tui.command_line import ALL
 from devenv.tui.kube.session import ClusterSession, Connector
 from devenv.tui.main_screen import MainScreen
 

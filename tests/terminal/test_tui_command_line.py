@@ -8,9 +8,11 @@ from devenv.backends.kube.kinds import CONFIG_MAPS, PODS
 from devenv.backends.kube.kubeconfig import Contexts
 from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
+from devenv.tui.action_table import BY_NAME
 from devenv.tui.app import DevenvApp
-from devenv.tui.kube.command_line import candidates, parse
+from devenv.tui.command_line import Places, candidates, parse
 from tests.terminal.cluster import FakeConnector, cluster_opened, connected, context, pod, workload
+from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl, container
 
@@ -183,11 +185,16 @@ def test_orders_are_read_with_and_without_a_colon() -> None:
 
 
 def test_what_is_begun_is_completed() -> None:
-    kinds = (PODS, CONFIG_MAPS)
-    assert candidates("po", kinds, (), ())[:2] == ("po", "pods")
-    assert candidates("ns ku", kinds, ("default", "kube-system"), ()) == ("ns kube-system",)
-    assert candidates("ctx ", kinds, (), ("a", "b")) == ("ctx a", "ctx b")
-    assert candidates("nonsense", kinds, (), ()) == ()
+    places = Places((PODS, CONFIG_MAPS), ("default", "kube-system"), ("a", "b"))
+    assert candidates("po", BY_NAME, (), places)[:2] == ("po", "pods")
+    assert candidates("ns ku", BY_NAME, (), places) == ("ns kube-system",)
+    assert candidates("ctx ", BY_NAME, (), places) == ("ctx a", "ctx b")
+    assert candidates("nonsense", BY_NAME, (), places) == ()
+    services = ("api", "web", "worker")
+    assert candidates("restart w", BY_NAME, services) == ("restart web", "restart worker")
+    assert candidates("down", BY_NAME, services) == ("down", "down-all", "down-volumes")
+    assert candidates("down ", BY_NAME, services) == ()
+    assert candidates("n", {"restart", "leave"}, services) == (), "there is no cluster, so no namespace"
 
 
 async def test_completion_is_shown_and_taken_with_tab() -> None:
@@ -195,9 +202,10 @@ async def test_completion_is_shown_and_taken_with_tab() -> None:
         terminal.cluster.live(pod("web"))
         await terminal.press("colon", *"deplo")
         await terminal.sees("deploy", "deployments")
-        await terminal.until(lambda: terminal.controller.command_line.input._suggestion)
+        await terminal.until(lambda: terminal.main.command_line and terminal.main.command_line.input._suggestion)
         await terminal.press("tab")
-        assert terminal.controller.command_line.input.value == "deploy"
+        assert terminal.main.command_line is not None
+        assert terminal.main.command_line.input.value == "deploy"
         await terminal.press("escape")
         await terminal.until(lambda: terminal.main.focused is terminal.main.table)
 
@@ -209,7 +217,7 @@ async def test_what_k9s_calls_them_is_understood() -> None:
         await terminal.sees(":deployment", "web")
         await terminal.order("sec")
         await terminal.sees("there is no secret here")
-        assert candidates("dp", (), (), ()) == ("dp",)
+        assert candidates("dp", (), (), Places((PODS,))) == ("dp",)
 
 
 async def test_without_a_cluster_the_contexts_are_offered() -> None:
@@ -232,3 +240,33 @@ async def test_what_is_still_to_come_is_not_called_nothing() -> None:
         await terminal.sees("nothing to show until the cluster answers")
         terminal.cluster.live()
         await terminal.sees("nothing is declared or running here")
+
+
+async def test_without_a_cluster_it_does_what_the_keys_do(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"), container("web"))
+        await terminal.press("colon", *"resta")
+        await terminal.sees("restart  restart-all")
+        await terminal.press("tab", "space", "w")
+        await terminal.press("tab", "enter")
+        await terminal.until(
+            lambda: [(one.verb, one.targets) for one in terminal.control.plans] == [("restart", ("web",))]
+        )
+        assert terminal.main.focused is terminal.main.table
+        assert terminal.main.selected is not None
+        assert terminal.main.selected.service == "web"
+
+
+async def test_what_is_no_command_or_does_nothing_is_told(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"))
+        await terminal.press("colon", *"pods", "enter")
+        await terminal.sees("No such command")
+        await terminal.press("colon", *"stop", "space", *"nope", "enter")
+        await terminal.sees("nope: no service of that name is shown")
+        await terminal.press("colon", *"start", "enter")
+        await terminal.sees("That does nothing here now")
+        await terminal.press("colon", *"q", "escape")
+        assert terminal.control.plans == []
+        await terminal.press("colon", *"q", "enter")
+        await terminal.until(lambda: not terminal.app.is_running)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from textual import on
@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from devenv.tui.action_table import ACTIONS
+from devenv.tui.action_table import ACTIONS, BY_WORD
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import BurstInput
@@ -48,15 +48,33 @@ def parse(text: str) -> TypedCommand:
     return TypedCommand(ALIASES.get(word.casefold(), word.casefold()), argument.strip())
 
 
-def candidates(text: str, kinds: Iterable[Kind], namespaces: Iterable[str], contexts: Iterable[str]) -> tuple[str, ...]:
-    """Return whole lines that begin as the text does, the shortest first."""
+class Places(NamedTuple):
+    """What of a cluster can be typed."""
+
+    kinds: Sequence[Kind] = ()
+    namespaces: Sequence[str] = ()
+    contexts: Sequence[str] = ()
+
+
+NO_CLUSTER: Final = Places()
+
+
+def candidates(
+    text: str, handled: Container[str], services: Iterable[str], places: Places = NO_CLUSTER
+) -> tuple[str, ...]:
+    """Return whole lines that begin as the text does, the shortest first; `handled` are the names of actions there."""
     begun = text.lstrip().removeprefix(":")
     word, space, argument = begun.partition(" ")
     if space:
-        known = {"ns": (ALL, *namespaces), "ctx": tuple(contexts)}.get(word.casefold(), ())
+        action = BY_WORD.get(word.casefold())
+        known: Iterable[str] = {"ns": (ALL, *places.namespaces), "ctx": places.contexts}.get(word.casefold(), ())
+        if action is not None and action.of_service:
+            known = services
         return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:CANDIDATES_SHOWN]
-    words = dict.fromkeys((*(word for action in ACTIONS for word in action.words), *ALIASES))
-    for kind in kinds:
+    words = dict.fromkeys(word for action in ACTIONS if action.name in handled for word in action.typed)
+    if places.kinds:
+        words |= dict.fromkeys(ALIASES)
+    for kind in places.kinds:
         words |= dict.fromkeys((*kind.short, kind.plural))
     matching = [known for known in words if known.startswith(word.casefold())]
     return tuple(sorted(matching, key=lambda known: (len(known), known)))[:CANDIDATES_SHOWN]
@@ -97,10 +115,12 @@ class CommandInput(BurstInput):
         """Go back without one."""
         self.given("")
 
-    def action_complete(self) -> None:
-        """Take the suggestion."""
-        self.action_cursor_right()
-        self.cursor_position = len(self.value)
+    async def action_complete(self) -> None:
+        """Take the likeliest, also where it was typed too fast for that to be shown."""
+        likeliest = await self.suggester.get_suggestion(self.value) if self.suggester is not None else None
+        if likeliest:
+            self.value = likeliest
+            self.cursor_position = len(likeliest)
 
 
 class CommandLine(Vertical):
@@ -111,12 +131,14 @@ class CommandLine(Vertical):
     CommandLine #command-input { background: $row; }
     """
 
-    def __init__(self, candidates: Candidates, given: Callable[[str], None], *, id: str | None = None) -> None:
+    def __init__(
+        self, candidates: Candidates, given: Callable[[str], None], placeholder: str, *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.display = False
         self._candidates = candidates
         self.input = CommandInput(
-            placeholder="pods, deploy, svc, hpa, any kind · ns NAME · ctx NAME · events · q",
+            placeholder=placeholder,
             compact=True,
             suggester=_First(candidates),
             id="command-input",
@@ -147,4 +169,4 @@ class CommandLine(Vertical):
         parts: list[Part] = [(" ", "")]
         for index, text in enumerate(matching):
             parts += [(safe(text), "bold $primary" if index == 0 else "$quiet"), ("  ", "")]
-        self.offered.say(*(parts if matching else [(" no such command or kind is known", "$warning")]))
+        self.offered.say(*(parts if matching else [(" no such command is known", "$warning")]))
