@@ -63,6 +63,14 @@ class Terminal(LinuxDriver):
     threads would read the keys, and it would not end; and its own modes of the terminal would pass for the user's.
     """
 
+    def close(self) -> None:
+        """End the threads, also the one that reads keys, from whose end a second signal may have called away."""
+        self.exit_event.set()
+        if self._key_thread is not None:
+            self._key_thread.join()
+        self.exit_event.clear()  # it may be taken again
+        super().close()
+
     def _sigcont_application(self, *_: object) -> None:
         if self._must_signal_resume or not self._auto_restart:
             super()._sigcont_application()
@@ -417,6 +425,11 @@ class DevenvApp(App[int]):
 
             keep(self.main, self, self._project, theme_before=self._theme_before)
 
+    def close_terminal(self) -> None:
+        """End the threads of the terminal, whatever ended the app: one that is gone would be read for ever."""
+        if self._driver is not None:
+            self._driver.close()
+
     def _fatal_error(self) -> None:
         """Leave, as Textual does after an exception that nobody handled; who started the app tells it."""
         self.fault = self._exception
@@ -486,6 +499,7 @@ def run(
         answer = app.run()
         app.remember()
     finally:
+        app.close_terminal()
         app.feed.stop()
         for source in reversed(app.feed.sources):
             source.stop()

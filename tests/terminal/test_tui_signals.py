@@ -49,6 +49,16 @@ def test_it_ends_at_a_signal_and_gives_the_terminal_back(number: signal.Signals)
         assert "Traceback" not in terminal.text()
 
 
+def test_it_ends_where_a_second_signal_cut_the_end_of_its_input_short() -> None:
+    """The thread that reads keys would go on, and on a terminal that is gone take all of a core for ever."""
+    cut = "from textual.drivers.linux_driver import LinuxDriver\nLinuxDriver.disable_input = lambda self: None\n"
+    with RealTerminal([sys.executable, "-c", cut + PROGRAM], ROOT) as terminal:
+        terminal.until(lambda: "service-4" in terminal.text() and "/ find" in terminal.text())
+        os.kill(terminal.pid, signal.SIGHUP)
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 130
+
+
 def test_ctrl_c_from_outside_twice_is_one_end() -> None:
     with opened() as terminal:
         os.kill(terminal.pid, signal.SIGINT)
