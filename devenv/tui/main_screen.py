@@ -367,7 +367,7 @@ class MainScreen(Screen[None]):
         problem = self.board.filter_problem
         self.filter_note.display = bool(problem)
         if problem:
-            self.filter_note.say((f" ▲ {safe(problem)}; this does not filter", "$warning"))
+            self.filter_note.say((f" ▲ {safe(problem)}; the table stays as it was", "$warning"))
         self._subscribe()
 
     def _placeholder(self) -> str:

@@ -84,6 +84,19 @@ async def test_it_waits_for_what_is_open(api: ApiServer, tmp_path: Path, monkeyp
         await terminal.sees("⎈ minikube/default")
 
 
+async def test_two_looks_at_once_attach_it_once(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with alone(tmp_path, monkeypatch) as (terminal, kubeconfig):
+        await terminal.live(container("web"))
+        api.kubeconfig(kubeconfig)
+        before = terminal.app.main
+        await asyncio.gather(terminal.app.look_for_cluster(), terminal.app.look_for_cluster())
+        await terminal.sees("⎈ minikube/default")
+        assert terminal.app.main is not before
+        assert terminal.app.screen is terminal.app.main
+
+
 async def test_a_screen_that_tests_belong_to_stays_and_says_so(
     api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
