@@ -32,8 +32,9 @@ def processes_of(engine, service: str) -> list[dict[str, str]]:
     """What the kernel says of each process in the container.
 
     A health check that begins just then is the runtime's own process (runc) for a moment: its rights go a moment later.
+    One that ends while this looks is no process any more.
     """
-    text = engine.exec(service, "sh", "-c", "cat /proc/[0-9]*/status")
+    text = engine.exec(service, "sh", "-c", "cat /proc/[0-9]*/status 2>/dev/null || :")
     processes = [dict(re.findall(r"^(\w+):\s+(.*)$", item, re.M)) for item in re.split(r"(?=^Name:)", text, flags=re.M)]
     return [item for item in processes if item and not item["Name"].startswith("runc:")]
 

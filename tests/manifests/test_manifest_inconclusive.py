@@ -160,7 +160,7 @@ def test_what_is_too_large_to_read_is_inconclusive_and_names_the_limit(
     assert main(["manifests", "check", "--no-compose", "."]) == 12
     out = capsys.readouterr().out
     assert "the rendering was not read: it is larger than 10 MB, the most that is read" in out
-    monkeypatch.setattr(yamlread, "_MOST_CHARACTERS", 500_000)
+    monkeypatch.setattr(yamlread, "MOST_YAML", 500_000)
     assert main(["manifests", "check", "--no-compose", "."]) == 12
     assert "c0.yaml: was not read: it is larger than" in capsys.readouterr().out
 
