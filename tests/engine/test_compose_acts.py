@@ -141,7 +141,9 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         terminal.send("s")
         terminal.until(lambda: "docker exec --interactive --tty" in terminal.text())
         terminal.send("echo in-$((40+2))-shell; exit\r")
-        terminal.until(lambda: "● live" in terminal.text(), limit=60)
+        # The shell has ended and the terminal is drawn anew: what is typed before goes to the shell.
+        terminal.until(lambda: b"in-42-shell" in terminal.output, limit=60)
+        terminal.until(lambda: "● live" in terminal.text() and "docker exec" not in terminal.text(), limit=60)
         terminal.send("!")
         terminal.until(lambda: "in a new container of web?" in terminal.text())
         terminal.send("sh -c 'touch /data; exit 7'\r")
