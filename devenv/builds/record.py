@@ -12,6 +12,7 @@ import msgspec
 from devenv.builds.context import Entry, Tree
 from devenv.builds.key import MAIN, Inputs, Reading
 from devenv.builds.store import Store
+from devenv.core.decode import from_json
 from devenv.core.stored import Moment, Unreadable, read_bytes, read_json, readable
 
 SCHEMA: Final = 1
@@ -138,7 +139,7 @@ def _read_entries(store: Store, digest: str) -> tuple[Entry, ...] | None:
         if content is None or hashlib.sha256(content).hexdigest() != digest:
             return None
         with readable(file):
-            return msgspec.json.decode(content, type=tuple[Entry, ...])
+            return from_json(content, tuple[Entry, ...])
     except Unreadable:
         return None
 

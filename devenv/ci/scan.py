@@ -23,6 +23,7 @@ import msgspec
 from devenv import __version__
 from devenv.backends.programs import finish, last_words
 from devenv.core import sarif
+from devenv.core.decode import from_json
 from devenv.core.errors import DevenvError
 from devenv.core.scan_settings import Exemption, ScanSettings
 from devenv.core.text import sanitize
@@ -174,7 +175,7 @@ def _image(image: str) -> Scanned:
 
 
 def _of_trivy(report: bytes, image: str) -> Scanned:
-    found = msgspec.json.decode(report, type=_Trivy)
+    found = from_json(report, _Trivy)
     system = found.about.system
     unchecked = []
     if not found.results:
@@ -238,7 +239,7 @@ def _lock(lock: Path, root: Path) -> Scanned:
 
 
 def _of_audit(report: bytes, lock: str, text: str) -> Scanned:
-    audited = msgspec.json.decode(report, type=_Audit).dependencies
+    audited = from_json(report, _Audit).dependencies
     lines = {_normal(line.partition("==")[0]): number for number, line in enumerate(text.splitlines(), 1)}
     findings = tuple(
         Finding(

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
+from devenv.core.decode import convert, from_json
 from devenv.core.errors import DevenvError, Refused
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ def read_json(path: Path, kind: type[T]) -> T | None:
     if data is None:
         return None
     with readable(path):
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
 
 
 def read_plain(path: Path, like: type[msgspec.Struct]) -> dict[str, Any] | None:
@@ -77,7 +78,7 @@ def read_plain(path: Path, like: type[msgspec.Struct]) -> dict[str, Any] | None:
     data = read_json(path, dict[str, Any])
     if data is not None:
         with readable(path):
-            msgspec.convert(data, like)
+            convert(data, like)
     return data
 
 

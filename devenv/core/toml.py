@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 import msgspec
 
+from devenv.core import decode
 from devenv.core.errors import UsageError
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def typed(values: object, kind: type[T], file: Path, key: str = "") -> T:
         return file.parent / value if value else Path()  # an empty one is a path that is not given
 
     def convert(value: object, kind: Any) -> Any:
-        return msgspec.convert(value, kind, dec_hook=hook)
+        return decode.convert(value, kind, hook)
 
     try:
         typed_value: T = convert(values, kind)

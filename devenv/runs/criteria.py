@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from devenv.core.decode import convert
+
 
 class Better(StrEnum):
     """Which side of the budget is good."""
@@ -159,7 +161,7 @@ class Measurement:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Measurement:
         """Read what `to_data` returned."""
-        return msgspec.convert(data, cls)
+        return convert(data, cls)
 
 
 @dataclass(frozen=True, slots=True)

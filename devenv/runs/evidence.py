@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from devenv.backends.protocol import NothingToLookAt
 from devenv.control.protocol import NoControl
 from devenv.core import model
+from devenv.core.decode import convert
 from devenv.core.errors import UsageError
 from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import (
@@ -146,7 +147,7 @@ def decode(line: str) -> Record | None:
     """Read one line; None for a kind that this version does not know. Raises ValueError, TypeError or KeyError."""
     data = json.loads(line)
     kind = _KINDS.get(data.pop("kind"))
-    return None if kind is None else typing.cast(Record, msgspec.convert(data, kind))
+    return None if kind is None else typing.cast(Record, convert(data, kind))
 
 
 NAME: Final = "docker"  # the records of a live session carry it too

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from devenv.core.decode import convert
 from devenv.core.stored import Moment, Unreadable, make_private, state_folder
 from devenv.runs.criteria import Better, Verdict
 from devenv.runs.report import Report
@@ -109,7 +110,7 @@ class HistoryFile:
         try:
             for row in self._read(query, values):
                 with suppress(msgspec.ValidationError):
-                    rows.append(msgspec.convert(row, kind))
+                    rows.append(convert(row, kind))
         except Unreadable as error:
             self.problem = error.message
             if not self._lenient:

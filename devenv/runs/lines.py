@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from devenv.core.decode import convert, from_json
 from devenv.core.errors import DevenvError
 from devenv.core.masking import mask_values
 from devenv.core.stored import Moment, is_file
@@ -80,8 +81,8 @@ class Tail:
                     return
                 self._offset += len(raw)
                 try:
-                    line = msgspec.json.decode(raw, type=dict[str, Any])
-                    msgspec.convert(line, self._kind)
+                    line = from_json(raw, dict[str, Any])
+                    convert(line, self._kind)
                 except (ValueError, RecursionError):
                     self.broken += 1
                     continue

@@ -27,6 +27,7 @@ import msgspec
 from devenv.builds.context import Entry, Tree
 from devenv.builds.ignore import IgnoreMatcher
 from devenv.builds.store import ABANDONED, Store
+from devenv.core.decode import from_json
 from devenv.core.errors import DevenvError
 from devenv.core.stored import Moment, changed_at, find
 from devenv.core.text import sanitize
@@ -226,7 +227,7 @@ def open_whole(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def _stored(archive: tarfile.TarFile, key: str) -> Stored:
-    about = msgspec.json.decode(_content(archive, _ABOUT), type=About)
+    about = from_json(_content(archive, _ABOUT), About)
     if about.schema != SCHEMA or about.key != key:
         raise ValueError("it is another task's")
     return Stored(about, _content(archive, _LOG))

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from devenv.core.decode import convert
 from devenv.core.stored import Moment
 from devenv.runs.criteria import Verdict, worst
 from devenv.runs.history import HistoryFile
@@ -44,7 +45,7 @@ class Verified:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Verified:
         """Read what was written by `dataclasses.asdict`."""
-        return msgspec.convert(data, cls)
+        return convert(data, cls)
 
 
 def digests(image_ids: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ from msgspec.structs import replace
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Conflict, Forbidden, KubeError, NotFound
 from devenv.backends.kube.kinds import CONFIG_MAPS
+from devenv.core.decode import from_json
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.stored import MOST, Moment, Unreadable, find, make_private, read_bytes, readable
 from devenv.core.text import sanitize
@@ -81,7 +82,7 @@ def unpack(data: bytes, source: str) -> Revision:
                 text = file.read(MOST)  # a larger one is cut off, and no JSON
         except (EOFError, zlib.error) as error:
             raise ValueError(str(error)) from error
-        return replace(msgspec.json.decode(text, type=Revision), source=source)
+        return replace(from_json(text, Revision), source=source)
 
 
 class LocalRevisions:

@@ -15,6 +15,7 @@ from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError, NotFound
 from devenv.backends.kube.kinds import NAMESPACES, Kind
 from devenv.backends.kube.kubeconfig import Target, contexts
+from devenv.core.decode import from_json
 from devenv.core.kube_settings import KubeSettings
 from devenv.core.stored import Unreadable, read_bytes, state_folder
 from devenv.runs.identity import LABEL_OWNER, LABEL_RUN, LABEL_STACK, Run, is_dead
@@ -153,7 +154,7 @@ def _noted() -> Iterator[tuple[str, str]]:
     """Read the clusters that runs used; a line that is none is left out. Raises Unreadable."""
     for line in (read_bytes(state_folder() / CLUSTERS) or b"").splitlines():
         with suppress(ValueError, RecursionError):
-            data = msgspec.json.decode(line, type=dict[str, str])
+            data = from_json(line, dict[str, str])
             yield data.get("context", ""), data.get("kubeconfig", "")
 
 
