@@ -50,7 +50,7 @@ class Inputs(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True):
     """The inputs of one service as they are now.
 
-    `rules` are the patterns of each context's ignore file. `doubts` say what could not be read, so that nobody but
+    `rules` are the patterns of each context's ignore file. `unread` say what could not be read, so that nobody but
     BuildKit can tell whether the image is up to date.
     """
 
@@ -58,7 +58,7 @@ class Reading(msgspec.Struct, frozen=True):
     key: str
     trees: Mapping[str, Tree]
     rules: Mapping[str, tuple[str, ...]]
-    doubts: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class KeyReader:
@@ -109,11 +109,11 @@ class KeyReader:
             facts["target"] = {one.target: "set"}
         trees: dict[str, Tree] = {}
         rules: dict[str, tuple[str, ...]] = {}
-        doubts: list[str] = []
+        unread: list[str] = []
         if is_remote(one.context):
             facts["named context"][MAIN] = one.context
             if not is_fixed(one.context):
-                doubts.append(f"what is at {sanitize(one.context)} may have changed")
+                unread.append(f"what is at {sanitize(one.context)} may have changed")
         else:
             facts["Dockerfile"] = {_name(one): _hash(self._dockerfile(one))}
             trees[MAIN] = self._context(one, MAIN, Path(one.context), _ignore_files(one), facts, rules)
@@ -123,14 +123,14 @@ class KeyReader:
             elif is_remote(value) or value.startswith("oci-layout:"):
                 facts["named context"][name] = value
                 if not (is_fixed(value) or "@sha256:" in value):
-                    doubts.append(f"what is at {sanitize(value)} may have changed")
+                    unread.append(f"what is at {sanitize(value)} may have changed")
             else:
                 folder = Path(value)
                 trees[name] = self._context(one, name, folder, (folder / _IGNORE,), facts, rules)
         for tree in trees.values():
-            doubts += [f"{sanitize(path)} cannot be read" for path in tree.unreadable[:1]]
+            unread += [f"{sanitize(path)} cannot be read" for path in tree.unreadable[:1]]
         inputs = Inputs(SCHEMA, facts, {name: tree.digest for name, tree in trees.items()})
-        return Reading(inputs, inputs.key, trees, rules, tuple(doubts))
+        return Reading(inputs, inputs.key, trees, rules, tuple(unread))
 
     def save(self) -> None:
         """Keep the hashes of the files for the next time; raises OSError."""

@@ -116,7 +116,7 @@ def _read_if_possible(
         reading = reader.read(service, graph, keys)
     except ProjectError as error:
         return None, error.message
-    return (None, reading.doubts[0]) if reading.doubts else (reading, "")
+    return (None, reading.unread[0]) if reading.unread else (reading, "")
 
 
 def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[str], forced: str) -> Step:
@@ -129,7 +129,7 @@ def _step(service: str, reader: KeyReader, reading: Reading, bases: Collection[s
     changes: tuple[Change, ...] = ()
     why = [forced] if forced else []
     why += [f"it is made from {sanitize(base)}, which is built" for base in sorted(bases)]
-    why += reading.doubts
+    why += reading.unread
     if missing:
         why.append(f"there is no image {', '.join(sanitize(name) for name in missing)}")
     elif not built_key:

@@ -130,14 +130,18 @@ def choose(images: Sequence[str], proofs: Sequence[Proof], asked: Mapping[str, s
     `asked` are digests by name as people type it; without any, each image gets the digest that was proven last. Raises
     UsageError for a name that is not there, and Refused for a digest that no verified run knows.
     """
-    wanted = {_named(name, images): digest for name, digest in asked.items()}
+    asked_digests = {_named(name, images): digest for name, digest in asked.items()}
     chosen = {}
-    for image in wanted or images:
-        fits = [proof for proof in proofs if proof.image == image or (image in wanted and not proof.image)]
-        fits = [proof for proof in fits if image not in wanted or proof.digest == wanted[image]]
+    for image in asked_digests or images:
+        fits = [proof for proof in proofs if proof.image == image or (image in asked_digests and not proof.image)]
+        fits = [proof for proof in fits if image not in asked_digests or proof.digest == asked_digests[image]]
         newest = max(fits, key=lambda proof: proof.at, default=None)
         if newest is None:
-            what = f"the digest {wanted[image][:_SHORT]} of {image}" if image in wanted else f"a digest of {image}"
+            what = (
+                f"the digest {asked_digests[image][:_SHORT]} of {image}"
+                if image in asked_digests
+                else f"a digest of {image}"
+            )
             raise Refused(
                 f"No verified run knows {sanitize(what)}",
                 "Deploy it where it can be tested, by digest: devenv deploy OVERLAY --image NAME=REF@DIGEST --verify.",

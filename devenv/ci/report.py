@@ -108,7 +108,7 @@ _PLACE: Final = re.compile(
 def to_sarif(results: Sequence[JobResult], heard: Heard, root: Path, version: str) -> dict[str, Any]:
     """Return a SARIF log: a result for each line of the project that a failed task named, else one for the task."""
     broken = {result.task.id: result for one in results for result in one.results if outcome_of(result) == "failed"}
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for task_id, result in broken.items():
         places = list(_places(mask_secrets(heard.of(task_id)).splitlines(), result.task.package.folder, root))
         anywhere = (
@@ -119,10 +119,10 @@ def to_sarif(results: Sequence[JobResult], heard: Heard, root: Path, version: st
         for file, line, text in dict.fromkeys(places) or (anywhere,):
             location = {"artifactLocation": sarif.artifact(file), "region": {"startLine": line}}
             place = {"physicalLocation": location}
-            found.append({"ruleId": task_id, "level": "error", "message": {"text": text}, "locations": [place]})
+            entries.append({"ruleId": task_id, "level": "error", "message": {"text": text}, "locations": [place]})
     rules = [{"id": task_id, "shortDescription": {"text": f"devenv run {task_id}"}} for task_id in broken]
     unclear = [f"{one.job.name}: {one.why}" for one in results if one.outcome in ("inconclusive", "not run")]
-    return sarif.log(rules, found, version, unclear)
+    return sarif.log(rules, entries, version, unclear)
 
 
 def _places(lines: Sequence[str], folder: Path, root: Path) -> Iterator[tuple[str, int, str]]:

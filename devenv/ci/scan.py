@@ -175,10 +175,10 @@ def _image(image: str) -> Scanned:
 
 
 def _of_trivy(report: bytes, image: str) -> Scanned:
-    found = from_json(report, _Trivy)
-    system = found.about.system
+    parsed = from_json(report, _Trivy)
+    system = parsed.about.system
     unchecked = []
-    if not found.results:
+    if not parsed.results:
         unchecked.append(f"{image}: Trivy recognised nothing in it: neither a distribution nor packages")
     if system is not None and system.ended:
         unchecked.append(f"{image}: {sanitize(f'{system.family} {system.name}')} gets no advisories any more")
@@ -193,7 +193,7 @@ def _of_trivy(report: bytes, image: str) -> Scanned:
             title=sanitize(item.title),
             link=sanitize(item.primary_url),
         )
-        for result in found.results or ()
+        for result in parsed.results or ()
         for item in result.vulnerabilities or ()
     )
     return Scanned(image, "Trivy", findings, tuple(unchecked))

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         restore = interrupt_once()
         try:
             code = _function_of(namespace)(namespace)
-            sys.stdout.flush()  # what cannot be written is told here, and not by Python at its exit
+            sys.stdout.flush()  # what cannot be written is reported here, and not by Python at its exit
             return code
         finally:
             restore()

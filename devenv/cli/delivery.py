@@ -148,7 +148,7 @@ def run_notify(arguments: Namespace) -> int:
             raise
         warn(f"Nobody was notified: {error.message}. {error.hint}", no_color=arguments.no_color)
         return EXIT_OK
-    tell(f"{webhook.service} was told", no_color=arguments.no_color)
+    tell(f"{webhook.service} has been notified", no_color=arguments.no_color)
     return EXIT_OK
 
 

@@ -156,7 +156,7 @@ def _complete(action: argparse.Action, dest: str) -> None:
         return
 
     def completer(prefix: str, parsed_args: argparse.Namespace, **_: object) -> list[str]:
-        found: list[str] = import_module("devenv.cli.completion").ANSWERS[answers](parsed_args, prefix)
-        return found
+        completions: list[str] = import_module("devenv.cli.completion").ANSWERS[answers](parsed_args, prefix)
+        return completions
 
     action.completer = completer  # type: ignore[attr-defined]  # argcomplete's documented way

@@ -62,7 +62,7 @@ def test_all_comes_back_after_a_restart(isolated_stack, measure):
 '''
 _SETTINGS: Final = """# What devenv knows about this project; `devenv` works from any folder below this one.
 
-{compose}# The smoke tests: `devenv verify`. What else may stand here is told in devenv's docs/VERIFY.md.
+{compose}# The smoke tests: `devenv verify`. devenv's docs/VERIFY.md says what else may stand here.
 [verify]
 {tests}budgets = {{restart = 120}}  # seconds; `devenv history` shows what it took
 """

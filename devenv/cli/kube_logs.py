@@ -62,8 +62,8 @@ def run(arguments: Namespace) -> int:
 
 def _pods(call: ClusterCall, refs: Sequence[Ref]) -> list[dict[str, Any]]:
     """Return the pods of all that was named, each once."""
-    found = [pod for ref in refs for pod in _pods_of(call, ref)] if refs else _selected(call)
-    return list({pod["metadata"]["uid"]: pod for pod in found}.values())
+    pods = [pod for ref in refs for pod in _pods_of(call, ref)] if refs else _selected(call)
+    return list({pod["metadata"]["uid"]: pod for pod in pods}.values())
 
 
 def _pods_of(call: ClusterCall, ref: Ref) -> list[dict[str, Any]]:

@@ -56,21 +56,21 @@ class AuditLog(Struct, frozen=True):
 
     def entries(self) -> list[AuditEntry]:
         """Return the changes that both files tell of, oldest first; a line that is no record is left out."""
-        found: dict[tuple[object, object, int], AuditEntry] = {}
+        entries: dict[tuple[object, object, int], AuditEntry] = {}
         again: dict[tuple[object, object], int] = {}  # process ids come back: a number counts anew with each
         for record in self._records():
             event, whose = record.get("event"), (record.get("pid"), record.get("request"))
             if event in ("allowed", "refused"):
                 again[whose] = again.get(whose, 0) + 1
-                found[(*whose, again[whose])] = _begun(record)
-            elif event == "finished" and (key := (*whose, again.get(whose, 0))) in found:
-                found[key] = replace(
-                    found[key],
+                entries[(*whose, again[whose])] = _begun(record)
+            elif event == "finished" and (key := (*whose, again.get(whose, 0))) in entries:
+                entries[key] = replace(
+                    entries[key],
                     verdict=sanitize(str(record.get("result"))),
                     seconds=_seconds(record.get("seconds")),
                     reason=sanitize(str(record.get("error") or "")),
                 )
-        return list(found.values())
+        return list(entries.values())
 
     def _records(self) -> Iterator[Mapping[str, Any]]:
         for path in (self.path.with_suffix(".jsonl.1"), self.path):

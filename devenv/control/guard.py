@@ -261,8 +261,8 @@ class Guard:
         facts: dict[str, object] = {"source": self._source, "verb": plan.verb, "targets": list(plan.targets)}
         if plan.context:
             where = {"context": plan.context, "namespace": plan.namespace, "cluster": plan.cluster}
-            told = {"options": dict(plan.options), "losses": list(plan.losses), "command": _in_cluster(plan)}
-            return {**facts, **where, **told}
+            effect = {"options": dict(plan.options), "losses": list(plan.losses), "command": _in_cluster(plan)}
+            return {**facts, **where, **effect}
         return {
             **facts,
             "command": plan.command or (command_line(plan, project) if plan.verb in VERBS else ""),

@@ -208,7 +208,7 @@ def short(message: str) -> str:
     return text if len(text) <= 600 else f"{text[:600]}…"
 
 
-HELPER_TOLD_AFTER: Final = 5.0  # seconds; then again and again
+HELPER_SPEAKS_AFTER: Final = 5.0  # seconds; then again and again
 HELPER_GIVEN_UP_AFTER: Final = 60.0  # seconds
 _LOOK_EVERY: Final = 1.0  # seconds
 _HELPER_PREFIX: Final = "docker-credential-"
@@ -260,15 +260,15 @@ class HelperWatch:
         self._over.set()
 
     def _watch(self) -> None:
-        pid, since, told_at = 0, 0.0, 0.0
+        pid, since, spoke_at = 0, 0.0, 0.0
         while not self._over.wait(_LOOK_EVERY):
             now = time.monotonic()
             helper, command = next(iter(_helpers_of(self._group, self._runs_programs)), (0, ""))
             if helper != pid:
-                pid, since, told_at = helper, now, now
-            if not pid or now - told_at < HELPER_TOLD_AFTER:
+                pid, since, spoke_at = helper, now, now
+            if not pid or now - spoke_at < HELPER_SPEAKS_AFTER:
                 continue
-            told_at = now
+            spoke_at = now
             name = next((name for name in self._known if name in command), next(iter(self._known)))
             if now - since >= HELPER_GIVEN_UP_AFTER:
                 what = f"docker's credential helper {name} did not answer within {HELPER_GIVEN_UP_AFTER:.0f} s"

@@ -148,7 +148,7 @@ def lines_of(file: Path) -> dict[str, int]:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     lists: dict[str, int] = {}  # of tables, and how many of each there are so far
     table, closing = "", ""  # the quotes that a string of several lines ends with
     for number, line in enumerate(text.splitlines(), 1):
@@ -165,11 +165,11 @@ def lines_of(file: Path) -> dict[str, int]:
             if header[1] == "[[":
                 lists[table] = lists.get(table, 0) + 1
                 table += f"[{lists[table] - 1}]"
-            found.setdefault(table, number)
+            lines.setdefault(table, number)
         elif parts := _parts(line, assigned=True):
-            found.setdefault(".".join([*([table] if table else []), *parts]), number)
+            lines.setdefault(".".join([*([table] if table else []), *parts]), number)
         closing = next((quotes for quotes in ('"""', "'''") if line.count(quotes) % 2), "")
-    return found
+    return lines
 
 
 def _parts(text: str, *, assigned: bool = False) -> list[str]:

@@ -211,7 +211,7 @@ def run_checks(context: Context, checks: Sequence[Check]) -> tuple[Finding, ...]
     with ThreadPoolExecutor(max_workers=max(1, len(checks)), thread_name_prefix="doctor") as pool:
         findings = list(pool.map(run, checks))
     failed = {finding.check: finding.message for finding in findings if finding.level is Level.FAILED}
-    # A cluster that is away is a warning, since Compose needs none; what is asked of it is told by it all the same.
+    # A cluster that is away is a warning, since Compose needs none; what is asked of it is reported all the same.
     telling = {finding.check for finding in findings if finding.level in (Level.FAILED, Level.WARNING)}
     after = {check.name: check.after for check in checks if check.after}
 

@@ -66,7 +66,7 @@ def check_kubectl(context: Context) -> Finding:
     said = f"kubectl {version.removeprefix('v')} at {program}"
     try:
         server = str(context.cluster().get("/version").get("gitVersion", ""))
-    except (NotApplicable, KubeError):  # told by the cluster's own check
+    except (NotApplicable, KubeError):  # the cluster's own check reports it
         return Finding("kubectl", Level.OK, said)
     apart = abs(_minor(version) - _minor(server))
     said += f", the cluster {sanitize(server).removeprefix('v')}"
@@ -91,15 +91,15 @@ def check_minikube(context: Context) -> Finding:
 
     known = contexts(context.environ)
     chosen = known.find(context.config().kubernetes.context or known.current or "")
-    is_meant = chosen is not None and chosen.flavour == "minikube"
+    is_chosen = chosen is not None and chosen.flavour == "minikube"
     if not find_minikube(context.environ):
-        if not is_meant:
+        if not is_chosen:
             raise NotApplicable("minikube is not installed; any other cluster will do")
         guide = "Install it: https://minikube.sigs.k8s.io/docs/start/"
         what = "the chosen context is of minikube, which is not installed"
         return Finding("minikube", Level.WARNING, what, guide)
     profiles = {profile.name: profile for profile in read_profiles(context.environ)}
-    name = chosen.cluster if is_meant and chosen is not None else "minikube"
+    name = chosen.cluster if is_chosen and chosen is not None else "minikube"
     profile = profiles.get(name)
     if profile is None:
         raise NotApplicable(f"minikube has no profile {sanitize(name)}: devenv minikube start makes it")
@@ -107,7 +107,7 @@ def check_minikube(context: Context) -> Finding:
     said = f"{name}: {profile.status}, Kubernetes {profile.version.removeprefix('v')}, {size}"
     if profile.addons:
         said += f", addons {', '.join(profile.addons)}"
-    if profile.status not in ("Running", "OK") and is_meant:
+    if profile.status not in ("Running", "OK") and is_chosen:
         command = ("minikube", "start", "--profile", name)
         return Finding("minikube", Level.WARNING, said, f"devenv {' '.join(command)}", command)
     return Finding("minikube", Level.OK, said)

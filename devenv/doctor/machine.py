@@ -64,7 +64,7 @@ def check_settings(context: Context) -> Finding:
     if root is None:
         return Finding("settings", Level.OK, f"there is no {FILE_NAME}: the defaults hold (devenv init writes one)")
     services: set[str] | None = None
-    with suppress(DevenvError):  # told by the project's own check
+    with suppress(DevenvError):  # the project's own check reports it
         services = {service.name for service in context.project().services}
     if wrong := list(_dangling(config, root, services)):
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""

@@ -54,7 +54,7 @@ class ClusterFacts:
         self._target = target
         self._service = service
         self._client = KubeClient(target, environ)
-        self._told: list[Encoded] = []
+        self._lines: list[Encoded] = []
         self._lock = threading.Lock()
         self._before: dict[str, dict[str, Any]] = {}
         self._missing: dict[str, str] = {}
@@ -67,7 +67,7 @@ class ClusterFacts:
     def drain(self) -> list[Encoded]:
         """Take what was read."""
         with self._lock:
-            lines, self._told = self._told, []
+            lines, self._lines = self._lines, []
         return lines
 
     def stop(self) -> None:
@@ -181,4 +181,4 @@ class ClusterFacts:
             return
         self._before[kind] = values
         with self._lock:
-            self._told.append((kind, values))
+            self._lines.append((kind, values))

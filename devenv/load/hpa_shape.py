@@ -161,7 +161,7 @@ class HpaShape:
         if self._settings is not None:
             self._since = self._look_at = self._clock()
         elif self._clock() - self._since > SETTINGS_WITHIN:
-            raise DevenvError("no autoscaler was found for the service under load", "Is it --target kubernetes?")
+            raise DevenvError("the service under load has no autoscaler", "Is it --target kubernetes?")
         return self._settings
 
     def _look(self, settings: ScalingSettings) -> ScalingSettings:

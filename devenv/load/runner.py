@@ -85,7 +85,9 @@ def start(options: LoadOptions, tests: Path, root: Path, environ: Mapping[str, s
         raise DevenvError(f"the load test cannot be started: {error}") from error
     try:
         owner = str(owner_of(process.pid))
-        write_text(folder / STARTED, json.dumps({"owner": owner, "folder": str(root), "wish": asdict(options)}) + "\n")
+        write_text(
+            folder / STARTED, json.dumps({"owner": owner, "folder": str(root), "options": asdict(options)}) + "\n"
+        )
     except DevenvError:
         process.kill()  # nobody could find it
         raise
@@ -218,7 +220,7 @@ class _Options(msgspec.Struct):
 class _Started(msgspec.Struct):
     owner: str = ""
     folder: str = ""
-    wish: _Options = msgspec.field(default_factory=_Options)
+    options: _Options = msgspec.field(default_factory=_Options)
 
 
 class _Figures(msgspec.Struct):
@@ -244,10 +246,10 @@ def _read(folder: Path, root: Path) -> KnownRun | None:
         began=run.began or changed_at(folder),
         owner=owner,
         goes_on=not outcome.verdict and outcome.exit_code is None and is_alive(owner),
-        kind=sanitize(run.target.kind or started.wish.target),
+        kind=sanitize(run.target.kind or started.options.target),
         project=sanitize(run.target.project),
-        shape=sanitize(run.options.shape or started.wish.shape),
-        users=run.options.num_users or started.wish.users,
+        shape=sanitize(run.options.shape or started.options.shape),
+        users=run.options.num_users or started.options.users,
         verdict="interrupted" if outcome.exit_code == EXIT_INTERRUPTED else outcome.verdict or "",
         exit_code=outcome.exit_code,
         requests=figures.requests,

@@ -103,9 +103,9 @@ def criterion(
     """Return the criterion of that name: what is given here, over devenv.toml's budgets, over what is known above."""
     family = name.partition(".")[0]
     known = CRITERIA.get(name) or replace(CRITERIA.get(family, Criterion(family)), name=name)
-    wished = budgets.get(name, budgets.get(family))
-    if wished is not None:
-        known = replace(known, budget=wished, source=known.source or "devenv.toml")
+    given = budgets.get(name, budgets.get(family))
+    if given is not None:
+        known = replace(known, budget=given, source=known.source or "devenv.toml")
     return Criterion(
         name=name,
         unit=unit or known.unit,

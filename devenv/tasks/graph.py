@@ -68,11 +68,11 @@ def find_packages(root: Path, definitions: Mapping[str, Definition], graph: Grap
                 made_from.add(names[folder])
         if service in owner:
             needs[owner[service]] |= made_from - {owner[service]}
-    found = {
+    packages = {
         name: Package(name, folder, tuple(sorted(needs[name])), tuple(services.get(folder, ())[1:]))
         for folder, name in sorted(names.items(), key=lambda item: item[1])
     }
-    return {**found, ROOT: Package(ROOT, root)}
+    return {**packages, ROOT: Package(ROOT, root)}
 
 
 class TaskGraph:
@@ -96,20 +96,20 @@ class TaskGraph:
         Raises UsageError for one that is not there, and for a circle with the tasks in it.
         """
         todo = [task_id for name in asked for task_id in self._asked(name)]
-        found: dict[str, Task] = {}
+        tasks: dict[str, Task] = {}
         while todo:
             task_id = todo.pop()
-            if task_id not in found:
-                found[task_id] = self._task(task_id)
-                todo += found[task_id].needs
+            if task_id not in tasks:
+                tasks[task_id] = self._task(task_id)
+                todo += tasks[task_id].needs
         try:
-            order = tuple(TopologicalSorter({one.id: one.needs for one in found.values()}).static_order())
+            order = tuple(TopologicalSorter({one.id: one.needs for one in tasks.values()}).static_order())
         except CycleError as error:
             circle = sanitize(" -> ".join(reversed(error.args[1])))
             raise UsageError(
                 f"These tasks wait for each other: {circle}", "Take one of them out of depends_on in devenv.toml."
             ) from error
-        return {task_id: found[task_id] for task_id in order}
+        return {task_id: tasks[task_id] for task_id in order}
 
     def ids_of(self, name: str) -> tuple[str, ...]:
         """Return the tasks of that name, sorted by package."""
@@ -153,7 +153,7 @@ class TaskGraph:
 
     def _below(self, package: str, task: str) -> set[str]:
         """Return the task of the packages that one is made from; where one of them has none, of those below it."""
-        found: set[str] = set()
+        ids: set[str] = set()
         seen, todo = {package}, list(self.packages[package].needs)
         while todo:
             need = todo.pop()
@@ -161,10 +161,10 @@ class TaskGraph:
                 continue
             seen.add(need)
             if self._has(need, task):
-                found.add(f"{need}{OF}{task}")
+                ids.add(f"{need}{OF}{task}")
             else:
                 todo += self.packages[need].needs
-        return found
+        return ids
 
     def _settings(self, package: str, task: str) -> TaskSettings | None:
         own = self.tables.get(f"{package}{OF}{task}")
@@ -191,16 +191,16 @@ class TaskGraph:
 
     def _package(self, name: str, where: str) -> str:
         if name not in self._names:
-            told = f"{where}: there is no package {sanitize(name)!r}" if where else f"No package {sanitize(name)!r}"
-            raise UsageError(told, _near(name, self._names, "Packages here"))
+            message = f"{where}: there is no package {sanitize(name)!r}" if where else f"No package {sanitize(name)!r}"
+            raise UsageError(message, _near(name, self._names, "Packages here"))
         return self._names[name]
 
     def _unknown(self, name: str, where: str) -> UsageError:
         every = sorted({key.rpartition(OF)[2] for key in self.tables})
         known = [*every, *(task_id for one in every for task_id in self.ids_of(one))] if OF in name else every
-        told = f"there is no task {sanitize(name)!r}"
+        message = f"there is no task {sanitize(name)!r}"
         hint = _near(name, known, "Tasks here") if known else "Write it: [tasks.NAME] in devenv.toml, with a command."
-        return UsageError(f"{where}: {told}" if where else f"{told[0].upper()}{told[1:]}", hint)
+        return UsageError(f"{where}: {message}" if where else f"{message[0].upper()}{message[1:]}", hint)
 
 
 def _near(name: str, known: Iterable[str], title: str) -> str:

@@ -43,11 +43,11 @@ _EVERYTHING: Final = "**"
 
 
 class TaskKey(msgspec.Struct, frozen=True):
-    """The key of a task as its files are now. `doubts` say what could not be read, so that no result can be kept."""
+    """The key of a task as its files are now. `unread` say what could not be read, so that no result can be kept."""
 
     key: str
     inputs: Inputs
-    doubts: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 class InputMatcher(IgnoreMatcher):
@@ -98,11 +98,11 @@ class KeyMaker:
         """Read the files of a task; `before` are the keys of those it needs. Raises ProjectError without its folder."""
         settings = task.settings
         trees: dict[str, str] = {}
-        doubts: list[str] = []
+        unread: list[str] = []
         for name, folder, matcher in self.sources(task):
             tree = self.read(folder, matcher)
             trees[name] = tree.digest
-            doubts += [f"{sanitize(path)} cannot be read" for path in tree.unreadable[:1]]
+            unread += [f"{sanitize(path)} cannot be read" for path in tree.unreadable[:1]]
         facts = {
             "task": {
                 "id": task.id,
@@ -118,7 +118,7 @@ class KeyMaker:
             "task before": {need: before[need] for need in task.needs},
         }
         inputs = Inputs(SCHEMA, facts, trees)
-        return TaskKey(inputs.key, inputs, tuple(doubts))
+        return TaskKey(inputs.key, inputs, tuple(unread))
 
     def sources(self, task: Task) -> Iterator[tuple[str, Path, InputMatcher]]:
         """Return the folders that a task reads, each with a name and with what counts of it."""
@@ -167,30 +167,30 @@ class KeyMaker:
     def environment(self, task: Task) -> dict[str, str]:
         """Return the variables that a task sees: those it names, and those that programs need to start."""
         package, settings = task.package, task.settings
-        found = {name: self._environ[name] for name in self._names((*PASSED, *settings.env, *settings.pass_env))}
+        environ = {name: self._environ[name] for name in self._names((*PASSED, *settings.env, *settings.pass_env))}
         # The project's own tools first, then those that came with this devenv, and devenv itself.
         own = (str(self.root / ".venv" / "bin"), str(Path(sys.executable).parent))
-        found["PATH"] = os.pathsep.join(dict.fromkeys((*own, *found.get("PATH", os.defpath).split(os.pathsep))))
-        return {**found, "DEVENV_ROOT": str(self.root), "DEVENV_PACKAGE": package.name, "DEVENV_TASK": task.name}
+        environ["PATH"] = os.pathsep.join(dict.fromkeys((*own, *environ.get("PATH", os.defpath).split(os.pathsep))))
+        return {**environ, "DEVENV_ROOT": str(self.root), "DEVENV_PACKAGE": package.name, "DEVENV_TASK": task.name}
 
     def _names(self, patterns: Iterable[str], *, missing: bool = False) -> list[str]:
         """Return the variables that fit; with `missing`, those without a pattern also where they are not set."""
-        found: set[str] = set()
+        names: set[str] = set()
         for pattern in patterns:
-            found |= {name for name in self._environ if fnmatchcase(name, pattern)}
+            names |= {name for name in self._environ if fnmatchcase(name, pattern)}
             if missing and not set("*?[") & set(pattern):
-                found.add(pattern)
-        return sorted(found)
+                names.add(pattern)
+        return sorted(names)
 
     def _below(self, package: Package) -> list[str]:
-        found: set[str] = set()
+        names: set[str] = set()
         todo = list(package.needs)
         while todo:
             name = todo.pop()
-            if name not in found and name != package.name:
-                found.add(name)
+            if name not in names and name != package.name:
+                names.add(name)
                 todo += self._graph.packages[name].needs
-        return sorted(found)
+        return sorted(names)
 
     def _matcher(self, package: Package, inputs: Iterable[str]) -> InputMatcher:
         named = set(inputs)

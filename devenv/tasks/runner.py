@@ -41,7 +41,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Listener(Protocol):
-    """Who is told what happens; called by the threads of the tasks, one at a time."""
+    """Hears what happens; called by the threads of the tasks, one at a time."""
 
     def line(self, task: Task, text: bytes) -> None:
         """Take one line that a task prints, or printed when its stored result was made."""
@@ -84,14 +84,14 @@ class TaskRunner:
 
     def plan(self) -> tuple[Result, ...]:
         """Return what a run would do, in its order: "from cache", or "not run" yet with the reason."""
-        found = []
+        results = []
         for task in self._tasks.values():
             key, stored, why = self._look_up(task)
             status: Status = "not run" if stored is None else "from cache"
             saved = 0.0 if stored is None else stored.about.seconds
-            found.append(Result(task, status, why, key.key, saved=saved))
+            results.append(Result(task, status, why, key.key, saved=saved))
         self._save_hashes()
-        return tuple(found)
+        return tuple(results)
 
     def run(self) -> tuple[Result, ...]:
         """Run what has no stored result, and return how each task ended; raises Interrupted after `interrupt`."""
@@ -167,13 +167,13 @@ class TaskRunner:
 
     def _waiting_for(self, task: Task) -> Callable[[], bool]:
         """Return what tells once that another process runs a task, and whether to wait for it."""
-        told = False
+        warned = False
 
         def go_on() -> bool:
-            nonlocal told
-            if not told:
+            nonlocal warned
+            if not warned:
                 self._warn(f"{task.id} is run by another devenv: its result is waited for")
-            told = True
+            warned = True
             return not self._ended
 
         return go_on
@@ -208,8 +208,8 @@ class TaskRunner:
             return key, None, "asked for with --no-cache"
         if self._force:
             return key, None, "asked for with --force"
-        if key.doubts:
-            return key, None, key.doubts[0]
+        if key.unread:
+            return key, None, key.unread[0]
         stored = self._cache.read(key.key)
         return key, stored, "nothing changed" if stored is not None else "no stored result"
 
@@ -224,7 +224,7 @@ class TaskRunner:
         return True
 
     def _keep(self, task: Task, key: TaskKey, seconds: float, log: bytes) -> None:
-        if self._cache is None or not task.settings.cache or task.settings.persistent or key.doubts:
+        if self._cache is None or not task.settings.cache or task.settings.persistent or key.unread:
             return
         try:
             with self._lock:

@@ -40,7 +40,7 @@ def problems(chosen: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     }
     for name, keys in chosen.items():
         if name not in BY_NAME:
-            continue  # told with what is near to it, as other names are
+            continue  # reported with what is near to it, as other names are
         others = {_plain(key): one.name for one in actions if one.name != name for key in _split(one.key)}
         for key in _split(keys):
             owner = others.get(_plain(key)) or fixed.get(_plain(key))

@@ -45,25 +45,25 @@ class Leftovers:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._found: list[Named] = []
+        self._leftovers: list[Named] = []
         self._thread = threading.Thread(target=self._look, name="verify-leftovers", daemon=True)
         self._thread.start()
 
     def in_words(self) -> str:
         """Say what there is; "" for nothing, and where it could not be looked at, which is of no interest now."""
         self._thread.join(PATIENCE)
-        return leftovers.in_words(self._found)
+        return leftovers.in_words(self._leftovers)
 
     def _look(self) -> None:
         target = self._session.config.option.devenv_target
         with suppress(DevenvError, ValueError):  # what is cut short while another run cleans up too
             if target != KUBERNETES:
-                self._found += leftovers.of_dead_runs()
+                self._leftovers += leftovers.of_dead_runs()
         with suppress(DevenvError):
             if target != COMPOSE:
                 from devenv.verify.kube import leftovers as on_clusters
 
-                self._found += on_clusters.of_dead_runs(self._session.settings().kubernetes)[0]
+                self._leftovers += on_clusters.of_dead_runs(self._session.settings().kubernetes)[0]
 
 
 class Collector:

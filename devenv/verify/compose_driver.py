@@ -224,7 +224,7 @@ class ComposeDriver:
             else:
                 hashes = {item.service: dict(item.labels).get(CONFIG_HASH, "") for item in containers}
         except DevenvError as error:
-            self._mark(f"what is verified could not be told: {error.message}")
+            self._mark(f"what is verified could not be read: {error.message}")
             return {}
         return {
             item.service: Subject(images.get(item.image_id, ""), hashes.get(item.service, "")) for item in containers

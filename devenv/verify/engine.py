@@ -130,13 +130,13 @@ class Engine:
 
     def events(self, since: float = 0.0, service: str = "", action: str = "") -> list[Happening]:
         """What happened from that time on, oldest first, by the engine's clock."""
-        return [item for item in self._recorder.happenings() if self._wanted(item, since, service, action, "")]
+        return [item for item in self._recorder.happenings() if self._matches(item, since, service, action, "")]
 
     def wait_event(self, action: str, service: str = "", *, since: float, timeout: float, text: str = "") -> Happening:
         """Wait for an event; a new health has the action health_status and the text "is healthy"."""
         __tracebackhide__ = True
         self._refuse_event(action, service)
-        event = self._recorder.wait_happening(lambda item: self._wanted(item, since, service, action, text), timeout)
+        event = self._recorder.wait_happening(lambda item: self._matches(item, since, service, action, text), timeout)
         if event is None:
             seen = "; ".join(f"{item.action} ({item.text})" for item in self.events(since, service)[-8:])
             what = " ".join(filter(None, ("event", action, text and repr(text), service and f"of {service}")))
@@ -227,7 +227,7 @@ class Engine:
         if check == ["NONE"]:
             raise Never(f"{service} has no health check", "Give it one in the Compose file: healthcheck.")
 
-    def _wanted(self, item: Happening, since: float, service: str, action: str, text: str) -> bool:
+    def _matches(self, item: Happening, since: float, service: str, action: str, text: str) -> bool:
         if item.at < since or (action and item.action != action) or text not in item.text:
             return False
         return not service or self._recorder.service_of(item.key) == service

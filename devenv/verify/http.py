@@ -243,7 +243,7 @@ class Persistence:
             return
         answer = self._send(call, new_nonce())
         if not _fits(call, answer):
-            raise VerificationFailed(f"{call.method} {call.path} to prepare writes", _told(answer))
+            raise VerificationFailed(f"{call.method} {call.path} to prepare writes", _explained(answer))
         self._kept = str(answer.json()[call.keep]) if call.keep else "prepared"
 
     def forget(self) -> None:
@@ -260,7 +260,7 @@ class Persistence:
         call = self._settings.read
         answer = self._send(call, nonce)
         if answer.status_code >= 500:
-            raise VerificationFailed(f"{call.method} {call.path} to answer", _told(answer))
+            raise VerificationFailed(f"{call.method} {call.path} to answer", _explained(answer))
         return answer.is_success and call.contains.replace("{nonce}", nonce) in answer.text
 
     def _send(self, call: CallSettings, nonce: str) -> httpx.Response:
@@ -350,5 +350,5 @@ def _fits(call: CallSettings, answer: httpx.Response) -> bool:
     return answer.status_code == call.status if call.status else answer.is_success
 
 
-def _told(answer: httpx.Response) -> str:
+def _explained(answer: httpx.Response) -> str:
     return f"{answer.status_code} {answer.text[:300]!r}"

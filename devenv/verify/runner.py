@@ -160,7 +160,7 @@ class RunOptions:
         return RUNNING in self.options
 
 
-class _Told(msgspec.Struct):
+class _Outcome(msgspec.Struct):
     phase: str
 
 
@@ -175,7 +175,7 @@ class LiveRun(BackgroundRun):
         self.cancelled = False
         self.place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
         self.stream = self.place / "stream.jsonl"
-        self._told = Tail(self.stream, _Told)
+        self._outcomes = Tail(self.stream, _Outcome)
         output = self.place / "output.txt"
         what = chosen.tests or (str(folder),)
         command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *chosen.options, *what]
@@ -201,7 +201,7 @@ class LiveRun(BackgroundRun):
 
     def drain(self) -> list[dict[str, Any]]:
         """Return the lines of the run since the last call; a line that is not whole yet waits."""
-        return list(self._told.read())
+        return list(self._outcomes.read())
 
     def close(self) -> None:
         """Forget the files of a run that has ended; one that goes on keeps them, it writes to them."""

@@ -67,7 +67,7 @@ def shown(error: Exception) -> pytest.ExceptionInfo[Exception] | None:
     of_tests = [number for number, entry in enumerate(lines) if not _is_library(entry.tb_frame.f_code.co_filename)]
     if not of_tests:
         return None
-    if is_told_in_full(error):
+    if is_shown_in_full(error):
         error.__cause__, error.__suppress_context__ = None, True
         kept = [lines[number] for number in of_tests]
     else:
@@ -82,7 +82,7 @@ def shown(error: Exception) -> pytest.ExceptionInfo[Exception] | None:
 def tell_failure(report: pytest.TestReport, error: Exception) -> None:
     """Give the report of a failure that says all by itself its line in pytest's summary."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is not None and is_told_in_full(error):
+    if crash is not None and is_shown_in_full(error):
         crash.message = f"{summary(error)}\n{error}"
 
 
@@ -92,7 +92,7 @@ def in_words(error: Exception) -> str:
     return "\n".join([summary(error), *rest, *getattr(error, "__notes__", ())])
 
 
-def is_told_in_full(error: BaseException) -> bool:
+def is_shown_in_full(error: BaseException) -> bool:
     """Whether it was raised on purpose, with all that a reader needs."""
     return isinstance(error, DevenvError | VerificationFailed)
 
@@ -333,8 +333,8 @@ class Session:
         if isinstance(error, Exception):
             first = self._causes.first(error, item.nodeid) if call.when == "setup" else item.nodeid
             if first != item.nodeid:
-                report.longrepr = f"not run: {summary(error)} (told in full at {first})"
-            elif short is None and is_told_in_full(error) and not self.config.option.fulltrace:
+                report.longrepr = f"not run: {summary(error)} (shown in full at {first})"
+            elif short is None and is_shown_in_full(error) and not self.config.option.fulltrace:
                 report.longrepr = in_words(error)
             else:
                 tell_failure(report, error)

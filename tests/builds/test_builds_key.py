@@ -134,7 +134,7 @@ def test_what_nobody_but_buildkit_can_read_is_a_doubt(sandbox: Sandbox) -> None:
         (f"https://example.org/repo.git#{commit}:sub", False),
     ):
         build_of(sandbox)["context"] = context
-        assert bool(sandbox.read("web").doubts) is has_doubt
+        assert bool(sandbox.read("web").unread) is has_doubt
         assert sandbox.key("web")
 
 

@@ -89,7 +89,7 @@ def test_a_load_above_what_users_allows_ends_the_course_with_what_to_allow() -> 
 def test_a_service_without_an_autoscaler_is_told() -> None:
     made, story, _, now = course(LoadSize(20, 10.0, None))
     story.watched.clear()
-    with pytest.raises(DevenvError, match="no autoscaler was found"):
+    with pytest.raises(DevenvError, match="has no autoscaler"):
         drive(made, story, now, 100.0)
 
 

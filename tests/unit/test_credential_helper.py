@@ -47,7 +47,7 @@ def test_one_that_hangs_is_told_and_given_up(
     environ: dict[str, str], group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.05)
-    monkeypatch.setattr(image_failures, "HELPER_TOLD_AFTER", 0.1)
+    monkeypatch.setattr(image_failures, "HELPER_SPEAKS_AFTER", 0.1)
     monkeypatch.setattr(image_failures, "HELPER_GIVEN_UP_AFTER", 2.0)  # time to tell, on a busy machine too
     told: list[str] = []
     given_up = threading.Event()
@@ -64,7 +64,7 @@ def test_a_program_of_a_provider_is_no_helper_however_long_it_takes(
     environ: dict[str, str], group: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.02)
-    monkeypatch.setattr(image_failures, "HELPER_TOLD_AFTER", 0.0)
+    monkeypatch.setattr(image_failures, "HELPER_SPEAKS_AFTER", 0.0)
     monkeypatch.setattr(image_failures, "HELPER_GIVEN_UP_AFTER", 0.1)
     given_up = threading.Event()
     told: list[str] = []
@@ -78,7 +78,7 @@ def test_nothing_is_said_of_docker_itself_or_without_a_helper(
     environ: dict[str, str], group: int, named: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image_failures, "_LOOK_EVERY", 0.02)
-    monkeypatch.setattr(image_failures, "HELPER_TOLD_AFTER", 0.0)
+    monkeypatch.setattr(image_failures, "HELPER_SPEAKS_AFTER", 0.0)
     if named:  # docker alone is in the group
         monkeypatch.setattr(image_failures, "_DOCKERS_OWN", ("docker-compose", Path(sys.executable).name))
     looked = threading.Event()

@@ -74,7 +74,7 @@ def summary(output: str) -> list[str]:
 def test_one_cause_is_told_once_and_the_other_tests_were_not_run(tmp_path: Path) -> None:
     output = run(tmp_path, NO_PROJECT)
     assert output.count("hint: Searched for") == 1
-    assert output.count("(told in full at smoketests/test_it.py::test_first)") == 2
+    assert output.count("(shown in full at smoketests/test_it.py::test_first)") == 2
     assert "devenv/verify" not in output, "no line of devenv"
     first, second, third = summary(output)
     assert first.startswith("test_first - No Compose file found in")

@@ -49,13 +49,13 @@ def from_list(entry: Mapping[str, Any]) -> Resource:
         kind="container",
         name=_name(entry.get("Names"), container_id),
         state=state,
-        health=_health(_mapping(entry.get("Health")).get("Status") or _found(_HEALTH_IN_STATUS, status), state),
+        health=_health(_mapping(entry.get("Health")).get("Status") or _first_group(_HEALTH_IN_STATUS, status), state),
         image=image_name(entry.get("Image")),
         image_id=_text(entry.get("ImageID")),
         command=_text(entry.get("Command")),
         status=status,
         created_at=_number(entry.get("Created")),
-        exit_code=_int(_found(_EXIT_IN_STATUS, status)),
+        exit_code=_int(_first_group(_EXIT_IN_STATUS, status)),
         ports=fold_ports(map(_listed_port, _items(entry.get("Ports")))),
         container_id=container_id,
         **_compose_fields(labels),
@@ -249,7 +249,7 @@ def _items(value: object) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _found(pattern: re.Pattern[str], text: str) -> str | None:
+def _first_group(pattern: re.Pattern[str], text: str) -> str | None:
     match = pattern.search(text)
     return match.group(1) if match else None
 

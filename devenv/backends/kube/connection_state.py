@@ -45,7 +45,7 @@ class ConnectionTracker:
         self._version = ""
         self._last_live: float | None = None
         self._was_live = False  # until the last break
-        self._told: Connection | None = None
+        self._published: Connection | None = None
 
     @property
     def is_live(self) -> bool:
@@ -111,14 +111,14 @@ class ConnectionTracker:
 
     def _tell(self) -> None:
         connection = self._connection()
-        before = self._told
+        before = self._published
         if before is not None and before.state is connection.state:
             wait = connection.retry_in
             if wait is not None:  # it counts from `since`
                 wait = round(wait + connection.since - before.since, 1)
             connection = replace(connection, since=before.since, retry_in=wait)
         if connection != before:
-            self._told = connection
+            self._published = connection
             self._emit(connection)
 
     def _connection(self) -> Connection:
@@ -141,7 +141,7 @@ class ConnectionTracker:
             state = ConnectionState.CONNECTING
         else:
             state, self._was_live = ConnectionState.LIVE, True
-            if self._told is None or self._told.state is not state:
+            if self._published is None or self._published.state is not state:
                 self._last_live = time.time()
         return Connection(
             backend=self._backend,
@@ -164,7 +164,7 @@ class ConnectionTracker:
             state = ConnectionState.FAILED
         else:
             # Streams break and come back one by one: what is being retried is not called fresh-lost again.
-            again = self._told is not None and self._told.state is ConnectionState.RETRYING
+            again = self._published is not None and self._published.state is ConnectionState.RETRYING
             again = again or max(item.tries for item in broken) > 1
             state = ConnectionState.RETRYING if again else ConnectionState.STALE
         if isinstance(error, DevenvError):

@@ -92,7 +92,7 @@ class EventLog:
     def __init__(self, cache: Cache, buffer: Buffer) -> None:
         self._cache = cache
         self._buffer = buffer
-        self._told: dict[str, tuple[int, float, str, str, str]] = {}  # by uid: count, time, object, slot, words
+        self._published: dict[str, tuple[int, float, str, str, str]] = {}  # by uid: count, time, object, slot, words
         self._listing: list[ParsedEvent] = []
 
     def page(self, items: Iterable[Mapping[str, Any]], first: bool) -> None:
@@ -103,7 +103,7 @@ class EventLog:
 
     def listed(self, uids: frozenset[str]) -> None:
         """Pass on what of the list is new, oldest first."""
-        for uid in self._told.keys() - uids:
+        for uid in self._published.keys() - uids:
             self._forget(uid)
         listing, self._listing = self._listing, []
         for event in sorted(listing, key=lambda item: item.happening.at):
@@ -119,7 +119,7 @@ class EventLog:
 
     def clear(self) -> None:
         """Forget all: another cluster or namespace."""
-        for uid in tuple(self._told):
+        for uid in tuple(self._published):
             self._forget(uid)
 
     def _tell(self, event: ParsedEvent) -> None:
@@ -127,17 +127,17 @@ class EventLog:
         if event.kind == "Node":  # the kubelet writes the node's name where its uid belongs
             key = self._cache.find("node", "", event.name)
             happening = Happening(key or happening.key, happening.at, *_rest(happening))
-        known = self._told.get(event.uid)
+        known = self._published.get(event.uid)
         if known is not None and known[:2] == (event.count, happening.at):
             return
         slot = event.slot if event.happening.action in _EXPLAINS else ""
-        self._told[event.uid] = (event.count, happening.at, happening.key, slot, event.words)
+        self._published[event.uid] = (event.count, happening.at, happening.key, slot, event.words)
         self._buffer.put(happening)
         if slot:
             self._cache.note(happening.key, slot, event.words, event.count)
 
     def _forget(self, uid: str) -> None:
-        known = self._told.pop(uid, None)
+        known = self._published.pop(uid, None)
         if known is not None and known[3]:
             self._cache.unnote(*known[2:], known[0])
 

@@ -216,7 +216,7 @@ class PodLogs:
         self._cache = cache
         self._buffer = buffer
         self._lock = threading.Lock()
-        self._wanted: frozenset[str] = frozenset()
+        self._followed: frozenset[str] = frozenset()
         self._tail = 500
         self._since: float | None = None
         self._readers: dict[str, dict[str, ContainerLog]] = {}  # by key and container
@@ -226,7 +226,7 @@ class PodLogs:
     def follow(self, keys: Collection[str], tail: int, since: float | None = None) -> None:
         """Follow exactly these pods, containers and workloads."""
         with self._lock:
-            self._wanted = frozenset(key for key in keys if key.startswith("kubernetes:"))
+            self._followed = frozenset(key for key in keys if key.startswith("kubernetes:"))
             self._tail = tail
             if since is None or self._since is None:  # named again, it means the same moment
                 self._since = None if since is None else time.monotonic() - since
@@ -237,7 +237,7 @@ class PodLogs:
         for name in [name for name in tuple(self._readers) if name.partition("/")[0] == pod.key]:
             for reader in tuple(self._readers[name].values()):
                 reader.notice()
-        if exists and self._wanted and pod.key not in self._openers and self._belongs(pod):
+        if exists and self._followed and pod.key not in self._openers and self._belongs(pod):
             self._open(pod, pod.key, "")
 
     def hurry(self) -> None:
@@ -265,7 +265,7 @@ class PodLogs:
                 self._open(pod, key, key.partition("/")[2])
 
     def _expanded(self) -> Iterator[tuple[str, Resource]]:
-        for key in self._wanted:
+        for key in self._followed:
             pod_key, _, container = key.partition("/")
             for pod in self._cache.pods_of(pod_key):
                 yield (key if container else pod.key), pod
@@ -274,7 +274,7 @@ class PodLogs:
         """Whether the pod, or a workload above it, is followed."""
         key, seen = pod.key, 0
         while key and seen < 4:
-            if key in self._wanted:
+            if key in self._followed:
                 return True
             entry = self._cache.entry(key)
             key = entry.shown.owner if entry is not None and entry.shown.kind in (*WORKLOADS, "pod") else ""

@@ -62,13 +62,13 @@ class Metrics:
         self._tell = tell
         self._keys: tuple[str, ...] = ()
         self._changed = threading.Event()
-        self._told: dict[str, tuple[float, float]] = {}
+        self._published: dict[str, tuple[float, float]] = {}
 
     def watch(self, keys: Collection[str]) -> None:
         """Sample exactly these from now on."""
         fresh = set(keys) - set(self._keys)
         self._keys = tuple(keys)
-        self._told = {key: at for key, at in self._told.items() if key in keys}
+        self._published = {key: at for key, at in self._published.items() if key in keys}
         if fresh:
             self._changed.set()
 
@@ -125,9 +125,9 @@ class Metrics:
 
     def _is_news(self, sample: Sample) -> bool:
         values = (sample.at, sample.cpu or 0.0)
-        if self._told.get(sample.key) == values:
+        if self._published.get(sample.key) == values:
             return False
-        self._told[sample.key] = values
+        self._published[sample.key] = values
         return True
 
     def _pods(self, namespace: str, names: list[str]) -> Iterable[tuple[tuple[str, str], tuple[Any, ...]]]:

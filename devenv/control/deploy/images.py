@@ -314,14 +314,14 @@ def on_every_node(client: KubeClient, *names: str) -> bool:
 
     A kubelet names the 50 largest images (nodeStatusMaxImages): one may be there though it is not named.
     """
-    wanted = set(map(short_name, names))
+    asked = set(map(short_name, names))
     try:
         nodes, _ = client.list(NODES)
     except KubeError:
         return False  # who may not list nodes loads once more
     known = [((node.get("status") or {}).get("images") or ()) for node in nodes]
     return bool(known) and all(
-        any(wanted <= {short_name(str(name)) for name in image.get("names") or ()} for image in images)
+        any(asked <= {short_name(str(name)) for name in image.get("names") or ()} for image in images)
         for images in known
     )
 

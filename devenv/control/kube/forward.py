@@ -272,8 +272,8 @@ class Forward:
         self._patience = patience
         self._tell = tell
         self._traffic = Traffic()
-        self._found: list[PodPort] = []
-        self._found_at = 0.0
+        self._pods: list[PodPort] = []
+        self._looked_at = 0.0
         self._turn = 0
         self._current: PodPort | None = None
         self._finding: asyncio.Lock | None = None
@@ -363,20 +363,20 @@ class Forward:
                     await stream.close()
                 return
             except (OSError, NoPod, HandshakeRefused, NotReached, Unreachable, NotFound) as error:
-                self._found_at = 0.0
+                self._looked_at = 0.0
                 refused = isinstance(error, HandshakeRefused) and error.status == 403
                 if refused or time.monotonic() >= deadline:
                     raise
                 self._traffic.waiting(_text(error))
                 await asyncio.sleep(_PAUSE)
             except Broken:
-                self._found_at = 0.0  # the pod may be gone: the next connection looks anew
+                self._looked_at = 0.0  # the pod may be gone: the next connection looks anew
                 raise
 
     async def _open(self) -> WebSocket:
         assert self._finding is not None
         async with self._finding:  # many connections at once cost one look
-            if not self._found or time.monotonic() - self._found_at > FRESH:
+            if not self._pods or time.monotonic() - self._looked_at > FRESH:
                 self._take(await asyncio.to_thread(self._finder.find))
         target = self._choose()
         endpoint = await asyncio.to_thread(endpoint_of, self._client)
@@ -388,12 +388,12 @@ class Forward:
     def _choose(self) -> PodPort:
         if self._spread:
             self._turn += 1
-            return self._found[self._turn % len(self._found)]
+            return self._pods[self._turn % len(self._pods)]
         assert self._current is not None
         return self._current
 
     def _take(self, pods: list[PodPort]) -> None:
-        self._found, self._found_at = pods, time.monotonic()
+        self._pods, self._looked_at = pods, time.monotonic()
         before = self._current
         if before is not None and any(item.uid == before.uid for item in pods):
             return

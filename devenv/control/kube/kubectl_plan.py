@@ -219,7 +219,7 @@ class KubectlPlan:
         self, verb: str, words: Sequence[str], options: Mapping[str, str], only: str = ""
     ) -> tuple[Impact, tuple[Ref, ...]]:
         assert self._client is not None
-        refs = self._found(words, only)
+        refs = self._refs(words, only)
         if not refs:
             return Impact(confirm=False), ()
         chosen = {name: value for name, value in options.items() if value}
@@ -230,7 +230,7 @@ class KubectlPlan:
             sentence = f"{self.line.verb.capitalize()}: {named}. What goes with it was not looked at: {error.message}"
             return Impact((sentence,), confirm=VERBS[verb].takes_away), refs
 
-    def _found(self, words: Sequence[str], only: str) -> tuple[Ref, ...]:
+    def _refs(self, words: Sequence[str], only: str) -> tuple[Ref, ...]:
         """Return the objects that kubectl names; raises KubectlRefused where it says that it would do nothing."""
         assert self._client is not None
         assert self._where is not None
@@ -249,9 +249,9 @@ class KubectlPlan:
             kind, name, namespace, said = _named(text)
             if not kind or (only and said != only):
                 continue
-            found_kind = kind_of(kind, self._client)
+            its_kind = kind_of(kind, self._client)
             space = namespace or self._client.target.namespace
-            refs.append(Ref(found_kind, space if found_kind.namespaced else "", name))
+            refs.append(Ref(its_kind, space if its_kind.namespaced else "", name))
         if done.returncode and not refs:
             raise KubectlRefused(done.stderr.decode("utf-8", "replace"), done.returncode)
         return tuple(dict.fromkeys(refs))

@@ -225,7 +225,7 @@ def survey_undo(call: Call) -> Impact:
     replaced = []
     for ref in call.refs:
         workload = _rolled(call, ref)
-        revision = _wanted(call, ref, workload)
+        revision = _asked_for(call, ref, workload)
         now = (workload.get("spec") or {}).get("template") or {}
         sentences = [f"Brings back revision {revision.number} of {ref.text} ({', '.join(revision.images)})."]
         sentences += diff_lines({"metadata": {}, "template": now}, {"metadata": {}, "template": revision.template})
@@ -238,7 +238,7 @@ def undo(call: Call) -> str:
     """Put the template of an earlier revision (option `revision`; default: the one before) in its place."""
     for ref in call.refs:
         workload = _rolled(call, ref)
-        revision = _wanted(call, ref, workload)
+        revision = _asked_for(call, ref, workload)
         body = [
             # Refused when somebody changed the object after it was looked at (RFC 6902, `test`).
             {"op": "test", "path": "/metadata/resourceVersion", "value": workload["metadata"]["resourceVersion"]},
@@ -249,7 +249,7 @@ def undo(call: Call) -> str:
     return ""
 
 
-def _wanted(call: Call, ref: Ref, workload: Mapping[str, Any]) -> Revision:
+def _asked_for(call: Call, ref: Ref, workload: Mapping[str, Any]) -> Revision:
     if (workload.get("spec") or {}).get("paused"):
         raise UsageError(f"{ref.text} is paused, so it would not go back", "First: devenv kubectl rollout resume")
     revisions = revisions_of(call.client, ref, workload)
@@ -344,7 +344,7 @@ _SYNC = (
 
 def survey_scale(call: Call) -> Impact:
     """Say what changes, which autoscaler sets it back, what stops serving, and which local data go."""
-    replicas = _wanted_replicas(call)
+    replicas = _replicas_asked_for(call)
     sentences: list[str] = []
     losses: list[str] = []
     for ref in call.refs:
@@ -372,7 +372,7 @@ def survey_scale(call: Call) -> Impact:
 
 def scale(call: Call) -> str:
     """Set the number of replicas; the pods follow later."""
-    replicas = _wanted_replicas(call)
+    replicas = _replicas_asked_for(call)
     for ref in call.refs:
         before = int((_read_scale(call, ref).get("spec") or {}).get("replicas") or 0)
         call.client.request(
@@ -419,7 +419,7 @@ def _read_scale(call: Call, ref: Ref) -> dict[str, Any]:
     return item
 
 
-def _wanted_replicas(call: Call) -> int:
+def _replicas_asked_for(call: Call) -> int:
     text = call.options.get("replicas", "")
     if not text.isdecimal():
         raise UsageError(f"{sanitize(text)!r} is not a number of replicas", "Write --replicas N, 0 or more.")

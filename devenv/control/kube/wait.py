@@ -386,7 +386,7 @@ class _Wait:
         self._down: dict[_Key, str] = {}
         self._refused: KubeError | None = None
         self._limits: dict[str, None] = {}
-        self._told: tuple[object, ...] = ()
+        self._reported: tuple[object, ...] = ()
         self._began = time.monotonic()
         self.streams = [
             self._watch(kind, (name, namespace))
@@ -479,8 +479,8 @@ class _Wait:
     def _tell(self, waiting: Waiting) -> None:
         waits = tuple(state.waits for state in waiting.states)
         news = (waits, tuple((pod.name, tuple(pod.seconds)) for pod in waiting.pods))
-        if news != self._told:
-            self._told = news
+        if news != self._reported:
+            self._reported = news
             self._report(waiting)
 
     def _linger(self) -> None:

@@ -45,10 +45,10 @@ def turned(now: Order | None, columns: Iterable[str]) -> Order | None:
 
 def in_order(paths: Iterable[Path], value: Callable[[Path], Value | None], *, falling: bool) -> list[Path]:
     """Return the lines by their values; equal ones as they stood, those without a value last."""
-    known = [(found, path) for path in paths for found in (value(path),)]
-    with_value = [(found, path) for found, path in known if found is not None]
+    known = [(value(path), path) for path in paths]
+    with_value = [(key, path) for key, path in known if key is not None]
     with_value.sort(key=lambda pair: pair[0], reverse=falling)
-    return [path for _, path in with_value] + [path for found, path in known if found is None]
+    return [path for _, path in with_value] + [path for key, path in known if key is None]
 
 
 def figure(column: str, store: Store, keys: Iterable[str]) -> Value | None:
@@ -72,7 +72,7 @@ def word(text: str) -> Value | None:
     plain = text.strip().lstrip("●■✗↻◌○▲◇‖? ▸▾").strip()
     if plain in ("", "–"):
         return None
-    found = _FIGURE.match(plain)
-    if found is None:
+    number = _FIGURE.match(plain)
+    if number is None:
         return (1, 0.0, plain.casefold())
-    return (0, float(found["number"]) * _SIZES.get(found["unit"], 1), plain.casefold())
+    return (0, float(number["number"]) * _SIZES.get(number["unit"], 1), plain.casefold())

@@ -210,7 +210,7 @@ class KubeDriver:
                 images = digests(pod.image_id for pod in self.engine.pods(name))
                 subjects[name] = Subject(images, template_hash(self.client.get(self.engine.path(name))))
             except KubeError as error:
-                self._mark(f"what is verified of {name} could not be told: {error.message}")
+                self._mark(f"what is verified of {name} could not be read: {error.message}")
         return subjects
 
     def explain(self) -> list[str]:
