@@ -29,11 +29,11 @@ class TextScreen(ClusterView):
     def __init__(
         self, cluster: Cluster, title: str, resource: Resource, read: Read, *, with_events: bool = False
     ) -> None:
-        super().__init__(cluster, f"{title} {resource.kind} {resource.name}")
+        super().__init__(cluster, f"{title} {resource.kind} {resource.name}", self.parts)
         self._resource = resource
         self._read = read
         self._with_events = with_events
-        self._parts: list[Part] = [("reading…\n", "$quiet")]
+        self._text: list[Part] = [("reading…\n", "$quiet")]
 
     def on_mount(self) -> None:
         """Begin to read."""
@@ -53,14 +53,14 @@ class TextScreen(ClusterView):
         self.app.call_from_thread(self._take, parts)
 
     def _take(self, parts: list[Part]) -> None:
-        self._parts = parts
+        self._text = parts
         self.show()
 
     def parts(self, width: int) -> list[Part]:
         """Return what was read."""
         if not self._with_events:
-            return self._parts
-        return self._parts + events(self.cluster.store.happenings(self._resource.key))
+            return self._text
+        return self._text + events(self.cluster.store.happenings(self._resource.key))
 
 
 def read_previous_log(session: ClusterSession, pod: Resource) -> list[Part]:

@@ -24,7 +24,7 @@ class OwnersScreen(ClusterView):
     """The tree around one object, from its topmost owner on."""
 
     def __init__(self, cluster: Cluster, resource: Resource) -> None:
-        super().__init__(cluster, f"OWNERS of {resource.kind} {resource.name}")
+        super().__init__(cluster, f"OWNERS of {resource.kind} {resource.name}", self.parts)
         self._key = resource.key
         self._service = (resource.namespace, resource.service)
         self._owned: dict[str, dict[str, None]] = {}  # the keys of what each owner has
@@ -120,7 +120,7 @@ class RolloutScreen(ClusterView):
     """One line a pod, with a bar that grows from stage to stage; counts of the stages above."""
 
     def __init__(self, cluster: Cluster, resource: Resource) -> None:
-        super().__init__(cluster, f"ROLLOUT of {resource.kind} {resource.name}")
+        super().__init__(cluster, f"ROLLOUT of {resource.kind} {resource.name}", self.parts)
         self._key = resource.key
 
     def parts(self, width: int) -> list[Part]:
@@ -213,7 +213,7 @@ class HpaScreen(ClusterView):
         """`resource` is the autoscaler, or the workload that it scales."""
         self._key = autoscaler(resource, cluster.store, cluster.board.scaling) or resource.key
         scaler = cluster.store.resource(self._key)
-        super().__init__(cluster, f"AUTOSCALER {scaler.name if scaler is not None else ''}")
+        super().__init__(cluster, f"AUTOSCALER {scaler.name if scaler is not None else ''}", self.parts)
 
     def parts(self, width: int) -> list[Part]:
         """Return all that is known of it."""

@@ -66,7 +66,10 @@ class Cluster(Protocol):
 
 
 class ClusterView(Screen[None]):
-    """A text about something in the store, made again when something changed."""
+    """A text about something in the store, made again when something changed.
+
+    `parts` makes it for a screen of that width.
+    """
 
     DEFAULT_CSS = """
     ClusterView { background: $background; color: $foreground; layout: vertical; }
@@ -78,8 +81,9 @@ class ClusterView(Screen[None]):
         Binding("question_mark", "help", "help", key_display="?", show=False, id="view.help"),
     ]
 
-    def __init__(self, cluster: Cluster, title: str) -> None:
+    def __init__(self, cluster: Cluster, title: str, parts: Callable[[int], list[Part]]) -> None:
         super().__init__()
+        self._parts = parts
         self.cluster = cluster
         self._heading = title
         self.head = ViewTitle()
@@ -130,10 +134,6 @@ class ClusterView(Screen[None]):
     def learn(self, delta: Delta) -> None:
         """Note what changed; what one change costs does not grow with how much there is."""
 
-    def parts(self, width: int) -> list[Part]:
-        """Return the text for a screen of that width."""
-        raise NotImplementedError
-
     @property
     def heading(self) -> list[Part]:
         """The title's parts."""
@@ -154,7 +154,7 @@ class ClusterView(Screen[None]):
         self._looked = monotonic()
         self.looks += 1
         self.head.say(*self.heading)
-        parts = tuple(self.parts(max(20, self.size.width - 6)))
+        parts = tuple(self._parts(max(20, self.size.width - 6)))
         if parts != self._last:
             self._last = parts
             self.body.update(Content.assemble(*parts))
@@ -176,7 +176,7 @@ class EventsScreen(ClusterView):
     ]
 
     def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster, "EVENTS")
+        super().__init__(cluster, "EVENTS", self.parts)
         self._only_warnings = False
         self._everything = cluster.selected_service == ("", "")
         self._service = cluster.selected_service
@@ -251,7 +251,7 @@ class ForwardsScreen(ClusterView):
     ]
 
     def __init__(self, cluster: Cluster, forwards: Sequence[Forwarding], close: Callable[[int], None]) -> None:
-        super().__init__(cluster, "PORT-FORWARDS")
+        super().__init__(cluster, "PORT-FORWARDS", self.parts)
         self._forwards = forwards
         self._close = close
         self._at = 0

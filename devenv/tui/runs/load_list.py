@@ -40,15 +40,6 @@ class LoadList(LineTable["KnownRun"]):
         self.virtual_size = Size(0, len(self.rows) + 1)
         self.refresh()
 
-    def select(self, index: int) -> None:
-        """Put the cursor on that row."""
-        index = max(0, min(index, len(self.rows) - 1))
-        for row in (self._cursor, index):
-            self._refresh_row(row)
-        self._cursor = index
-        self._reveal()
-        self.post_message(self.Moved())
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to open what is there."""
         return action != "open" or bool(self.rows)

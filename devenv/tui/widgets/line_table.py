@@ -61,7 +61,12 @@ class LineTable(ScrollView, Generic[RowT], can_focus=True):
 
     def select(self, index: int) -> None:
         """Put the cursor on that row, or on the nearest there is."""
-        raise NotImplementedError
+        index = max(0, min(index, len(self.rows) - 1))
+        for row in (self._cursor, index):
+            self._refresh_row(row)
+        self._cursor = index
+        self._reveal()
+        self.post_message(self.Moved())
 
     def _refresh_row(self, index: int) -> None:
         y = 1 + index - self.scroll_offset.y
