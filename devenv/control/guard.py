@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from devenv.control.audit import AuditLog
 from devenv.control.protocol import Options, Plan
 from devenv.control.verbs import VERBS, command_line, takes_away
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
@@ -19,6 +19,9 @@ from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
 from devenv.core.settings import Config, ConfirmSettings
 from devenv.core.text import sanitize
+
+if TYPE_CHECKING:
+    from devenv.control.audit import AuditLog
 
 
 def scope_of(project: Project, services: tuple[str, ...]) -> Project:
@@ -119,7 +122,7 @@ class Guard:
         confirm: ConfirmSettings | None = None,
     ) -> None:
         self._confirm = confirm or ConfirmSettings()
-        self._audit = audit or AuditLog()
+        self._audit = audit
         self._source = source
         self._kubernetes = kubernetes or KubeSettings()
         self.read_only = read_only
@@ -247,14 +250,14 @@ class Guard:
         if not reason and now is not None:
             reason, hint = _moved(plan, now)
         if reason:
-            self._audit.write("refused", request=number, reason=reason, **facts)
+            self.note("refused", request=number, reason=reason, **facts)
             raise Refused(f"{plan.verb} was not done: {reason}", hint)
-        warning = self._audit.write("allowed", request=number, **facts)
+        warning = self.note("allowed", request=number, **facts)
         return Ticket(number, plan, time.monotonic(), warning)
 
     def refuse(self, plan: Plan, reason: str, hint: str, project: Project | None = None) -> Refused:
         """Record a request that the user or the surroundings did not confirm, and return the error to raise."""
-        self._audit.write("refused", request=next(_ids), reason=reason, **self._facts(plan, project, ""))
+        self.note("refused", request=next(_ids), reason=reason, **self._facts(plan, project, ""))
         return Refused(reason, hint)
 
     def _facts(self, plan: Plan, project: Project | None, directory: str) -> dict[str, object]:
@@ -288,9 +291,13 @@ class Guard:
         finally:
             self.finish(ticket, failure)
 
-    def note(self, event: str, **facts: object) -> None:
-        """Record what was done without a plan: the removal of what dead runs left."""
-        self._audit.write(event, **facts)
+    def note(self, event: str, **facts: object) -> str:
+        """Record something; return "" or why it could not be written. What dead runs left is removed without a plan."""
+        if self._audit is None:
+            from devenv.control.audit import AuditLog  # deferred: nothing is recorded before the first paint
+
+            self._audit = AuditLog()
+        return self._audit.write(event, **facts)
 
     def finish(self, ticket: Ticket, error: BaseException | None = None) -> str:
         """Record how an allowed change ended; return "" or why that could not be written."""
@@ -299,7 +306,7 @@ class Guard:
             result, code = "interrupted", EXIT_INTERRUPTED
         elif error is not None:
             result, code = "failed", error.exit_code if isinstance(error, DevenvError) else 1
-        return self._audit.write(
+        return self.note(
             "finished",
             request=ticket.id,
             verb=ticket.plan.verb,

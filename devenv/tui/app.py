@@ -17,7 +17,6 @@ from textual.binding import Binding, BindingType
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from devenv.backends.protocol import Backend
 from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
     from textual.timer import Timer
 
+    from devenv.backends.protocol import Backend
     from devenv.load.runner import KnownRun, MakeRunner
     from devenv.tui.kube.session import Connector
     from devenv.tui.runs.load import LoadRuns
@@ -420,7 +420,7 @@ class DevenvApp(App[int]):
 
     def remember(self) -> None:
         """Keep what the terminal looks like, for the next time."""
-        if self._project and self.fault is None and self.main.tabs is not None:
+        if self._project and self.fault is None and self.main.panes.tabs is not None:
             from devenv.tui.remembered import keep
 
             keep(self.main, self, self._project, theme_before=self._theme_before)

@@ -15,7 +15,8 @@ from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
 from devenv.core.state import Delta
 from devenv.tui.action_table import UserAction, makes_sense
-from devenv.tui.main_screen import Handlers, MainScreen
+from devenv.tui.dispatch import Handlers
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.table.lines import GroupKey, Row
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MEANING: Final = {"KILL": "ends it at once", "TERM": "asks it to end", "HUP": "
 
 
 class ComposeController:
-    """`devenv.tui.main_screen.Controller` of one project."""
+    """`devenv.tui.dispatch.Controller` of one project."""
 
     bars: Sequence[Widget] = ()
     typed_here = "restart SERVICE, up, stop SERVICE, up-all, down, any act · help · q"

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from devenv.backends.protocol import Backend
 from devenv.core.model import Change
+
+if TYPE_CHECKING:
+    from devenv.backends.protocol import Backend
 
 DRAINS_PER_SECOND: Final = 15  # DESIGN.md, How data flows, 3
 

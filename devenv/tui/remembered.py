@@ -53,8 +53,8 @@ def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:
         app.theme = themes.NAMES[kept.theme]
     board.orders = dict(kept.orders)
     board.order = board.orders.get("")
-    if screen.tabs is not None:
-        screen.tabs.tab = next((tab for tab in TABS if tab.name == kept.tab), screen.tabs.tab)
+    if screen.panes.tabs is not None:
+        screen.panes.tabs.tab = next((tab for tab in TABS if tab.name == kept.tab), screen.panes.tabs.tab)
     screen.set_class(kept.detail, "detail-open")
     if kept.row:
         screen.table.choose(kept.row)
@@ -71,7 +71,7 @@ def keep(screen: MainScreen, app: App[Any], project: str, *, theme_before: str) 
         row=row.path if row is not None and screen.board.kind is None else (),
         orders={kind: order for kind, order in screen.board.orders.items() if order is not None},
         theme=_CHOICES.get(app.theme, "") if app.theme != theme_before else "",
-        tab=screen.tabs.tab.name if screen.tabs is not None else "",
+        tab=screen.panes.tabs.tab.name if screen.panes.tabs is not None else "",
         detail=screen.has_class("detail-open"),
     )
     file = file_of(project)

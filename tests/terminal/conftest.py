@@ -28,7 +28,7 @@ async def _opened(
     app = DevenvApp(backend, control, title="shop", theme=theme, **options)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = Driver(app, pilot, backend, control)
-        await driver.until(lambda: app.main.detail is not None and app.main.detail.is_attached)
+        await driver.until(lambda: app.main.panes.detail is not None and app.main.panes.detail.is_attached)
         yield driver
 
 

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from devenv.core.model import Resource
 from devenv.tui.app import DevenvApp
 from devenv.tui.main_screen import MainScreen
+from devenv.tui.verdict_watch import VerdictWatch
 from devenv.tui.widgets.line_table import LineTable
 from tests.terminal.scripted import ScriptedBackend, ScriptedControl
 
@@ -32,6 +33,16 @@ class Driver:
     @property
     def main(self) -> MainScreen:
         return self.app.main
+
+    @property
+    def verdicts(self) -> VerdictWatch:
+        """What keeps the table's verdicts; there after the first frame."""
+        assert self.main.verdicts is not None
+        return self.main.verdicts
+
+    def knows_verdicts(self) -> bool:
+        """Whether they were read once."""
+        return self.main.verdicts is not None and self.main.verdicts.known is not None
 
     def lines(self) -> list[str]:
         """What is on screen now, one text a line."""

@@ -31,9 +31,9 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def open_tab(terminal: Driver, name: str) -> None:
     """Press ] until that tab is open."""
-    assert terminal.main.tabs is not None
+    assert terminal.main.panes.tabs is not None
     for _ in TABS:
-        if terminal.main.tabs.tab.name == name:
+        if terminal.main.panes.tabs.tab.name == name:
             return
         await terminal.press("right_square_bracket")
     raise AssertionError(f"no tab {name}")
@@ -46,8 +46,8 @@ async def test_the_brackets_go_round_the_tabs(opened: Opening) -> None:
         seen = []
         for _ in TABS:
             await terminal.press("right_square_bracket")
-            assert terminal.main.tabs is not None
-            seen.append(terminal.main.tabs.tab.name)
+            assert terminal.main.panes.tabs is not None
+            seen.append(terminal.main.panes.tabs.tab.name)
         assert sorted(seen) == sorted(tab.name for tab in TABS)
         await terminal.press("left_square_bracket")
         await terminal.sees("Nothing happened while devenv looked")
@@ -87,7 +87,7 @@ async def test_the_environment_is_masked_and_shown_for_a_moment(
             f"API_TOKEN={MASK}", f"postgres://shop:{MASK}@db", "COLOR=turquoise", "HOSTILE=[/foo] gone evil  image"
         )
         assert "pl4nted" not in terminal.text()
-        terminal.main.go_to_detail()
+        terminal.main.panes.go_to_detail()
         await terminal.press("V")
         await terminal.sees("API_TOKEN=pl4nted-value", "shop:pl4nted-two@db", "shown for 10 seconds")
         await terminal.sees(f"API_TOKEN={MASK}")
@@ -140,7 +140,7 @@ async def test_inspect_is_a_tree_that_is_searched(opened: Opening) -> None:
         await terminal.sees("Id: abc", "Config  {…} 2", "Mounts  […] 1")
         assert "COLOR" not in terminal.text(), "what is folded is not there yet"
         await terminal.press("tab", "tab")
-        await terminal.until(lambda: terminal.app.focused is terminal.main.detail.content)  # type: ignore[union-attr]
+        await terminal.until(lambda: terminal.app.focused is terminal.main.panes.detail.content)  # type: ignore[union-attr]
         await terminal.press("slash", *"blue", "enter")
         await terminal.sees("COLOR=blue", f"API_TOKEN={MASK}")
         await terminal.press("escape")
@@ -211,7 +211,7 @@ async def test_a_port_opens_in_the_browser(opened: Opening, monkeypatch: pytest.
         await terminal.live(container("web", ports=ports))
         await open_tab(terminal, "ports")
         await terminal.sees("http://localhost:8080/  o opens it", "not published")
-        terminal.main.go_to_detail()
+        terminal.main.panes.go_to_detail()
         await terminal.press("o")
         await terminal.until(lambda: urls == ["http://localhost:8080/"])
 
@@ -239,7 +239,7 @@ async def test_the_selected_row_is_sampled_also_where_only_its_details_are_on_sc
     async with opened(size=(140, 40)) as terminal:
         await terminal.live(container("web"), container("api"))
         await terminal.until(lambda: terminal.backend.stats == {"docker/web-1", "docker/api-1"})
-        terminal.main.go_to_detail()
+        terminal.main.panes.go_to_detail()
         await terminal.press("z")
         await terminal.until(lambda: len(terminal.backend.stats) == 1)
 

@@ -73,7 +73,7 @@ async def test_a_verdict_is_about_its_own_namespace_and_context() -> None:
     remember(place_of("prod", "shop"), Verdict.PASSED, Subject(ONE, "c1"), "r2")
     async with cluster_opened(size=(150, 40)) as terminal:
         terminal.cluster.live(web(), kind="deployments")
-        await terminal.until(lambda: terminal.main.verdicts.known is not None)
+        await terminal.until(terminal.knows_verdicts)
         assert "VERIFIED" not in terminal.text()
 
 
@@ -96,9 +96,9 @@ async def test_the_pods_of_a_cluster_are_no_reason_to_read_again() -> None:
         terminal.cluster.live(web(), kind="deployments")
         terminal.cluster.live(running(ONE))
         await terminal.sees("✓ passed")
-        reads = terminal.main.verdicts.reads
+        reads = terminal.verdicts.reads
         terminal.cluster.seen(*(pod("web", number) for number in range(2, 30)))
         terminal.cluster.seen(web("c2"), kind="deployments")
         await terminal.until(lambda: "stale" in terminal.row("▸ web"))
         terminal.main.tick()
-        assert terminal.main.verdicts.reads == reads
+        assert terminal.verdicts.reads == reads

@@ -29,8 +29,8 @@ async def test_line_order_theme_and_details_are_as_they_were(opened: Opening) ->
         await terminal.sees("STATE▲", "DETAIL", "Figures")
         await terminal.until(lambda: terminal.main.selected and terminal.main.selected.service == service)
         assert [row.title for row in terminal.main.table.rows] == rows
-        assert terminal.main.tabs is not None
-        assert (terminal.main.tabs.tab.name, terminal.app.theme) == ("figures", COLORBLIND.name)
+        assert terminal.main.panes.tabs is not None
+        assert (terminal.main.panes.tabs.tab.name, terminal.app.theme) == ("figures", COLORBLIND.name)
         assert file_of(PROJECT).parent.stat().st_mode & 0o077 == 0, "of this user alone"
     async with opened(project="/home/somebody/else/shop") as terminal:
         await terminal.live(*shop())

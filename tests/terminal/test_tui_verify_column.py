@@ -66,7 +66,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[frozenset[str
 async def test_without_a_verdict_there_is_no_column_and_no_question(opened: Opening, asked: list[object]) -> None:
     async with opened() as terminal:
         await terminal.live(API, WEB)
-        await terminal.until(lambda: terminal.main.verdicts.known is not None)
+        await terminal.until(terminal.knows_verdicts)
         assert "VERIFIED" not in terminal.text()
         assert asked == []
 
@@ -115,7 +115,7 @@ async def test_nothing_is_read_or_drawn_while_nothing_changes(opened: Opening, a
         await terminal.live(replace(API, started_at=old), replace(WEB, started_at=old))
         await terminal.until(lambda: "✓ passed 2h" in terminal.row("api"))
         await terminal.settle()
-        watch, drawn, questions = terminal.main.verdicts, terminal.main.table.lines_drawn, len(asked)
+        watch, drawn, questions = terminal.verdicts, terminal.main.table.lines_drawn, len(asked)
         reads = watch.reads
         for _ in range(3):
             terminal.main.tick()  # what the clock does each second
@@ -141,7 +141,7 @@ async def test_names_that_are_no_text_have_no_verdict_and_break_nothing(opened: 
         assert asked == []
     async with opened() as terminal:
         terminal.backend.live(replace(API, project="shop\udcff\ud800"))
-        await terminal.until(lambda: terminal.main.verdicts.known is not None)
+        await terminal.until(terminal.knows_verdicts)
         assert "VERIFIED" not in terminal.text()
 
 
@@ -193,7 +193,7 @@ async def test_a_look_costs_the_same_with_7000_pods(monkeypatch: pytest.MonkeyPa
         terminal.cluster.live(*(pod("web", number) for number in range(7000)))
         await terminal.until(lambda: len(terminal.main.table.rows) == 7001)
         await terminal.sees("✓ passed 2m")
-        watch, walks = terminal.main.verdicts, []
+        watch, walks = terminal.verdicts, []
         own = Store.resources.fget
         assert own is not None
         monkeypatch.setattr(Store, "resources", property(lambda store: walks.append(1) or own(store)))

@@ -15,6 +15,7 @@ from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, ANY_KIND, UserAction
 from devenv.tui.command_line import Places
 from devenv.tui.compose_controller import ComposeController
+from devenv.tui.dispatch import Handlers
 from devenv.tui.kube.cluster_changes import (
     COMPOSE,
     DONE_TO,
@@ -27,7 +28,7 @@ from devenv.tui.kube.cluster_changes import (
 from devenv.tui.kube.differences import Differences, read_differences
 from devenv.tui.kube.navigation import Choice, Navigation
 from devenv.tui.kube.session import ClusterSession, Connector
-from devenv.tui.main_screen import Handlers, MainScreen
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import autoscaler
 from devenv.tui.table.groups import Group
@@ -48,7 +49,7 @@ TYPED_IN_PALETTE: Final = (
 
 
 class ClusterController:
-    """`devenv.tui.main_screen.Controller` of services of both runtimes; what it watches is what is on screen."""
+    """`devenv.tui.dispatch.Controller` of services of both runtimes; what it watches is what is on screen."""
 
     typed_here = "pods, deploy, svc, hpa, any kind · ns NAME · ctx NAME · restart SERVICE · q"
 
@@ -195,11 +196,15 @@ class ClusterController:
         if selected is not None:
             whose = f"{safe(selected.kind)} {safe(selected.name)}"
             for action in ACTIONS:
-                if action.kubectl and (action.kinds or action.name == "logs") and self._screen.offers(action):
+                if (
+                    action.kubectl
+                    and (action.kinds or action.name == "logs")
+                    and self._screen.dispatcher.offers(action)
+                ):
                     tooltip = action.binding(in_cluster=True).tooltip
                     yield f"{action.label} {whose}", tooltip, self._screen.handlers[action.name]
         for text in TYPED_IN_PALETTE:
-            yield f":{text}", "", partial(self._screen.obey, text)
+            yield f":{text}", "", partial(self._screen.dispatcher.obey, text)
 
     def _on_selected(self, act: Callable[[Resource], object]) -> None:
         resource = self.selected_cluster
@@ -257,7 +262,7 @@ class ClusterController:
     def _go_back(self) -> None:
         """Take one step back: what is open, the filter, then from the kind to the services."""
         plain = self._screen.focused is self._screen.table and not self._screen.filter.value
-        self._screen.go_back()
+        self._screen.panes.back()
         if plain and self.board.kind is not None:
             self.navigation.to_services()
 
@@ -410,7 +415,7 @@ class ClusterController:
 
         def show(read: Differences) -> None:
             self._differences[group.key] = (state, read)
-            self._screen.tell_detail()
+            self._screen.panes.tell_detail()
 
         def work() -> None:
             self._screen.app.call_from_thread(show, read_differences(session, group.key.service, workload))

@@ -233,7 +233,7 @@ class LoadRuns(Runs):
 
     def _mark(self, state: LoadState) -> None:
         """Put the changes of the phase between the lines of the logs."""
-        shelf = self.main.shelf
+        shelf = self.main.following.shelf
         for phase in state.phases[self._marked :]:
             shelf.mark(phase.at, mark_text(phase))
         self._marked = len(state.phases)

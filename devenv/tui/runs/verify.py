@@ -76,7 +76,7 @@ class EvidenceScreen(MainScreen):
         if self.focused is self.table and not self.filter.value and not self.has_class("detail-open"):
             self._leave()
         else:
-            self.go_back()
+            self.panes.back()
 
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ class VerifyRuns(Runs):
             live.close()
             self._live = None
             self._end_looking()
-            self.main.verdicts.look()  # the run has something to say about the services
+            if self.main.verdicts is not None:
+                self.main.verdicts.look()  # the run has something to say about the services
             if code:
                 self.failed()
             if self._leaving:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Resource, Runtime, Sample, Scaling, State
@@ -80,6 +80,25 @@ class Board:
     def order(self, order: Order | None) -> None:
         self.orders[self.kind.kind if self.kind is not None else ""] = order
         self.lines.sort(order)
+
+    def sort_next(self, columns: Sequence[str]) -> None:
+        """Sort by the next of the columns that are shown; after the last one, by name."""
+        from devenv.tui.table.order import next_order
+
+        self.order = next_order(self.order, columns)
+
+    def sort_other_way(self, columns: Sequence[str]) -> None:
+        """Turn the order round."""
+        from devenv.tui.table.order import turned
+
+        self.order = turned(self.order, columns)
+
+    def sort_by(self, column: str, columns: Sequence[str]) -> None:
+        """Sort by that column; where they are sorted by it already, the other way."""
+        from devenv.tui.table.order import begun, turned
+
+        same = column == (self.order.column if self.order is not None else columns[0])
+        self.order = turned(self.order, columns) if same else begun(column)
 
     def show_verdicts(self, verdict: Verdict, *, any_known: bool) -> None:
         """Show what the smoke tests last said about a service, in a column of its own once they said anything."""
