@@ -24,7 +24,8 @@ from devenv.tui.changes import Changes
 from devenv.tui.dispatch import Controller, Dispatcher
 from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.following import LogFollowing
-from devenv.tui.logs.pane import LogPane, LogView
+from devenv.tui.logs.pane import LogPane
+from devenv.tui.logs.view import LogView
 from devenv.tui.panes import Panes
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board

@@ -87,7 +87,7 @@ class Panes:
 
     def back(self) -> None:
         """Take one step back: the search, then zoom and details; then to the table, its marks and its filter."""
-        if self._screen.focused is self._log.view and self._log.view.search_text:
+        if self._screen.focused is self._log.view and self._log.view.search.text:
             self._log.stop_search()
             return
         self._screen.remove_class(*ZOOMS, "detail-open")

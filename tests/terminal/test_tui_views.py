@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from devenv.core.model import ConnectionState, Happening
 from devenv.tui.action_table import ACTIONS
-from devenv.tui.logs.pane import LogView
+from devenv.tui.logs.view import LogView
 from devenv.tui.widgets.resource_table import ResourceTable
 from devenv.tui.widgets.text_pane import DetailScroll
 from tests.terminal.conftest import Opening
