@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from devenv.backends import counters
 from devenv.core.model import (
     Action,
     Change,
@@ -141,7 +142,9 @@ class Buffer:
 
     def _drop_lines(self) -> None:
         for _ in range(len(self._lines) - self._most_lines):
-            self._dropped[self._lines.popleft().key] += 1
+            key = self._lines.popleft().key
+            self._dropped[key] += 1
+            counters.dropped[key] += 1
 
     def _tell(self, was_empty: bool) -> None:
         if was_empty and self._wake is not None:
@@ -290,6 +293,7 @@ class Stream:
                 return
             lasted = 0.0 if self._healthy_since is None else self._clock() - self._healthy_since
             pause = self._backoff.next(lasted)
+            counters.reconnects[self.name] += 1
             self._on_down(error, pause)
             self._wait(self._hurry, pause)
 

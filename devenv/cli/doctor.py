@@ -11,6 +11,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from msgspec import to_builtins
+
 from devenv.cli.console import colors_wanted, format_table, paint, still_waiting, tell
 from devenv.cli.context import Context
 from devenv.cli.options import read_settings
@@ -37,6 +39,8 @@ def run(arguments: Namespace) -> int:
         return _clean(arguments)
     if arguments.ci:
         return _ci(arguments)
+    if arguments.self:
+        return _itself(arguments)
     checks = _chosen(arguments.checks)
     if arguments.list:
         rows = [{"check": check.name, "about": check.about} for check in checks]
@@ -67,6 +71,26 @@ def _ci(arguments: Namespace) -> int:
     _show(arguments, findings)
     levels = {finding.level for finding in findings}
     return 1 if Level.FAILED in levels else Inconclusive.exit_code if Level.UNKNOWN in levels else 0
+
+
+def _itself(arguments: Namespace) -> int:
+    """Print what the open terminals use themselves; 1 where one does not answer, or where there is none."""
+    from devenv.core.errors import DevenvError
+    from devenv.tui.itself import ask_all, lines
+
+    told, silent = ask_all()
+    if not (told or silent):
+        raise DevenvError(
+            "no terminal of devenv is open", "Open one, and ask from a second shell: devenv doctor --self"
+        )
+    if arguments.json:
+        data = {"schema": SCHEMA, "terminals": [to_builtins(one) for one in told], "silent": silent}
+        sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    else:
+        blocks = ["".join(f"{name:<24} {value}\n" for name, value in lines(one)) for one in told]
+        blocks += [f"{'terminal':<24} process {pid} does not answer: it hangs, or is stopped\n" for pid in silent]
+        sys.stdout.write("\n".join(blocks))
+    return 1 if silent else 0
 
 
 def _chosen(names: Sequence[str]) -> tuple[Check, ...]:

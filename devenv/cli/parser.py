@@ -156,6 +156,9 @@ def build_parser() -> argparse.ArgumentParser:
     doctor.add_argument(
         "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
     )
+    doctor.add_argument(
+        "--self", action="store_true", help="what the open terminals of this user use themselves, asked of them"
+    )
     config = _command(commands, "config", "show the settings that hold here, and where each is from")
     config.add_argument("keys", nargs="*", metavar="KEY", help="only these keys or tables, for example: kubernetes")
     config.add_argument("--json", action="store_true", help="as JSON")

@@ -251,6 +251,13 @@ ACTIONS: Final = (
         palette="audit log",
         shown=False,
     ),
+    UserAction(
+        "diagnostics",
+        group=IN_VIEW,
+        palette="diagnostics",
+        meaning="what devenv itself uses: CPU, memory, streams, API calls",
+        words=("diagnostics",),
+    ),
     UserAction("leave", "q", "quit", palette="quit", words=("q",), synonyms=("quit", "q!")),
     UserAction(
         *("help", "question_mark", "help"),

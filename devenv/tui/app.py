@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from devenv.backends.protocol import Backend
     from devenv.load.runner import KnownRun, MakeRunner
+    from devenv.tui.itself import Answering
     from devenv.tui.kube.session import Connector
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
@@ -165,6 +166,7 @@ class DevenvApp(App[int]):
         self._load_runs: LoadRuns | None = None
         self._find_cluster = find_cluster if cluster is None else None
         self._looking: Timer | None = None
+        self._answering: Answering | None = None  # what this terminal uses itself
         self._launch = verify
         self._verify_at_once = verify_at_once
         self._verify_runs: VerifyRuns | None = None
@@ -270,6 +272,10 @@ class DevenvApp(App[int]):
             from devenv.tui.remembered import restore
 
             restore(self.main, self._project, with_theme=self._settings.theme == "auto")
+            from devenv.tui.itself import Answering
+
+            self._answering = Answering(self.feed, self._project)
+            await self._answering.open()
         if self._verify_at_once is not None:
             self.open_verify()
         if self._load_at_once:
@@ -363,6 +369,14 @@ class DevenvApp(App[int]):
         for state in states:
             self.bench_trace.write(state)
 
+    @on(MainScreen.DiagnosticsAsked)
+    def open_diagnostics(self) -> None:
+        """Show what this terminal uses itself."""
+        from devenv.tui.dialogs import DiagnosticsScreen
+        from devenv.tui.itself import Meter
+
+        self.push_screen(DiagnosticsScreen(Meter(self.feed, self._project)))
+
     @on(MainScreen.VerifyAsked)
     def open_verify(self) -> None:
         """Show the smoke tests; start them where the command line asked for it."""
@@ -427,6 +441,8 @@ class DevenvApp(App[int]):
 
     def close_terminal(self) -> None:
         """End the threads of the terminal, whatever ended the app: one that is gone would be read for ever."""
+        if self._answering is not None:
+            self._answering.close()
         if self._driver is not None:
             self._driver.close()
 

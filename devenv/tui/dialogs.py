@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
+from devenv.tui.itself import WINDOW, Meter, lines
 from devenv.tui.safe_text import safe, safe_lines
 
 Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which
@@ -129,6 +130,35 @@ class AuditScreen(ModalScreen[None]):
             yield f"  {command}\n", "$foreground"
             if entry.reason:
                 yield f"  {safe(entry.reason)}\n", tone
+
+
+class DiagnosticsScreen(ModalScreen[None]):
+    """What this terminal itself uses, read anew each second while it is open; any of its own keys closes it."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "close", id="diagnostics.close")]
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def compose(self) -> ComposeResult:
+        """Put all figures into one text to scroll through."""
+        with VerticalScroll(id="help") as scroll:
+            scroll.border_title = Content("diagnostics")
+            scroll.border_subtitle = Content("Esc closes; for scripts: devenv doctor --self")
+            yield Static(markup=False, id="diagnostics-text")
+
+    def on_mount(self) -> None:
+        """Begin to measure."""
+        self._read()
+        self.set_interval(WINDOW, self._read)
+
+    def _read(self) -> None:
+        parts: list[tuple[str, str]] = []
+        for name, value in lines(self._meter.read()):
+            parts += [(f"{safe(name):<24}", "bold" if not name.startswith(" ") else "$quiet"), (f"{safe(value)}\n", "")]
+        self.query_one("#diagnostics-text", Static).update(Content.assemble(*parts))
 
 
 class Question(NamedTuple):

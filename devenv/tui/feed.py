@@ -6,6 +6,7 @@ The other way, it tells the backend what is on screen.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -44,6 +45,9 @@ class Feed:
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
         self.drains = 0
+        self.began = time.monotonic()
+        self.lag = self.longest_lag = 0.0  # seconds that a first record waited until it was taken
+        self._woken_at = 0.0
 
     def start(self) -> None:
         """Start the sources; called in the running loop."""
@@ -71,6 +75,7 @@ class Feed:
         # Two threads may both see False: the second drain then finds nothing, which costs less than a lock.
         if self._woken or loop is None:
             return
+        self._woken_at = time.monotonic()
         self._woken = True
         try:
             loop.call_soon_threadsafe(self._turn)
@@ -94,6 +99,8 @@ class Feed:
         self._last = self._loop.time()
         self._woken = False
         self.drains += 1
+        self.lag = time.monotonic() - self._woken_at
+        self.longest_lag = max(self.lag, self.longest_lag)
         changes = self.waiting()
         if changes:
             self._deliver(changes)

@@ -55,6 +55,9 @@ class MainScreen(Screen[None]):
     class LoadAsked(Message):
         """Somebody wants to see the load tests."""
 
+    class DiagnosticsAsked(Message):
+        """Somebody wants to see what devenv itself uses."""
+
     class WatchAsked(Message):
         """Somebody wants what is saved to be in the containers, or no more."""
 
@@ -132,6 +135,7 @@ class MainScreen(Screen[None]):
             "sort": lambda: self._sort(self.board.sort_next),
             "turn": lambda: self._sort(self.board.sort_other_way),
             "audit_log": self._show_audit_log,
+            "diagnostics": lambda: self.post_message(self.DiagnosticsAsked()),
             "leave": self.changes.quit,
             "help": self.show_help,
             **self.controller.handlers,

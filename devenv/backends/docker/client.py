@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from devenv.backends import counters
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.lines import ChunkDecoder
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable, UsageError
@@ -207,6 +208,7 @@ class RawStream:
                 connection.sock.settimeout(None)
         self._chunks = ChunkDecoder()
         self._file = self._buffered_file()
+        counters.streams[id(self)] = path.rpartition("/")[2]
 
     def _buffered_file(self) -> io.BufferedReader | None:
         """Return the file below urllib3 and http.client, as the SDK itself takes it for its streams.
@@ -264,4 +266,5 @@ class RawStream:
 
     def close(self) -> None:
         """Give the connection back; for the thread that reads."""
+        counters.streams.pop(id(self), None)
         self._response.close()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from devenv.backends import counters
 from devenv.backends.docker import parse
 from devenv.backends.docker.client import connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
@@ -28,6 +29,7 @@ LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer
 
 def ask(path: str, query: str, timeout: float = ANSWER_WITHIN) -> bytes:
     """Return the body of what the engine at this socket answers; raises OSError, ValueError for any other answer."""
+    counters.called_engine("GET", query)
     request = f"GET {query} HTTP/1.0\r\nHost: docker\r\nConnection: close\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as engine:
         engine.settimeout(timeout)

@@ -17,17 +17,27 @@ from urllib.parse import unquote, urlsplit
 from docker import APIClient
 from docker.tls import TLSConfig
 from docker.transport.basehttpadapter import BaseHTTPAdapter
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, disable_warnings
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import InsecureRequestWarning
 
+from devenv.backends import counters
 from devenv.core.errors import EngineUnreachable, ToolMissing, UsageError
 from devenv.core.text import sanitize
 
 _PREFIX: Final = "http+docker://engine"
 _ANY_API: Final = "1.41"  # until the engine has said its own; Engine 20.10, the first with one-shot statistics
+
+
+class CountedClient(APIClient):
+    """The SDK's client, whose requests are counted."""
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:
+        """Send one request."""
+        counters.called_engine(request.method or "", request.path_url)
+        return super().send(request, **options)
 
 
 class UnixConnection(HTTPConnection):
@@ -74,7 +84,7 @@ def connect_through(connection: type[HTTPConnection], timeout: float) -> APIClie
 
     def make(version: str) -> APIClient:
         # The SDK wants an address whose transport it has; it is never connected to, the adapter takes its place.
-        client = APIClient("unix:///engine", version, timeout=timeout)  # type: ignore[arg-type]  # requests takes floats
+        client = CountedClient("unix:///engine", version, timeout=timeout)  # type: ignore[arg-type]  # requests takes floats
         client.trust_env = False  # proxies and .netrc are for addresses on a network
         client.base_url = _PREFIX
         client.mount(_PREFIX, EngineAdapter(connection, timeout))
@@ -89,7 +99,7 @@ def connect_network(base_url: str, tls: TLSConfig | None, timeout: float) -> API
         disable_warnings(InsecureRequestWarning)  # it is what the endpoint's owner chose; stderr is behind the screen
 
     def make(version: str) -> APIClient:
-        client = APIClient(base_url, version, timeout=timeout, tls=tls or False)  # type: ignore[arg-type]  # as above
+        client = CountedClient(base_url, version, timeout=timeout, tls=tls or False)  # type: ignore[arg-type]  # as above
         client.proxies.update(get_environ_proxies(client.base_url))
         # REQUESTS_CA_BUNDLE would replace the endpoint's own certificates, and its wish not to verify.
         client.trust_env = tls is not None and bool(tls.verify) and tls.ca_cert is None

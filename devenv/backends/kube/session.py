@@ -25,6 +25,7 @@ from urllib3.exceptions import (
 from urllib3.response import BaseHTTPResponse
 from urllib3.util import parse_url
 
+from devenv.backends import counters
 from devenv.backends.kube.connection import CONNECT_TIMEOUT, Connection, Endpoint, InFlight, read_endpoint
 from devenv.backends.kube.credentials import Credentials, CredentialSource, certificate_end
 from devenv.backends.kube.errors import BadKubeconfig, Forbidden, KubeError, Silent, Unauthorized, Unreachable, error_of
@@ -74,6 +75,7 @@ class Session:
 
         `timeout` seconds without a byte end it. A 401 renews the credentials once.
         """
+        counters.called_cluster(method, path, watch=bool(query and query.get("watch")))
         credentials = self._source.current()
         response = self._send(method, path, query, body, headers, timeout, flight, credentials)
         if response.status == 401:
@@ -245,6 +247,7 @@ class ByteStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        counters.streams.pop(id(self), None)
         if self._response is not None:
             self._response.close()
 
@@ -264,6 +267,8 @@ class ByteStream:
         except KubeError:
             if not self._flight.closed:
                 raise
+        else:
+            counters.streams[id(self)] = "watch" if self._query and self._query.get("watch") else "log"
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what arrives; ends quietly when closed or at the answer's end, raises KubeError when it breaks."""
