@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Sequence
 from functools import partial
 from importlib import import_module
+from typing import Any, NoReturn
 
 from devenv import __version__
 from devenv.cli.help import GroupedHelp, complete_help
@@ -60,9 +62,42 @@ PASSED = {  # verbs that Compose carries out itself; a change passes the guard f
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Describe the whole command line."""
-    parser = argparse.ArgumentParser(
+class _Undescribed(Exception):
+    """What was typed is about more than the commands that were described."""
+
+
+class _DescribedParser(argparse.ArgumentParser):
+    """The parser of a command line of which only some commands are described: it neither helps nor judges."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave it to the whole parser."""
+        raise _Undescribed(message)
+
+    def print_help(self, file: object = None) -> NoReturn:
+        """Leave it to the whole parser."""
+        raise _Undescribed
+
+
+class _TypedCommands(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic in argparse's stub alone
+    """Commands of which only those among `words` are described, if there are any: all take a tenth of a short call."""
+
+    words: Collection[str] = ()
+
+    def add_parser(self, name: str, **about: Any) -> Any:
+        """Return the parser of a command; of one that nobody typed, something that takes descriptions."""
+        return super().add_parser(name, **about) if not self.words or name in self.words else _NotTyped()
+
+
+class _NotTyped:
+    """Takes all descriptions of a command, and keeps none."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_, **__: self
+
+
+def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
+    """Describe the whole command line; with `words`, only the commands among them."""
+    parser = (_DescribedParser if words else argparse.ArgumentParser)(
         prog="devenv",
         description="See a Docker Compose stack, change it safely, and wait until it works.",
         epilog=_EPILOG,
@@ -71,7 +106,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"devenv {__version__}")
     add_project_options(parser, "before_")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=RestParser)
+    commands = parser.add_subparsers(
+        action=_TypedCommands, dest="command", metavar="COMMAND", title="commands", parser_class=RestParser
+    )
+    assert isinstance(commands, _TypedCommands)
+    commands.words = words
 
     up = _command(commands, "up", "create and start the services", services=True)
     up.add_argument("--wait", action="store_true", help="wait until every service is ready or completed, and judge it")
@@ -188,10 +227,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse, and merge what was given before and after the verb; argparse ends the program with 2 for wrong ones."""
-    parser = build_parser()
+    words = sys.argv[1:] if arguments is None else arguments
     if "_ARGCOMPLETE" in os.environ:
-        import_module("devenv.cli.completion").complete(parser)
-    return merge_options(parser.parse_args(arguments))
+        import_module("devenv.cli.completion").complete(build_parser())
+    try:
+        parsed = build_parser(words).parse_args(words)
+    except _Undescribed:
+        parsed = build_parser().parse_args(words)
+    return merge_options(parsed)
 
 
 def _add_check_commands(commands: _Commands[RestParser]) -> None:

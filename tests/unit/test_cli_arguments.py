@@ -7,13 +7,16 @@ import errno
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from devenv.cli import keys, main, status, tui
 from devenv.cli.change import passed_targets
-from devenv.cli.parser import parse_arguments
+from devenv.cli.help import commands_of
+from devenv.cli.options import merge_options
+from devenv.cli.parser import build_parser, parse_arguments
 from devenv.core.errors import DevenvError
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +225,42 @@ def test_the_page_of_keys_and_commands_is_what_the_tables_say() -> None:
 def test_which_services_a_line_of_compose_is_about(line: str, targets: tuple[str, ...], given: dict[str, str]) -> None:
     verb, *words = line.split()
     assert passed_targets(verb, words, ("web", "db")) == (targets, given)
+
+
+LINES = (
+    "build --why web",
+    "-p up status",  # a command's name as another option's value
+    "-p up",
+    "-p up frobnicate",
+    "frobnicate",
+    "--help",
+    "--help up",
+    "up --help",
+    "up --frobnicate",
+    "up --timeout soon",
+    "--version build",
+    "kube get pods",
+    "kube logs --tail 5 web",
+    "kube rollout undo",
+    "cache info",
+    "cache",
+    "exec web build --help",
+    "kubectl --context x get pods",
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_only_the_typed_command_is_described_and_nobody_can_tell(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def outcome(parse: Callable[[], argparse.Namespace]) -> tuple[object, str, str]:
+        try:
+            found: object = vars(parse())
+        except SystemExit as ended:
+            found = ended.code
+        return (found, *capsys.readouterr())
+
+    words = line.split()
+    assert outcome(lambda: parse_arguments(words)) == outcome(lambda: merge_options(build_parser().parse_args(words)))
+
+
+def test_a_call_describes_no_command_that_was_not_typed() -> None:
+    assert [name for name, _ in commands_of(build_parser(["-f", "x", "build", "web"]))] == ["build"]
