@@ -129,7 +129,7 @@ def known(words: list[str]) -> str:
     """Say which word of a command line devenv does not know, "" where it knows all."""
     place = parser = parser_of_devenv()
     for word in words:
-        subparsers = [action for action in place._actions if action.__class__.__name__.endswith("SubParsersAction")]
+        subparsers = [action for action in place._actions if isinstance(action, argparse._SubParsersAction)]
         if word.startswith("-"):
             options = {option for action in place._actions for option in action.option_strings}
             options |= {option for action in parser._actions for option in action.option_strings}
