@@ -42,10 +42,10 @@ class FakeEngine:
         self.history: list[dict[str, Any]] = []
         self.flowing = threading.Event()
         self.flowing.set()
-        self._lock = threading.RLock()
-        self._event_streams: list[tuple[SimpleQueue[bytes | str], dict[str, list[str]]]] = []
-        self._log_streams: dict[str, list[SimpleQueue[bytes | str]]] = {}
-        self._connections: set[Any] = set()
+        self.lock = threading.RLock()
+        self.event_streams: list[tuple[SimpleQueue[bytes | str], dict[str, list[str]]]] = []
+        self.log_streams: dict[str, list[SimpleQueue[bytes | str]]] = {}
+        self.connections: set[Any] = set()
         self._server: Server | None = None
 
     @property
@@ -84,13 +84,13 @@ class FakeEngine:
         self.socket.unlink()
         self.history.clear()
         self.flowing.set()
-        with self._lock:
-            for connection in tuple(self._connections):
+        with self.lock:
+            for connection in tuple(self.connections):
                 with contextlib.suppress(OSError):  # its client went first
                     connection.shutdown(2)
-            for queue, _ in self._event_streams:
+            for queue, _ in self.event_streams:
                 queue.put(CUT)
-            for queues in self._log_streams.values():
+            for queues in self.log_streams.values():
                 for queue in queues:
                     queue.put(CUT)
 
@@ -122,21 +122,21 @@ class FakeEngine:
                 "timeNano": now,
             }
         )
-        with self._lock:
-            for queue, filters in self._event_streams:
+        with self.lock:
+            for queue, filters in self.event_streams:
                 if passes(self.history[-1], filters):
                     queue.put(json.dumps(self.history[-1]).encode() + b"\n")
 
     def emit_raw(self, data: bytes) -> None:
         """Send these bytes as one chunk of every event stream."""
-        with self._lock:
-            for queue, _ in self._event_streams:
+        with self.lock:
+            for queue, _ in self.event_streams:
                 queue.put(data)
 
     def end_events(self, how: str = CLEAN) -> None:
         """End all event streams."""
-        with self._lock:
-            for queue, _ in self._event_streams:
+        with self.lock:
+            for queue, _ in self.event_streams:
                 queue.put(how)
 
     def die(self, container: FakeContainer, exit_code: int = 0) -> None:
@@ -160,27 +160,27 @@ class FakeEngine:
     def say(self, container: FakeContainer, text: bytes, stream: int = 1) -> None:
         """Let a container print a line (or, without a line end, a part of one)."""
         entry = (time.time_ns(), stream, text)
-        with self._lock:
+        with self.lock:
             container.log.append(entry)
-            for queue in self._log_streams.get(container.id, ()):
+            for queue in self.log_streams.get(container.id, ()):
                 queue.put(log_bytes(container, entry))
 
     def say_raw(self, container: FakeContainer, data: bytes) -> None:
         """Send these bytes as one chunk of every log stream of a container."""
-        with self._lock:
-            for queue in self._log_streams.get(container.id, ()):
+        with self.lock:
+            for queue in self.log_streams.get(container.id, ()):
                 queue.put(data)
 
     def end_log(self, container: FakeContainer, how: str = CLEAN) -> None:
         """End all log streams of a container."""
-        with self._lock:
-            for queue in self._log_streams.get(container.id, ()):
+        with self.lock:
+            for queue in self.log_streams.get(container.id, ()):
                 queue.put(how)
 
     def log_readers(self, container: FakeContainer) -> int:
         """How many log streams of a container are open."""
-        return len(self._log_streams.get(container.id, ()))
+        return len(self.log_streams.get(container.id, ()))
 
     def event_readers(self) -> int:
         """How many event streams are open."""
-        return len(self._event_streams)
+        return len(self.event_streams)

@@ -57,10 +57,10 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.engine = self.server.engine
-        self.engine._connections.add(self.connection)
+        self.engine.connections.add(self.connection)
 
     def finish(self) -> None:
-        self.engine._connections.discard(self.connection)
+        self.engine.connections.discard(self.connection)
         super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -112,25 +112,25 @@ class Handler(BaseHTTPRequestHandler):
         filters = json.loads(query.get("filters", "{}"))
         queue: SimpleQueue[bytes | str] = SimpleQueue()
         since = float(query["since"]) if "since" in query else float("inf")
-        with self.engine._lock:
+        with self.engine.lock:
             for event in self.engine.history:
                 if event["timeNano"] / 1e9 >= since and passes(event, filters):
                     queue.put(json.dumps(event).encode() + b"\n")
             entry = (queue, filters)
-            self.engine._event_streams.append(entry)
+            self.engine.event_streams.append(entry)
         try:
             self._stream(queue, "application/json")
         finally:
-            with self.engine._lock:
-                self.engine._event_streams.remove(entry)
+            with self.engine.lock:
+                self.engine.event_streams.remove(entry)
 
     def _logs(self, container: FakeContainer, query: dict[str, str]) -> None:
         queue: SimpleQueue[bytes | str] = SimpleQueue()
-        with self.engine._lock:
+        with self.engine.lock:
             since, until = float(query.get("since", "0")), float(query.get("until", "inf"))
             for line in container.log_since(since, query.get("tail", ""), until):
                 queue.put(log_bytes(container, line))
-            readers = self.engine._log_streams.setdefault(container.id, [])
+            readers = self.engine.log_streams.setdefault(container.id, [])
             if query.get("follow") == "1" and container.state == "running":
                 readers.append(queue)
             else:
@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self._stream(queue, f"application/vnd.docker.{kind}-stream")
         finally:
-            with self.engine._lock:
+            with self.engine.lock:
                 if queue in readers:
                     readers.remove(queue)
 

@@ -42,7 +42,7 @@ def start_daemon() -> None:
     if _SYSTEMD.is_dir():
         _start_unit()
         return
-    if _is_running():
+    if is_running():
         say("engine: dockerd is starting already")
         problem = _wait()
     else:
@@ -74,7 +74,8 @@ def _start_unit() -> None:
         raise EngineUnreachable(f"docker.service does not answer: {problem.strip()}\n{last_lines(log)}", explain(log))
 
 
-def _is_running() -> bool:
+def is_running() -> bool:
+    """Whether the daemon of the pid file runs; another program by now has its number."""
     try:
         name = Path(f"/proc/{int(PID_FILE.read_text())}/comm").read_text()
     except (OSError, ValueError):

@@ -30,7 +30,7 @@ class Load:
     failures: list[str] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     slowest: float = 0.0
-    _stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
         """Send until told to stop."""
@@ -43,7 +43,7 @@ class Load:
             asyncio.TaskGroup() as group,
         ):
             began = time.monotonic()
-            while not self._stop.is_set() and self.sent < MOST:
+            while not self.stop.is_set() and self.sent < MOST:
                 group.create_task(self._one(client, self.sent))
                 self.sent += 1
                 await asyncio.sleep(max(began + self.sent / RATE - time.monotonic(), 0))
@@ -82,6 +82,6 @@ def constant_load(url: str, collection: int) -> Iterator[Load]:
     try:
         yield load
     finally:
-        load._stop.set()
+        load.stop.set()
         thread.join(PATIENCE + 20)
     assert not thread.is_alive()

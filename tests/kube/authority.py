@@ -16,7 +16,7 @@ class Authority:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._openssl(
+        self.openssl(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={self.name}",
             "-keyout", "ca.key", "-out", "ca.crt",
         )  # fmt: skip
@@ -31,7 +31,7 @@ class Authority:
 
     def issue(self, name: str, alternatives: str = "", *, expired: bool = False) -> Path:
         """Return a PEM file with a certificate and its key; `alternatives` as "IP:127.0.0.1,DNS:example"."""
-        self._openssl(
+        self.openssl(
             "req",
             "-newkey",
             "rsa:2048",
@@ -45,7 +45,7 @@ class Authority:
         )
         extensions = self.folder / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternatives}\n" if alternatives else "")
-        self._openssl(
+        self.openssl(
             "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial",
             "-days", "-1" if expired else "2", "-out", f"{name}.crt", "-extfile", extensions.name,
         )  # fmt: skip
@@ -53,5 +53,5 @@ class Authority:
         both.write_text((self.folder / f"{name}.crt").read_text() + (self.folder / f"{name}.key").read_text())
         return both
 
-    def _openssl(self, *arguments: str) -> None:
+    def openssl(self, *arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True, timeout=60)

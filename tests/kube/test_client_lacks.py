@@ -124,8 +124,8 @@ def test_an_authority_that_is_an_intermediate_is_not_trusted(make_client: MakeCl
     middle = tmp_path / "root" / "middle.ext"
     middle.write_text("basicConstraints=CA:TRUE\n")
     inner = Authority(tmp_path / "inner", "inner")
-    inner._openssl("req", "-new", "-key", "ca.key", "-subj", "/CN=inner", "-out", "ca.csr")
-    inner._openssl(
+    inner.openssl("req", "-new", "-key", "ca.key", "-subj", "/CN=inner", "-out", "ca.csr")
+    inner.openssl(
         "x509", "-req", "-in", "ca.csr", "-CA", str(root.path), "-CAkey", str(root.folder / "ca.key"),
         "-CAcreateserial", "-days", "2", "-extfile", str(middle), "-out", "ca.crt",
     )  # fmt: skip

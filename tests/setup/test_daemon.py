@@ -84,7 +84,7 @@ def test_where_legacy_does_not_help_either_it_is_not_tried_for_ever(machine: Pro
 def test_one_that_is_starting_already_is_waited_for(
     machine: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "_is_running", lambda: True)
+    monkeypatch.setattr(daemon, "is_running", lambda: True)
     (tmp_path / "up").touch()
     machine.add("dockerd", "exit 1")
     daemon.start_daemon()
@@ -94,9 +94,9 @@ def test_one_that_is_starting_already_is_waited_for(
 @pytest.mark.skipif(sys.platform != "linux", reason="process names are read from Linux's /proc")
 def test_a_pid_file_left_by_another_program_is_no_dockerd(machine: Programs) -> None:
     daemon.PID_FILE.write_text(str(os.getpid()))
-    assert not daemon._is_running()
+    assert not daemon.is_running()
     daemon.PID_FILE.write_text("no number")
-    assert not daemon._is_running()
+    assert not daemon.is_running()
 
 
 def test_with_systemd_the_unit_is_enabled_and_its_log_told_when_it_fails(

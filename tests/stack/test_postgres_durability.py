@@ -27,11 +27,11 @@ class Writers:
     collection: int
     acknowledged: dict[int, str] = field(default_factory=dict)
     refused: list[StoreUnavailable] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def write(self, name: str) -> None:
         number = 0
-        while not self._stop.is_set():
+        while not self.stop.is_set():
             number += 1
             title = f"{name}-{number}"
             try:
@@ -62,7 +62,7 @@ def writing(store: PostgresStore) -> Iterator[Writers]:
     try:
         yield writers
     finally:
-        writers._stop.set()
+        writers.stop.set()
         for thread in threads:
             thread.join(20)
     assert not any(thread.is_alive() for thread in threads)

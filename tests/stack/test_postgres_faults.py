@@ -130,7 +130,7 @@ def all_in_use(store: PostgresStore, count: int) -> Iterator[None]:
     held, release = threading.Barrier(count + 1), threading.Event()
 
     def hold() -> None:
-        with store._connections.read():
+        with store.connections.read():
             held.wait(10)
             release.wait(10)
 
@@ -203,7 +203,7 @@ def test_a_changed_password_is_used_for_the_next_connection(own_server: Postgres
 def test_a_statement_that_takes_too_long_is_given_up(own_server: Postgres, store: PostgresStore) -> None:
     store.open()
     began = time.monotonic()
-    with pytest.raises(StoreUnavailable) as raised, store._connections.read() as connection:
+    with pytest.raises(StoreUnavailable) as raised, store.connections.read() as connection:
         connection.execute("SELECT pg_sleep(30)")
     assert raised.value.code == "store_slow"
     assert time.monotonic() - began < WAIT + 1

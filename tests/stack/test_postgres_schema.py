@@ -128,7 +128,7 @@ def test_a_commit_waits_for_the_disk_whatever_the_role_is_told(postgres_server: 
     for setting, kept in (("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")):
         postgres_server.execute(f"ALTER ROLE docsearch SET synchronous_commit = {setting}")
         fresh = postgres_server.store()
-        with fresh._connections.write() as connection:
+        with fresh.connections.write() as connection:
             row = connection.execute("SHOW synchronous_commit").fetchone()
         assert row == (kept,), setting
         fresh.close()

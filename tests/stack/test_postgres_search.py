@@ -107,9 +107,9 @@ def test_the_index_is_used(store: PostgresStore, postgres_server: Postgres) -> N
         store.add_documents(
             collection, [NewDocument(f"t{at}", f"filler words number{at} " * 5) for at in range(start, start + 1000)]
         )
-    with store._connections.write() as connection:
+    with store.connections.write() as connection:
         connection.execute("ANALYZE documents")
-    with store._connections.read() as connection:
+    with store.connections.read() as connection:
         plan = connection.execute(
             "EXPLAIN SELECT id FROM documents WHERE (lexemes @@ '''number77'''::tsquery OR (lexemes IS NULL AND "
             "NOT EXISTS (SELECT FROM unnest(ARRAY['x']) AS word WHERE strpos(folded, word) = 0)))"

@@ -232,7 +232,7 @@ def test_stop_ends_all_threads_at_once(engine: FakeEngine, reader: Reader) -> No
     began = time.monotonic()
     reader.stop()
     assert time.monotonic() - began < 0.5
-    assert not [s.name for s in reader.backend._streams() if s.alive]
+    assert not [s.name for s in reader.backend.streams() if s.alive]
 
 
 def test_the_end_of_the_stream_is_noticed_and_nothing_is_lost(engine: FakeEngine, reader: Reader) -> None:

@@ -169,7 +169,8 @@ def test_the_log_goes_on_when_the_container_is_restarted(engine: FakeEngine, rea
     assert reader.texts() == ["first life", "container exited with code 3", "second life"]
     engine.remove(web)
     reader.until(lambda: reader.texts()[-1] == "container removed")
-    assert not [stream for stream in reader.backend._logs.streams() if stream.alive and not stream.stopping]
+    logs = [stream for stream in reader.backend.streams() if stream.name.startswith("docker-log-")]
+    assert not [stream for stream in logs if stream.alive and not stream.stopping]
 
 
 def test_a_stopped_container_shows_its_log(engine: FakeEngine, reader: Reader) -> None:

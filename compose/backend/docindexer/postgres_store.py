@@ -35,28 +35,28 @@ class PostgresStore:
     """Collections and documents in a PostgreSQL database (implements store.Store)."""
 
     def __init__(self, address: Address, pool_size: int = 8, wait_ms: int = 5000, timeout_ms: int = 10_000) -> None:
-        self._connections = PostgresConnections(address, pool_size, wait_ms, timeout_ms)
+        self.connections = PostgresConnections(address, pool_size, wait_ms, timeout_ms)
         self._preparing = threading.Lock()
         self._prepared = False
 
     def open(self) -> None:
         """See Store; tables are created only until that worked once: tables that vanish later are reported."""
-        self._connections.open()
+        self.connections.open()
         with self._preparing:
             if not self._prepared:
-                with self._connections.write() as connection:
+                with self.connections.write() as connection:
                     postgres_schema.prepare(connection)
                 self._prepared = True
 
     def close(self) -> None:
         """See Store."""
-        self._connections.close()
+        self.connections.close()
 
     def check(self, timeout: float) -> None:
         """See Store; a real commit, so that a lost synchronous standby or a full disk is seen."""
         if not self._prepared:
             self.open()
-        with self._connections.write(timeout) as connection:
+        with self.connections.write(timeout) as connection:
             connection.execute("UPDATE write_probe SET written_at = now() WHERE id = 1")
 
     def create_collection(self, name: str) -> Collection:
@@ -169,14 +169,14 @@ class PostgresStore:
     def _read(self) -> Iterator[Connection]:
         if not self._prepared:
             self.open()
-        with self._connections.read() as connection:
+        with self.connections.read() as connection:
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         if not self._prepared:
             self.open()
-        with self._connections.write() as connection:
+        with self.connections.write() as connection:
             yield connection
 
 

@@ -87,12 +87,12 @@ class DockerBackend:
     def start(self, wake: Callable[[], None]) -> None:
         """Start the threads."""
         self._buffer.set_wake(wake)
-        for stream in self._streams():
+        for stream in self._own_streams():
             stream.start()
 
     def stop(self) -> None:
         """Close everything from outside and wait at most a second for the threads."""
-        streams = (*self._streams(), *self._logs.streams())
+        streams = self.streams()
         for stream in streams:
             stream.stop()
         deadline = time.monotonic() + STOP_WITHIN
@@ -138,7 +138,11 @@ class DockerBackend:
             stream.hurry()
         self._logs.hurry()
 
-    def _streams(self) -> tuple[Stream, ...]:
+    def streams(self) -> tuple[Stream, ...]:
+        """Return every stream that was opened, those of logs too."""
+        return (*self._own_streams(), *self._logs.streams())
+
+    def _own_streams(self) -> tuple[Stream, ...]:
         return (self._events, self._inspections, self._samples, *((self._files,) if self._changed else ()))
 
     def _look_at_files(self, stream: Stream) -> None:
