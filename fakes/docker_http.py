@@ -92,6 +92,8 @@ class Handler(BaseHTTPRequestHandler):
                 filters = {"label": json.loads(query.get("filters", "{}")).get("label", [])}
                 containers = tuple(self.engine.containers.values())
                 self._json([c.listed() for c in containers if _labelled(c, filters["label"])])
+            case ["networks"]:
+                self._json([])
             case ["containers", name, verb]:
                 self._container(name, verb, query)
             case _:
@@ -116,6 +118,8 @@ class Handler(BaseHTTPRequestHandler):
             for event in self.engine.history:
                 if event["timeNano"] / 1e9 >= since and passes(event, filters):
                     queue.put(json.dumps(event).encode() + b"\n")
+            if "until" in query:  # all that is asked for is over
+                queue.put(CLEAN)
             entry = (queue, filters)
             self.engine.event_streams.append(entry)
         try:

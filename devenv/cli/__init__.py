@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         no_color = namespace.no_color
         restore = interrupt_once()
         try:
-            code = _function_of(namespace)(namespace)
+            code = function_of(namespace)(namespace)
             sys.stdout.flush()  # what cannot be written is reported here, and not by Python at its exit
             return code
         finally:
@@ -84,7 +84,7 @@ def _give_up_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _function_of(namespace: Namespace) -> Callable[[Namespace], int]:
+def function_of(namespace: Namespace) -> Callable[[Namespace], int]:
     """Import what carries out the command, and nothing else."""
     name: str = namespace.command
     if name == "kube":

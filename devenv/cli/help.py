@@ -18,6 +18,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "build, and work on it": ("build", "watch", "run", "cache", "ci"),
     "prove that it works": ("init", "verify", "audit", "history", "evidence", "load", "manifests", "secrets", "scan"),
+    "for agents": ("mcp",),
     "the cluster": ("deploy", "release", "kube", "kubectl", "minikube"),
 }
 _LAST: Final = "and"  # what is in no group above
@@ -73,6 +74,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "kube forward": "devenv kube forward service/frontend 3000",
     "kube port-forward": "devenv kube port-forward service/frontend 8080:3000",
     "kube load": "devenv kube load docsearch-backend:dev",
+    "mcp": "devenv mcp --read-only",
     "scan": "devenv scan --overlay production",
     "release": "devenv release production --from staging",
     "completion": 'eval "$(devenv completion bash)"',

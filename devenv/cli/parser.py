@@ -216,6 +216,8 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     audit_log = _command(commands, "audit-log", "show what was changed: when, by whom, how it ended, in what time")
     audit_log.add_argument("-n", "--tail", type=_whole, default=50, metavar="N", help="the last N (default 50)")
     audit_log.add_argument("--json", action="store_true", help="one JSON object a change")
+    mcp = _command(commands, "mcp", "serve agents and editors by the Model Context Protocol on stdio (docs/MCP.md)")
+    mcp.add_argument("--allow-changes", action="store_true", help="also change what the guard does not ask about")
     for program in ("kubectl", "minikube"):
         what = f"any command of {program}, passed by the guard: it asks before something is taken away"
         commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True

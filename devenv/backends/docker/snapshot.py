@@ -58,6 +58,23 @@ def read_containers(name: str, environ: Mapping[str, str]) -> tuple[Resource, ..
         client.close()
 
 
+def read_past_events(name: str, endpoint: Endpoint, since: float) -> tuple[EngineEvent, ...]:
+    """Return what the engine remembers of the project of that name since then, oldest first.
+
+    It keeps the last 256 of all projects (moby, daemon/events). Raises EngineUnreachable, EngineForbidden.
+    """
+    client = connect(endpoint)
+    try:
+        params = event_params(name, f"{since:.9f}") | {"until": f"{time.time():.9f}"}
+        stream = RawStream(client, endpoint, "/events", params)
+        try:
+            return tuple(item for item in read_events(iter(stream.read, b"")) if isinstance(item, EngineEvent))
+        finally:
+            stream.close()
+    finally:
+        client.close()
+
+
 def _inspect(client: APIClient, endpoint: Endpoint, listed: Resource) -> Resource | None:
     from docker.errors import NotFound
 
