@@ -1,19 +1,20 @@
 """A Debian machine without Docker, as a container with an engine of its own inside, to try a clone on.
 
-Usage: tests/setup/fresh-machine [--keep] CLONE [COMMAND...]
+Usage: tests/setup/fresh-machine [--keep] [--only] CLONE [COMMAND...]
 
 The machine has python3, make, git and certificates, the package sources of this one, and nothing of the project. It
-runs privileged, with its own network and /var/lib/docker. Each COMMAND is run in the clone by sh with no terminal and
-no input, timed, and stops the row when it fails; without any they are `make run` and `.ci/run`. Docker is not in the
-machine until the clone puts it there. The machine is removed at the end; --keep leaves it and says how to get in.
+runs privileged, with its own network and /var/lib/docker. The commands of README.md are followed in the clone, then
+each COMMAND (`.ci/run`), or with --only these alone: in one shell with no terminal and no input, until one fails. A
+table says how long each took. Docker is not in the machine until the clone puts it there. The machine is removed at
+the end; --keep leaves it and says how to get in.
 """
 
 from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +24,9 @@ from scripts.machine.apt import acquire_settings, archives, machine_release, rel
 from scripts.machine.base_image import BASE_IMAGE, BUNDLE
 from scripts.machine.docker import image_id
 from scripts.machine.process import must, run_script, say
+from tests.follow import FOLLOWED, commands_of, follow, table
 
 PACKAGES = ("python3", "make", "git", "ca-certificates")
-COMMANDS = ("make run", ".ci/run")
 
 
 def make_image() -> str:
@@ -93,17 +94,11 @@ def try_clone(clone: Path, commands: Sequence[str], *, keep: bool) -> None:
         )
         must(["docker", "exec", machine, "mkdir", "-p", "/srv/clone"], "making a folder for the clone")
         copy_clone(clone, machine)
-        for command in commands:
-            started = time.monotonic()
-            say(f"fresh machine: {command}")
-            done = subprocess.run(
-                ["docker", "exec", "--workdir", "/srv/clone", "--env", "CI=true", machine, "sh", "-c", command],
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-            say(f"fresh machine: {command}: exit code {done.returncode} after {time.monotonic() - started:.1f} s")
-            if done.returncode != 0:
-                raise DevenvError(f"{command} failed on the fresh machine")
+        shell = ("docker", "exec", "-i", "--workdir", "/srv/clone", "--env", "CI=true", machine, "bash", "-c")
+        steps = follow(commands, shell)
+        sys.stdout.write(table(steps) + "\n")
+        if steps[-1].exit_code:
+            raise DevenvError(f"{steps[-1].command} failed on the fresh machine")
     finally:
         if keep:
             say(f"fresh machine: docker exec -it -w /srv/clone {machine} bash; docker rm -fv {machine}")
@@ -114,13 +109,15 @@ def try_clone(clone: Path, commands: Sequence[str], *, keep: bool) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run tests/setup/fresh-machine."""
     parser = argparse.ArgumentParser(
-        prog="fresh-machine", usage="tests/setup/fresh-machine [--keep] CLONE [COMMAND...]"
+        prog="fresh-machine", usage="tests/setup/fresh-machine [--keep] [--only] CLONE [COMMAND...]"
     )
     parser.add_argument("clone", type=Path)
-    parser.add_argument("commands", nargs="*", default=list(COMMANDS))
+    parser.add_argument("commands", nargs="*")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--only", action="store_true")
     chosen = parser.parse_args(arguments)
-    try_clone(chosen.clone.resolve(), chosen.commands, keep=chosen.keep)
+    page = [line for block in commands_of("README.md", FOLLOWED["README.md"]) for line in block]
+    try_clone(chosen.clone.resolve(), [*([] if chosen.only else page), *chosen.commands], keep=chosen.keep)
 
 
 if __name__ == "__main__":
