@@ -17,7 +17,7 @@ SECURITY := tests/secrets tests/manifests/test_manifest_hostile.py tests/k8s/tes
 # Tests run side by side, a file on one worker (tests/conftest.py); more workers than cores, as many tests mostly wait.
 LANES ?= -n 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run test smoke mutations check security tasks setup venv lock bench \
+.PHONY: help run test smoke mutations check security tasks setup venv lock pictures bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
 
 help: ## List the targets
@@ -73,6 +73,13 @@ venv:
 
 lock: ## Write the lock files again (ARGS=--upgrade: with the newest versions that fit)
 	@"$(SCRIPTS)/lock" $(ARGS)
+
+pictures: setup ## Draw the diagrams, the pictures and the recording of the documentation again (docsearch has to be up)
+	@"$(SCRIPTS)/browser"
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.diagrams
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture docs/tui.svg
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture watch docs/watch.svg
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture build docs/build.svg
 
 bench: setup ## Measure first paint, delays, CPU and memory, and print them as a table
 	@cd "$(ROOT)" && "$(BIN)/python" -m benchmarks $(ARGS)

@@ -16,6 +16,8 @@ import pytest
 import devenv
 from devenv.cli.parser import build_parser
 from devenv.core.errors import DevenvError
+from tests import diagrams
+from tests.follow import BLOCK, Step, follow, table
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -24,7 +26,6 @@ PAGES = sorted(
 )
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
-BLOCK = re.compile(r"(?:^ *<!-- (run by|needs): (.+?) -->\n)?^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 NEEDS = {
     "minikube",
     "a cluster",
@@ -68,6 +69,25 @@ def test_each_link_leads_to_a_file_and_a_heading(page: str) -> None:
         ):
             broken.append(link)
     assert broken == []
+
+
+def test_each_diagram_is_drawn_from_what_its_page_says() -> None:
+    pages = diagrams.diagrams()
+    assert set(pages) == {"docker", "build-graph", "kubernetes", "ci-cd", "devenv"}
+    drawn = {file.stem: file.read_text("utf-8") for file in diagrams.FOLDER.glob("*.svg")}
+    old = [name for name in {*pages, *drawn} if not drawn.get(name, "").endswith(diagrams.mark(pages.get(name, "")))]
+    assert old == [], "make pictures draws them again"
+
+
+def test_a_page_is_followed_in_one_shell_until_a_step_fails() -> None:
+    steps = follow(["cd /", "test $PWD = / && cat", "echo no; (exit 3)", "touch never"])
+    assert [(step.command, step.exit_code) for step in steps] == [
+        ("cd /", 0), ("test $PWD = / && cat", 0), ("echo no; (exit 3)", 3),
+    ]  # fmt: skip
+    assert [step.exit_code for step in follow(["true", "exit 4", "true"])] == [0, 4], "the shell itself ends"
+    assert table([Step("a", 1.04, 0), Step("b", 2, 3)]).splitlines()[2:] == [
+        "| `a` | 1.0 | done |", "| `b` | 2.0 | 3 |", "| all | 3.0 | |",
+    ]  # fmt: skip
 
 
 def test_each_page_is_in_the_index() -> None:
