@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from devenv.control.protocol import Options, Plan
-from devenv.control.verbs import VERBS, command_line, takes_away
+from devenv.control.verbs import VERBS, command_line, sentence_of, takes_away
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError, Interrupted, Refused
 from devenv.core.kube_settings import ALLOWED, KubeSettings
 from devenv.core.model import Project
@@ -153,8 +153,7 @@ class Guard:
         if losses is None:
             losses = project.volumes if volumes and project else ()
         names = ", ".join(targets) if targets else f"project {project.name}" if project else "the project"
-        signal, replicas = given.get("signal", "SIGKILL"), given.get("replicas", "")
-        sentences = [VERBS[verb].what.format(targets=names, signal=signal, replicas=replicas)]
+        sentences = [sentence_of(verb, names, given)]
         if verb == "down":
             sentences.append(_TAKEN_TOO if given.get("all") else _STAYS)
         if volumes:

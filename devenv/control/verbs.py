@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -60,6 +61,14 @@ VERBS: Final = {
 }
 SIGNALS: Final = ("KILL", "TERM", "INT", "QUIT", "HUP", "USR1", "USR2")
 HARMLESS: Final = frozenset({"HUP", "USR1", "USR2"})  # by convention they ask to read again, and end nothing
+
+
+def sentence_of(verb: str, names: str, options: Mapping[str, str]) -> str:
+    """Return what the verb does to what is named, with these options."""
+    if verb == "rm" and options.get("stopped"):
+        return f"Removes the containers of {names} that do not run; the others stay."
+    signal, replicas = options.get("signal", "SIGKILL"), options.get("replicas", "")
+    return VERBS[verb].what.format(targets=names, signal=signal, replicas=replicas)
 
 
 def takes_away(plan: Plan) -> bool:

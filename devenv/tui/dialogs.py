@@ -264,12 +264,13 @@ class ConfirmScreen(ModalScreen[bool]):
 
     def _be_ready(self) -> None:
         self.ready = True
-        self.query_one("#no", Button).label = Content("no (n)")
         if self._asked.typed:
+            self.query_one("#no", Button).label = Content("no (Esc)")  # n is a letter of what is typed
             field = self.query_one("#confirm-input", Input)
             field.disabled = False
             self.set_focus(field)
         else:
+            self.query_one("#no", Button).label = Content("no (n)")
             self.query_one("#yes", Button).label = Content(f"{safe(self._asked.yes)} (y)")
 
     def on_key(self) -> None:

@@ -168,7 +168,7 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         terminal.until(lambda: "down project and delete its volumes" in terminal.text())
         terminal.send("\r")
         terminal.until(
-            lambda: f"Type {made.name} to confirm" in terminal.text() and "no (n)" in terminal.text(), limit=60
+            lambda: f"Type {made.name} to confirm" in terminal.text() and "no (Esc)" in terminal.text(), limit=60
         )
         assert "1 volume with" in terminal.text()
         terminal.send(f"{made.name}\r")

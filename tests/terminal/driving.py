@@ -83,7 +83,7 @@ class Driver:
 
     async def confirm(self, *keys: str) -> None:
         """Answer a question once its keys count: until then they are taken for typing on without looking."""
-        await self.sees("no (n)")
+        await self.sees("no (")
         await self.press(*keys)
 
     async def settle(self, table: LineTable[Any] | None = None) -> None:

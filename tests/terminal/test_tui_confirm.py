@@ -134,7 +134,7 @@ async def test_the_name_is_to_be_typed_where_volumes_go(opened: Opening) -> None
         terminal.control.losses = ("shop_data with 12 MiB",)
         await terminal.live(*shop())
         terminal.main.action_do("down_volumes")
-        await terminal.sees("✗ shop_data with 12 MiB", "Type shop to confirm:")
+        await terminal.sees("✗ shop_data with 12 MiB", "Type shop to confirm:", "no (Esc)")
         await terminal.confirm(*"yes", "enter")
         await terminal.sees("Type shop to confirm, exactly as it stands here:")
         assert terminal.control.requested == []

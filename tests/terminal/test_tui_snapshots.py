@@ -51,7 +51,7 @@ async def test_screen(opened: Opening, scene: str, size: tuple[int, int]) -> Non
         elif scene == "down":
             terminal.control.losses = ("shop_data",)
             terminal.main.changes.ask("down", volumes=True)
-            await terminal.sees("✗ shop_data", "no (n)", "● live")  # the main screen shows behind the question
+            await terminal.sees("✗ shop_data", "no (Esc)", "● live")  # the main screen shows behind the question
         await terminal.pilot.pause()
         compare(f"{scene}-{size[0]}x{size[1]}", terminal.text() + "\n")
 

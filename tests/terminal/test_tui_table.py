@@ -225,12 +225,15 @@ async def test_what_belongs_to_no_active_service_comes_last_and_says_why(opened:
     async with opened() as terminal:
         await terminal.live(
             container("debug", beyond=Beyond.INACTIVE),
+            container("jobs", 1, beyond=Beyond.INACTIVE),
+            container("jobs", 2, beyond=Beyond.INACTIVE),
             container("old", beyond=Beyond.ORPHAN),
             container("web"),
             container("zoo", name="shop-zoo-run-1", key="docker/run", one_off=True),
         )
         titles = [row.title for row in terminal.main.table.rows]
-        assert titles == ["web", "shop-zoo-run-1 (one-off)", "debug (inactive profile)", "old (orphan)"]
+        beyond = ["debug (inactive profile)", "jobs-1 (inactive profile)", "jobs-2 (inactive profile)", "old (orphan)"]
+        assert titles == ["web", "shop-zoo-run-1 (one-off)", *beyond]
 
 
 async def test_what_should_be_known_of_a_live_project_is_told(opened: Opening) -> None:

@@ -136,6 +136,13 @@ def test_what_was_not_confirmed_is_written_down(log: AuditLog) -> None:
     assert (record["event"], record["reason"], record["volumes"]) == ("refused", "not confirmed", True)
 
 
+def test_rm_says_whether_it_stops_what_runs(log: AuditLog) -> None:
+    guard = Guard(log)
+    assert guard.plan("rm", ("web",), project=PROJECT).sentences[0] == "Stops and removes the containers of web."
+    stopped = guard.plan("rm", ("web",), project=PROJECT, options={"stopped": "yes"})
+    assert stopped.sentences[0] == "Removes the containers of web that do not run; the others stay."
+
+
 def test_an_unknown_verb_is_a_bug(log: AuditLog) -> None:
     with pytest.raises(ValueError, match="no such verb"):
         Guard(log).plan("explode")

@@ -121,10 +121,9 @@ def _weight(resource: Resource) -> tuple[bool, float]:
 
 def _title(resource: Resource, name: str, *, several: bool) -> str:
     """Return the name in the first column: the service, with the replica's number where there are several."""
-    if resource.beyond is not None and not resource.one_off:
-        return f"{resource.service or resource.name} ({resource.beyond})"
     if not _regular(resource):
-        return f"{resource.name or resource.key}{' (one-off)' if resource.one_off else ''}"
-    if name:
-        return f"{resource.service} ({resource.name})"
-    return f"{resource.service}-{resource.number}" if several else resource.service
+        remark = "one-off" if resource.one_off else resource.beyond
+        return f"{resource.name or resource.key}{f' ({remark})' if remark else ''}"
+    remarks = ", ".join(filter(None, (resource.name if name else "", resource.beyond)))
+    title = f"{resource.service}-{resource.number}" if several and not name else resource.service
+    return f"{title} ({remarks})" if remarks else title
