@@ -32,27 +32,40 @@ SERVER = (
     *("prometheus_client", "starlette.applications", "starlette.middleware.gzip", "starlette.staticfiles"),
     *("uvicorn.main", "uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto"),
 )
-# What the programs import anyway. No plugin of pytest but ours: it warns of each that it cannot rewrite any more.
+COMMANDS = (
+    *("audit", "build", "build_call", "change", "checks", "completion", "config", "deploy", "doctor", "help", "init"),
+    *("kube_apply", "kube_call", "kube_events", "kube_forward", "kube_logs", "kube_rollout", "kube_status", "logs"),
+    *("parser", "progress", "run", "status", "up", "verify", "watch"),
+)
+CLUSTER = ("kubernetes", "kubernetes_validate", "devenv.backends.kube.backend", "devenv.backends.kube.connection")
+# pytest warns of plugins that it cannot rewrite any more, unless they say that they need none.
+PLUGINS = ("devenv", "platformdirs", "pytest_docker", "pytest_locust")
+# What the programs import anyway.
 IMPORTS = {
-    "devenv": (*(f"devenv.cli.{name}" for name in ("build", "logs", "status", "up", "verify")), "docker"),
+    "devenv": (*(f"devenv.cli.{name}" for name in COMMANDS), *CLUSTER, "docker"),
     "pytest": (
         *(f"_pytest.{name}" for name in default_plugins),
         *("devenv.verify.collector", "devenv.verify.fixtures", "devenv.verify.kube_fixtures", "devenv.runs.publish"),
+        *("devenv.verify.docker_services", "devenv.verify.kube.environment", "devenv.verify.plugin", *CLUSTER),
+        *("pytest_docker.plugin", "pytest_locust.plugin", "platformdirs.pytest_plugin"),
         *("attr", "docker", "httpx", "pdb", "sqlite3", "statistics", "tomllib", "xml.etree.ElementTree", "yaml"),
     ),
-    "locust": ("locust.main", "devenv.load.plugin", "devenv.load.users", "docker", "sqlite3"),
+    "locust": (
+        *("locust.main", "devenv.load.plugin", "devenv.load.users", "docker", "sqlite3"),
+        *("gevent.fileobject", "gevent.resolver.thread", "httpcore", "httpcore._backends.anyio", "platformdirs.unix"),
+    ),
     "docfront": (*SERVER, "aiohttp"),  # nothing of docsearch's own: tests start it from copies too
     "docindexer": (*SERVER, "psycopg", "psycopg_pool", "sqlite3"),
 }
 
 
-class Popen(subprocess.Popen[str]):
-    """A program that was forked: `Popen("devenv", "up", cwd=...)`, and else as any `subprocess.Popen` of texts."""
+class Popen(subprocess.Popen[Any]):
+    """A program that was forked: `Popen("devenv", "up", cwd=...)`, and else as any `subprocess.Popen`, of texts."""
 
     _status = -1  # a pipe with the number of the process and, at its end, its wait status
 
-    def __init__(self, module: str, *arguments: str, **options: Any) -> None:
-        super().__init__([sys.executable, "-m", module, *arguments], text=True, **options)
+    def __init__(self, module: str, *arguments: str, text: bool = True, **options: Any) -> None:
+        super().__init__([sys.executable, "-m", module, *arguments], text=text, **options)
 
     def _execute_child(self, args: list[str], *options: Any) -> None:
         _, _, _, _, cwd, env, _, _, _, *pipes = options[:15]
@@ -89,7 +102,7 @@ class Popen(subprocess.Popen[str]):
         return self.returncode
 
 
-def run(module: str, *arguments: str, timeout: float = LIMIT, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(module: str, *arguments: str, timeout: float = LIMIT, **options: Any) -> subprocess.CompletedProcess[Any]:
     """Fork a program, and return its output when it has ended; it has no input unless `stdin` gives it one."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with Popen(module, *arguments, **pipes | options) as process:
@@ -132,7 +145,8 @@ def serve(module: str, requests: socket.socket) -> None:
     for name in IMPORTS.get(module, ()):
         importlib.import_module(name)
     if module == "pytest":
-        sys.modules["devenv"].__doc__ = "PYTEST_DONT_REWRITE"  # how pytest is told that this one needs no rewriting
+        for name in PLUGINS:
+            sys.modules[name].__doc__ = "PYTEST_DONT_REWRITE"
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     poll.register(requests, select.POLLIN)
