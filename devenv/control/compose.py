@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from devenv.backends.compose.failures import not_installed
-from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.compose.find import ComposeOptions, started_directly
 from devenv.control.failures import translate
 from devenv.control.stream import Complaint, ComposeRecord, parse_line
 from devenv.core.model import Progress
@@ -38,7 +38,7 @@ class ComposeRun:
         document: bytes = b"",
     ) -> None:
         """Start it; `document` is what it reads where its file is "-". Raises ToolMissing where docker is missing."""
-        command = options.command("--progress", "json", *arguments)
+        command = started_directly(options.command("--progress", "json", *arguments), environ)
         try:
             with _file_of(document) as stdin:
                 self._process = subprocess.Popen(

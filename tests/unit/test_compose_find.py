@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from devenv.backends.compose import ComposeOptions, find_project
+from devenv.backends.compose.find import started_directly
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.settings import ComposeSettings, Config
 
@@ -142,3 +145,46 @@ def test_a_file_that_devenv_toml_names_must_exist(tmp_path: Path) -> None:
     config = settings(tmp_path, files=(tmp_path / "gone.yaml",))
     with pytest.raises(ProjectError, match=r"gone\.yaml, named in devenv\.toml"):
         find_project(tmp_path, NOTHING, {}, config)
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> dict[str, str]:
+    """An environment with a `docker` that is a program, and a Compose plugin of the user's own."""
+    for folder in ("bin", "home/.docker/cli-plugins"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(str(shutil.which("true")), tmp_path / "bin/docker")
+    plugin = tmp_path / "home/.docker/cli-plugins/docker-compose"
+    plugin.write_text("#!/bin/sh\n")
+    plugin.chmod(0o755)
+    return {"PATH": f"{tmp_path}/nothing:{tmp_path}/bin", "HOME": str(tmp_path / "home")}
+
+
+CALL = ["docker", "compose", "--file", "x", "config"]
+
+
+def test_compose_is_started_without_docker_between(docker: dict[str, str], tmp_path: Path) -> None:
+    plugin = tmp_path / "home/.docker/cli-plugins/docker-compose"
+    assert started_directly(CALL, docker) == [str(plugin), "--file", "x", "config"]
+    other = tmp_path / "extra/docker-compose"
+    other.parent.mkdir()
+    shutil.copy(plugin, other)
+    config = tmp_path / "home/.docker/config.json"
+    config.write_text(json.dumps({"cliPluginsExtraDirs": [str(other.parent)]}))
+    assert started_directly(CALL, docker)[0] == str(other), "docker looks there first"
+    config.write_text("{broken")
+    assert started_directly(CALL, docker)[0] == str(plugin), "docker goes on with its defaults"
+
+
+@pytest.mark.parametrize("case", ["script", "other program", "plugin cannot run", "no docker"])
+def test_docker_is_called_where_it_may_do_something_else(docker: dict[str, str], tmp_path: Path, case: str) -> None:
+    program = tmp_path / "bin/docker"
+    if case == "script":
+        program.write_text("#!/bin/sh\nDOCKER_HOST=tcp://elsewhere exec podman $@\n")
+    elif case == "other program":
+        program.rename(tmp_path / "bin/podman")
+        program.symlink_to(tmp_path / "bin/podman")
+    elif case == "plugin cannot run":
+        (tmp_path / "home/.docker/cli-plugins/docker-compose").chmod(0o644)
+    elif case == "no docker":
+        program.unlink()
+    assert started_directly(CALL, docker) == CALL

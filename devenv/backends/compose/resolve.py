@@ -18,7 +18,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from devenv.backends.compose.failures import from_config, not_installed, warnings_in
-from devenv.backends.compose.find import FILE_NAMES, OVERRIDE_NAMES, ComposeOptions
+from devenv.backends.compose.find import FILE_NAMES, OVERRIDE_NAMES, ComposeOptions, started_directly
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.core.masking import learn
 from devenv.core.model import Dependency, Port, Project, Service
@@ -227,7 +227,7 @@ def _begin(
     environ: Mapping[str, str] | None,
     otherwise: Callable[[], Pending] | None = None,
 ) -> Pending:
-    command = options.command("config", "--format", "json", *arguments)
+    command = started_directly(options.command("config", "--format", "json", *arguments), environ)
     try:
         process = subprocess.Popen(
             command,

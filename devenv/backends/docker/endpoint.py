@@ -5,7 +5,6 @@ The rules are those of docker/cli (cli/command/cli.go `resolveContextName`, cli/
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -188,6 +187,17 @@ def credential_helpers(environ: Mapping[str, str] = os.environ) -> dict[str, str
     return settings
 
 
+def plugin_folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """Return the user's own folders of docker's plugins, in the order in which docker looks (cli-plugins/manager)."""
+    folder = _config_dir(environ)
+    try:
+        named = _json_object((folder / "config.json").read_text(encoding="utf-8"), folder).get("cliPluginsExtraDirs")
+    except (OSError, UnicodeDecodeError, UsageError):
+        named = None
+    named = named if isinstance(named, list) else []
+    return (*(Path(name) for name in named if isinstance(name, str)), folder / "cli-plugins")
+
+
 def _read_config(config: Path) -> tuple[str, str]:
     """Return the current context and what is wrong with the file, "" where nothing is."""
     try:
@@ -209,6 +219,8 @@ def _read_config(config: Path) -> tuple[str, str]:
 
 
 def _endpoint_of_context(folder: Path, context: str, source: str) -> Endpoint:
+    import hashlib  # deferred: most have no context, and it takes as long as all else here
+
     shown = sanitize(context)
     digest = hashlib.sha256(context.encode("utf-8", "replace")).hexdigest()
     meta = folder / "contexts" / "meta" / digest / "meta.json"
