@@ -7,11 +7,11 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from devenv.backends.docker.backend import DockerBackend
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.heartbeat import GIVE_UP_AFTER, TELL_EVERY, Heartbeat
 from devenv.backends.docker.lines import ALL_LINES, LineAssembler
 from devenv.backends.docker.logs import read_log
+from devenv.backends.docker.plain import read_plainly
 from devenv.backends.docker.snapshot import read_resources
 from devenv.cli.console import warn
 from devenv.cli.context import Context
@@ -82,6 +82,9 @@ class Chosen:
 
 
 def _containers(project: Project, endpoint: Endpoint) -> tuple[Resource, ...]:
+    plain = read_plainly(endpoint, project.name)
+    if plain is not None:
+        return plain
     from devenv.backends.docker.client import connect
 
     client = connect(endpoint, _ANSWER_WITHIN)
@@ -126,6 +129,8 @@ def _follow(
     assembler: partial[LineAssembler],
     pulse: Heartbeat,
 ) -> None:
+    from devenv.backends.docker.backend import DockerBackend  # deferred: most calls read to the end
+
     arguments = context.arguments
     backend = DockerBackend(lambda: project, context.environ, lines=LINES_WAITING, assembler=assembler)
     backend.follow_logs(chosen.containers.keys(), arguments.tail, since_seconds(arguments.since))

@@ -10,6 +10,7 @@ import time
 from argparse import Namespace
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,7 +19,6 @@ from devenv.backends.docker.parse import started_elsewhere
 from devenv.cli.console import format_table, warn
 from devenv.cli.context import Context, declared_services, read_project
 from devenv.cli.grouping import Grouped, ServiceGroup, group
-from devenv.control.reach import beyond
 from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import Beyond, Health, Port, Project, Resource, State
 from devenv.core.text import human_age
@@ -37,7 +37,9 @@ def run(arguments: Namespace) -> int:
     Raises UsageError for a service that the project has not, EngineUnreachable, EngineForbidden.
     """
     context = Context(arguments, by_labels=True)
-    project = context.project_with(tuple(arguments.services)) if arguments.services else context.project()
+    pending = context.begin_resolve()
+    import_module("devenv.control.reach")  # with the engine's side, while Compose resolves the project
+    project = context.project_with(tuple(arguments.services), pending)
     if arguments.watch:
         return _watch(context, project)
     resources = read_project(context, project)
@@ -229,6 +231,8 @@ def _of_service(item: ServiceGroup, grouped: Grouped, now: float) -> list[Row]:
 
 
 def _of_orphan(container: Resource, declared: Mapping[str, tuple[str, ...]], now: float) -> Row:
+    from devenv.control.reach import beyond  # deferred: in `run` it is imported while Compose works
+
     reason = beyond(replace(container, one_off=False), declared)
     name = f"{container.service or '?'} ({reason})"
     if reason is Beyond.INACTIVE:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint
 from devenv.backends.docker.events import EngineEvent
 from devenv.backends.docker.lines import FrameParser, FramingError, LineAssembler, Resume
+from devenv.backends.docker.plain import PlainStream
 from devenv.backends.streams import Buffer, Flood, Stream
 from devenv.core.errors import DevenvError
 from devenv.core.model import LogLine, Resource, State
@@ -160,7 +163,7 @@ class LogReader:
         self._buffer.put(LogLine(self._key, at or time.time(), "devenv", sanitize(text)))
 
 
-def _is_raw(raw: RawStream, *, tty: bool) -> bool:
+def _is_raw(raw: RawStream | PlainStream, *, tty: bool) -> bool:
     """Whether the stream has no frames; before API 1.42 the container's setting is all there is."""
     return "raw-stream" in raw.content_type if "-stream" in raw.content_type else tty
 
@@ -173,19 +176,24 @@ def read_log(
     `timeout` in seconds is for each answer to begin. Raises EngineUnreachable, and DevenvError for a log that cannot
     be read.
     """
-    client = connect(endpoint, timeout)
-    try:
-        path = f"/containers/{container.container_id}/logs"
-        raw = RawStream(client, endpoint, path, {"stdout": 1, "stderr": 1, "timestamps": 1, **params})
-        try:
-            frames, tty = FrameParser(), _is_raw(raw, tty=container.tty)
-            while data := raw.read():
-                yield lines.feed_raw(data) if tty else lines.feed_frames(frames.feed(data))
-            yield lines.flush()
-        finally:
-            raw.close()
-    finally:
-        client.close()
+    with ExitStack() as stack:
+        raw = _open_log(endpoint, container, {"stdout": 1, "stderr": 1, "timestamps": 1, **params}, timeout, stack)
+        frames, tty = FrameParser(), _is_raw(raw, tty=container.tty)
+        while data := raw.read():
+            yield lines.feed_raw(data) if tty else lines.feed_frames(frames.feed(data))
+        yield lines.flush()
+
+
+def _open_log(
+    endpoint: Endpoint, container: Resource, params: Mapping[str, str | int], timeout: float, stack: ExitStack
+) -> RawStream | PlainStream:
+    """Open it, by the SDK only where it must be: to import that takes longer than to read a short log."""
+    path = f"/containers/{container.container_id}/logs"
+    if endpoint.scheme == "unix":
+        with suppress(OSError, ValueError):  # whatever it is, the SDK meets it next and says it in full
+            return stack.enter_context(closing(PlainStream(endpoint, f"{path}?{urlencode(params)}")))
+    client = stack.enter_context(closing(connect(endpoint, timeout)))
+    return stack.enter_context(closing(RawStream(client, endpoint, path, params)))
 
 
 class LogReaders:

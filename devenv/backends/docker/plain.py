@@ -1,4 +1,4 @@
-"""What is asked by plain HTTP on the engine's unix socket, since importing the SDK takes longer: first list, images.
+"""What is asked by plain HTTP on the engine's unix socket, since importing the SDK takes longer: lists, status, images.
 
 Importing it takes a quarter of the time in which the terminal wants to be full. So the first list is read while Textual
 loads; it is replaced by the SDK's own list as soon as the event stream is open. Where an answer cannot be had so
@@ -8,23 +8,29 @@ loads; it is replaced by the SDK's own list as soon as the event stream is open.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from itertools import islice, takewhile
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import replace
 
 from devenv.backends import counters
 from devenv.backends.docker import parse
-from devenv.backends.docker.client import connect, engine_errors
+from devenv.backends.docker.client import READ_SIZE, connect, engine_errors
 from devenv.backends.docker.endpoint import Endpoint
+from devenv.backends.docker.lines import ChunkDecoder
 from devenv.core.errors import DevenvError, EngineUnreachable
+from devenv.core.masking import learn
 from devenv.core.model import Project, Resource
 
 ANSWER_WITHIN: Final = 2.0  # seconds; later than that, the SDK's answer is as early
 LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer
+_HEADERS: Final = 100  # lines of an answer's head
 
 
 def ask(path: str, query: str, timeout: float = ANSWER_WITHIN) -> bytes:
@@ -52,11 +58,73 @@ def list_plainly(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | Non
         return None
     filters = quote(json.dumps({"label": [f"{parse.LABEL_PROJECT}={project}"]}))
     try:
-        entries = json.loads(ask(endpoint.host.removeprefix("unix://"), f"/containers/json?all=1&filters={filters}"))
+        entries = json.loads(ask(_socket(endpoint), f"/containers/json?all=1&filters={filters}"))
         listed = tuple(parse.from_list(entry) for entry in entries)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None  # whatever it is, the SDK meets it in a moment and says it in full
     return tuple(resource for resource in listed if resource.container_id)
+
+
+def read_plainly(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | None:
+    """Return the project's containers in full, or None where the SDK must be waited for."""
+    listed = list_plainly(endpoint, project)
+    try:
+        return None if listed is None else tuple(in_full(one, _inspect(endpoint, one)) for one in listed)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return None  # one is gone meanwhile, or as above
+
+
+def _inspect(endpoint: Endpoint, container: Resource) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(ask(_socket(endpoint), f"/containers/{container.container_id}/json"))
+    learn((data.get("Config") or {}).get("Env"))  # as `devenv.backends.docker.client.inspect`
+    return data
+
+
+def in_full(listed: Resource, data: Mapping[str, Any]) -> Resource:
+    """Return the resource of an inspection; the engine's own sentence is in the list, and kept where it still holds."""
+    resource = parse.from_inspect(data)
+    return replace(resource, status=listed.status) if resource.state is listed.state else resource
+
+
+class PlainStream:
+    """A log as it comes from an engine on a unix socket; to its reader what a RawStream of the SDK is."""
+
+    def __init__(self, endpoint: Endpoint, query: str) -> None:
+        """Ask; raises OSError, ValueError where the answer is another one, or does not begin in time."""
+        counters.called_engine("GET", query)
+        self._endpoint = endpoint
+        self._chunks = ChunkDecoder()
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.settimeout(ANSWER_WITHIN)
+            engine.connect(_socket(endpoint))
+            engine.sendall(f"GET {query} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n".encode())
+            self._file = engine.makefile("rb")  # it keeps the socket open
+            head = b"".join(islice(takewhile(lambda line: line != b"\r\n", self._file), _HEADERS)).lower()
+            engine.settimeout(None)  # afterwards silence is normal
+        if not re.match(rb"http/1\.1 200 [^\0]*\r\ntransfer-encoding: chunked\r\n", head):
+            self._file.close()
+            raise ValueError("not the answer that was asked for")
+        kind = re.search(rb"\r\ncontent-type: ([^\r]*)\r\n", head)
+        self.content_type = kind[1].decode("ascii", "replace") if kind else ""
+
+    def read(self) -> bytes:
+        """Return what has arrived, waiting for at least one byte; b"" at the end. Raises EngineUnreachable."""
+        try:
+            while not self._chunks.done and (data := self._file.read1(READ_SIZE)):
+                if payload := self._chunks.feed(data):
+                    return payload
+        except (OSError, ValueError):
+            with engine_errors(self._endpoint):
+                raise
+        return b""
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._file.close()
+
+
+def _socket(endpoint: Endpoint) -> str:
+    return endpoint.host.removeprefix("unix://")
 
 
 class Prefetch:
@@ -135,7 +203,7 @@ def _plain(endpoint: Endpoint) -> Any:
     if endpoint.scheme != "unix":
         return None
     try:
-        return json.loads(ask(endpoint.host.removeprefix("unix://"), _PATH))
+        return json.loads(ask(_socket(endpoint), _PATH))
     except (OSError, ValueError, RecursionError):
         return None  # whatever it is, the SDK meets it next and says it in full
 

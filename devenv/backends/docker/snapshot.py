@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import absent_services
 from devenv.backends.docker.client import RawStream, connect, engine_errors, inspect
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
 from devenv.backends.docker.events import EngineEvent, event_params, happening_of, read_events
+from devenv.backends.docker.plain import in_full, read_plainly
 from devenv.backends.docker.watcher import list_project
 from devenv.backends.streams import Stream
 from devenv.core.errors import DevenvError, EngineForbidden, EngineUnreachable
@@ -37,6 +37,9 @@ def read_resources(project: Project, endpoint: Endpoint, client: APIClient | Non
     With `client`, that connection is used and stays open. Raises EngineUnreachable, EngineForbidden.
     """
     if client is None:
+        plain = read_plainly(endpoint, project.name)
+        if plain is not None:
+            return (*plain, *absent_services(project, plain))
         own = connect(endpoint)
         try:
             return read_resources(project, endpoint, own)
@@ -83,9 +86,7 @@ def _inspect(client: APIClient, endpoint: Endpoint, listed: Resource) -> Resourc
             data = inspect(client, listed.container_id)
         except NotFound:
             return None
-    resource = parse.from_inspect(data)
-    # The engine's own sentence is in the list alone; it is kept where it still says the truth.
-    return replace(resource, status=listed.status) if resource.state is listed.state else resource
+    return in_full(listed, data)
 
 
 class EngineEvents:
