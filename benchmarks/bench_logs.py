@@ -3,7 +3,9 @@
 Three services print numbered lines, 1,000, 5,000 and 20,000 a second, N in all (default a million):
 
 1. counted: every line of each is on the shelf of the terminal's logs, or counted as dropped: exactly;
-2. CPU at 5,000 lines a second of one service, for this tree and, with --before, for that of FOLDER, in turns.
+2. CPU at 5,000 lines a second of one service, for this tree and, with --before, for that of FOLDER, in turns;
+3. keys: from each key of a filter to a screen with its lines alone, with a log of 50,000 lines at rest, then with
+   20,000 more a second; likewise for both trees.
 """
 
 from __future__ import annotations
@@ -11,28 +13,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pyte
 
 from benchmarks.figures import Figure, print_table
 from benchmarks.idle import cpu_seconds
 from benchmarks.programs import environment
 from benchmarks.stack import ROOT, Stack, base_image
-from benchmarks.terminal import TerminalRun, start
+from benchmarks.terminal import UNKNOWN_TO_PYTE, TerminalRun, start
 from devenv.backends.docker.backend import DockerBackend
 from devenv.core.model import LogLine, LogsDropped, Project, Service, Snapshot
 from devenv.tui.logs.buffers import LogShelf
 from devenv.tui.table.lines import GroupKey
 
-RATES = {"slow": 1_000, "middle": 5_000, "fast": 20_000}
+RATES = {"slow": 1_000, "middle": 5_000, "fast": 20_000, "more": 20_000}
+FLOOD = ("slow", "middle", "fast")
 MB = 1_000_000
 # Begins with SIGUSR1, so that all readers are there; `count` 0: until it is stopped.
 PRINT = """
@@ -76,7 +81,7 @@ def flood(image: str, counts: dict[str, int]) -> Iterator[Stack]:
 
 def shares(lines: int) -> dict[str, int]:
     """Divide a number of lines so that all end at about the same time."""
-    return {name: lines * rate // sum(RATES.values()) for name, rate in RATES.items()}
+    return {name: lines * rate // sum(RATES[name] for name in FLOOD) for name, rate in RATES.items() if name in FLOOD}
 
 
 def counted(stack: Stack, counts: dict[str, int]) -> list[Figure]:
@@ -169,13 +174,99 @@ def cpu(stack: Stack, trees: dict[str, Path], seconds: float, turns: int) -> lis
     return figures + [Figure("memory then (RSS)", name, tuple(values), "MB") for name, values in memory.items()]
 
 
+class Watched:
+    """The screen of a program as it becomes: each output is interpreted once."""
+
+    def __init__(self, run: TerminalRun) -> None:
+        self.run = run
+        self._screen = pyte.Screen(run.columns, run.lines)
+        self._stream = pyte.ByteStream(self._screen)
+
+    def catch_up(self, shown: Callable[[Sequence[str]], bool] = lambda _: False) -> float | None:
+        """Interpret what it wrote; return when the screen first satisfied `shown`."""
+        chunks, self.run.chunks = self.run.chunks, []
+        seen = None
+        for at, data in chunks:
+            self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
+            if seen is None and shown(self._screen.display):
+                seen = at
+        return seen
+
+    def key(self, key: bytes, text: str, limit: float = 3.0) -> float | None:
+        """Return the seconds from a key to a screen on which every line of the log has the text."""
+
+        def filtered(screen: Sequence[str]) -> bool:
+            lines = [line for line in screen if "level=info" in line]
+            return bool(lines) and all(text in line for line in lines)
+
+        self.catch_up()
+        began = time.monotonic()
+        self.run.type(key)
+        while time.monotonic() < began + limit:
+            read_all(self.run, 0.25)
+            if (at := self.catch_up(filtered)) is not None:
+                return at - began
+        return None
+
+
+def typed(watched: Watched, rounds: int) -> tuple[list[float], int]:
+    """Type filters of two characters; return the seconds of each key, and how many were never answered."""
+    took: list[float] = []
+    failed = 0
+    for number in range(rounds):
+        text = f"{number % 9 + 1}{number * 7 % 10}"
+        watched.run.type(b"f")
+        read_all(watched.run, 0.4)
+        for end in (1, 2):
+            seconds = watched.key(text[end - 1].encode(), text[:end])
+            if seconds is None:
+                failed += 1
+            else:
+                took.append(seconds * 1000)
+        watched.run.type(b"\x1b")
+        read_all(watched.run, 0.4)
+    return took, failed
+
+
+def keys(image: str, trees: dict[str, Path], rounds: int) -> list[Figure]:
+    """Measure from key to screen, at rest and in a flood, for each tree in turns."""
+    figures = []
+    for name, root in trees.items():
+        with flood(image, {"fast": 50_000, "more": 0}) as stack:
+            run = program(stack, root)
+            try:
+                read_all(run, 1.0)
+                stack.compose("kill", "-s", "SIGUSR1", "fast")
+                run.type(b"lz")
+                read_all(run, 8.0)
+                watched = Watched(run)
+                rest = typed(watched, rounds)
+                for key in (b"\x1b", b"j", b"lz"):
+                    run.type(key)
+                    read_all(run, 1.0)
+                stack.compose("kill", "-s", "SIGUSR1", "more")
+                read_all(run, 5.0)
+                busy = typed(watched, rounds)
+            finally:
+                run.close()
+        for when, (took, failed), goal in (("at rest", rest, ""), ("in a flood", busy, "< 50 ms")):
+            ordered = sorted(took)
+            for part in (50, 95):
+                value = ordered[min(len(ordered) - 1, len(ordered) * part // 100)] if ordered else float("nan")
+                figures.append(Figure(f"key to screen, {when}, p{part}", name, (value,), "ms", goal, failed))
+        if rest[0] and busy[0]:
+            ratio = statistics.median(busy[0]) / statistics.median(rest[0])
+            figures.append(Figure("key to screen, flood to rest, p50", name, (ratio,), "x"))
+    return figures
+
+
 def main() -> None:
     """Run the chosen measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--turns", type=int, default=2, help="of the CPU measurement")
     parser.add_argument("--before", type=Path, help="another source tree, to compare")
-    parser.add_argument("--only", default="counted,cpu")
+    parser.add_argument("--only", default="counted,cpu,keys")
     arguments = parser.parse_args()
     chosen, image, figures = arguments.only.split(","), base_image(), []
     if "counted" in chosen:
@@ -186,6 +277,9 @@ def main() -> None:
         trees = {"devenv": ROOT} | ({"before": arguments.before.resolve()} if arguments.before else {})
         with flood(image, {"middle": 0}) as stack:
             figures += cpu(stack, trees, 15.0, arguments.turns)
+    if "keys" in chosen:
+        trees = {"devenv": ROOT} | ({"before": arguments.before.resolve()} if arguments.before else {})
+        figures += keys(image, trees, arguments.turns * 10)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print_table(figures)
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct
 
@@ -301,12 +301,25 @@ class Stream:
 # In a flood the engine writes each line by itself, and a unix socket holds some 280 such writes. A short rest lets
 # many arrive at once: 45 000 instead of 15 000 lines a second on two busy cores; rests of 10 ms give 25 000 (measured).
 REST: Final = 0.002  # seconds
+GIVEN_WAY: Final = 0.04  # seconds that readers in a flood rest for a key: it is on the screen by then
 PAUSE: Final = 0.01  # seconds without a line: no flood
 FLOOD: Final = 20  # readings in a row without such a pause
 
 
 class Flood:
-    """Lets a reader of a log rest a moment in a flood: it makes room, or the screen would wait for it."""
+    """Lets a reader of a log rest a moment in a flood: it makes room, or the screen would wait for it.
+
+    What is not read meanwhile waits at the engine: nothing is lost.
+    """
+
+    _quiet_until: ClassVar[float] = 0.0  # for the readers of all logs
+
+    @classmethod
+    def give_way(cls) -> None:
+        """Let all readers in a flood rest: somebody pressed a key. Of the time they rest half at most."""
+        now = time.monotonic()
+        if now > cls._quiet_until + GIVEN_WAY:
+            cls._quiet_until = now + GIVEN_WAY
 
     def __init__(self) -> None:
         self._busy, self._heard_at = 0, time.monotonic()
@@ -316,6 +329,7 @@ class Flood:
         now = time.monotonic()
         self._busy = self._busy + 1 if now - self._heard_at < PAUSE else 0
         if self._busy > FLOOD:
-            time.sleep(REST)
-            now += REST
+            rest = max(REST, self._quiet_until - now)
+            time.sleep(rest)
+            now += rest
         self._heard_at = now

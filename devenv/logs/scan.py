@@ -16,7 +16,7 @@ from typing import Final
 from devenv.core.model import LogLine
 from devenv.logs.buffer import LogBuffer
 
-SLICE: Final = 0.012  # seconds
+SLICE: Final = 0.008  # seconds
 _STEP: Final = 256  # lines between two looks at the clock
 
 
@@ -41,6 +41,10 @@ class Scan:
     def complete(self) -> bool:
         """Whether all lines were looked at."""
         return self._low <= self.buffer.first
+
+    def looked_at(self, number: int) -> bool:
+        """Whether that line was looked at, or is not there any more."""
+        return number >= self._low or number < self.buffer.first
 
     def sync(self) -> int:
         """Take in what the buffer got and let go of; return how many rows went at the front."""
@@ -71,10 +75,11 @@ class Scan:
         del self.numbers[:count], self._ends[:count]
         return gone
 
-    def look_back(self, seconds: float = SLICE) -> int:
-        """Look at older lines for about that time; return how many rows came at the front."""
+    def look_back(self, seconds: float = SLICE, *, enough: int | None = None) -> int:
+        """Look at older lines for about that time, or for so many rows; return how many rows came at the front."""
         buffer, until = self.buffer, time.perf_counter() + seconds
         found: list[tuple[int, int]] = []  # the number and the rows, newest first
+        added = 0
         while self._low > buffer.first:
             low = max(buffer.first, self._low - _STEP)
             lines = list(islice(buffer.lines, low - buffer.first, self._low - buffer.first))
@@ -82,11 +87,11 @@ class Scan:
                 rows = self._measure(line)
                 if rows:
                     found.append((self._low - back, rows))
+                    added += rows
             self._low = low
-            if time.perf_counter() >= until:
+            if time.perf_counter() >= until or (enough is not None and added >= enough):
                 break
         found.reverse()
-        added = sum(rows for _, rows in found)
         end = self._start = self._start - added
         ends = array("q")
         for _, rows in found:

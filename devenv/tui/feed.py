@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
+from devenv.backends.streams import Flood
 from devenv.core.model import Change
 
 if TYPE_CHECKING:
     from devenv.backends.protocol import Backend
 
 DRAINS_PER_SECOND: Final = 15  # DESIGN.md, How data flows, 3
+FLOOD: Final = 300  # records in one drain
+HELD: Final = 0.05  # seconds that a flood waits for a key to be on the screen
+HELD_MOST: Final = 0.3  # and in all, while somebody types: the buffer of the readers holds a second of a flood
 
 
 class Source(Protocol):
@@ -44,6 +48,8 @@ class Feed:
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
+        self._held_until = float("-inf")
+        self._floods = False
         self.drains = 0
         self.began = time.monotonic()
         self.lag = self.longest_lag = 0.0  # seconds that a first record waited until it was taken
@@ -83,17 +89,27 @@ class Feed:
             # The loop was closed between the two lines: the program ends, nobody looks any more.
             self._loop = None
 
+    def hold(self) -> None:
+        """Let a key come to the screen before more of a flood does."""
+        if self._floods and self._loop is not None:
+            self._held_until = self._loop.time() + HELD
+            Flood.give_way()
+
     def _turn(self) -> None:
         if self._loop is None or self._timer is not None:
             return
-        rest = self._last + 1 / DRAINS_PER_SECOND - self._loop.time()
+        due = max(self._last + 1 / DRAINS_PER_SECOND, min(self._held_until, self._last + HELD_MOST))
+        rest = due - self._loop.time()
         if rest > 0:
-            self._timer = self._loop.call_later(rest, self._drain)
+            self._timer = self._loop.call_later(rest, self._look_again)
         else:
             self._drain()
 
-    def _drain(self) -> None:
+    def _look_again(self) -> None:
         self._timer = None
+        self._turn()
+
+    def _drain(self) -> None:
         if self._loop is None:
             return
         self._last = self._loop.time()
@@ -102,6 +118,7 @@ class Feed:
         self.lag = time.monotonic() - self._woken_at
         self.longest_lag = max(self.lag, self.longest_lag)
         changes = self.waiting()
+        self._floods = len(changes) > FLOOD
         if changes:
             self._deliver(changes)
 

@@ -234,7 +234,9 @@ class MainScreen(Screen[None]):
 
     def take(self, changes: Sequence[Change]) -> Delta:
         """Apply records and draw what they changed."""
-        self.following.take([change for change in changes if isinstance(change, LogLine | LogsDropped)])
+        if lines := [change for change in changes if isinstance(change, LogLine | LogsDropped)]:
+            self.following.take(lines)
+            changes = [change for change in changes if not isinstance(change, LogLine | LogsDropped)]
         for change in changes:
             if isinstance(change, WatchStatus):
                 self._tell_watch(change)

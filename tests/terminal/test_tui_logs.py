@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from textual._compositor import Compositor
 
 from devenv.core.model import Gone, LogsDropped, Seen
 from devenv.logs.buffer import LINES_KEPT
@@ -326,3 +328,33 @@ async def test_a_log_that_a_full_disk_does_not_take_is_told_and_no_part_of_it_st
         assert list((tmp_path / "devenv" / "logs").iterdir()) == []
         await terminal.press("ctrl+s")
         await terminal.sees("3,000 lines are in")
+
+
+async def test_a_batch_of_lines_lays_nothing_out_and_a_filter_paints_little_while_older_lines_are_looked_at(
+    opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(size=(100, 30)) as terminal:
+        await with_lines(terminal, LINES_KEPT)
+        await terminal.settle()
+        view = terminal.main.log_pane.view
+        layouts = 0
+        reflow = Compositor.reflow
+
+        def counted(*arguments: Any) -> Any:
+            nonlocal layouts
+            layouts += 1
+            return reflow(*arguments)
+
+        monkeypatch.setattr(Compositor, "reflow", counted)
+        for number in range(10):
+            terminal.backend.emit(*(log("docker/api-1", f"batch {number}") for _ in range(2)), log("x", ""))
+            await terminal.sees(f"batch {number}")
+        assert layouts == 0
+        await terminal.press("l", "f")
+        await terminal.settle()
+        drawn = view.drawn
+        await terminal.type("1")
+        await terminal.until(lambda: view.line_filter is not None and not view.scanning)
+        await terminal.settle()
+        assert view.shown == sum("1" in line.text for line in view.buffer.lines)
+        assert view.drawn - drawn < 12 * view.size.height  # one paint a slice would make fifty

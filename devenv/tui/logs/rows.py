@@ -106,7 +106,8 @@ class LogRows:
     def _measure(self, line: LogLine) -> int:
         if self.look.only is not None and not self.look.only.passes(line):
             return 0
-        text = self.text(line)
+        # All but few lines are of this kind, and each line of a flood comes by here.
+        text = line.text if self._is_plain(line) else self.text(line)
         cells = len(text) if text.isascii() else cell_len(text)
         if not self.look.wrap_at:
             self.widest = max(self.widest, cells)
@@ -114,6 +115,12 @@ class LogRows:
         if cells == len(text):
             return max(1, -(-cells // self.look.wrap_at))
         return len(_wrap(0, text, self.look.wrap_at))
+
+    def _is_plain(self, line: LogLine) -> bool:
+        """Whether `text` returns the line's own."""
+        text, named = line.text, self.buffer.names.get(line.key)
+        shown_as_it_is = not (named or line.cut or self.look.readable) and len(text) <= CHARACTERS_SHOWN
+        return shown_as_it_is and text.isascii() and text.isprintable()
 
 
 def _wrap(number: int, text: str, width: int) -> list[Piece]:

@@ -48,7 +48,7 @@ class LogSearch:
         needle = self.needle
         if needle is not None:
             self._hits = Scan(buffer, lambda line: (only is None or only.passes(line)) and needle.found_in(line.text))
-            self._hits.look_back()
+            self._hits.look_back(enough=1)
 
     def sync(self) -> None:
         """Look at what the buffer got; raises PatternTooSlow."""

@@ -16,6 +16,7 @@ from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 
 from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
@@ -28,6 +29,8 @@ from devenv.tui.safe_text import safe
 if TYPE_CHECKING:
     from devenv.logs.filter import Filter, LineFilter
 
+PAUSE: Final = 0.02  # seconds between two slices in which older lines are looked at: keys and drawing come between
+TELL_EVERY: Final = 0.25  # seconds between two looks at how far that has come
 TIMES: Final = ("", "clock", "age")
 _SOURCES: Final = 6  # colours in which the names of sources stand
 
@@ -101,6 +104,9 @@ class LogView(ScrollView, can_focus=True):
         self._filters = LogFilters()
         self._rows = LogRows(self.buffer, Look())
         self._more: Timer | None = None
+        self._told_at = 0.0
+        self._ahead = 0  # rows that came at the front and are not told to the scroll bar yet
+        self._anchor: tuple[int, int] | None = None  # a line to stand on once it was looked at, and the rows above it
         self._paused_at = 0
         self._moving = False  # while we scroll, not the user
         self._styles: LogStyles | None = None
@@ -176,60 +182,86 @@ class LogView(ScrollView, can_focus=True):
             return
         if looked_at is not None and current is not None and self.buffer.line(current) is not looked_at:
             self.search.current = self.buffer.number_of(looked_at, current)  # earlier ones came before it
-        self._moving = True
-        self._measure()
-        if self.following:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self._tell_rows(gone)
+        if self.following or gone or len(self._rows) <= self.scroll_offset.y + self.size.height:
             self.refresh()
-        else:
-            if gone:
-                self.scroll_to(y=max(0, self.scroll_offset.y - gone), animate=False, force=True)
-            if gone or len(self._rows) <= self.scroll_offset.y + self.size.height:
-                self.refresh()
-        self._moving = False
         self.post_message(self.Changed())
 
     def _rebuild(self) -> None:
         room = self.scrollable_content_region.width - prefix_width(self.times)
         look = Look(max(8, room) if self.wrapping else None, self.line_filter, self.readable)
-        top = self._rows.row(self.scroll_offset.y) if not self.following else None
+        top = self._rows.row(self._top) if not self.following else None
         self._rows = LogRows(self.buffer, look)
-        self._look_back()
-        self._moving = True
+        self._ahead = 0
+        self._anchor = (top[1].number, 0) if top is not None else None
         if self.following:
-            self.scroll_to(x=0, y=self.max_scroll_y, animate=False, force=True)
-        elif top is not None:
-            self.scroll_to(y=self._rows.scan.row_of(top[1].number), animate=False, force=True)
-        self._moving = False
-        self.refresh()
+            self.scroll_to(x=0, animate=False, force=True)
+        self._look_back(self.size.height)
 
-    def _look_back(self) -> None:
-        """Look at older lines for a moment, and again soon where there are more: keys and drawing come between."""
+    def _look_back(self, enough: int | None = None) -> None:
+        """Look at older lines for a moment, and again soon where there are more: keys and drawing come between.
+
+        The first time until the screen is full. What comes before that changes no line on the screen, so that only the
+        scroll bar and the counts are drawn, a few times a second.
+        """
         if self._more is not None:
             self._more.stop()
             self._more = None
-        added = 0
+        full = len(self._rows) >= self.size.height
         try:
             if not self._rows.scan.complete:
-                added = self._rows.scan.look_back()
+                self._ahead += self._rows.scan.look_back(enough=enough)
             else:
                 self.search.look_back()
         except PatternTooSlow as error:
             self._give_up(error)
             return
-        self._moving = True
-        self._measure()
-        if added:
-            self.scroll_to(
-                y=self.max_scroll_y if self.following else self.scroll_offset.y + added, animate=False, force=True
-            )
-        self._moving = False
-        if self.scanning:
-            self._more = self.set_timer(0.001, self._look_back)
+        now = time.monotonic()
+        if enough is not None or not full or not self.scanning or now > self._told_at + TELL_EVERY:
+            self._told_at = now
+            self._tell_rows()
+            self.refresh()
+            self.post_message(self.Changed())
+        if self._anchor is not None and self._rows.scan.looked_at(self._anchor[0]):
+            self._stand_on(*self._anchor)
+        self._look_back_soon()
         if self.search.step_again(self.buffer.total, scanning=self.scanning):
             self._show_current()
-        self.refresh()
-        self.post_message(self.Changed())
+
+    def _look_back_soon(self) -> None:
+        if self.scanning and self._more is None:
+            self._more = self.set_timer(PAUSE, self._look_back)
+
+    def _tell_rows(self, gone: int = 0) -> None:
+        """Tell the scroll bar of all rows; what is on the screen stays where it is, or is the end."""
+        y = max(0, self._top - gone)
+        self._ahead = 0
+        self._moving = True
+        width = 0 if self.wrapping else self._rows.widest + prefix_width(self.times)
+        self._take_size(Size(width, len(self._rows)))
+        self.scroll_to(y=self.max_scroll_y if self.following else y, animate=False, force=True)
+        self._moving = False
+
+    def _take_size(self, size: Size) -> None:
+        """Take another virtual size; where no scroll bar comes or goes by it, without laying the whole screen out anew.
+
+        In Textual 8.2 setting `virtual_size` does that, and paints everything twice with each batch of lines.
+        """
+        before, room = self.virtual_size, self.outer_size
+        as_high = size.height == before.height or min(size.height, before.height) > room.height
+        if as_high and (size.width == before.width or min(size.width, before.width) > room.width):
+            self.set_reactive(Widget.virtual_size, size)
+            if self.show_vertical_scrollbar:
+                self.vertical_scrollbar.window_virtual_size = size.height
+            if self.show_horizontal_scrollbar:
+                self.horizontal_scrollbar.window_virtual_size = size.width
+        else:
+            self.virtual_size = size
+
+    @property
+    def _top(self) -> int:
+        """The row that is uppermost on the screen."""
+        return self.scroll_offset.y + self._ahead
 
     def _give_up(self, error: PatternTooSlow) -> None:
         """Take away what takes too long, and say so."""
@@ -240,14 +272,11 @@ class LogView(ScrollView, can_focus=True):
             self._filters.drop_slow(error.message)
             self._rebuild()
 
-    def _measure(self) -> None:
-        width = 0 if self.wrapping else self._rows.widest + prefix_width(self.times)
-        self.virtual_size = Size(width, len(self._rows))
-
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Pause following when somebody scrolls up, resume at the end."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
+            self._anchor = None
             self._set_following(new_value >= self.max_scroll_y)
 
     def _set_following(self, following: bool) -> None:
@@ -273,6 +302,7 @@ class LogView(ScrollView, can_focus=True):
 
     def action_scroll_end(self) -> None:
         """Go to the newest line and follow again."""
+        self._anchor = None
         self._set_following(True)
         self.sync()
 
@@ -348,7 +378,7 @@ class LogView(ScrollView, can_focus=True):
         if current is not None and (line := self.buffer.line(current)) is not None:
             texts = [line.text]
         else:
-            rows = (self._rows.row(self.scroll_offset.y + y) for y in range(self.size.height))
+            rows = (self._rows.row(self._top + y) for y in range(self.size.height))
             texts = [line.text for line in {row[1].number: row[0] for row in rows if row is not None}.values()]
         self.app.copy_to_clipboard("\n".join(texts))
         self.notify(f"{len(texts)} line{'s' * (len(texts) != 1)} copied", markup=False)
@@ -357,7 +387,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _restart_before(self) -> int | None:
         """Return the number of the last restart above what is on the screen, or of the last one at all."""
-        row = self._rows.row(self.scroll_offset.y)
+        row = self._rows.row(self._top)
         return restart_before(
             self.buffer, row[1].number if row is not None and not self.following else self.buffer.total
         )
@@ -377,7 +407,10 @@ class LogView(ScrollView, can_focus=True):
     def _stand_on(self, number: int | None, below: int) -> None:
         """Show that line so many rows below the top; without one, the first."""
         self._set_following(False)
+        self._tell_rows()
         self._moving = True
+        waits = number is not None and not self._rows.scan.looked_at(number)
+        self._anchor = (number, below) if number is not None and waits else None
         y = self._rows.scan.row_of(number) - below if number is not None else 0
         self.scroll_to(y=max(0, y), animate=False, force=True)
         self._moving = False
@@ -390,7 +423,9 @@ class LogView(ScrollView, can_focus=True):
         self._begin_search()
         if text:
             self.action_find(-1)
-        self._look_back()
+        self._look_back_soon()
+        self.refresh()
+        self.post_message(self.Changed())
 
     def _begin_search(self) -> None:
         try:
@@ -431,7 +466,7 @@ class LogView(ScrollView, can_focus=True):
             if self.buffer.lines:
                 text = "looking…" if self.scanning else "nothing matches; ⌫ takes a filter away, 0 shows all times"
             return Strip([Segment(f"  {safe(text)}" if y == 0 else "", styles.time)]).crop_extend(0, width, styles.base)
-        row = self._rows.row(self.scroll_offset.y + y)
+        row = self._rows.row(self._top + y)
         if row is None:
             return Strip.blank(width, styles.base)
         own, search = not self.readable, self.search
