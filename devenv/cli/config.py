@@ -31,7 +31,7 @@ from devenv.core import (
 )
 from devenv.core.settings import FILE_NAME, WAIT_TIMEOUT, ComposeSettings, Config
 from devenv.core.toml import Seconds, Text, expectation, place_of
-from devenv.tui.action_table import BY_NAME
+from devenv.tui.keymap import names
 
 # The tables of devenv.toml with their types, and the module whose docstring is their reference.
 TABLES: Final[Mapping[str, Any]] = {
@@ -172,7 +172,7 @@ def schema() -> dict[str, Any]:
         **made["$defs"].pop("DevenvToml"),
         "$defs": made["$defs"],
     }
-    made["properties"]["keys"]["propertyNames"] = {"enum": sorted(BY_NAME)}
+    made["properties"]["keys"]["propertyNames"] = {"enum": sorted(names())}
     for kind in TABLES.values():
         _name_keys(expectation(kind)[0], made["$defs"])
     _without_null(made)

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from textual.binding import Binding
+from textual.keys import format_key
+
 from devenv.cli.options import read_settings
 from devenv.cli.parser import build_parser
 from devenv.core.errors import EXIT_OK, UsageError
@@ -22,6 +25,7 @@ from devenv.tui.action_table import (
     UserAction,
     with_keys,
 )
+from devenv.tui.keymap import names, panes, problems
 
 _ABOUT = """\
 # Keys and commands
@@ -30,6 +34,13 @@ _ABOUT = """\
 what can be done now. Where an act takes something away, it first says what exactly, and the focus stands on no; keys
 that were pressed before the question could be read do not count. `[confirm]` of `devenv.toml` says which acts ask
 ([YOUR_PROJECT.md](YOUR_PROJECT.md)).
+"""
+
+_ABOUT_PANES = """\
+## Keys of one pane or screen
+
+They hold where the focus is, before those above. `[keys]` of `devenv.toml` chooses others, the name in quotes:
+`"logs.wrap" = "W"`.
 """
 
 
@@ -44,12 +55,11 @@ def chosen_keys(arguments: argparse.Namespace, config: Config) -> dict[str, str]
     """Return what `[keys]` of devenv.toml chooses; raises UsageError for unknown names and keys, and for conflicts."""
     if config.keys:
         from devenv.core.toml import near, place_of
-        from devenv.tui.keymap import problems
 
         file = Path(arguments.config or os.environ.get("DEVENV_CONFIG") or (config.root or Path()) / FILE_NAME)
         for name in config.keys:
-            if name not in BY_NAME:
-                raise UsageError(f"{place_of(file, f'keys.{name}')}: unknown key keys.{name}", near(name, BY_NAME))
+            if name not in BY_NAME and name not in (known := dict.fromkeys(names())):
+                raise UsageError(f"{place_of(file, f'keys.{name}')}: unknown key keys.{name}", near(name, known))
         for name, problem, hint in problems(config.keys):
             raise UsageError(f"{place_of(file, f'keys.{name}')}: keys.{name}: {problem}", hint)
     return config.keys
@@ -61,7 +71,12 @@ def page(chosen: Mapping[str, str] = NO_KEYS) -> str:
     parts = [_ABOUT]
     for title in (OF_PROJECT, IN_VIEW, OF_CLUSTER):
         parts.append(f"## {title}\n")
-        parts += _table(("key", "what it does", "with kubectl"), (_row(one) for one in actions if one.group == title))
+        head = ("key", "what it does", "with kubectl", "name in `[keys]`")
+        parts += _table(head, (_row(one) for one in actions if one.group == title))
+    parts.append(_ABOUT_PANES)
+    for pane in panes():
+        parts.append(f"### {pane.title}\n")
+        parts += _table(("key", "what it does", "name in `[keys]`"), (_bound(one, chosen) for one in pane.bindings))
     parts.append("## Commands\n")
     parts += _table(("command", "what it does"), _commands(build_parser(), "devenv"))
     return "\n".join(parts).rstrip() + "\n"
@@ -72,7 +87,14 @@ def _row(action: UserAction) -> Sequence[str]:
     key = action.written or {"escape": "Esc", "space": "Space"}.get(action.key, action.key) or word
     name = action.label or action.palette.replace(SERVICE, "a service") or action.name
     about = "; ".join(filter(None, (action.note or action.meaning, "asks" if action.takes_away else "")))
-    return (f"`{key}`" if key else "ctrl+p", f"{name}: {about}" if about else name, action.kubectl)
+    return (f"`{key}`" if key else "ctrl+p", f"{name}: {about}" if about else name, action.kubectl, f"`{action.name}`")
+
+
+def _bound(binding: Binding, chosen: Mapping[str, str]) -> Sequence[str]:
+    keys = chosen.get(str(binding.id), binding.key).split(",")
+    written = " ".join(f"`{one if one == 'space' else format_key(one)}`" for one in keys)
+    about = f": {binding.tooltip}" if binding.tooltip else ""
+    return written, f"{binding.description}{about}", f"`{binding.id}`"
 
 
 def _commands(parser: argparse.ArgumentParser, before: str) -> Iterator[Sequence[str]]:

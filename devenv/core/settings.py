@@ -24,9 +24,10 @@ columns = ["state", "cpu"]       # of the services, in this order after the name
 theme = "colorblind"             # "auto" (by what the terminal tells), "dark", "light", "ansi" (the terminal's own
                                  # sixteen colours) or "colorblind" (no red beside green)
 
-[keys]                           # of actions of the terminal, by the names that `devenv config --schema` lists
+[keys]                           # of the terminal: acts, and keys of a pane; docs/KEYS.md has their names
 restart = "f5"                   # as one types it, or by its name: r, R, /, f5, ctrl+r, alt+left
 pull = "i,ctrl+o"                # one that has no key by default gets one; a comma stands between two
+"logs.wrap" = "W"                # a name with a dot stands in quotes
 """
 
 from __future__ import annotations

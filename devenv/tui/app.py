@@ -191,7 +191,7 @@ class DevenvApp(App[int]):
         self.feed = Feed(self._parts, self._deliver)
         self.main.probe_paths = probe_paths
         self.main.board.services.choose_columns(settings.columns)
-        self.main.chosen_keys = keys
+        self.chosen_keys = keys  # by the names of actions, and the ids of other bindings
         if keys:
             self.set_keymap(dict(keys))
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
@@ -320,7 +320,6 @@ class DevenvApp(App[int]):
         new.board.orders = old.board.orders
         new.board.order = old.board.order
         new.board.services.choose_columns(self._settings.columns)
-        new.chosen_keys = old.chosen_keys
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -21,6 +21,7 @@ from textual.widgets.option_list import Option
 from devenv.control.audit import AuditLog
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
+from devenv.tui.action_table import NO_KEYS
 from devenv.tui.itself import WINDOW, Meter, lines
 from devenv.tui.safe_text import safe, safe_lines
 
@@ -53,20 +54,30 @@ _OTHERS = (
 )
 
 
-def key_lines(groups: Iterable[Group]) -> Iterator[tuple[str, str]]:
-    """Return the styled text of all bindings of these groups."""
+def chosen_keys(app: App[Any]) -> Mapping[str, str]:
+    """Return the keys that devenv.toml chooses, by the ids of bindings."""
+    chosen: Mapping[str, str] = getattr(app, "chosen_keys", NO_KEYS)
+    return chosen
+
+
+def key_lines(groups: Iterable[Group], chosen: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Return the styled text of all bindings of these groups; `chosen` are the user's keys by the bindings' ids."""
+
+    def written(binding: Binding) -> str:
+        return " ".join(_WRITTEN.get(key, key) for key in chosen.get(binding.id or "", binding.key).split(","))
+
     for title, owner in groups:
         yield f"{title}\n", "bold $primary"
         known = owner.__dict__.get("BINDINGS", ()) if isinstance(owner, type) else owner
         bindings = [binding for binding in known if isinstance(binding, Binding)]
         for binding in bindings:
             if binding.show or binding.tooltip:
-                yield f"  {_keys(binding):<16}", "bold"
+                yield f"  {written(binding):<16}", "bold"
                 yield f"{binding.description}{f': {binding.tooltip}' if binding.tooltip else ''}\n", "$foreground"
         moves = [binding for binding in bindings if not (binding.show or binding.tooltip)]
         if moves:
             yield "  move            ", "bold"
-            yield f"{' · '.join(f'{binding.description} {_keys(binding)}' for binding in moves)}\n", "$foreground"
+            yield f"{' · '.join(f'{binding.description} {written(binding)}' for binding in moves)}\n", "$foreground"
         yield "\n", ""
     yield "Everywhere\n", "bold $primary"
     for keys, meaning in _OTHERS:
@@ -75,10 +86,6 @@ def key_lines(groups: Iterable[Group]) -> Iterator[tuple[str, str]]:
     yield "\nSigns\n", "bold $primary"
     yield "  ● running  ■ ended  ✗ failed  ↻ restarting  ◌ not yet  ○ absent  ▲ running, but…\n", "$foreground"
     yield "  ▎ a log line on stderr   … [9.9 MiB more, cut] an overlong line\n", "$foreground"
-
-
-def _keys(binding: Binding) -> str:
-    return " ".join(_WRITTEN.get(key, key) for key in binding.key.split(","))
 
 
 class HelpScreen(ModalScreen[None]):
@@ -98,7 +105,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as scroll:
             scroll.border_title = Content("keys")
             scroll.border_subtitle = Content("Esc closes")
-            yield Static(Content.assemble(*key_lines(self._groups)), markup=False)
+            yield Static(Content.assemble(*key_lines(self._groups, chosen_keys(self.app))), markup=False)
 
 
 class AuditScreen(ModalScreen[None]):

@@ -1,15 +1,18 @@
-"""The keys that `[keys]` of devenv.toml chooses: what is wrong with them."""
+"""The keys that `[keys]` of devenv.toml chooses: whose they may be, and what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from string import ascii_letters
-from typing import Final
+from typing import Final, NamedTuple
 
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.keys import Keys, format_key
 
 from devenv.tui.action_table import BY_NAME, with_keys
+from devenv.tui.logs.view import LogView
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 _MODIFIERS: Final = frozenset({"ctrl", "alt", "shift", "super", "meta", "hyper"})
@@ -23,36 +26,97 @@ _RESERVED: Final = {
     "tab": "the next pane",
     "shift+tab": "the pane before",
 }
+_EVERYWHERE: Final = ("find", "command", "back", "leave", "help")  # a pane that takes one of these leaves no way out
+_OF_CLUSTER: Final = frozenset({"view", "events", "forwards", "text"})
+_OF_RUNS: Final = frozenset({"verify", "results", "load", "load_runs", "loads"})
+
+
+class Pane(NamedTuple):
+    """Whose keys hold at the same time. `above` says that it is a screen of its own, without the main screen's."""
+
+    title: str
+    owners: tuple[type[DOMNode], ...]
+    above: bool = False
+
+    @property
+    def bindings(self) -> list[Binding]:
+        """Its keys."""
+        known = (one for owner in self.owners for one in owner.__dict__.get("BINDINGS", ()))
+        return [one for one in known if isinstance(one, Binding) and one.id]
+
+
+def panes(only: Collection[str] | None = None) -> Iterator[Pane]:
+    """Yield what has keys beside the table of actions; where names are given, the screens that these are of alone.
+
+    Each is found by the first word of its keys' names: a screen that nobody rebinds need not be imported.
+    """
+    from devenv.tui.widgets.data_tree import DataTree
+    from devenv.tui.widgets.text_pane import DetailScroll, ViewScroll
+
+    first = None if only is None else {name.partition(".")[0] for name in only if "." in name}
+    yield Pane("Table", (ResourceTable, FoldingTable))
+    yield Pane("Log", (LogView,))
+    yield Pane("Details", (DetailScroll,))
+    yield Pane("Details: tree of an object", (DataTree,))
+    if first is None or first & _OF_CLUSTER:
+        from devenv.tui.kube.object_texts import TextScreen
+        from devenv.tui.kube.view import ClusterView, EventsScreen, ForwardsScreen
+
+        yield Pane("Events of a cluster", (ClusterView, ViewScroll, EventsScreen), above=True)
+        yield Pane("Port-forwards", (ClusterView, ViewScroll, ForwardsScreen), above=True)
+        yield Pane("Text of an object", (ClusterView, ViewScroll, TextScreen), above=True)
+    if first is None or first & _OF_RUNS:
+        from devenv.tui.runs.load import LoadRunsScreen, LoadScreen
+        from devenv.tui.runs.load_list import LoadList
+        from devenv.tui.runs.results import ResultList
+        from devenv.tui.runs.verify import VerifyScreen
+
+        yield Pane("Smoke tests", (VerifyScreen, ResultList), above=True)
+        yield Pane("Load test", (LoadScreen,), above=True)
+        yield Pane("Earlier load tests", (LoadRunsScreen, LoadList), above=True)
+
+
+def names() -> Iterator[str]:
+    """Yield every name that `[keys]` may have."""
+    pane_names = (str(binding.id) for pane in panes() for binding in pane.bindings)
+    yield from dict.fromkeys(chain(BY_NAME, pane_names))
 
 
 def problems(chosen: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong: the name in `[keys]`, a message, a hint."""
-    actions = with_keys(chosen)
-    free = [
-        letter for letter in ascii_letters if letter not in {_plain(key) for one in actions for key in _split(one.key)}
-    ]
-    fixed = _RESERVED | {
-        _plain(key): f"{binding.description} in the table"
-        for table in (ResourceTable, FoldingTable)
-        for binding in table.BINDINGS
-        if isinstance(binding, Binding)
-        for key in _split(binding.key)
-    }
+    actions = {action.name: action.key for action in with_keys(chosen)}
+    known = list(panes(chosen))
+    holding = []
+    for pane in known:
+        own = {str(binding.id): chosen.get(str(binding.id), binding.key) for binding in pane.bindings}
+        table = ResourceTable in pane.owners
+        others = actions if table else {} if pane.above else {name: actions[name] for name in _EVERYWHERE}
+        holding.append(own | others)
+    told: set[tuple[str, str]] = set()
     for name, keys in chosen.items():
-        if name not in BY_NAME:
-            continue  # reported with what is near to it, as other names are
-        others = {_plain(key): one.name for one in actions if one.name != name for key in _split(one.key)}
         for key in _split(keys):
-            owner = others.get(_plain(key)) or fixed.get(_plain(key))
             if not _is_key(key):
                 yield (
                     name,
                     f"{key!r} is no key",
                     "For example: r, R, /, f5, ctrl+r, alt+left; two with a comma between.",
                 )
-            elif owner:
-                open_ = " ".join(letter for letter in free if letter not in fixed)
-                yield name, f"{key} is the key of {owner}", f"Give one of them another key. Free letters: {open_}"
+                continue
+            for bound in (one for one in holding if name in one):
+                owner = _owner(key, name, bound)
+                if owner and (name, key) not in told:
+                    told.add((name, key))
+                    taken = {_plain(other) for one in bound.values() for other in _split(one)}
+                    free = " ".join(letter for letter in ascii_letters if letter not in taken)
+                    yield name, f"{key} is the key of {owner}", f"Give one of them another key. Free letters: {free}"
+
+
+def _owner(key: str, name: str, bound: Mapping[str, str]) -> str:
+    """Return who else has the key; "" where nobody has."""
+    others: Iterable[str] = (
+        other for other, keys in bound.items() if other != name and _plain(key) in map(_plain, _split(keys))
+    )
+    return next(iter(others), "") or _RESERVED.get(_plain(key), "")
 
 
 def _split(keys: str) -> list[str]:

@@ -19,7 +19,7 @@ from devenv.control.protocol import Control
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime, WatchStatus
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, BY_NAME, NO_KEYS, OF_CLUSTER, ROLLED, group_of, help_groups
+from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, ROLLED, group_of, help_groups
 from devenv.tui.changes import Changes
 from devenv.tui.dispatch import Controller, Dispatcher
 from devenv.tui.feed import Subscriptions
@@ -84,7 +84,6 @@ class MainScreen(Screen[None]):
         self.in_cluster = in_cluster
         self.table = FoldingTable(id="table") if in_cluster else ResourceTable(id="table")
         self.log_pane = LogPane()
-        self.chosen_keys: Mapping[str, str] = NO_KEYS  # by the names of actions
         self.probe_paths: Callable[[], Mapping[str, str]] = dict  # of services that answer elsewhere than at /
         self.action_bar = ActionBar()
         self.footer = FooterBar()
@@ -400,11 +399,11 @@ class MainScreen(Screen[None]):
 
     def show_help(self) -> None:
         """Show all keys."""
-        from devenv.tui.dialogs import HelpScreen
+        from devenv.tui.dialogs import HelpScreen, chosen_keys
         from devenv.tui.widgets.data_tree import DataTree
         from devenv.tui.widgets.text_pane import DetailScroll
 
-        own = help_groups(self.handlers, in_cluster=self.in_cluster, chosen=self.chosen_keys)
+        own = help_groups(self.handlers, in_cluster=self.in_cluster, chosen=chosen_keys(self.app))
         lines = [("Lines", FoldingTable)] if self.in_cluster else []
         rest = (("Logs", LogView), ("Detail", DetailScroll), ("Inspect", DataTree))
         self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))

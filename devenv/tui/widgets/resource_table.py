@@ -331,8 +331,10 @@ class FoldingTable(ResourceTable):
     """The table where lines open into what they are made of."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="open"),
-        Binding("left", "unfold(False)", "close", key_display="←", id="close"),
+        Binding(
+            "right", "unfold(True)", "open", key_display="→", tooltip="what a service is made of", id="table.unfold"
+        ),
+        Binding("left", "unfold(False)", "close", key_display="←", id="table.fold"),
     ]
     FITTED_ANEW = False  # lines come and go as they are opened and closed: columns would dance, and there may be many
 
