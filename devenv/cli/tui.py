@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from devenv.backends.compose import ComposeOptions, NoComposeFile, ProjectScope
 from devenv.cli.context import Context, project_environment, smoketests_of
 from devenv.cli.options import read_settings
-from devenv.core.errors import ProjectError, UsageError
-from devenv.core.settings import Config, current_folder
+from devenv.core.errors import DevenvError, ProjectError, UsageError
+from devenv.core.masking import mask_by
+from devenv.core.settings import FILE_NAME, Config, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -24,6 +25,47 @@ if TYPE_CHECKING:
     from devenv.verify.runner import LiveRun, RunOptions
     from devenv.watch.background import BackgroundWatch
     from devenv.watch.session import Session
+
+
+class SettingsFile:
+    """devenv.toml while the terminal is open: what is changed in it holds, and a mistake in it changes nothing."""
+
+    def __init__(self, arguments: Namespace, config: Config, guard: Guard) -> None:
+        self._arguments = arguments
+        self._config = config
+        self._guard = guard
+        chosen = arguments.config or os.environ.get("DEVENV_CONFIG")
+        self._path = Path(chosen) if chosen else (config.root or current_folder(arguments.files)) / FILE_NAME
+        self._stamp = self._look()
+        self._was_missing = self._stamp is None
+
+    def changed(self) -> bool:
+        """Whether the file is another one than at the last look; costs one stat."""
+        stamp = self._look()
+        just_gone, self._was_missing = stamp is None and not self._was_missing, stamp is None
+        if just_gone or stamp == self._stamp:  # an editor may move the old one away before it writes the new one
+            return False
+        self._stamp = stamp
+        return True
+
+    def read(self) -> Config:
+        """Read it again, and let the guard hold what it says; raises DevenvError, and then all stays as it was."""
+        try:
+            config = read_settings(self._arguments)
+            _keys(self._arguments, config)
+        except DevenvError:
+            mask_by(self._config.mask)
+            raise
+        self._guard.take(config)
+        self._config = config
+        return config
+
+    def _look(self) -> tuple[int, int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False) -> int:
@@ -73,6 +115,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
             settings=context.config.terminal,
             keys=_keys(arguments, context.config),
+            settings_file=SettingsFile(arguments, context.config, guard),
             project=str(Path(context.options.directory, context.options.project_name)),
         )
     finally:
@@ -128,7 +171,8 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
     environ = dict(os.environ)
     config = read_settings(arguments)
     options = ComposeOptions(directory=str(current_folder()))
-    connector = KubeConnector(config.kubernetes, environ, options, Guard.of(config, "tui"), alone=True)
+    guard = Guard.of(config, "tui")
+    connector = KubeConnector(config.kubernetes, environ, options, guard, alone=True)
     if connector.wants():
         find_target(config.kubernetes, environ)  # a context that does not exist is reported before the screen opens
     elif verify_at_once is not None or not connector.contexts().all:
@@ -147,6 +191,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         cluster=connector,
         settings=config.terminal,
         keys=_keys(arguments, config),
+        settings_file=SettingsFile(arguments, config, guard),
         project=options.directory,
     )
 

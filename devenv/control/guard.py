@@ -132,6 +132,10 @@ class Guard:
         """Return the guard that these settings ask for, with the user's audit log."""
         return cls(read_only=config.read_only, source=source, kubernetes=config.kubernetes, confirm=config.confirm)
 
+    def take(self, config: Config) -> None:
+        """Hold what these settings say from now on."""
+        self.read_only, self._kubernetes, self._confirm = config.read_only, config.kubernetes, config.confirm
+
     def plan(
         self,
         verb: str,

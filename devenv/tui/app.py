@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from textual import events, on
 from textual.app import App
@@ -21,7 +21,7 @@ from textual.message import Message
 from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
-from devenv.core.settings import TerminalSettings
+from devenv.core.settings import Config, TerminalSettings
 from devenv.tui import theme as themes
 from devenv.tui.action_table import NO_KEYS
 from devenv.tui.compose_controller import ComposeController
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 KEY_WITHIN: Final = 0.5  # seconds that the next key waits where a handler awaits something else
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
+SETTINGS_LOOK: Final = 2.0  # seconds between two looks whether devenv.toml was changed; each is one stat
 CLUSTER_MODE: Final = "cluster"
 NOTHING_SET: Final = TerminalSettings(ring="off")
 
@@ -115,6 +116,18 @@ class BenchTrace:
             self.write(mark)
 
 
+class SettingsFile(Protocol):
+    """devenv.toml while the terminal is open."""
+
+    def changed(self) -> bool:
+        """Whether it is another one than at the last look; cheap."""
+        ...
+
+    def read(self) -> Config:
+        """Read it again; raises DevenvError where something is wrong in it."""
+        ...
+
+
 class Typed(Message):
     """Follows a key on its way, from the widget with the focus up to the app: behind it, what the key did is done."""
 
@@ -155,10 +168,12 @@ class DevenvApp(App[int]):
         probe_paths: Callable[[], Mapping[str, str]] = dict,
         settings: TerminalSettings = NOTHING_SET,
         keys: Mapping[str, str] = NO_KEYS,
+        settings_file: SettingsFile | None = None,
         project: str = "",
     ) -> None:
         super().__init__(driver_class=Terminal)
         self._settings = settings
+        self._settings_file = settings_file
         self._project = project
         self._crashed: set[str] = set()
         self._backend, self._control = backend, control
@@ -286,8 +301,39 @@ class DevenvApp(App[int]):
             self.run_worker(self._look_for_load, thread=True, group="load")
         if self._find_cluster is not None:
             self._looking = self.set_interval(LOOK, self.look_for_cluster)
+        if self._settings_file is not None:
+            self.set_interval(SETTINGS_LOOK, self.look_at_settings)
         gc.freeze()  # what was loaded stays; the collector need not walk it again
         gc.enable()
+
+    def look_at_settings(self) -> None:
+        """Let what was changed in devenv.toml hold; where something is wrong in it, tell that and stay."""
+        file = self._settings_file
+        if file is None or not file.changed():
+            return
+
+        def read() -> None:
+            try:
+                config = file.read()
+            except DevenvError as error:
+                kept = "devenv.toml: what it said before holds on"
+                self.call_from_thread(self.main.changes.explain, kept, error.message, error.hint)
+            else:
+                self.call_from_thread(self._take_settings, config)
+
+        self.run_worker(read, thread=True, group="settings", exclusive=True)
+
+    def _take_settings(self, config: Config) -> None:
+        before, self._settings = self._settings, config.terminal
+        if config.terminal.theme != before.theme:
+            self.theme = self._theme_before = themes.choose(config.terminal.theme, os.environ)
+        if config.terminal.columns != before.columns:
+            self.main.board.services.choose_columns(config.terminal.columns)
+        self.chosen_keys = config.keys
+        self.set_keymap(dict(config.keys))
+        self.main.refresh_bindings()
+        self.main.refresh_rows()
+        self.main.notify("its settings hold now", title="devenv.toml was read again", timeout=4, markup=False)
 
     async def look_for_cluster(self) -> None:
         """Bring a cluster beside the project where there was none when the program started."""
@@ -478,6 +524,7 @@ def run(
     probe_paths: Callable[[], Mapping[str, str]] = dict,
     settings: TerminalSettings = NOTHING_SET,
     keys: Mapping[str, str] = NO_KEYS,
+    settings_file: SettingsFile | None = None,
     project: str = "",
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
@@ -490,8 +537,8 @@ def run(
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
-    the table `[terminal]`, `keys` the table `[keys]`. What it looks like is remembered for the `project`, where that is
-    named: by its folder.
+    the table `[terminal]`, `keys` the table `[keys]`; `settings_file` reads both again when they were changed. What it
+    looks like is remembered for the `project`, where that is named: by its folder.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -510,6 +557,7 @@ def run(
         probe_paths=probe_paths,
         settings=settings,
         keys=keys,
+        settings_file=settings_file,
         project=project,
     )
     try:

@@ -45,7 +45,7 @@ class Changes:
 
     def impossible(self, verb: str, error: DevenvError) -> None:
         """Tell why a change could not even be planned."""
-        self._refuse(f"{verb} is not possible", error.message, error.hint)
+        self.explain(f"{verb} is not possible", error.message, error.hint)
 
     def offer(self, plan: Plan, reach: Callable[[Plan], Plan] | None = None) -> None:
         """Ask where the plan takes something away, tell why where it is refused, else begin.
@@ -53,7 +53,7 @@ class Changes:
         `reach` finds out, in a thread and while the question stands, what exactly it takes.
         """
         if not plan.allowed:
-            self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
+            self.explain(f"{plan.verb} was refused", plan.reason, plan.hint)
         elif plan.needs_confirmation:
             from devenv.tui.dialogs import ConfirmScreen, question
 
@@ -69,14 +69,14 @@ class Changes:
         try:
             self._control.request(plan)
         except DevenvError as error:
-            self._refuse(f"{plan.verb} was refused", error.message, error.hint)
+            self.explain(f"{plan.verb} was refused", error.message, error.hint)
         else:
             self.begun()
 
     def leave_to(self, plan: Plan, line: Sequence[str], hand_over: Callable[[Plan, list[str]], int]) -> None:
         """Give the terminal to a command and come back; `hand_over` runs it, passed by the guard."""
         if not plan.allowed:
-            self._refuse(f"{plan.verb} was refused", plan.reason, plan.hint)
+            self.explain(f"{plan.verb} was refused", plan.reason, plan.hint)
             return
         app = self._screen.app
         try:
@@ -94,7 +94,8 @@ class Changes:
         if code:
             self.warn(f"{plan.verb} ended with exit code {code}", PurePath(line[0]).name)
 
-    def _refuse(self, title: str, message: str, hint: str) -> None:
+    def explain(self, title: str, message: str, hint: str) -> None:
+        """Tell why something is not as it was asked for."""
         text = "\n".join([*safe_lines(message), *(f"→ {line}" for line in safe_lines(hint))])
         self._screen.notify(text, title=safe(title), severity="warning", timeout=REASON_SHOWN, markup=False)
 
