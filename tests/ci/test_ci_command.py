@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from tests import forked
+
 ROOT = Path(__file__).parents[2]
-MAIN = "import sys; from devenv.cli import main; sys.exit(main())"
 TOML = """
 [tasks."//#lint"]
 command = "echo checked"
@@ -53,14 +52,7 @@ def repository(tmp_path: Path) -> Path:
 def devenv(folder: Path, *words: str, **environ: str) -> tuple[int, str, str]:
     """Return exit code, stdout and stderr."""
     clean = {name: value for name, value in os.environ.items() if name != "GITHUB_STEP_SUMMARY"}
-    done = subprocess.run(
-        (sys.executable, "-c", MAIN, *words),
-        cwd=folder,
-        env={**clean, "PYTHONPATH": str(ROOT), **environ},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = forked.run("devenv", *words, cwd=folder, env={**clean, "PYTHONPATH": str(ROOT), **environ})
     return done.returncode, done.stdout, done.stderr
 
 

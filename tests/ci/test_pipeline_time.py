@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from devenv.ci.jobs import BUDGET, SETUP, Job, JobResult, predict
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,9 +33,8 @@ def test_gates_are_predicted_from_real_runs(tmp_path: Path) -> None:
         '[tasks."//#slow"]\ncommand = "sleep 0.6"\n[ci.jobs.slow]\ntasks = ["slow"]\n'
         '[tasks."//#fast"]\ncommand = "true"\n[ci.jobs.fast]\ntasks = ["fast"]\n'
     )
-    command = (sys.executable, "-c", "import sys; from devenv.cli import main; sys.exit(main())", "ci", "pr", "--json")
     for _ in range(2):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        done = forked.run("devenv", "ci", "pr", "--json", cwd=tmp_path)
         predicted = json.loads(done.stdout)["predicted"]
         assert (done.returncode, predicted["job"], predicted["within_budget"]) == (0, "slow", True)
         assert SETUP + 0.6 <= predicted["seconds"] < SETUP + 30

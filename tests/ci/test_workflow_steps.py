@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from tests import forked
+
 pytestmark = pytest.mark.engine  # Compose says which packages there are
 ROOT = Path(__file__).parents[2]
 JOBS = ("lint-backend", "manifests", "secrets", "workflows")  # of those that are done within seconds
@@ -106,9 +108,7 @@ def test_a_planted_secret_fails_the_gate(checkout: Path, tmp_path: Path) -> None
 
 
 def test_the_whole_graph_is_the_one_of_the_documentation(checkout: Path) -> None:
-    command = (str(checkout / ".venv/bin/devenv"), "ci", "list", "--json")
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    done = forked.run("devenv", "ci", "list", "--json", cwd=checkout, env={**os.environ, "PYTHONPATH": str(ROOT)})
     jobs = {job["name"]: {task["id"] for task in job["tasks"]} for job in json.loads(done.stdout)["jobs"]}
     page = (ROOT / "docs/CI_CD.md").read_text("utf-8")
     assert [name for name in jobs if f"`{name}`" not in page] == []

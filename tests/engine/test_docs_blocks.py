@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import devenv
+from tests import forked
 from tests.follow import commands_of, make_project, remove_project
 
 pytestmark = pytest.mark.engine
@@ -65,7 +64,5 @@ def test_a_block_works_as_it_stands(project: Path, block: list[str]) -> None:
         if words[0] in ("pip", "cd"):
             continue  # devenv is here, and so are we
         assert words[0] == "devenv", "a block of these pages has commands of devenv"
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=project, env=environ, capture_output=True, text=True, check=False
-        )
+        done = forked.run(*words, cwd=project, env=environ)
         assert done.returncode == 0, f"{shlex.join(words)}: {done.stdout}{done.stderr}"

@@ -6,8 +6,6 @@ import os
 import pty
 import re
 import socket
-import subprocess
-import sys
 import termios
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +15,8 @@ from pathlib import Path
 
 import pytest
 from program import Program, program
+
+from tests import forked
 
 pytestmark = pytest.mark.engine
 
@@ -322,9 +322,7 @@ def on_terminal(made: Program, *arguments: str, columns: int) -> list[str]:
     """Return the lines that a terminal of so many columns gets."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, columns))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "devenv", *arguments], cwd=made.folder, env=made.environ, stdin=theirs, stdout=theirs
-    )
+    process = forked.Popen("devenv", *arguments, cwd=made.folder, env=made.environ, stdin=theirs, stdout=theirs)
     os.close(theirs)
     data = bytearray()
     while True:

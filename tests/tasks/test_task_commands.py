@@ -6,14 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 ROOT = Path(__file__).parents[2]
-MAIN = "import sys; from devenv.cli import main; sys.exit(main())"
 TOML = """
 [tasks."//#lint"]
 command = "echo checked; echo run >> ../runs"
@@ -40,14 +40,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 def start(folder: Path, *words: str, **environ: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (sys.executable, "-c", MAIN, *words),
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return forked.Popen("devenv", *words, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ}, **pipes)
 
 
 def devenv(folder: Path, *words: str, **environ: str) -> tuple[int, str, str]:

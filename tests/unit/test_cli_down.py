@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fakedocker import fake_docker
+
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -25,15 +25,11 @@ def down(folder: Path, answer: str | None) -> tuple[int, str, str]:
     """Run `devenv down -v`; return its exit code, what it told, and what Compose was asked to do."""
     (folder / "compose.yaml").touch()
     environ = fake_docker(folder, SCRIPT) | {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder)}
-    command = [sys.executable, "-m", "devenv", "down", "-v"]
-    if answer is None:
-        command.append("--yes")
+    options = ("-v", "--yes") if answer is None else ("-v",)
     ours, theirs = pty.openpty()
     try:
         os.write(ours, f"{answer}\n".encode())
-        done = subprocess.run(
-            command, cwd=folder, env=environ, stdin=theirs, capture_output=True, text=True, timeout=30, check=False
-        )
+        done = forked.run("devenv", "down", *options, cwd=folder, env=environ, stdin=theirs)
     finally:
         os.close(ours)
         os.close(theirs)

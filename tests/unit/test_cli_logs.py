@@ -19,10 +19,10 @@ from fakedocker import fake_docker
 
 from fakes.docker_container import FakeContainer
 from fakes.docker_engine import CUT, FakeEngine
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 WORDS = b"\x1b]52;c;aGk=\x07[/foo] \x1b[31mred\x1b[0m \xff end"
-COMMAND = [sys.executable, "-m", "devenv", "logs"]
 COMPOSE = """case "$*" in *config*) echo '{"name": "p", "services": {"web": {}, "api": {}}}'; exit;; esac"""
 START = 1_700_000_000_000_000_000  # ns since the epoch
 
@@ -63,9 +63,7 @@ class Run:
         self.environ, self.folder = environ, folder
 
     def __call__(self, *options: str, code: int = 0) -> subprocess.CompletedProcess[bytes]:
-        done = subprocess.run(
-            [*COMMAND, *options], cwd=self.folder, env=self.environ, capture_output=True, timeout=60, check=False
-        )
+        done = forked.run("devenv", "logs", *options, cwd=self.folder, env=self.environ, text=False)
         assert done.returncode == code, done.stderr
         return done
 
@@ -75,8 +73,8 @@ class Run:
     def on_terminal(self, *options: str) -> bytes:
         """Return what a terminal gets."""
         ours, theirs = pty.openpty()
-        command = [*COMMAND, *options]
-        process = subprocess.Popen(command, cwd=self.folder, env=self.environ, stdin=subprocess.DEVNULL, stdout=theirs)
+        streams = {"stdin": subprocess.DEVNULL, "stdout": theirs}
+        process = forked.Popen("devenv", "logs", *options, cwd=self.folder, env=self.environ, **streams)
         os.close(theirs)
         data = bytearray()
         while True:
@@ -90,12 +88,9 @@ class Run:
 
     @contextmanager
     def following(self, *options: str) -> Iterator[Following]:
-        process = subprocess.Popen(
-            [*COMMAND, "-f", *options],
-            cwd=self.folder,
-            env=self.environ,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = forked.Popen(
+            "devenv", "logs", "-f", *options, cwd=self.folder, env=self.environ, text=False, **streams
         )
         try:
             yield Following(process)
@@ -211,7 +206,7 @@ def test_what_was_printed_before_the_last_start(engine: FakeEngine, run: Run) ->
 
 def test_a_reader_that_has_enough_is_no_error(engine: FakeEngine, environ: dict[str, str], tmp_path: Path) -> None:
     said(made(engine, "web"), *[b"x" * 1000] * 1000, apart=0.001)
-    shell = f"{' '.join(COMMAND)} 2>err | head -c 5; code=${{PIPESTATUS[0]}}; echo; echo $code"
+    shell = f"{sys.executable} -m devenv logs 2>err | head -c 5; code=${{PIPESTATUS[0]}}; echo; echo $code"
     done = subprocess.run(
         ["bash", "-c", shell], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True, timeout=30
     )

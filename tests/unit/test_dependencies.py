@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PROVIDERS = packages_distributions()
@@ -63,9 +65,9 @@ def test_extras_are_for_development_only() -> None:
 
 
 def test_the_smoke_tests_need_no_plugin_of_the_other_tests(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-p", "no:asyncio", "smoketests", "--collect-only", "-q", "--keep"]
+    command = ("-p", "no:asyncio", "smoketests", "--collect-only", "-q", "--keep")
     environ = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = forked.run("pytest", *command, cwd=ROOT, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
