@@ -70,9 +70,16 @@ def place(item: pytest.Item) -> tuple[int, int]:
     )
 
 
+# What takes many minutes runs where `-m` asks for it: `make mutations`, `make slow`.
+ASKED_FOR = ("mutation", "slow")
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests in the order in which the lanes take them; without `-n` they run in it too."""
+    left = [name for name in ASKED_FOR if name not in config.option.markexpr]
+    config.hook.pytest_deselected(items=[item for item in items if any(map(item.get_closest_marker, left))])
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, left))]
     for item in items:
         if item.get_closest_marker("page"):
             # Chromium drops what it loads when a network comes or goes on the machine, as with each container; where it
