@@ -77,6 +77,7 @@ lock: ## Write the lock files again (ARGS=--upgrade: with the newest versions th
 pictures: setup ## Draw the diagrams, the pictures and the recording of the documentation again (docsearch has to be up)
 	@"$(SCRIPTS)/browser"
 	@cd "$(ROOT)" && "$(BIN)/python" -m tests.diagrams
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.record docs/demo.cast
 	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture docs/tui.svg
 	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture watch docs/watch.svg
 	@cd "$(ROOT)" && "$(BIN)/python" -m tests.terminal.picture build docs/build.svg

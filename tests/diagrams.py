@@ -34,8 +34,8 @@ def diagrams() -> dict[str, str]:
 
 
 def mark(text: str) -> str:
-    """Return what the picture of a diagram ends with."""
-    return f"<!-- drawn by tests/diagrams.py from {hashlib.sha256(text.encode()).hexdigest()} -->\n"
+    """Return what a picture ends with that was drawn from this text."""
+    return f"<!-- drawn from sha256 {hashlib.sha256(text.encode()).hexdigest()} -->\n"
 
 
 def draw(text: str, target: Path) -> None:

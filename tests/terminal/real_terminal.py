@@ -36,6 +36,7 @@ class RealTerminal:
         told: Mapping[str, str] | None = None,
     ) -> None:
         self.output = b""
+        self.chunks: list[tuple[float, bytes]] = []  # what was read, and when on the monotonic clock
         self._screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._screen)
         self._master, slave = pty.openpty()
@@ -122,6 +123,7 @@ class RealTerminal:
         except OSError:  # Linux: the last writer of a pseudo-terminal is gone
             return 0
         self.output += data
+        self.chunks.append((time.monotonic(), data))
         self._stream.feed(data)
         return len(data)
 

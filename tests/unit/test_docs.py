@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import pkgutil
 import re
 import shlex
@@ -77,6 +78,16 @@ def test_each_diagram_is_drawn_from_what_its_page_says() -> None:
     drawn = {file.stem: file.read_text("utf-8") for file in diagrams.FOLDER.glob("*.svg")}
     old = [name for name in {*pages, *drawn} if not drawn.get(name, "").endswith(diagrams.mark(pages.get(name, "")))]
     assert old == [], "make pictures draws them again"
+
+
+def test_the_recording_is_drawn_from_its_cast_lasts_half_a_minute_and_is_small() -> None:
+    cast = text_of("docs/demo.cast")
+    assert text_of("docs/demo.svg").endswith(diagrams.mark(cast)), "make pictures records it again"
+    header, *events = map(json.loads, cast.splitlines())
+    assert header["version"] == 2
+    assert 15 < events[-1][0] <= 31
+    assert len([text for _, kind, text in events if kind == "m"]) > 4, "each step says what it is"
+    assert max((ROOT / "docs" / name).stat().st_size for name in ("demo.cast", "demo.svg")) < 300_000
 
 
 def test_a_page_is_followed_in_one_shell_until_a_step_fails() -> None:
