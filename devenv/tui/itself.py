@@ -22,6 +22,7 @@ import msgspec
 
 from devenv import __version__
 from devenv.backends import counters
+from devenv.core.decode import from_json
 from devenv.core.stored import find, make_private, state_folder
 from devenv.tui.feed import Feed
 
@@ -185,7 +186,7 @@ class Answering:
 
 def ask_all(within: float = 10.0) -> tuple[list[Figures], list[int]]:
     """Return the figures of this user's open terminals, and which processes do not answer within these seconds."""
-    told, silent = [], []
+    answers, silent = [], []
     for path in sorted(find(_folder(), "*.sock")):
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(within)
@@ -195,9 +196,9 @@ def ask_all(within: float = 10.0) -> tuple[list[Figures], list[int]]:
                 answer = bytearray()
                 while data := asking.recv(65536):
                     answer += data
-                told.append(msgspec.json.decode(answer, type=Figures))
+                answers.append(from_json(bytes(answer), Figures))
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)  # its terminal was killed
             except (OSError, msgspec.MsgspecError):
                 silent.append(int(path.stem) if path.stem.isdecimal() else 0)
-    return told, silent
+    return answers, silent
