@@ -20,6 +20,7 @@ from devenv.cli.console import format_table
 from devenv.cli.keys import chosen_keys
 from devenv.cli.options import read_settings
 from devenv.core import (
+    command_settings,
     kube_settings,
     load_settings,
     manifest_settings,
@@ -40,6 +41,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "confirm": settings.ConfirmSettings,
     "terminal": settings.TerminalSettings,
     "keys": dict[str, Text],
+    "commands": dict[str, command_settings.CommandSettings],
     "manifests": manifest_settings.ManifestSettings,
     "verify": verify_settings.VerifySettings,
     "load": load_settings.LoadSettings,
@@ -52,6 +54,7 @@ TABLES: Final[Mapping[str, Any]] = {
 _TOP: Final = {"read_only": (bool, False), "wait_timeout": (Seconds, WAIT_TIMEOUT)}
 MODULES: Final = (
     settings,
+    command_settings,
     kube_settings,
     manifest_settings,
     verify_settings,

@@ -7,16 +7,19 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from textual.binding import Binding
 from textual.keys import format_key
 
 from devenv.cli.options import read_settings
 from devenv.cli.parser import build_parser
+from devenv.core.command_settings import CommandSettings
 from devenv.core.errors import EXIT_OK, UsageError
 from devenv.core.settings import FILE_NAME, Config
 from devenv.tui.action_table import (
     BY_NAME,
+    BY_WORD,
     IN_VIEW,
     NO_KEYS,
     OF_CLUSTER,
@@ -27,6 +30,7 @@ from devenv.tui.action_table import (
 )
 from devenv.tui.keymap import names, panes, problems
 
+NO_COMMANDS: Final[Mapping[str, CommandSettings]] = {}
 _ABOUT = """\
 # Keys and commands
 
@@ -36,6 +40,13 @@ that were pressed before the question could be read do not count. `[confirm]` of
 ([YOUR_PROJECT.md](YOUR_PROJECT.md)).
 """
 
+_ABOUT_COMMANDS = """\
+## Commands of your own
+
+`[commands.NAME]` of `devenv.toml` adds acts: in the palette, as `:NAME`, in the last line and in help, offered on the
+lines that they fit ([YOUR_PROJECT.md](YOUR_PROJECT.md#commands-of-your-own)). They pass the guard and are in the audit
+log.
+"""
 _ABOUT_PANES = """\
 ## Keys of one pane or screen
 
@@ -46,33 +57,46 @@ They hold where the focus is, before those above. `[keys]` of `devenv.toml` choo
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the page, with the keys that devenv.toml chooses; raises UsageError where those are wrong."""
-    sys.stdout.write(page(chosen_keys(arguments, read_settings(arguments))))
+    config = read_settings(arguments)
+    sys.stdout.write(page(chosen_keys(arguments, config), config.commands))
     sys.stdout.flush()
     return EXIT_OK
 
 
 def chosen_keys(arguments: argparse.Namespace, config: Config) -> dict[str, str]:
-    """Return what `[keys]` of devenv.toml chooses; raises UsageError for unknown names and keys, and for conflicts."""
-    if config.keys:
+    """Return what `[keys]` of devenv.toml chooses, once that and `[commands]` are right.
+
+    Raises UsageError for unknown names and keys, for conflicts, and for commands that cannot be run.
+    """
+    if config.keys or config.commands:
+        from devenv.control.commands import problems as command_problems
         from devenv.core.toml import near, place_of
 
         file = Path(arguments.config or os.environ.get("DEVENV_CONFIG") or (config.root or Path()) / FILE_NAME)
         for name in config.keys:
             if name not in BY_NAME and name not in (known := dict.fromkeys(names())):
                 raise UsageError(f"{place_of(file, f'keys.{name}')}: unknown key keys.{name}", near(name, known))
-        for name, problem, hint in problems(config.keys):
-            raise UsageError(f"{place_of(file, f'keys.{name}')}: keys.{name}: {problem}", hint)
+        own = {f"commands.{name}.key": one.key for name, one in config.commands.items() if one.key}
+        for name, problem, hint in problems(config.keys, own):
+            key = name if name in own else f"keys.{name}"
+            raise UsageError(f"{place_of(file, key)}: {key}: {problem}", hint)
+        for name, problem, hint in command_problems(config.commands, BY_WORD):
+            raise UsageError(f"{place_of(file, f'commands.{name}')}: commands.{name}: {problem}", hint)
     return config.keys
 
 
-def page(chosen: Mapping[str, str] = NO_KEYS) -> str:
-    """Return the page as Markdown; `chosen` are keys by the names of actions."""
+def page(chosen: Mapping[str, str] = NO_KEYS, commands: Mapping[str, CommandSettings] = NO_COMMANDS) -> str:
+    """Return the page as Markdown; `chosen` are keys by the names of actions, `commands` those of the user's own."""
     actions = with_keys(chosen)
     parts = [_ABOUT]
     for title in (OF_PROJECT, IN_VIEW, OF_CLUSTER):
         parts.append(f"## {title}\n")
         head = ("key", "what it does", "with kubectl", "name in `[keys]`")
         parts += _table(head, (_row(one) for one in actions if one.group == title))
+    parts.append(_ABOUT_COMMANDS)
+    if commands:
+        own = ((f"`{one.key or f':{name}'}`", one.help or name, one.on) for name, one in commands.items())
+        parts += _table(("key", "what it does", "of which lines"), own)
     parts.append(_ABOUT_PANES)
     for pane in panes():
         parts.append(f"### {pane.title}\n")

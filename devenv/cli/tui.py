@@ -18,7 +18,9 @@ from devenv.core.settings import FILE_NAME, Config, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
+    from devenv.control.commands import CommandControl
     from devenv.control.guard import Guard
     from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
@@ -116,6 +118,8 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             settings=context.config.terminal,
             keys=_keys(arguments, context.config),
             settings_file=SettingsFile(arguments, context.config, guard),
+            commands=context.config.commands,
+            command_control=lambda: _command_control(guard, context.environ, context.options.directory),
             project=str(Path(context.options.directory, context.options.project_name)),
         )
     finally:
@@ -123,11 +127,17 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
 
 
 def _keys(arguments: Namespace, config: Config) -> dict[str, str]:
-    if config.keys:
+    if config.keys or config.commands:
         from devenv.cli.keys import chosen_keys
 
         return chosen_keys(arguments, config)
     return {}
+
+
+def _command_control(guard: Guard, environ: Mapping[str, str], folder: str) -> CommandControl:
+    from devenv.control.commands import CommandControl
+
+    return CommandControl(guard, environ, folder)
 
 
 def _watch(context: Context, scope: ProjectScope, guard: Guard) -> BackgroundWatch:
@@ -192,6 +202,8 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         settings=config.terminal,
         keys=_keys(arguments, config),
         settings_file=SettingsFile(arguments, config, guard),
+        commands=config.commands,
+        command_control=lambda: _command_control(guard, environ, options.directory),
         project=options.directory,
     )
 

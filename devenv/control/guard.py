@@ -229,6 +229,24 @@ class Guard:
         name = targets[0].rpartition("/")[2] if targets else verb
         return self.confirmed_by(plan, needs_confirmation or bool(losses), name, must_type=stores)
 
+    def plan_command(
+        self, name: str, target: str, command: str, context: str = "", namespace: str = "", *, asks: bool = False
+    ) -> Plan:
+        """Weigh a command of the user's own; what it does is not known, `asks` says whether it is asked about."""
+        reason, hint = self._policy(context)
+        return Plan(
+            verb=name,
+            targets=(target,) if target else (),
+            allowed=not reason,
+            needs_confirmation=asks,
+            sentences=(f"Runs: {command}",),
+            reason=reason,
+            hint=hint,
+            context=context,
+            namespace=namespace,
+            command=command,
+        )
+
     def _policy(self, context: str) -> tuple[str, str]:
         if self.read_only:
             return _READ_ONLY, _READ_ONLY_HINT

@@ -44,6 +44,7 @@ from devenv.core.kube_settings import KubeSettings
 from devenv.core.masking import MaskSettings, mask_by
 
 if TYPE_CHECKING:
+    from devenv.core.command_settings import CommandSettings
     from devenv.core.load_settings import LoadSettings
     from devenv.core.manifest_settings import ManifestSettings
     from devenv.core.scan_settings import ScanSettings
@@ -133,6 +134,7 @@ class GivenTables(Struct, frozen=True):
     cache: CacheSettings | None = None
     ci: CiSettings | None = None
     scan: ScanSettings | None = None
+    commands: dict[str, CommandSettings] | None = None
 
 
 class Config(Struct, frozen=True):
@@ -178,6 +180,11 @@ class Config(Struct, frozen=True):
     def tasks(self) -> dict[str, TaskSettings]:
         """The tables `[tasks.NAME]`."""
         return self.given.tasks or {}
+
+    @property
+    def commands(self) -> dict[str, CommandSettings]:
+        """The tables `[commands.NAME]`."""
+        return self.given.commands or {}
 
     @property
     def cache(self) -> CacheSettings:
@@ -279,7 +286,7 @@ def _read(path: Path) -> Config:
 def _given(file: File, path: Path) -> GivenTables:
     from devenv.core.toml import typed
 
-    manifests = verify = load = tasks = cache = ci = scan = None
+    manifests = verify = load = tasks = cache = ci = scan = commands = None
     if file.manifests is not None:
         from devenv.core.manifest_settings import ManifestSettings
 
@@ -302,7 +309,11 @@ def _given(file: File, path: Path) -> GivenTables:
         from devenv.core.scan_settings import ScanSettings
 
         scan = typed(file.scan, ScanSettings, path, "scan")
-    return GivenTables(manifests, verify, load, tasks, cache, ci, scan)
+    if file.commands is not None:
+        from devenv.core.command_settings import CommandSettings
+
+        commands = typed(file.commands, dict[str, CommandSettings], path, "commands")
+    return GivenTables(manifests, verify, load, tasks, cache, ci, scan, commands)
 
 
 def _boolean(environ: Mapping[str, str], name: str, default: bool) -> bool:

@@ -54,6 +54,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: dict[str, Any] | None = None
     ci: dict[str, Any] | None = None
     scan: dict[str, Any] | None = None
+    commands: dict[str, Any] | None = None
 
 
 def read(path: Path) -> File:

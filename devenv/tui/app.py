@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from devenv.backends.protocol import Backend
+    from devenv.control.commands import CommandControl
+    from devenv.core.command_settings import CommandSettings
     from devenv.load.runner import KnownRun, MakeRunner
     from devenv.tui.itself import Answering
     from devenv.tui.kube.session import Connector
@@ -50,6 +52,7 @@ KEY_WITHIN: Final = 0.5  # seconds that the next key waits where a handler await
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
 SETTINGS_LOOK: Final = 2.0  # seconds between two looks whether devenv.toml was changed; each is one stat
 CLUSTER_MODE: Final = "cluster"
+NO_COMMANDS: Final[Mapping[str, CommandSettings]] = {}
 NOTHING_SET: Final = TerminalSettings(ring="off")
 
 
@@ -169,11 +172,16 @@ class DevenvApp(App[int]):
         settings: TerminalSettings = NOTHING_SET,
         keys: Mapping[str, str] = NO_KEYS,
         settings_file: SettingsFile | None = None,
+        commands: Mapping[str, CommandSettings] = NO_COMMANDS,
+        command_control: Callable[[], CommandControl] | None = None,
         project: str = "",
     ) -> None:
         super().__init__(driver_class=Terminal)
         self._settings = settings
         self._settings_file = settings_file
+        self._commands = commands
+        self._make_command_control = command_control
+        self._command_control: CommandControl | None = None  # from the first time that there are commands
         self._project = project
         self._crashed: set[str] = set()
         self._backend, self._control = backend, control
@@ -217,7 +225,7 @@ class DevenvApp(App[int]):
         self.bench_trace = BenchTrace(os.environ.get("DEVENV_BENCH_MARKS"))
 
     def _sources(self) -> tuple[Source, ...]:
-        return self._parts if self._watch is None else (*self._parts, self._watch)
+        return (*self._parts, *(one for one in (self._watch, self._command_control) if one is not None))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give themes that are not ours a value for our variables."""
@@ -301,6 +309,7 @@ class DevenvApp(App[int]):
             self.run_worker(self._look_for_load, thread=True, group="load")
         if self._find_cluster is not None:
             self._looking = self.set_interval(LOOK, self.look_for_cluster)
+        self.choose_commands(self._commands)
         if self._settings_file is not None:
             self.set_interval(SETTINGS_LOOK, self.look_at_settings)
         gc.freeze()  # what was loaded stays; the collector need not walk it again
@@ -331,9 +340,23 @@ class DevenvApp(App[int]):
             self.main.board.services.choose_columns(config.terminal.columns)
         self.chosen_keys = config.keys
         self.set_keymap(dict(config.keys))
+        self.choose_commands(config.commands)
         self.main.refresh_bindings()
         self.main.refresh_rows()
         self.main.notify("its settings hold now", title="devenv.toml was read again", timeout=4, markup=False)
+
+    def choose_commands(self, commands: Mapping[str, CommandSettings]) -> None:
+        """Offer these commands of the user's own."""
+        self._commands = commands
+        if self._make_command_control is None or not (commands or self.main.dispatcher.own):
+            return
+        from devenv.tui.own_commands import OwnCommands
+
+        if self._command_control is None:
+            self._command_control = self._make_command_control()
+            self._command_control.start(self.feed.wake)
+            self.feed.replace(self._sources())
+        self.main.choose_commands(OwnCommands(self.main, self._command_control, commands).actions())
 
     async def look_for_cluster(self) -> None:
         """Bring a cluster beside the project where there was none when the program started."""
@@ -376,6 +399,7 @@ class DevenvApp(App[int]):
         await self.switch_mode(CLUSTER_MODE)
         await old.remove()
         await new.furnish()
+        self.choose_commands(self._commands)
         new.take(())
         index = next((index for index, other in enumerate(new.table.rows) if row and other.key == row.key), None)
         if index is not None:
@@ -525,6 +549,8 @@ def run(
     settings: TerminalSettings = NOTHING_SET,
     keys: Mapping[str, str] = NO_KEYS,
     settings_file: SettingsFile | None = None,
+    commands: Mapping[str, CommandSettings] = NO_COMMANDS,
+    command_control: Callable[[], CommandControl] | None = None,
     project: str = "",
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
@@ -537,8 +563,9 @@ def run(
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
-    the table `[terminal]`, `keys` the table `[keys]`; `settings_file` reads both again when they were changed. What it
-    looks like is remembered for the `project`, where that is named: by its folder.
+    the table `[terminal]`, `keys` the table `[keys]`; `settings_file` reads them again when they were changed.
+    `commands` are the tables `[commands.NAME]`, and `command_control` makes what runs them. What it looks like is
+    remembered for the `project`, where that is named: by its folder.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -558,6 +585,8 @@ def run(
         settings=settings,
         keys=keys,
         settings_file=settings_file,
+        commands=commands,
+        command_control=command_control,
         project=project,
     )
     try:

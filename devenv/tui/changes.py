@@ -31,6 +31,7 @@ class Changes:
         self._bar = bar
         self._seen: dict[int, float] = {}
         self.quitting = False
+        self.cancels: dict[str, Callable[[int], None]] = {"": control.cancel}  # of all that run something
         self.begun: Callable[[], None] = lambda: None  # called once a change was taken
         self.before_leaving: list[Callable[[], bool]] = []  # each may ask first, and then says True
 
@@ -47,11 +48,18 @@ class Changes:
         """Tell why a change could not even be planned."""
         self.explain(f"{verb} is not possible", error.message, error.hint)
 
-    def offer(self, plan: Plan, reach: Callable[[Plan], Plan] | None = None) -> None:
+    def offer(
+        self,
+        plan: Plan,
+        reach: Callable[[Plan], Plan] | None = None,
+        request: Callable[[Plan], object] | None = None,
+    ) -> None:
         """Ask where the plan takes something away, tell why where it is refused, else begin.
 
-        `reach` finds out, in a thread and while the question stands, what exactly it takes.
+        `reach` finds out, in a thread and while the question stands, what exactly it takes. `request` begins it, where
+        that is not done by the control.
         """
+        request = request or self._control.request
         if not plan.allowed:
             self.explain(f"{plan.verb} was refused", plan.reason, plan.hint)
         elif plan.needs_confirmation:
@@ -59,15 +67,15 @@ class Changes:
 
             def decided(yes: bool | None) -> None:
                 if yes:
-                    self._request(plan)
+                    self._request(plan, request)
 
             self._screen.app.push_screen(ConfirmScreen(question(plan), reach and partial(reach, plan)), decided)
         else:
-            self._request(plan)
+            self._request(plan, request)
 
-    def _request(self, plan: Plan) -> None:
+    def _request(self, plan: Plan, request: Callable[[Plan], object]) -> None:
         try:
-            self._control.request(plan)
+            request(plan)
         except DevenvError as error:
             self.explain(f"{plan.verb} was refused", error.message, error.hint)
         else:
@@ -117,9 +125,13 @@ class Changes:
     def drop(self) -> None:
         """Cancel what runs, or put a failure away."""
         if self._bar.running is not None:
-            self._control.cancel(self._bar.running.id)
+            self._cancel(self._bar.running.id)
         else:
             self._bar.dismiss()
+
+    def _cancel(self, action_id: int) -> None:
+        for cancel in self.cancels.values():
+            cancel(action_id)
 
     def quit(self) -> None:
         """Leave; while a change runs, ask first, then cancel it and wait for its end."""
@@ -144,4 +156,4 @@ class Changes:
             return
         self.quitting = True
         for action in self._bar.all_running:
-            self._control.cancel(action.id)
+            self._cancel(action.id)

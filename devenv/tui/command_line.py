@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from devenv.tui.action_table import ACTIONS, BY_WORD
+from devenv.tui.action_table import ACTIONS, UserAction
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import BurstInput
@@ -60,18 +60,26 @@ NO_CLUSTER: Final = Places()
 
 
 def candidates(
-    text: str, handled: Container[str], services: Iterable[str], places: Places = NO_CLUSTER
+    text: str,
+    handled: Container[str],
+    services: Iterable[str],
+    places: Places = NO_CLUSTER,
+    own: Iterable[UserAction] = (),
 ) -> tuple[str, ...]:
-    """Return whole lines that begin as the text does, the shortest first; `handled` are the names of actions there."""
+    """Return whole lines that begin as the text does, the shortest first.
+
+    `handled` are the names of actions there; `own` are commands beside those of the table.
+    """
+    actions = (*ACTIONS, *own)
     begun = text.lstrip().removeprefix(":")
     word, space, argument = begun.partition(" ")
     if space:
-        action = BY_WORD.get(word.casefold())
+        action = next((one for one in actions if word.casefold() in (*one.typed, *one.synonyms)), None)
         known: Iterable[str] = {"ns": (ALL, *places.namespaces), "ctx": places.contexts}.get(word.casefold(), ())
         if action is not None and action.of_service:
             known = services
         return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:CANDIDATES_SHOWN]
-    words = dict.fromkeys(word for action in ACTIONS if action.name in handled for word in action.typed)
+    words = dict.fromkeys(word for action in actions if action.name in handled for word in action.typed)
     if places.kinds:
         words |= dict.fromkeys(ALIASES)
     for kind in places.kinds:

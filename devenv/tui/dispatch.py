@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from textual.widget import Widget
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from devenv.tui.command_line import Places
     from devenv.tui.dialogs import Command
 
+Own = tuple[UserAction, Callable[[], None], Callable[[], bool]]  # an action, its handler, and whether it makes sense
 Handlers = Mapping[str, Callable[..., object]]  # by the names of `devenv.tui.action_table`
 
 
@@ -88,8 +89,8 @@ class Dispatcher:
     def __init__(
         self,
         controller: Controller,
-        handlers: Handlers,
-        conditions: Mapping[str, Callable[[], bool]],
+        handlers: dict[str, Callable[..., object]],
+        conditions: dict[str, Callable[[], bool]],
         table: ResourceTable,
         warn: Callable[[str, str], None],
         *,
@@ -102,6 +103,16 @@ class Dispatcher:
         self._table = table
         self._warn = warn
         self._in_cluster = in_cluster
+        self.own: dict[str, UserAction] = {}  # the user's own commands
+
+    def choose_own(self, own: Iterable[Own]) -> None:
+        """Offer these commands of the user's own, instead of those before."""
+        for name in self.own:
+            del self._handlers[name], self._conditions[name]
+        self.own.clear()
+        for action, handler, condition in own:
+            self.own[action.name], self._handlers[action.name] = action, handler
+            self._conditions[action.name] = condition
 
     def offers(self, action: UserAction) -> bool:
         """Whether the action makes sense now."""
@@ -112,7 +123,10 @@ class Dispatcher:
 
     def check(self, action: str, parameters: tuple[object, ...]) -> bool:
         """Whether a key's action makes sense now; one that is not in the table does."""
-        return self.offers(BY_NAME[str(parameters[0])]) if action == "do" else True
+        if action != "do":
+            return True
+        name = str(parameters[0])
+        return name in self._handlers and self.offers(self.own.get(name) or BY_NAME[name])
 
     def do(self, name: str) -> None:
         """Do what the table of actions calls by that name."""
@@ -121,6 +135,10 @@ class Dispatcher:
     def commands(self, selected: Resource | None) -> Iterator[Command]:
         """Give the palette what makes sense now: for the selection, for the project, for the view."""
         yield from self._controller.commands()
+        for action in self.own.values():
+            if self.offers(action):
+                service = safe(selected.service) if selected is not None else ""
+                yield action.palette.format(service=service), action.meaning, self._handlers[action.name]
         for action in sorted(ACTIONS, key=lambda action: (SERVICE not in action.palette, action.group == IN_VIEW)):
             run = self._handlers.get(action.name)
             if run is None or not action.palette:
@@ -138,14 +156,15 @@ class Dispatcher:
         from devenv.tui.command_line import candidates
 
         services = dict.fromkeys(row.service for row in self._table.rows)
-        return candidates(text, self._handlers, services, self._controller.places())
+        return candidates(text, self._handlers, services, self._controller.places(), self.own.values())
 
     def obey(self, text: str) -> None:
         """Do what was typed: an action by its word, of a service that may be named; else what the controller knows."""
         from devenv.tui.command_line import parse
 
         command = parse(text)
-        action = BY_WORD.get(command.word)
+        own = (one for one in self.own.values() if command.word in one.words)
+        action = BY_WORD.get(command.word) or next(own, None)
         if action is None or action.name not in self._handlers:
             self._controller.obey_other(command.word, command.argument)
         elif action.argument:

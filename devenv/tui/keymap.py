@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.keys import Keys, format_key
 
-from devenv.tui.action_table import BY_NAME, with_keys
+from devenv.tui.action_table import BY_NAME, NO_KEYS, with_keys
 from devenv.tui.logs.view import LogView
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
@@ -82,18 +82,18 @@ def names() -> Iterator[str]:
     yield from dict.fromkeys(chain(BY_NAME, pane_names))
 
 
-def problems(chosen: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield what is wrong: the name in `[keys]`, a message, a hint."""
-    actions = {action.name: action.key for action in with_keys(chosen)}
+def problems(chosen: Mapping[str, str], own: Mapping[str, str] = NO_KEYS) -> Iterator[tuple[str, str, str]]:
+    """Yield what is wrong: the name, a message, a hint; `own` are the keys of commands of the user's own."""
+    actions = {action.name: action.key for action in with_keys(chosen)} | dict(own)
     known = list(panes(chosen))
     holding = []
     for pane in known:
-        own = {str(binding.id): chosen.get(str(binding.id), binding.key) for binding in pane.bindings}
+        keys_of = {str(binding.id): chosen.get(str(binding.id), binding.key) for binding in pane.bindings}
         table = ResourceTable in pane.owners
         others = actions if table else {} if pane.above else {name: actions[name] for name in _EVERYWHERE}
-        holding.append(own | others)
+        holding.append(keys_of | others)
     told: set[tuple[str, str]] = set()
-    for name, keys in chosen.items():
+    for name, keys in (*chosen.items(), *own.items()):
         for key in _split(keys):
             if not _is_key(key):
                 yield (

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
@@ -21,7 +21,7 @@ from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime, W
 from devenv.core.state import Delta, Store
 from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, ROLLED, group_of, help_groups
 from devenv.tui.changes import Changes
-from devenv.tui.dispatch import Controller, Dispatcher
+from devenv.tui.dispatch import Controller, Dispatcher, Own
 from devenv.tui.feed import Subscriptions
 from devenv.tui.logs.following import LogFollowing
 from devenv.tui.logs.pane import LogPane
@@ -108,6 +108,7 @@ class MainScreen(Screen[None]):
         self._subscriptions = Subscriptions(backend)
         self._version = 0
         self._keys_for: object = None
+        self._own_bindings = self._bindings  # without the user's own commands
         self.controller = controller(self)
         self.following = LogFollowing(
             self.log_pane, self.table, self.board, self._subscriptions.logs, self.controller.empty_text
@@ -397,13 +398,24 @@ class MainScreen(Screen[None]):
         if self.following.merge():
             self.panes.go_to_log()
 
+    def choose_commands(self, own: Iterable[Own]) -> None:
+        """Offer these commands of the user's own, instead of those before."""
+        self.dispatcher.choose_own(own)
+        bindings = [action.binding() for action in self.dispatcher.own.values()]
+        # Textual 8.2 has keys that come later for the whole app alone, where other screens would have them too.
+        self._bindings = BindingsMap.merge([self._own_bindings, BindingsMap(bindings)])
+        self.refresh_bindings()
+
     def show_help(self) -> None:
         """Show all keys."""
         from devenv.tui.dialogs import HelpScreen, chosen_keys
         from devenv.tui.widgets.data_tree import DataTree
         from devenv.tui.widgets.text_pane import DetailScroll
 
-        own = help_groups(self.handlers, in_cluster=self.in_cluster, chosen=chosen_keys(self.app))
+        own = tuple(help_groups(self.handlers, in_cluster=self.in_cluster, chosen=chosen_keys(self.app)))
+        if self.dispatcher.own:
+            mine = [action.binding() for action in self.dispatcher.own.values() if action.key]
+            own = (*own, ("Your own commands", mine))
         lines = [("Lines", FoldingTable)] if self.in_cluster else []
         rest = (("Logs", LogView), ("Detail", DetailScroll), ("Inspect", DataTree))
         self.app.push_screen(HelpScreen((*own, ("Services", ResourceTable), *lines, *rest)))

@@ -98,6 +98,12 @@ class LogFollowing:
         self._follow()
         return True
 
+    def show_output(self, key: str, title: str, now: float) -> None:
+        """Show what comes under that key, which is no resource's, from now on."""
+        buffer = self.shelf.select((key,), key, now)
+        buffer.clear()
+        self._pane.show(title, buffer, "no output yet")
+
     def jump(self, source: Source, at: float) -> None:
         """Put the log of that source on a moment, as soon as its lines are there."""
         self._look(LogJump(self._pane.view, source, at))
