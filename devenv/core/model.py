@@ -141,6 +141,8 @@ class Resource(Struct, frozen=True):
     tty: bool = False
     number: int = 1  # replica number within the service
     container_id: str = ""  # the runtime's full id; "" while nothing exists
+    depends_on: tuple[str, ...] = ()  # services that the Compose project lets it wait for
+    profiles: tuple[str, ...] = ()  # of its service; none: it is always active
     beyond: Beyond | None = None  # INACTIVE or ORPHAN: it has no service among those of the project
     pid: int | None = None  # on the host (or in the engine's virtual machine), while running
     # Only in Kubernetes; what a kind has beyond these stands in `facts`.

@@ -124,6 +124,11 @@ ACTIONS: Final = (
         palette="view: sort the other way",
         shown=False,
     ),
+    UserAction(
+        *("arrange", "a", "tree/profiles", IN_VIEW, "as the tree of what services depend on, by profile, by name"),
+        palette="view: services as a tree, by profile, by name",
+        shown=False,
+    ),
     UserAction("mark", "space", "mark", IN_VIEW, "for one change of all that are marked; Esc takes the marks away"),
     UserAction("drop", "x", "cancel/dismiss", note="the running change, or the error of one"),
     UserAction(

@@ -388,6 +388,7 @@ class DevenvApp(App[int]):
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
         new.board.orders = old.board.orders
         new.board.order = old.board.order
+        new.board.services.arrange(old.board.services.arrangement)
         new.board.services.choose_columns(self._settings.columns)
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines

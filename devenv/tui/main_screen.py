@@ -132,6 +132,7 @@ class MainScreen(Screen[None]):
             "watch": lambda: self.post_message(self.WatchAsked()),
             "mark": self.table.mark,
             "command": self.ask_command,
+            "arrange": self._arrange_next,
             "sort": lambda: self._sort(self.board.sort_next),
             "turn": lambda: self._sort(self.board.sort_other_way),
             "audit_log": self._show_audit_log,
@@ -454,6 +455,10 @@ class MainScreen(Screen[None]):
     @on(ResourceTable.HeadClicked)
     def _sort_by(self, event: ResourceTable.HeadClicked) -> None:
         self._sort(partial(self.board.sort_by, event.column))
+
+    def _arrange_next(self) -> None:
+        self.board.arrange_next()
+        self.tell_table()
 
     def _sort(self, change: Callable[[Sequence[str]], None]) -> None:
         change(self.table.column_names)

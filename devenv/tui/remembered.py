@@ -12,6 +12,7 @@ import msgspec
 
 from devenv.core.stored import Unreadable, make_private, read_json, state_folder
 from devenv.tui import theme as themes
+from devenv.tui.table.arrangement import Arrangement
 from devenv.tui.table.order import Order
 from devenv.tui.tabs import TABS
 
@@ -29,6 +30,7 @@ class Remembered(msgspec.Struct, frozen=True):
     version: Literal[1] = 1
     row: tuple[str, ...] = ()  # its path
     orders: dict[str, Order | None] = {}  # by the kind that was shown
+    arrangement: Arrangement = ""
     theme: str = ""  # where the palette chose it
     tab: str = ""  # of the details
     detail: bool = False  # whether it was open where there is no room beside the log
@@ -53,6 +55,8 @@ def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:
         app.theme = themes.NAMES[kept.theme]
     board.orders = dict(kept.orders)
     board.order = board.orders.get("")
+    if kept.arrangement and board.order is None:
+        board.services.arrange(kept.arrangement)
     if screen.panes.tabs is not None:
         screen.panes.tabs.tab = next((tab for tab in TABS if tab.name == kept.tab), screen.panes.tabs.tab)
     screen.set_class(kept.detail, "detail-open")
@@ -70,6 +74,7 @@ def keep(screen: MainScreen, app: App[Any], project: str, *, theme_before: str) 
     kept = Remembered(
         row=row.path if row is not None and screen.board.kind is None else (),
         orders={kind: order for kind, order in screen.board.orders.items() if order is not None},
+        arrangement=screen.board.services.arrangement,
         theme=_CHOICES.get(app.theme, "") if app.theme != theme_before else "",
         tab=screen.panes.tabs.tab.name if screen.panes.tabs is not None else "",
         detail=screen.has_class("detail-open"),

@@ -33,7 +33,7 @@ async def test_chosen_keys_do_what_the_others_did_before(opened: Opening) -> Non
     ("line", "told", "hint"),
     [
         ('restrat = "f5"', "unknown key keys.restrat", "Did you mean 'restart'?"),
-        ('restart = "l"', "keys.restart: l is the key of logs", "Free letters: a b i"),
+        ('restart = "l"', "keys.restart: l is the key of logs", "Free letters: b i"),
         ('restart = "slash"', "keys.restart: slash is the key of find", "Give one of them another key"),
         ('restart = "j"', "keys.restart: j is the key of table.down", ""),
         ('"logs.wrpa" = "W"', "unknown key keys.logs.wrpa", "Did you mean 'logs.wrap'?"),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from devenv.backends.docker.parse import LABEL_FOLDER
 from devenv.core.errors import ProjectError
-from devenv.core.model import Beyond, Connection, Health, Port, Resource, Service, State
+from devenv.core.model import Beyond, Connection, Dependency, Health, Port, Resource, Service, State
 from fakes.docker_engine import CUT, FakeEngine
 from tests.wire.reading import Reader
 
@@ -282,6 +282,22 @@ def test_services_of_inactive_profiles_are_shown_as_such_until_they_are_active(e
         reader.until(lambda: reader.has("debug", state=State.ABSENT, beyond=Beyond.INACTIVE))
         reader.change(replace(reader.project, services=(Service("web"), Service("debug"))))
         reader.until(lambda: reader.has("debug", state=State.ABSENT, beyond=None))
+    finally:
+        reader.stop()
+
+
+def test_what_a_service_depends_on_and_its_profiles_are_told_of_containers_and_of_what_is_absent(
+    engine: FakeEngine,
+) -> None:
+    engine.add("web-1", service="web")
+    reader = Reader(engine.environ, services=("web", "db"))
+    try:
+        reader.start()
+        reader.until(lambda: reader.has("web-1", depends_on=()) and reader.has("db", state=State.ABSENT))
+        web, db = Service("web", depends_on=(Dependency("db"),)), Service("db", profiles=("data",))
+        reader.change(replace(reader.project, services=(web, db)))
+        reader.until(lambda: reader.has("web-1", depends_on=("db",), profiles=()))
+        reader.until(lambda: reader.has("db", state=State.ABSENT, depends_on=(), profiles=("data",)))
     finally:
         reader.stop()
 

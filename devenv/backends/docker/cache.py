@@ -43,6 +43,8 @@ def absent_services(
             project=project.name,
             image=service.image,
             ports=service.ports,
+            depends_on=tuple(one.service for one in service.depends_on),
+            profiles=service.profiles,
             why=f"made by the provider {service.provider}" if service.provider else "",
         )
         for service in project.services
@@ -171,9 +173,16 @@ class ContainerCache:
             self._forget_missing()
 
     def _placed(self, resource: Resource) -> Resource:
-        """Say of a container that has no service in the project where it comes from."""
-        if self._project is None or any(service.name == resource.service for service in self._project.services):
+        """Say of a container what its service depends on; where the project has none, where it comes from."""
+        if self._project is None:
             return resource if resource.beyond is None else replace(resource, beyond=None)
+        service = next((one for one in self._project.services if one.name == resource.service), None)
+        if service is not None:
+            needs = tuple(one.service for one in service.depends_on)
+            known = (None, needs, service.profiles)
+            if (resource.beyond, resource.depends_on, resource.profiles) == known:
+                return resource
+            return replace(resource, beyond=None, depends_on=needs, profiles=service.profiles)
         if self._inactive is None:
             self._inactive = self._find_inactive()
         return replace(resource, beyond=Beyond.INACTIVE if resource.service in self._inactive else Beyond.ORPHAN)

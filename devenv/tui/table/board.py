@@ -79,7 +79,18 @@ class Board:
     @order.setter
     def order(self, order: Order | None) -> None:
         self.orders[self.kind.kind if self.kind is not None else ""] = order
+        if order is not None and self.kind is None and self.services.arrangement:
+            self.services.arrange("")
         self.lines.sort(order)
+
+    def arrange_next(self) -> None:
+        """Put the services by name, as a tree of what they depend on, by profile, and by name again."""
+        from devenv.tui.table.arrangement import ARRANGEMENTS
+
+        index = ARRANGEMENTS.index(self.services.arrangement)
+        if self.kind is None:
+            self.order = None
+            self.services.arrange(ARRANGEMENTS[(index + 1) % len(ARRANGEMENTS)])
 
     def sort_next(self, columns: Sequence[str]) -> None:
         """Sort by the next of the columns that are shown; after the last one, by name."""

@@ -81,6 +81,15 @@ class Lines(Sequence[Row], ABC):
     def value(self, path: Path, column: str) -> Value | None:
         """Return what the line is put in order by; None for nothing, which stands last."""
 
+    @property
+    def by_path(self) -> bool:
+        """Whether the lines are in the order of their paths."""
+        return self.order is None
+
+    def arranged(self, heads: Iterable[Path]) -> list[Path]:
+        """Return these lines as they stand where they are sorted by no column."""
+        return list(heads)
+
     def head(self, path: Path) -> Path:
         """Return the line that this one stays below, in any order; itself where it stands alone."""
         return path
@@ -96,26 +105,28 @@ class Lines(Sequence[Row], ABC):
         if len(self._values) == len(self._paths):
             return  # nothing changed since
         before = self._in_order
-        if self.order is not None and (now := self._sorted(self.order)) != before:
+        if self.order is not None and (now := self._sorted()) != before:
             self.structure += 1
             self._in_order, self._in_order_for = now, self.structure
 
     @property
     def shown(self) -> list[Path]:
         """The lines from top to bottom."""
-        if self.order is None:
+        if self.by_path:
             return self._paths
         if self._in_order_for != self.structure:
-            self._in_order, self._in_order_for = self._sorted(self.order), self.structure
+            self._in_order, self._in_order_for = self._sorted(), self.structure
         return self._in_order
 
-    def _sorted(self, order: Order) -> list[Path]:
+    def _sorted(self) -> list[Path]:
         from devenv.tui.table.order import in_order
 
         families: dict[Path, list[Path]] = {}
         for path in self._paths:
             families.setdefault(self.head(path), []).append(path)
-        falling = order.falling
+        if self.order is None:
+            return [path for head in self.arranged(families) for path in families[head]]
+        order, falling = self.order, self.order.falling
 
         def value(path: Path) -> Value | None:
             if path not in self._values:
@@ -134,7 +145,7 @@ class Lines(Sequence[Row], ABC):
     def find(self, path: Path) -> int | None:
         """Return the index of that line, None where it is not there."""
         index = self._place(path)
-        return index if index is None or self.order is None else self.shown.index(path)
+        return index if index is None or self.by_path else self.shown.index(path)
 
     def _place(self, path: Path) -> int | None:
         index = bisect_left(self._paths, path)

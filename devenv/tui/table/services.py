@@ -20,6 +20,7 @@ from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, comp
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 
 if TYPE_CHECKING:
+    from devenv.tui.table.arrangement import Arrangement, Place
     from devenv.tui.table.filter import RowFilter
     from devenv.tui.table.order import Value
 
@@ -54,6 +55,9 @@ class ServiceLines(Lines):
         self._titles: dict[Path, str] = {}  # of Compose's lines
         self._counted: dict[str, int] = {}  # restarts of the pods
         self._matched: dict[GroupKey, set[Path]] = {}
+        self.arrangement: Arrangement = ""
+        self._places: dict[str, Place] = {}
+        self._held_up: dict[str, list[str]] = {}
         self._chosen_columns: Sequence[str] = ()
         self.show_verdicts(False)
 
@@ -133,6 +137,56 @@ class ServiceLines(Lines):
             group.compose[path] = key
             if renamed or before.get(path) != key or key in changed:
                 self.changed(key)
+        if self.arrangement:
+            self._arrange()
+
+    # How services stand beside each other
+
+    def arrange(self, arrangement: Arrangement) -> None:
+        """Put the services by name (""), as a tree of what they depend on ("tree"), or by profile ("profile")."""
+        self.arrangement = arrangement
+        self._arrange()
+        self.forget_rows()
+        self.measure()
+        self.structure += 1
+
+    def _arrange(self) -> None:
+        from devenv.tui.table.arrangement import held_up, places
+
+        known: dict[str, list[Resource]] = {}
+        for key, group in self.groups.items():
+            replicas = [one for place in group.compose.values() if (one := self._store.resource(place)) is not None]
+            if replicas and not key.namespace and replicas[0].beyond is None:
+                known[key.service] = replicas
+        now = places(self.arrangement, {name: replicas[0] for name, replicas in known.items()})
+        held = held_up(known) if self.arrangement == "tree" else {}
+        if now != self._places:
+            self.structure += 1
+        if (now, held) != (self._places, self._held_up):
+            self._places, self._held_up = now, held
+            self.forget_rows()
+
+    @property
+    def by_path(self) -> bool:
+        """Whether the lines are in the order of their paths."""
+        return self.order is None and not self.arrangement
+
+    def arranged(self, heads: Iterable[Path]) -> list[Path]:
+        """Return the lines in their places; what has none, an orphan say, comes after."""
+        last = len(self._places)
+        return sorted(heads, key=lambda path: (self._places[path[0]].rank if path[0] in self._places else last, path))
+
+    def _label(self, path: Path) -> str:
+        """Return the name with how far in it stands, whom it holds up, or its profile."""
+        name = self._name(path)
+        place = self._places.get(path[0])
+        if place is None or self.order is not None or self.head(path) != path:
+            return name
+        held = self._held_up.get(path[0], ())
+        indent = f"{'  ' * (place.depth - 1)}└ " if place.depth else ""
+        profile = f" · {safe(place.profile)}" if place.profile else ""
+        waiting = f" ◂ holds up {', '.join(map(safe, held))}" if held else ""
+        return f"{indent}{name}{profile}{waiting}"
 
     def clear_cluster(self, home: str) -> None:
         """Forget everything of the cluster: another one comes."""
@@ -306,7 +360,7 @@ class ServiceLines(Lines):
     def width(self, path: Path) -> int:
         """Return the cells of the line's name with its mark."""
         mark = 0 if not self._long_names else 2 if len(path) == 2 else 6
-        return cell_len(self._name(path)) + mark
+        return cell_len(self._label(path)) + mark
 
     def build(self, path: Path) -> Row:
         """Make the row of a line."""
@@ -318,7 +372,7 @@ class ServiceLines(Lines):
             mark = OPEN if group.key in self.opened or self.only is not None else CLOSED
         else:
             mark = MEMBER if group.has_line else ""
-        first = Cell(f"{mark}{name}")
+        first = Cell(f"{mark}{self._label(path)}")
         if resource is None and is_group:
             made = cells.arranged(self._joint_cells(first, group, now))
             return Row(path, group.key.service, "", safe(name), made, group=group.key)
