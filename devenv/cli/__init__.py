@@ -23,6 +23,7 @@ _FUNCTIONS = {
     "restart": ("change", "run_restart"),
     "stop": ("change", "run_stop"),
     "start": ("change", "run_start"),
+    "prune": ("change", "run_prune"),
     **dict.fromkeys(("ps", "top", "port", "images", "exec", "cp", "kill"), ("change", "run_passed")),
     **dict.fromkeys(("pause", "unpause", "rm", "pull", "scale"), ("change", "run_passed")),
     "audit-log": ("change", "run_audit_log"),

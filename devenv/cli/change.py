@@ -20,6 +20,7 @@ from devenv.control.compose import volumes_at_risk
 from devenv.control.guard import Guard, scope_of, sharers_of
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
+from devenv.control.prune import PruneJob, survey
 from devenv.control.reach import beyond, reach
 from devenv.control.verbs import flags_of
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
@@ -62,6 +63,11 @@ def confirm(context: Context, guard: Guard, plan: Plan, project: Project, *, yes
     if not (plan.allowed and plan.needs_confirmation):
         return
     plan = reach(plan, project, lambda: declared_services(context, project), context.environ)
+    confirm_reached(context, guard, plan, project, yes=yes)
+
+
+def confirm_reached(context: Context, guard: Guard, plan: Plan, project: Project, *, yes: bool) -> None:
+    """Show a plan that says exactly what it takes, and ask, as `confirm` does."""
     for sentence in plan.sentences:
         tell(sentence, no_color=context.no_color, color="yellow")
     if yes or not plan.needs_confirmation:
@@ -118,6 +124,24 @@ def run_stop(arguments: Namespace) -> int:
 def run_start(arguments: Namespace) -> int:
     """Start; DevenvError when a service has no container."""
     run_verb(Context(arguments, by_labels=True), "start", tuple(arguments.services))
+    return 0
+
+
+def run_prune(arguments: Namespace) -> int:
+    """Remove what the project left over; raises Refused where it was not confirmed: then nothing was done."""
+    context = Context(arguments, by_labels=True)
+    project = context.project()
+    guard = make_guard(context)
+    plan = guard.plan("prune", volumes=arguments.volumes, project=project, losses=())
+    if plan.allowed or arguments.dry_run:
+        plan = survey(plan, project, context.options, context.environ)
+    if arguments.dry_run:
+        sys.stdout.write("".join(f"{sentence}\n" for sentence in plan.sentences))
+        return 0
+    if plan.needs_confirmation:
+        confirm_reached(context, guard, plan, project, yes=arguments.yes)
+    if run_job(context, guard, plan, project, PruneJob(plan, context.environ)) == 0:
+        tell(" ".join(plan.sentences), no_color=context.no_color)
     return 0
 
 
@@ -226,8 +250,8 @@ def run_verb(context: Context, verb: str, targets: tuple[str, ...], options: tup
     return run_job(context, guard, plan, project, job)
 
 
-def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: Job) -> int:
-    """Run a job that carries the plan out; return how many steps Compose reported."""
+def run_job(context: Context, guard: Guard, plan: Plan, project: Project, job: Job | PruneJob) -> int:
+    """Run a job that carries the plan out; return how many steps it reported."""
 
     def action(report: Report) -> int:
         job.run(report)

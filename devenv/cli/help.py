@@ -14,7 +14,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "look": ("tui", "status", "ps", "top", "port", "images", "logs", "doctor", "config", "audit-log", "keys"),
     "change the project": (
         *("up", "down", "restart", "stop", "start", "exec", "cp"),
-        *("kill", "pause", "unpause", "rm", "pull", "scale"),
+        *("kill", "pause", "unpause", "rm", "pull", "scale", "prune"),
     ),
     "build, and work on it": ("build", "watch", "run", "cache", "ci"),
     "prove that it works": ("init", "verify", "audit", "history", "evidence", "load", "manifests", "secrets", "scan"),
@@ -29,6 +29,7 @@ EXAMPLES: Final[Mapping[str, str]] = {
     "restart": "devenv restart backend",
     "stop": "devenv stop backend -t 5",
     "start": "devenv start backend",
+    "prune": "devenv prune --dry-run",
     "build": "devenv build --why frontend",
     "run": "devenv run lint test --affected",
     "cache": "devenv cache info",

@@ -141,6 +141,13 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         command.add_argument("-t", "--timeout", type=int, metavar="S", help="seconds until a container is killed")
     _command(commands, "start", "start existing containers", services=True)
 
+    prune = _command(commands, "prune", "remove what the project left over: orphans, one-off runs, images; asks first")
+    prune.add_argument(
+        "-v", "--volumes", action="store_true", help="also volumes that nothing uses, and all data in them"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="only show what it would free")
+    prune.add_argument("--yes", "-y", action="store_true", help="do not ask")
+
     add_build_options(_command(commands, "build", "build the images of services that changed", services=True))
 
     add_run_options(_command(commands, "run", "run tasks of devenv.toml, and replay what is known already"))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from devenv.backends.compose import ProjectScope
     from devenv.control.build_job import BuildJob
     from devenv.control.job import Job
+    from devenv.control.prune import PruneJob
 
 _REACHES_DEPENDENCIES = frozenset({"up", "start", "run"})
 _SHELLS = ("bash", "sh")
@@ -72,11 +73,15 @@ class ComposeControl(Runner):
 
     def reach(self, plan: Plan) -> Plan:
         """Return the plan with exactly what it takes; raises EngineUnreachable, EngineForbidden."""
-        from devenv.control.reach import reach  # deferred: nothing is taken away before the first paint
-
         project = self._project()
         if project is None:
             return plan
+        if plan.verb == "prune":
+            from devenv.control.prune import survey  # deferred: nothing is taken away before the first paint
+
+            return survey(plan, project, self._options(), self._environ)
+        from devenv.control.reach import reach  # deferred, as above
+
         inactive = self._scope.inactive if self._scope is not None else frozenset[str]
         return reach(plan, project, inactive, self._environ)
 
@@ -108,12 +113,16 @@ class ComposeControl(Runner):
             return frozenset(plan.targets)
         return frozenset(service.name for service in scope_of(project, plan.targets).services) | set(plan.targets)
 
-    def _job(self, plan: Plan, project: Project) -> Job | BuildJob:
+    def _job(self, plan: Plan, project: Project) -> Job | BuildJob | PruneJob:
         verb, *flags = flags_of(plan)
         if verb == "build":
             from devenv.control.build_job import BuildJob  # deferred: nothing is changed before the first paint
 
             return BuildJob(self._options(), project, plan.targets, self._environ, self._root)
+        if verb == "prune":
+            from devenv.control.prune import PruneJob  # deferred, as above
+
+            return PruneJob(plan, self._environ)
         if verb == "up":
             from devenv.control.up import up_job  # deferred, as above
 
@@ -185,7 +194,7 @@ class ComposeControl(Runner):
 
 
 class _ComposeWork:
-    def __init__(self, job: Job | BuildJob) -> None:
+    def __init__(self, job: Job | BuildJob | PruneJob) -> None:
         self._job = job
 
     def run(self, report: Report) -> str:

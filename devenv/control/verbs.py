@@ -55,6 +55,7 @@ VERBS: Final = {
     "pull": Verb("Pulls the images of {targets}; running containers keep their old ones.", needs_files=True),
     "build": Verb("Builds the images of {targets}; running containers keep their old ones.", needs_files=True),
     "run": Verb("Runs a command in a new container of {targets}.", needs_files=True),
+    "prune": Verb("Removes what {targets} left over and nothing uses.", takes_away=True),
     "exec": Verb("Runs a command in a container of {targets}: what it does there is not seen by devenv."),
     "cp": Verb("Copies files between a container of {targets} and this machine."),
     "sync": Verb("Writes what is saved here into the containers of {targets}, and deletes there what is deleted here."),

@@ -109,6 +109,7 @@ class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):
     exec: Policy = ""
     cp: Policy = ""
     sync: Policy = ""
+    prune: Policy = ""
     # Of a cluster (devenv.control.kube.control); those of one name hold for both.
     undo: Policy = ""
     resume: Policy = ""

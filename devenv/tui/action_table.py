@@ -182,6 +182,15 @@ ACTIONS: Final = (
         palette="down project and delete its volumes",
         meaning="all data in them are lost",
     ),
+    UserAction(
+        "prune", takes_away=True, palette="prune project", meaning="orphans, ended one-off runs, images without a name"
+    ),
+    UserAction(
+        "prune_volumes",
+        takes_away=True,
+        palette="prune project and delete its unused volumes",
+        meaning="all data in them are lost",
+    ),
     UserAction("dark", group=IN_VIEW, palette="theme: dark"),
     UserAction("light", group=IN_VIEW, palette="theme: light"),
     UserAction("colorblind", group=IN_VIEW, palette="theme: colorblind", meaning="no red beside green"),

@@ -58,6 +58,8 @@ class ComposeController:
             "down": partial(ask, "down"),
             "down_all": partial(ask, "down", options={"all": "yes"}),
             "down_volumes": partial(ask, "down", volumes=True),
+            "prune": self._prune,
+            "prune_volumes": partial(self._prune, volumes=True),
             "profiles": self._choose_profiles,
         }
 
@@ -141,6 +143,27 @@ class ComposeController:
                 screen.app.call_from_thread(screen.changes.impossible, verb, error)
             else:
                 screen.app.call_from_thread(screen.changes.leave_to, plan, line, self._control.hand_over)
+
+        screen.run_worker(work, thread=True, group="plan", exclusive=True)
+
+    def _prune(self, *, volumes: bool = False) -> None:
+        """Find out in a thread what is left over; what the question names is what goes, and nothing else."""
+        screen = self._screen
+        plan = self._control.plan("prune", volumes=volumes)
+
+        def offer(found: Plan) -> None:
+            if found.allowed and not found.options:
+                screen.changes.warn(" ".join(found.sentences), "prune")
+            else:
+                screen.changes.offer(found)
+
+        def work() -> None:
+            try:
+                found = self._control.reach(plan) if plan.allowed else plan
+            except DevenvError as error:
+                screen.app.call_from_thread(screen.changes.impossible, "prune", error)
+            else:
+                screen.app.call_from_thread(offer, found)
 
         screen.run_worker(work, thread=True, group="plan", exclusive=True)
 

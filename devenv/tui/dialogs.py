@@ -188,7 +188,8 @@ class ConfirmScreen(ModalScreen[bool]):
     """Answers True for yes; the focus stands on no, or on the input where a name is to be typed.
 
     A key that was pressed before the question could be read does not count: not one before all of it was drawn, nor
-    within READ after that or after another such key. Only what means no leaves at once.
+    within READ after that or after another such key. Only what means no leaves at once; where a name is to be typed,
+    its letters are no answer either, and what follows them goes to no other screen.
     """
 
     CSS_PATH = "dialogs.tcss"
@@ -196,7 +197,8 @@ class ConfirmScreen(ModalScreen[bool]):
     READ: ClassVar[float] = 0.5  # seconds; who types on without looking is seldom slower (200 ms between two keys)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", id="confirm.yes"),
-        Binding("n,escape,q", "dismiss(False)", "no", id="confirm.no"),
+        Binding("n,q", "no", "no", id="confirm.no"),
+        Binding("escape", "dismiss(False)", "no", show=False, id="confirm.leave"),
         Binding("left,right,h,l,tab,shift+tab", "other", "other button", show=False, id="confirm.other"),
     ]
 
@@ -302,6 +304,11 @@ class ConfirmScreen(ModalScreen[bool]):
         else:
             wrong = f"Type {safe(self._asked.typed)} to confirm, exactly as it stands here:"
             self.query_one("#confirm-typed", Static).update(Content.styled(wrong, "$error"))
+
+    def action_no(self) -> None:
+        """Answer no at once, unless the key may be a letter of the name that is to be typed."""
+        if self.ready or not self._asked.typed:
+            self.dismiss(False)
 
     def action_other(self) -> None:
         """Go to the other button, once that counts."""

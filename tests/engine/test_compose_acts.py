@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,6 +182,71 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         ["docker", "volume", "ls", "-q", "--filter", f"name={made.name}"], capture_output=True, text=True, check=True
     )
     assert listed.stdout == ""
+
+
+@pytest.fixture
+def left_over(made: Program) -> str:
+    """What `prune` is about: an orphan, an ended one-off run, an image that lost its name, a volume nothing uses."""
+    other = uuid.uuid4().hex[:8]
+
+    def docker(*words: str, text: str = "") -> str:
+        done = subprocess.run(["docker", *words], input=text, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def label(project: str) -> str:
+        return f"--label=com.docker.compose.project={project}"
+
+    of_gone = ("--label=com.docker.compose.service=gone", "--label=com.docker.compose.oneoff=False")
+    docker("create", "--name", f"{made.name}-gone-1", label(made.name), *of_gone, made.image, "true")
+    docker("run", "--name", f"{made.name}-once", label(made.name), "--label=com.docker.compose.service=web",
+           "--label=com.docker.compose.oneoff=True", made.image, "true")  # fmt: skip
+    docker("build", "--quiet", label(made.name), "-", text=f"FROM {made.image}\nLABEL a={other}\n")
+    docker("volume", "create", label(made.name), f"{made.name}_old")
+    return f"{made.name}-gone-1 (orphan, created), {made.name}-once (one-off, exited)"
+
+
+def test_prune_removes_what_it_names_and_nothing_else(made: Program, left_over: str) -> None:
+    assert made.run("--profile", "debug", "up").returncode == 0
+    running = states(made)
+    shown = made.run("prune", "--dry-run")
+    assert f"Takes 2 containers: {left_over}." in shown.stdout, shown.stdout + shown.stderr
+    assert "Takes 1 image without a name" in shown.stdout
+    assert f"Leaves 1 unused volume: {made.name}_old." in shown.stdout
+    assert made.run("--read-only", "prune", "--yes").returncode == 10
+    refused = made.run("prune", "--volumes")
+    assert refused.returncode == 10
+    assert f"would delete {made.name}_old" in refused.stderr
+    done = made.run("prune")
+    assert done.returncode == 0, done.stderr
+    again = made.run("prune")
+    assert f"Nothing of project {made.name} is to be freed." in again.stderr
+    assert states(made) == running, "what runs is no orphan, of an inactive profile neither"
+    listed = subprocess.run(["docker", "volume", "ls", "-q"], capture_output=True, text=True, check=True).stdout.split()
+    assert f"{made.name}_old" in listed
+    entries = [json.loads(line) for line in made.run("audit-log", "--json").stdout.splitlines()]
+    assert [(entry["what"], entry["verdict"]) for entry in entries[1:]] == [
+        *[("prune", "refused")] * 2,
+        *[("prune", "done")] * 2,
+    ]
+
+
+def test_prune_in_the_terminal_names_it_and_wants_the_name_for_volumes(made: Program, left_over: str) -> None:
+    command = [sys.executable, "-m", "devenv", "tui"]
+    with RealTerminal(command, made.folder, size=(150, 45), environ=made.environ) as terminal:
+        terminal.until(lambda: "● live" in terminal.text() and "○ absent" in row(terminal, "web"), limit=60)
+        terminal.send(":prune\ry")  # typed blindly: the y does not count
+        terminal.until(lambda: "Prune: the whole project?" in terminal.text() and "no (n)" in terminal.text(), limit=60)
+        assert "Takes 2 containers:" in terminal.text()
+        terminal.send("n")
+        terminal.until(lambda: "Prune: the whole project?" not in terminal.text())
+        terminal.send(":prune-volumes\r")
+        wanted = (f"Type {made.name} to confirm", "no (n)")
+        terminal.until(lambda: all(word in terminal.text() for word in wanted), limit=60)
+        assert f"{made.name}_old" in terminal.text()
+        terminal.send(f"{made.name}\r")
+        terminal.until(lambda: "✓ prune project: done in" in terminal.text(), limit=60)
+        terminal.send("q")
+    assert f"Nothing of project {made.name} is to be freed." in made.run("prune", "--dry-run", "--volumes").stdout
 
 
 def container_id(made: Program, service: str) -> str:

@@ -32,7 +32,7 @@ def test_what_the_control_asks_about_is_marked() -> None:
         if BY_NAME[verb].group == OF_CLUSTER:
             assert BY_NAME[verb].takes_away is VERBS[verb].takes_away, verb
     assert {action.name for action in ACTIONS if action.takes_away and action.group == OF_PROJECT} == {
-        *("down", "down_all", "down_volumes", "recreate", "kill", "scale", "delete"),
+        *("down", "down_all", "down_volumes", "prune", "prune_volumes", "recreate", "kill", "scale", "delete"),
     }
     assert BY_NAME["down"].binding().tooltip == "the whole project; asks"
 

@@ -142,6 +142,21 @@ async def test_the_name_is_to_be_typed_where_volumes_go(opened: Opening) -> None
         await terminal.until(lambda: [plan.volumes for plan in terminal.control.requested] == [True])
 
 
+async def test_a_name_that_is_typed_too_early_answers_nothing_and_does_nothing(
+    opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConfirmScreen, "READ", 60.0)
+    async with opened() as terminal:
+        await terminal.live(*shop())
+        terminal.main.action_do("down_volumes")
+        await terminal.sees("Type shop to confirm:")
+        await terminal.press(*"nqS", "enter")
+        await terminal.sees("Type shop to confirm:")
+        await terminal.press("escape")
+        await terminal.until(lambda: not isinstance(terminal.app.screen, ConfirmScreen))
+        assert terminal.control.requested == []
+
+
 async def test_a_scale_that_takes_nothing_does_not_ask(opened: Opening) -> None:
     async with opened() as terminal:
         terminal.control.reached = lambda plan: replace(plan, needs_confirmation=plan.option("replicas") == "1")

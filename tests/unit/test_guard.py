@@ -77,7 +77,7 @@ def test_how_a_change_ended(log: AuditLog, error: BaseException, result: str, co
 def test_what_takes_something_away_is_to_be_confirmed(log: AuditLog) -> None:
     guard = Guard(log)
     asked = [verb for verb in VERBS if guard.plan(verb, project=PROJECT).needs_confirmation]
-    assert asked == ["down", "kill", "rm", "recreate", "scale"]
+    assert asked == ["down", "kill", "rm", "recreate", "scale", "prune"]
     for signal, asks in (("KILL", True), ("SIGTERM", True), ("HUP", False), ("sigusr1", False)):
         plan = guard.plan("kill", ("web",), project=PROJECT, options={"signal": signal})
         assert plan.needs_confirmation is asks, signal
