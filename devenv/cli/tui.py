@@ -7,7 +7,8 @@ import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 from devenv.backends.compose import ComposeOptions, NoComposeFile, ProjectScope
 from devenv.cli.context import Context, project_environment, smoketests_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from devenv.control.commands import CommandControl
     from devenv.control.guard import Guard
+    from devenv.control.protocol import Place
     from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
     from devenv.verify.runner import LiveRun, RunOptions
@@ -78,13 +80,45 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("The terminal interface needs a terminal", "For scripts there is: devenv status --json")
+    code, place = _open(arguments, verify_at_once, load_at_once=load_at_once)
+    while place is not None:
+        arguments = _go_to(place, arguments)
+        code, place = _open(arguments)
+    return code
+
+
+_OF_PROJECT = ("COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES", "COMPOSE_PROJECT_NAME", "DEVENV_CONFIG")
+
+
+def _go_to(place: Place, arguments: Namespace) -> Namespace:
+    """Make this process one that was started there, and return its arguments."""
+    if place.project is None:
+        os.environ.pop("DOCKER_HOST", None)  # it comes before any context
+        os.environ["DOCKER_CONTEXT"] = place.name
+        return arguments
+    for name in _OF_PROJECT:  # they are the other project's
+        os.environ.pop(name, None)
+    folder, files = Path(place.project.directory), place.project.files
+    if not (files and folder.is_dir() and all(Path(file).is_file() for file in files)):
+        folder, files = Path("/"), ()  # its labels tell of it, and no other project's file is found from there
+    os.chdir(folder)
+    there: dict[str, object] = {"files": files, "project_name": place.name, "profiles": (), "env_files": ()}
+    beside = str(folder) if files and Path(files[0]).parent != folder else None
+    there |= {"config": None, "project_directory": beside}
+    return cast("Namespace", SimpleNamespace(**vars(arguments) | there))
+
+
+def _open(
+    arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, load_at_once: bool = False
+) -> tuple[int, Place | None]:
+    """Open it once; return its exit code, and where it is to be opened next."""
     gc.disable()  # a fifth of the time to the first paint; the terminal enables it again once it is painted
     try:
         context = Context(arguments, by_labels=True)
     except NoComposeFile as error:
         if load_at_once or (verify_at_once is not None and arguments.target != "kubernetes"):
             raise
-        return _run_alone(arguments, error, verify_at_once)
+        return _run_alone(arguments, error, verify_at_once), None
     scope = ProjectScope(context.options, context.begin_resolve(), instead=context.by_labels, find=context.find_again)
     try:
         from devenv.backends.docker.backend import DockerBackend
@@ -102,7 +136,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
         title = context.options.project_name or context.environ.get("COMPOSE_PROJECT_NAME") or context.start.name
         color = not arguments.no_color and not os.environ.get("NO_COLOR")
         cluster = _connector(context, guard)
-        return run_app(
+        code = run_app(
             backend,
             control,
             title=title,
@@ -122,6 +156,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
             command_control=lambda: _command_control(guard, context.environ, context.options.directory),
             project=str(Path(context.options.directory, context.options.project_name)),
         )
+        return code, control.next_place
     finally:
         scope.close()
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.control.guard import Guard, dependents_of, scope_of, sharers_of
-from devenv.control.protocol import Options, Plan
+from devenv.control.protocol import Options, Place, PlaceKind, Plan
 from devenv.control.runner import Report, Runner
 from devenv.control.verbs import VERBS, flags_of
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.model import Action, Project, Resource
+from devenv.core.text import counted
 
 if TYPE_CHECKING:
     from devenv.backends.compose import ProjectScope
@@ -49,6 +50,7 @@ class ComposeControl(Runner):
         self._options = options
         self._project = project
         self._environ = environ
+        self.next_place: Place | None = None
 
     def plan(self, verb: str, targets: tuple[str, ...] = (), *, volumes: bool = False, options: Options = None) -> Plan:
         """Return the guard's answer; refused while the project is not known, since its reach is not known then.
@@ -179,6 +181,26 @@ class ComposeControl(Runner):
         """Let these be active from now on: the project is resolved anew."""
         if self._scope is not None:
             self._scope.choose_profiles(names)
+
+    # Other projects and engines
+
+    def places(self, kind: PlaceKind) -> tuple[Place, ...]:
+        """Return the projects of the engine, or the docker contexts; blocks, raises DevenvError."""
+        environ = os.environ if self._environ is None else self._environ
+        if kind == "docker context":
+            from devenv.backends.docker.endpoint import known_contexts  # deferred, as above
+
+            return tuple(Place(name, host) for name, host in known_contexts(environ))
+        from devenv.backends.docker.snapshot import read_projects
+
+        return tuple(
+            Place(project.name, f"{counted(running, 'container')} up, {project.directory or 'no folder'}", project)
+            for project, running in read_projects(environ)
+        )
+
+    def go_to(self, place: Place) -> None:
+        """Let the terminal be opened there once it has ended here."""
+        self.next_place = place
 
     def _ask(self, line: list[str]) -> str:
         """Run it and return why it failed, "" where it did not."""

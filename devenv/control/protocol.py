@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from devenv.core.errors import Refused
-from devenv.core.model import Action, Change, Progress, Resource
+from devenv.core.model import Action, Change, Progress, Project, Resource
 
 
 class Plan(Struct, frozen=True):
@@ -44,6 +44,17 @@ class Plan(Struct, frozen=True):
 
 
 Options = Mapping[str, str] | None
+
+
+class Place(Struct, frozen=True):
+    """What the terminal can be opened on instead: a Compose project of the engine, or another docker context."""
+
+    name: str
+    remark: str = ""
+    project: Project | None = None  # None: a docker context
+
+
+PlaceKind = Literal["project", "docker context"]
 
 
 class Control(Protocol):
@@ -113,6 +124,14 @@ class ProjectControl(Control, Protocol):
         """Let these be active from now on."""
         ...
 
+    def places(self, kind: PlaceKind) -> tuple[Place, ...]:
+        """Return where the terminal can go; blocks, raises DevenvError."""
+        ...
+
+    def go_to(self, place: Place) -> None:
+        """Let the terminal be opened there once it has ended here."""
+        ...
+
 
 class NoControl:
     """`Control` that changes nothing."""
@@ -164,6 +183,13 @@ class NoControl:
 
     def choose_profiles(self, names: tuple[str, ...]) -> None:
         """Do nothing."""
+
+    def places(self, kind: PlaceKind) -> tuple[Place, ...]:
+        """Return none."""
+        return ()
+
+    def go_to(self, place: Place) -> None:
+        """Do nothing: there are no places."""
 
 
 # Each control counts its actions from 1; the store knows them all by one number.

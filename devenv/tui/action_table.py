@@ -260,6 +260,18 @@ ACTIONS: Final = (
     ),
     UserAction("profiles", palette="profiles: choose the active ones"),
     UserAction(
+        "project",
+        palette="project: another one of this engine",
+        words=("project",),
+        argument="NAME",
+    ),
+    UserAction(
+        "docker_context",
+        palette="docker context: another engine",
+        words=("docker-context",),
+        argument="NAME",
+    ),
+    UserAction(
         *("audit_log", "A", "audit log"),
         note="what was asked for, by whom, and how it ended",
         palette="audit log",

@@ -133,6 +133,15 @@ class Changes:
         for cancel in self.cancels.values():
             cancel(action_id)
 
+    def may_go(self) -> bool:
+        """Whether the terminal can be opened on something else now; tells, or asks about, what runs until then."""
+        if any(asks() for asks in self.before_leaving):
+            return False
+        running = self._bar.running
+        if running is not None:
+            self.warn("Wait for it, or cancel it (x).", f"{action_title(running)} is still running")
+        return running is None
+
     def quit(self) -> None:
         """Leave; while a change runs, ask first, then cancel it and wait for its end."""
         if any(asks() for asks in self.before_leaving):

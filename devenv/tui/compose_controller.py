@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.widget import Widget
 
-from devenv.control.protocol import Plan, ProjectControl
+from devenv.control.protocol import Place, PlaceKind, Plan, ProjectControl
 from devenv.control.verbs import SIGNALS
 from devenv.core.errors import DevenvError
 from devenv.core.model import ConnectionState, Resource, Runtime, State
@@ -61,6 +61,8 @@ class ComposeController:
             "prune": self._prune,
             "prune_volumes": partial(self._prune, volumes=True),
             "profiles": self._choose_profiles,
+            "project": partial(self._go, "project"),
+            "docker_context": partial(self._go, "docker context"),
         }
 
     async def begin(self) -> None:
@@ -164,6 +166,40 @@ class ComposeController:
                 screen.app.call_from_thread(screen.changes.impossible, "prune", error)
             else:
                 screen.app.call_from_thread(offer, found)
+
+        screen.run_worker(work, thread=True, group="plan", exclusive=True)
+
+    def _go(self, kind: PlaceKind, name: str = "") -> None:
+        """Open the terminal on another project or engine: the one of that name, else one that is chosen."""
+        screen = self._screen
+
+        def go(place: Place) -> None:
+            if screen.changes.may_go():
+                self._control.go_to(place)
+                screen.app.exit(0)
+
+        def offer(places: Sequence[Place]) -> None:
+            from devenv.tui.dialogs import PickerScreen
+
+            by_name = {place.name: place for place in places}
+            if name and name not in by_name:
+                known = ", ".join(by_name) or "none"
+                screen.changes.warn(f"There is no {kind} {name}. There are: {known}", kind)
+            elif name:
+                go(by_name[name])
+            else:
+                offered = [(place.name, place.name, place.remark) for place in places]
+                shown = (one.project for one in screen.board.compose.values() if kind == "project" and one.project)
+                picker = PickerScreen(kind, offered, next(shown, ""))
+                screen.app.push_screen(picker, lambda chosen: go(by_name[chosen]) if chosen else None)
+
+        def work() -> None:
+            try:
+                places = self._control.places(kind)
+            except DevenvError as error:
+                screen.app.call_from_thread(screen.changes.impossible, kind, error)
+            else:
+                screen.app.call_from_thread(offer, places)
 
         screen.run_worker(work, thread=True, group="plan", exclusive=True)
 

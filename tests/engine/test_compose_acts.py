@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from throwaway import Throwaway
 
 from tests.engine.program import Program, program
 from tests.terminal.real_terminal import RealTerminal
@@ -182,6 +183,31 @@ def test_each_act_from_its_key_to_what_is_seen(made: Program) -> None:
         ["docker", "volume", "ls", "-q", "--filter", f"name={made.name}"], capture_output=True, text=True, check=True
     )
     assert listed.stdout == ""
+
+
+def test_the_terminal_goes_to_another_project_and_back_and_changes_that_one_alone(
+    made: Program, project: Callable[..., Throwaway]
+) -> None:
+    other = project(beside={"command": ["sleep", "inf"]})
+    other.compose("up", "-d")
+    assert made.run("up", "web").returncode == 0
+    command = [sys.executable, "-m", "devenv", "tui"]
+    with RealTerminal(command, made.folder, size=(130, 45), environ=made.environ) as terminal:
+        terminal.until(lambda: "● live" in terminal.text() and "running" in row(terminal, "web"), limit=60)
+        terminal.send(f":project {other.name}\r")
+        terminal.until(lambda: "running" in row(terminal, "beside"), limit=60)
+        assert not row(terminal, "web")
+        terminal.send("S")
+        terminal.until(lambda: "exited" in row(terminal, "beside"), limit=60)
+        assert states(made)["web-1"] == "running"
+        terminal.send(f":project {made.name}\r")
+        terminal.until(lambda: "running" in row(terminal, "web"), limit=60)
+        terminal.send(":docker-context default\r")
+        terminal.until(lambda: terminal.output.count(b"\x1b[?1049h") == 4, limit=60)
+        terminal.until(lambda: "running" in row(terminal, "web"), limit=60)
+        terminal.send("q")
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 0
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from devenv.backends.look import Seen, Subject
-from devenv.control.protocol import Plan
+from devenv.control.protocol import Place, PlaceKind, Plan
 from devenv.control.verbs import VERBS
 from devenv.core.errors import DevenvError, Refused
 from devenv.core.model import (
@@ -113,6 +113,8 @@ class ScriptedControl(Buffer):
         self.code = 0
         self.known_profiles: tuple[str, ...] = ()
         self.active_profiles: tuple[str, ...] = ()
+        self.known_places: dict[PlaceKind, tuple[Place, ...]] = {}
+        self.next_place: Place | None = None
         self.sentences: tuple[str, ...] = ("Stops and removes 2 containers of the project shop.",)
 
     def plan(
@@ -159,6 +161,12 @@ class ScriptedControl(Buffer):
 
     def choose_profiles(self, names: tuple[str, ...]) -> None:
         self.active_profiles = names
+
+    def places(self, kind: PlaceKind) -> tuple[Place, ...]:
+        return self.known_places[kind]
+
+    def go_to(self, place: Place) -> None:
+        self.next_place = place
 
     def request(self, plan: Plan) -> Action:
         if self.busy:

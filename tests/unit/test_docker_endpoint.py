@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.docker.endpoint import DEFAULT_HOST, TlsFiles, config_problem, resolve_endpoint
+from devenv.backends.docker.endpoint import DEFAULT_HOST, TlsFiles, config_problem, known_contexts, resolve_endpoint
 from devenv.core.errors import UsageError
 
 
@@ -193,3 +193,9 @@ def test_a_context_that_does_not_exist(tmp_path: Path, name: str) -> None:
         resolve_endpoint(environ(tmp_path, DOCKER_CONTEXT=name))
     assert "docker context ls" in caught.value.hint
     assert caught.value.message.isprintable()
+
+
+def test_contexts_are_listed_without_those_that_cannot_be_read(tmp_path: Path) -> None:
+    context(tmp_path, "far", docker("ssh://me@far") | {"Name": "far"})
+    context(tmp_path, "broken", "{")
+    assert known_contexts(environ(tmp_path)) == (("default", DEFAULT_HOST), ("far", "ssh://me@far"))

@@ -88,6 +88,19 @@ def resolve_endpoint(environ: Mapping[str, str] = os.environ) -> Endpoint:
     return _endpoint_of_context(folder, context, source)
 
 
+def known_contexts(environ: Mapping[str, str] = os.environ) -> tuple[tuple[str, str], ...]:
+    """Return the names of all docker contexts, each with its host; one that cannot be read is left out."""
+    folder = _config_dir(environ)
+    found = [(DEFAULT_CONTEXT, DEFAULT_HOST)]
+    for meta in sorted((folder / "contexts" / "meta").glob("*/meta.json")):
+        try:
+            name = str(_json_object(meta.read_text(encoding="utf-8"), meta)["Name"])
+            found.append((name, _endpoint_of_context(folder, name, str(meta)).shown))
+        except (OSError, UnicodeDecodeError, UsageError, KeyError):
+            continue
+    return tuple(found)
+
+
 def published_at(port: Port, endpoint: Endpoint) -> str:
     """Return the host at which a published port of a container is reached from here, as a URL has it."""
     if port.host_ip in _WAYS_OPEN:

@@ -61,6 +61,26 @@ def read_containers(name: str, environ: Mapping[str, str]) -> tuple[Resource, ..
         client.close()
 
 
+def read_projects(environ: Mapping[str, str]) -> tuple[tuple[Project, int], ...]:
+    """Return every Compose project that has a container, as its labels tell, with how many of them are up.
+
+    Raises EngineUnreachable, EngineForbidden.
+    """
+    endpoint = resolve_endpoint(environ)
+    client = connect(endpoint)
+    try:
+        containers = list_project(client, endpoint, "")
+    finally:
+        client.close()
+    of_project: dict[str, list[Resource]] = {}
+    for item in containers:
+        of_project.setdefault(item.project, []).append(item)
+    return tuple(
+        (parse.project_of(name, items), sum(item.state.is_up for item in items))
+        for name, items in sorted(of_project.items())
+    )
+
+
 def read_past_events(name: str, endpoint: Endpoint, since: float) -> tuple[EngineEvent, ...]:
     """Return what the engine remembers of the project of that name since then, oldest first.
 

@@ -29,9 +29,10 @@ CLOCKS_DIFFER: Final = 5.0  # seconds
 
 
 def list_project(client: APIClient, endpoint: Endpoint, project: str) -> tuple[Resource, ...]:
-    """Read all containers of a Compose project in one call; what is not a container is left out."""
+    """Read all containers of a Compose project, "" for all projects, in one call; what is none is left out."""
+    label = f"{parse.LABEL_PROJECT}={project}" if project else parse.LABEL_PROJECT
     with engine_errors(endpoint):
-        entries = client.containers(all=True, filters={"label": f"{parse.LABEL_PROJECT}={project}"})
+        entries = client.containers(all=True, filters={"label": label})
     if not isinstance(entries, list):
         raise EngineUnreachable(f"{endpoint.shown} does not answer like a Docker Engine", "Is it one?")
     listed = (parse.from_list(entry) for entry in entries if isinstance(entry, dict))
