@@ -55,7 +55,7 @@ class Watched:
 
     def __exit__(self, *_: object) -> None:
         self.stream.stop()
-        assert self.stream.join(5), "the stream did not end"
+        assert self.stream.join(30), "the stream did not end"
 
     @property
     def names(self) -> set[str]:

@@ -68,7 +68,7 @@ async def echoed(socket: WebSocket, data: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 125, 126, 65_535, 65_536, 300_000])
 async def test_frames_of_every_size_come_back_whole(echo: ApiServer, size: int) -> None:
-    socket = await connect(Endpoint(echo.url, {}), PATH, PROTOCOL, 5)
+    socket = await connect(Endpoint(echo.url, {}), PATH, PROTOCOL, 30)
     data = os.urandom(size)
     assert await echoed(socket, data) == data
     await socket.close()
@@ -89,7 +89,7 @@ async def test_a_proxy_is_asked_with_its_password(echo: ApiServer) -> None:
 
     async with listening(proxy) as port:
         endpoint = Endpoint(echo.url, {}, proxy=f"http://user:p%40ss@127.0.0.1:{port}")
-        socket = await connect(endpoint, PATH, PROTOCOL, 5)
+        socket = await connect(endpoint, PATH, PROTOCOL, 30)
         assert await echoed(socket, b"through") == b"through"
         await socket.close()
     assert asked[0].startswith(f"CONNECT 127.0.0.1:{echo.port} HTTP/1.1\r\n")
@@ -104,19 +104,19 @@ async def test_a_proxy_that_says_no_is_named(echo: ApiServer) -> None:
 
     async with listening(proxy) as port:
         with pytest.raises(HandshakeRefused, match="the proxy answered 407"):
-            await connect(Endpoint(echo.url, {}, proxy=f"http://127.0.0.1:{port}"), PATH, PROTOCOL, 5)
+            await connect(Endpoint(echo.url, {}, proxy=f"http://127.0.0.1:{port}"), PATH, PROTOCOL, 30)
 
 
 async def test_a_proxy_that_cannot_be_used_is_told_without_its_password() -> None:
     for proxy in ("http://user:se%2Fcret@127.0.0.1:1", "http://user:secret@127.0.0.1:1/path"):
         with pytest.raises(BadKubeconfig) as caught:
-            await connect(Endpoint("http://127.0.0.1:1", {}, proxy=proxy), PATH, PROTOCOL, 5)
+            await connect(Endpoint("http://127.0.0.1:1", {}, proxy=proxy), PATH, PROTOCOL, 30)
         assert "cret" not in str(caught.value)
 
 
 async def test_a_server_that_does_not_upgrade_and_one_that_is_silent(api: ApiServer) -> None:
     with pytest.raises(HandshakeRefused) as caught:
-        await connect(Endpoint(api.url, {}), PATH, PROTOCOL, 5)
+        await connect(Endpoint(api.url, {}), PATH, PROTOCOL, 30)
     assert caught.value.status == 404
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -134,7 +134,7 @@ async def test_an_end_without_a_good_bye_and_one_that_tells_an_error_are_no_clea
         writer.write(_upgraded(await reader.readuntil(b"\r\n\r\n"), PROTOCOL) + last)
 
     async with listening(breaking) as port:
-        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
         if last.startswith(b"\x82\x00"):
             assert await socket.receive() == b""
         with pytest.raises(ConnectionResetError):
@@ -149,7 +149,7 @@ async def test_after_a_good_bye_nothing_is_sent_and_nothing_raised() -> None:
         writer.write(_upgraded(await reader.readuntil(b"\r\n\r\n"), PROTOCOL) + b"\x82\x01x" + GOOD_BYE)
 
     async with listening(leaving) as port:
-        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
         assert [await socket.receive(), await socket.receive()] == [b"x", None]
         await socket.send(b"more")
         await socket.close()
@@ -165,7 +165,7 @@ async def test_a_server_that_says_good_bye_and_keeps_the_connection_is_left(monk
             continue
 
     async with listening(staying) as port, asyncio.timeout(10):
-        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
         assert await socket.receive() is None
 
 
@@ -183,7 +183,7 @@ async def test_quiet_peers_that_answer_no_ping_are_kept(monkeypatch: pytest.Monk
         await reader.read()
 
     async with listening(deaf) as port, asyncio.timeout(10):
-        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+        socket = await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
         assert await socket.receive() == b"x"
         await socket.close()
 
@@ -195,7 +195,7 @@ async def test_a_server_of_another_protocol_is_refused(protocol: str) -> None:
 
     async with listening(other) as port:
         with pytest.raises(HandshakeRefused, match="does not speak this stream"):
-            await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+            await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
 
 
 async def test_a_connection_that_ends_during_the_handshake_may_be_tried_again() -> None:
@@ -204,7 +204,7 @@ async def test_a_connection_that_ends_during_the_handshake_may_be_tried_again() 
 
     async with listening(gone) as port:
         with pytest.raises(ConnectionResetError, match="during the handshake"):
-            await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 5)
+            await connect(Endpoint(f"http://127.0.0.1:{port}", {}), PATH, PROTOCOL, 30)
 
 
 def _upgraded(request: bytes, protocol: str) -> bytes:

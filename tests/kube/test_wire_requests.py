@@ -109,7 +109,7 @@ def test_a_busy_server_is_asked_again_after_its_pause(api: ApiServer, client: Ku
     api.faults.busy, api.faults.retry_after = 2, 1
     began = time.monotonic()
     assert client.list(NODES)[0]
-    assert 1.9 <= time.monotonic() - began < 5
+    assert 1.9 <= time.monotonic() - began < 20
     assert api.count("GET", "/nodes") == 3
 
 
@@ -122,12 +122,12 @@ def test_a_server_that_stays_busy_is_told_with_its_pause(api: ApiServer, client:
 
 
 def test_closing_ends_the_pause_of_a_busy_server(api: ApiServer, client: KubeClient) -> None:
-    api.faults.busy, api.faults.retry_after = 99, 8
+    api.faults.busy, api.faults.retry_after = 99, 10
     threading.Timer(0.2, client.close).start()
     began = time.monotonic()
     with pytest.raises(TooManyRequests):
         client.list(NODES)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 9
 
 
 def test_an_eviction_that_a_budget_forbids_is_not_tried_again(api: ApiServer, client: KubeClient) -> None:
@@ -235,12 +235,12 @@ def test_a_followed_log_is_read_as_it_comes_and_closed_from_outside(api: ApiServ
     with client.stream(PODS.path("default", "web", "log"), {"follow": True}) as stream:
         reader = threading.Thread(target=read)
         reader.start()
-        assert arrived.wait(5)
+        assert arrived.wait(30)
         arrived.clear()
         api.logs.write("web", "second")
-        assert arrived.wait(5)
+        assert arrived.wait(30)
         stream.close()
-        reader.join(2)
+        reader.join(30)
         assert not reader.is_alive()
     assert b"".join(got) == b"first\nsecond\n"
 

@@ -155,7 +155,7 @@ def test_a_stream_over_tls_is_closed_from_another_thread(
     with client.stream(PODS.path("default", "web", "log"), {"follow": True}) as stream:
         reader = threading.Thread(target=lambda: [arrived.set() for _ in stream])
         reader.start()
-        assert arrived.wait(5)
+        assert arrived.wait(30)
         stream.close()
-        reader.join(2)
+        reader.join(30)
         assert not reader.is_alive()

@@ -227,7 +227,7 @@ def test_a_silent_registry_is_given_up_and_nothing_keeps_running(programs: Progr
     programs.add("docker", f"echo $$ >{tmp_path}/pid; echo Pulling; trap '' HUP TERM; /bin/sleep 60")
     started = time.monotonic()
     assert pull("python:3.12-slim", stall_seconds=0.3) == "no progress within 0.3 s"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 

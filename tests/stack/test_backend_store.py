@@ -230,15 +230,15 @@ class HangingStore(SqliteStore):
 
 async def test_ready_answers_in_time_when_the_disk_does_not(tmp_path: Path) -> None:
     store = HangingStore(tmp_path / "docs.db")
-    async with api_client(store, Settings(ready_timeout_ms=200)) as api:
+    async with api_client(store, Settings(ready_timeout_ms=1500)) as api:
         started = asyncio.get_running_loop().time()
         answers = await asyncio.gather(*[api.get("/ready") for _ in range(20)], api.get("/ready"))
-        assert asyncio.get_running_loop().time() - started < 2
+        assert asyncio.get_running_loop().time() - started < 20, "one after another, they would take 31 s"
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(503, "store_silent")}
         assert store.checks == 1
         store.answers.set()
         while (await api.get("/ready")).status_code != 200:
-            assert asyncio.get_running_loop().time() - started < 5
+            assert asyncio.get_running_loop().time() - started < 60
 
 
 class SlowDocuments(list[NewDocument]):

@@ -128,7 +128,7 @@ async def test_upload_is_streamed() -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"x" * 1000
         # The rest is sent only once the beginning is through: a proxy that collects the body would wait for ever.
-        await asyncio.wait_for(arrived.wait(), 5)
+        await asyncio.wait_for(arrived.wait(), 30)
         for _ in range(64):
             yield b"y" * 262_144
 
@@ -143,7 +143,7 @@ async def test_download_is_streamed() -> None:
     async def script(connection: Connection) -> None:
         await connection.request()
         await connection.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        await asyncio.wait_for(continued.wait(), 5)
+        await asyncio.wait_for(continued.wait(), 30)
         await connection.send(b"6\r\nsecond\r\n0\r\n\r\n")
 
     async with wire(script) as backend, serving(backend.url) as client, client.stream("GET", "/api/x") as answer:
@@ -171,7 +171,7 @@ async def test_path_cannot_leave_the_api(path: str) -> None:
         # By hand: an HTTP client would tidy the path up before it sends it.
         reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
         writer.write(f"GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n".encode())
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), 30)
         writer.close()
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"bad_path"' in answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +116,4 @@ def test_the_index_is_used(store: PostgresStore, postgres_server: Postgres) -> N
     text = "\n".join(str(row[0]) for row in plan)
     assert "documents_lexemes" in text, text
     assert "Seq Scan on documents" not in text, text
-    began = time.monotonic()
     assert found(store, "number77") == ["t77", *[f"t{at}" for at in range(770, 780)]]
-    assert time.monotonic() - began < 1

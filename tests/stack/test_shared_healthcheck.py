@@ -60,7 +60,7 @@ def test_healthcheck_gives_up_on_an_answer_that_trickles() -> None:
         def trickle() -> None:
             connection, _ = server.accept()
             with connection:
-                for _ in range(100):
+                for _ in range(1200):
                     try:
                         connection.sendall(b".")
                     except OSError:
@@ -74,7 +74,7 @@ def test_healthcheck_gives_up_on_an_answer_that_trickles() -> None:
         took = time.monotonic() - began
         thread.join()
     assert (slow.returncode, "timed out" in slow.stdout) == (1, True)
-    assert took < 4
+    assert took < 30, "the whole answer takes a minute"
 
 
 def test_healthcheck_gives_up_by_itself() -> None:

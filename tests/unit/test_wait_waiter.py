@@ -95,7 +95,7 @@ def test_failing_early_ends_a_compose_that_would_wait_on(tmp_path: Path) -> None
     engine = Engine((), (web(health=Health.UNHEALTHY),))
     began = time.monotonic()
     status, _ = run(waiter(tmp_path, engine, "exec sleep 60"))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     assert isinstance(status.error, ServiceFailed)
     assert status.services[0].evidence == ("last words of p-web-1",)
 

@@ -74,7 +74,7 @@ def server() -> Iterator[Server]:
     yield made
     made.http.shutdown()
     made.http.server_close()
-    made.thread.join(5)
+    made.thread.join(30)
 
 
 class Program:
@@ -119,7 +119,7 @@ class Program:
         assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.stdout.close()
-        assert self.process.wait(10) == 0
+        assert self.process.wait(60) == 0
         return found
 
 
@@ -129,7 +129,8 @@ def test_every_request_is_sent_once_on_a_connection_of_its_own(server: Server) -
     found = program.stop()
     assert found["failures"] == 0
     assert found["sent"] == found["answered"] == found["opened"] == server.requests == server.connections
-    assert found["acknowledged"] == [f"load{number}" for number in range(1, found["sent"], 2)]
+    # In the order of the answers, and on a busy machine one overtakes another.
+    assert sorted(found["acknowledged"]) == sorted(f"load{number}" for number in range(1, found["sent"], 2))
     assert '{"word": "load1"}' in server.bodies
 
 
@@ -185,4 +186,4 @@ def test_the_end_of_its_input_ends_it(server: Server) -> None:
     assert program.process.stdout is not None
     assert program.line().startswith("result ")
     program.process.stdout.close()
-    assert program.process.wait(10) == 0
+    assert program.process.wait(60) == 0

@@ -46,7 +46,7 @@ def test_a_continuous_writer_does_not_put_it_off() -> None:
         ended.set()
         writer.join()
     assert all(batch is not None and list(batch.paths) == ["/log"] for batch in found)
-    assert 0.7 <= time.monotonic() - began < 5
+    assert 0.7 <= time.monotonic() - began < 30
 
 
 def test_the_default_quiet_is_short_and_has_a_cap() -> None:

