@@ -264,7 +264,8 @@ def check_ports(context: Context) -> Finding:
             f"In use: {'; '.join(taken)}",
             "Stop what holds the port, or publish another one in the Compose file or .env.",
         )
-    return Finding("ports", Level.OK, f"{len(published)} published ports are free or this project's own")
+    text = f"Each of {len(published)} published ports is free or this project's own" if published else ""
+    return Finding("ports", Level.OK, text or "The project publishes no fixed port")
 
 
 def _bound(port: Port) -> str:
@@ -376,7 +377,7 @@ def check_file_events(context: Context) -> Finding:
     if not heard.is_set():
         what = f"A file was written in {folder}, and no event came within {EVENT_WITHIN:.0f} s"
         return Finding("file-events", Level.FAILED, what, "Until that is mended: devenv watch --poll")
-    return Finding("file-events", Level.OK, f"What is saved in {folder} is heard of at once, by {observer.how}")
+    return Finding("file-events", Level.OK, f"A file that is saved in {folder} is noticed at once, by {observer.how}")
 
 
 CLEAN = ("doctor", "--clean")

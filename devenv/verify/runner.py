@@ -88,7 +88,11 @@ class Outcome:
         if self.exit_code != EXIT_OK and self.verdict is Verdict.INCONCLUSIVE:
             return Inconclusive("something could not be measured, and --strict counts that")
         if self.exit_code != EXIT_OK:
-            return DevenvError("not everything works as it should", "The reports say what, and with which evidence.")
+            return DevenvError(
+                "a smoke test failed",
+                "The command behind `evidence:` shows what services and probes said. On a busy machine "
+                "--budget-scale 2 doubles the budgets in seconds.",
+            )
         return None
 
 
