@@ -96,7 +96,7 @@ def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> No
         (
             "wait_timeuot = 1",
             "Did you mean 'wait_timeout'? "
-            "Known here: cache, ci, compose, confirm, keys, kubernetes, load, manifests, mask, read_only, scan, tasks, "
+            "Known here: cache, ci, commands, compose, confirm, keys, kubernetes, load, manifests, mask, read_only, scan, tasks, "
             "terminal, verify, wait_timeout.",
         ),
         ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
