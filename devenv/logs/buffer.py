@@ -11,6 +11,7 @@ from typing import Final
 from devenv.core.model import LogLine
 
 LINES_KEPT: Final = 50_000
+_MOVES: Final = 100  # a look after more of them finds every line another
 PLACED: Final = 3_000  # of the newest lines: those among which one that comes late gets its place
 
 
@@ -24,7 +25,8 @@ class LogBuffer:
         self.marked = 0  # marks that were put between the lines, or are older than all of them
         self.names: dict[str, str] = {}  # of each source that is told apart: what stands before its lines
         self._cleared = 0  # the number of the first line after the last clearing
-        self._moved: int | None = None  # the lowest number whose line is another one now
+        self._moves: deque[int] = deque(maxlen=_MOVES)  # the lowest number whose line is another one now, of each time
+        self.moved = 0  # how often numbers got other lines
 
     @property
     def let_go(self) -> int:
@@ -57,13 +59,16 @@ class LogBuffer:
         newest = islice(reversed(lines), PLACED)
         back = sum(1 for _ in takewhile(lambda line: _at(line) > at, newest))
         if back:
-            self._moved = min(self.total - back, self.total if self._moved is None else self._moved)
+            self._moves.append(self.total - back)
+            self.moved += 1
         return [lines.pop() for _ in range(back)][::-1]
 
-    def take_moved(self) -> int | None:
-        """Return the lowest number that stands for another line than when this was asked last; None for none."""
-        moved, self._moved = self._moved, None
-        return moved
+    def moved_since(self, moved: int) -> int | None:
+        """Return the lowest number that stands for another line than when `moved` was that; None for none."""
+        missed = self.moved - moved
+        if missed > _MOVES:
+            return self.first
+        return min(islice(reversed(self._moves), missed), default=None)
 
     def clear(self) -> None:
         """Let all lines go on purpose: they are not counted as let go for want of room."""

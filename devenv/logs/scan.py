@@ -23,15 +23,15 @@ _STEP: Final = 256  # lines between two looks at the clock
 class Scan:
     """The numbers of the lines that `measure` gives rows, in order; follows the buffer without walking it again."""
 
-    def __init__(self, buffer: LogBuffer, measure: Callable[[LogLine], int]) -> None:
-        """`measure` returns how many rows a line takes; 0 leaves it out."""
+    def __init__(self, buffer: LogBuffer, measure: Callable[[LogLine, int], int]) -> None:
+        """`measure` returns how many rows a line, which has that number, takes; 0 leaves it out."""
         self.buffer = buffer
         self._measure = measure
         self.numbers = array("q")
         self._ends = array("q")  # of each: where its rows end, counted from an origin that stays
         self._start = 0  # where the first one's rows begin
         self._low = self._done = buffer.total  # the lines from `_low` to before `_done` were looked at
-        buffer.take_moved()
+        self._moved = buffer.moved
 
     def __len__(self) -> int:
         """How many rows there are."""
@@ -50,7 +50,7 @@ class Scan:
         """Take in what the buffer got and let go of; return how many rows went at the front."""
         buffer = self.buffer
         gone = self._forget(bisect_left(self.numbers, buffer.first))
-        moved = buffer.take_moved()
+        moved, self._moved = buffer.moved_since(self._moved), buffer.moved
         if moved is not None and moved < self._done:
             keep = bisect_left(self.numbers, moved)
             del self.numbers[keep:], self._ends[keep:]
@@ -58,7 +58,7 @@ class Scan:
         begin = max(self._done, buffer.first)
         end = self._ends[-1] if self._ends else self._start
         for number, line in enumerate(islice(buffer.lines, begin - buffer.first, None), begin):
-            rows = self._measure(line)
+            rows = self._measure(line, number)
             if rows:
                 end += rows
                 self.numbers.append(number)
@@ -84,7 +84,7 @@ class Scan:
             low = max(buffer.first, self._low - _STEP)
             lines = list(islice(buffer.lines, low - buffer.first, self._low - buffer.first))
             for back, line in enumerate(reversed(lines), 1):
-                rows = self._measure(line)
+                rows = self._measure(line, self._low - back)
                 if rows:
                     found.append((self._low - back, rows))
                     added += rows
@@ -108,6 +108,16 @@ class Scan:
             return None
         begins = self._ends[index - 1] if index else self._start
         return self.numbers[index], self._start + y - begins
+
+    def behind(self, number: int) -> int:
+        """Return how many lines after that one take no row, up to the next that does."""
+        index = bisect_right(self.numbers, number)
+        return (self.numbers[index] if index < len(self.numbers) else self._done) - number - 1
+
+    def before(self, number: int) -> int | None:
+        """Return the number of the last line up to that one that has a row."""
+        index = bisect_right(self.numbers, number)
+        return self.numbers[index - 1] if index else None
 
     def row_of(self, number: int) -> int:
         """Return the first row of the line with that number, or of the next one that has any."""

@@ -358,3 +358,25 @@ async def test_a_batch_of_lines_lays_nothing_out_and_a_filter_paints_little_whil
         await terminal.settle()
         assert view.shown == sum("1" in line.text for line in view.buffer.lines)
         assert view.drawn - drawn < 12 * view.size.height  # one paint a slice would make fifty
+
+
+async def test_a_stack_trace_is_one_line_until_it_is_opened_and_all_of_it_is_found_and_saved(opened: Opening) -> None:
+    trace = ["Traceback (most recent call last):", '  File "/app.py", line 3, in get', "    boom()", "ValueError: no"]
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        emitted = ("started", *trace, "retry", "retry", "retry", "served")
+        terminal.backend.emit(*(log("docker/api-1", text) for text in emitted))
+        await terminal.sees("Traceback (most recent call last): +3 lines: ValueError: no", "served")
+        assert not terminal.shows("boom()")
+        await terminal.press("l", "enter")
+        await terminal.sees("boom()", "‖ paused")
+        await terminal.press("enter")
+        await terminal.until(lambda: not terminal.shows("boom()"))
+        await terminal.press("F")
+        await terminal.sees("retry ×3")
+        assert [text.split(" ", 1)[-1] for text in terminal.main.log_pane.view.lines()] == list(emitted)
+        await terminal.press("slash", *"boom", "enter")
+        await terminal.sees("1 lines match", "    boom()")
+        await terminal.press("escape", "l", "F")
+        await terminal.until(lambda: terminal.text().count("retry") == 3)

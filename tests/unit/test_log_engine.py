@@ -9,6 +9,7 @@ from devenv.core.model import LogLine
 from devenv.core.text import sanitize, sanitize_styled
 from devenv.logs.buffer import PLACED, LogBuffer
 from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, seconds_of
+from devenv.logs.fold import FoldKind, Folds
 from devenv.logs.merge import Reorder, in_order
 from devenv.logs.record import LEVELS, fields_of, level_of, readable
 from devenv.logs.scan import Scan
@@ -179,8 +180,7 @@ def test_late_lines_are_placed_among_the_newest_and_numbers_stay_with_what_is_be
     buffer.extend([line("1", 1.0), line("3", 3.0)], place=True)
     buffer.extend([line("5", 5.0, "b"), line("2", 2.0, "b"), line("none", None, "b")], place=True)
     assert texts(buffer) == ["1", "2", "none", "3", "5"]
-    assert buffer.take_moved() == 1
-    assert buffer.take_moved() is None
+    assert (buffer.moved, buffer.moved_since(0), buffer.moved_since(1)) == (1, 1, None)
     buffer.extend([line("6", 6.0), line("4", 4.0)], place=True)
     assert (texts(buffer), buffer.first, buffer.total) == (["2", "none", "3", "4", "5", "6"], 1, 7)
 
@@ -194,7 +194,7 @@ def test_a_line_that_is_older_than_all_that_may_move_is_kept_too() -> None:
 
 
 def scanned(buffer: LogBuffer) -> Scan:
-    scan = Scan(buffer, lambda one: int(one.text.split()[0]))
+    scan = Scan(buffer, lambda one, number: int(one.text.split()[0]))
     while not scan.complete:
         scan.look_back(0.0)
     return scan
@@ -225,6 +225,94 @@ def test_a_scan_gives_rows_and_follows_the_buffer() -> None:
     assert scan.numbers[-3:].tolist() == [1101, 1102, 1103]
     assert [scan.next_to(number, 1) for number in (1102, 1103)] == [1103, 104]
     assert [scan.next_to(number, -1) for number in (1102, 104)] == [1101, 1103]
+
+
+TRACES = {
+    "python": """Traceback (most recent call last):
+  File "/app/db.py", line 3, in get
+    return rows[key]
+           ~~~~^^^^^
+  [Previous line repeated 20 more times]
+KeyError: 'a'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/app/main.py", line 9, in <module>
+    get("a")
+app.errors.NotFound: no 'a'""",
+    "java": """ERROR o.a.Servlet - Servlet.service() threw
+    at com.shop.Cart.add(Cart.java:12)
+    at com.shop.Main.main(Main.java:3)
+Caused by: java.lang.NullPointerException: x
+    at com.shop.Db.get(Db.java:7)
+    ... 12 more""",
+    "node": """TypeError: Cannot read properties of undefined (reading 'id')
+    at Object.<anonymous> (/app/index.js:3:9)
+    at async main (node:internal/main:1:2)""",
+    "go": """panic: runtime error: index out of range [5] with length 3
+[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x1]
+
+goroutine 1 [running]:
+main.(*Cart).add(0xc000012345, 0x1)
+    /app/main.go:12 +0x1d
+main.main()
+    /app/main.go:30 +0x2e
+created by main.start
+    /app/main.go:5 +0x11""",
+}
+PLAIN = ("served", "  indented: 1", "    more: 2", "GET /a (ok)", "", "INFO: started", "at noon", "served")
+
+
+def folded(buffer: LogBuffer, kind: FoldKind) -> list[tuple[str, int]]:
+    """Return the lines that are shown, each with how many stand behind it."""
+    folds = Folds(buffer, kind)
+    scan = Scan(buffer, lambda one, number: not folds.hides(one, number))
+    while not scan.complete:
+        scan.look_back(0.0)
+    return [(one.text, scan.behind(number)) for number in scan.numbers if (one := buffer.line(number)) is not None]
+
+
+@pytest.mark.parametrize("language", TRACES)
+def test_a_stack_trace_is_one_line_and_what_is_beside_it_stays(language: str) -> None:
+    trace = TRACES[language].splitlines()
+    buffer = LogBuffer()
+    buffer.extend([line(text) for text in (*PLAIN, *trace, *PLAIN)], place=False)
+    around = [(text, 0) for text in PLAIN]
+    assert folded(buffer, "traces") == [*around, (trace[0], len(trace) - 1), *around]
+    assert folded(buffer, "") == [(text, 0) for text in (*PLAIN, *trace, *PLAIN)]
+    between = LogBuffer()  # a line of another source between two ends a fold, and none is lost
+    between.extend([line(trace[0]), line("other", key="b"), *map(line, trace[1:])], place=False)
+    shown = folded(between, "traces")
+    assert sum(1 + behind for _, behind in shown) == len(trace) + 1
+    assert shown[1] == ("other", 0)
+
+
+def test_repeated_lines_fold_where_only_their_times_differ_and_open_again() -> None:
+    buffer = LogBuffer()
+    said = [f"2026-11-28T12:00:0{second}.000Z retry in 1 s" for second in range(5)]
+    buffer.extend([line(text) for text in ("up", *said, "retry in 2 s", "gone", "gone")], place=False)
+    assert folded(buffer, "repeats") == [("up", 0), (said[0], 4), ("retry in 2 s", 0), ("gone", 1)]
+    assert len(folded(buffer, "traces")) == 9
+    folds = Folds(buffer, "repeats")
+
+    def hidden() -> list[int]:
+        return [number for number, one in enumerate(buffer.lines) if folds.hides(one, number)]
+
+    folds.toggle(1, 5)
+    assert hidden() == [8]
+    folds.toggle(1, 1)
+    assert hidden() == [2, 3, 4, 5, 8]
+
+
+def test_two_looks_at_a_buffer_both_learn_which_lines_moved() -> None:
+    buffer = LogBuffer()
+    buffer.extend([line("1 first", 1.0), line("1 third", 3.0)], place=True)
+    scans = [scanned(buffer), scanned(buffer)]
+    buffer.extend([line("0 second", 2.0, "b")], place=True)
+    for scan in scans:
+        scan.sync()
+        assert scan.numbers.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from datetime import datetime
-from functools import cache
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec import Struct
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
 from devenv.core.model import LogLine
-from devenv.core.text import human_age, human_bytes
+from devenv.core.text import counted, human_age, human_bytes
 from devenv.logs.buffer import LogBuffer
 from devenv.logs.scan import Scan
 from devenv.tui.safe_text import CUT_MARK, safe
 
 if TYPE_CHECKING:
     from devenv.logs.filter import LineFilter, Pattern
+    from devenv.logs.fold import Folds
 
 CHARACTERS_SHOWN: Final = 8192  # of one line; more than a screen full, little enough to draw it at once
 _BAR: Final = " │ "
@@ -49,8 +50,10 @@ class Look(Struct, frozen=True):
 class LogRows:
     """The rows of a buffer as it is looked at; follows the buffer without walking through it again."""
 
-    def __init__(self, buffer: LogBuffer, look: Look) -> None:
+    def __init__(self, buffer: LogBuffer, look: Look, folds: Folds | None = None) -> None:
+        """With `folds` the lines that it hides take no row, as long as all lines are looked at."""
         self.buffer = buffer
+        self.folds = folds if look.only is None else None
         self.look = look
         self.widest = 0
         self._names = dict(buffer.names)
@@ -98,12 +101,30 @@ class LogRows:
         text = f"{self.source(line)}{safe(text)}"
         return f"{text}{CUT_MARK} [{human_bytes(hidden)} more, cut]" if hidden else text
 
+    def folded(self, number: int) -> int:
+        """Return how many lines stand behind that one."""
+        return self.scan.behind(number) if self.folds is not None else 0
+
+    def fold_label(self, line: LogLine, piece: Piece) -> str:
+        """Return what is said of the lines behind that one; "" where there are none, and but on its first row."""
+        count = self.folded(piece.number) if piece.start == 0 and self.folds is not None else 0
+        if not count:
+            return ""
+        last = self.buffer.line(piece.number + count)
+        if self.folds is not None and self.folds.kind == "repeats" and last is not None and last.text == line.text:
+            return f" ×{count + 1:,} "
+        # The last line of a trace of Python says what happened; of all others the first one does.
+        said = last.text if last is not None and line.text.startswith("Traceback") and last.text[:1] != " " else ""
+        return f" +{counted(count, 'line')}{f': {safe(said)}' if said else ''} "
+
     def source(self, line: LogLine) -> str:
         """Return what stands before the text of a line: the name of its source, where there are several."""
         name = self.buffer.names.get(line.key)
         return f"{name}{_BAR}" if name else ""
 
-    def _measure(self, line: LogLine) -> int:
+    def _measure(self, line: LogLine, number: int) -> int:
+        if self.folds is not None and self.folds.hides(line, number):
+            return 0
         if self.look.only is not None and not self.look.only.passes(line):
             return 0
         # All but few lines are of this kind, and each line of a flood comes by here.
@@ -115,6 +136,17 @@ class LogRows:
         if cells == len(text):
             return max(1, -(-cells // self.look.wrap_at))
         return len(_wrap(0, text, self.look.wrap_at))
+
+    def lines(self) -> Iterator[str]:
+        """Yield all lines that are looked at as texts with their times, oldest first, what is folded as well."""
+        while not self.scan.complete:
+            self.scan.look_back(1.0)
+        every = range(self.buffer.first, self.buffer.total)
+        for number in every if self.look.only is None else self.scan.numbers:
+            line = self.buffer.line(number)
+            if line is not None:
+                at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds") + " " if line.at else ""
+                yield f"{at}{self.source(line)}{f'-- {line.text} --' if line.stream == 'devenv' else line.text}"
 
     def _is_plain(self, line: LogLine) -> bool:
         """Whether `text` returns the line's own."""
@@ -169,8 +201,7 @@ class View(Struct, frozen=True):
     times: str
     needle: Pattern | None
     current: int | None  # the number of the line that the search stands on
-    source: Callable[[LogLine], str]
-    own_styles: bool  # whether the program's own colours stand where they stood
+    rows: LogRows
 
 
 def prefix_width(times: str) -> int:
@@ -192,8 +223,8 @@ def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
         segments.append(Segment(stamp, styles.time))
     prefix = Strip(segments, prefix_width(view.times))
     text = Text(piece.text, style=styles.base, no_wrap=True, end="")
-    source = view.source(line)
-    if line.styles and view.own_styles:
+    source = view.rows.source(line)
+    if line.styles and not view.rows.look.readable:
         moved = len(source) - piece.start
         for start, end, codes in line.styles:
             text.stylize(_style_of(codes), max(0, start + moved), max(0, end + moved))
@@ -207,7 +238,12 @@ def draw(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:
             text.stylize(styles.current if piece.number == view.current else styles.match, start, end)
     room = max(0, view.width - prefix.cell_length)
     body = Strip(_segments(text), cell_len(piece.text)).crop_extend(view.left, view.left + room, styles.base)
-    return Strip.join([prefix, body]).crop_extend(0, view.width, styles.base)
+    strip = Strip.join([prefix, body]).crop_extend(0, view.width, styles.base)
+    if label := view.rows.fold_label(line, piece):
+        label = set_cell_size(label, min(cell_len(label), view.width // 2))
+        end = min(prefix.cell_length + cell_len(piece.text), view.width - cell_len(label))
+        strip = Strip.join([strip.crop(0, end), Strip([Segment(label, styles.marker)])])
+    return strip.crop_extend(0, view.width, styles.base)
 
 
 @cache  # with the first line, not with the import: that is before the first paint
@@ -215,7 +251,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-@cache
+@lru_cache(1_000)  # a program may write a colour of its own with every line
 def _style_of(codes: str) -> Style:
     """Return the style of a sequence of SGR parameters (ECMA-48, 8.3.117), as `sanitize_styled` lets them pass."""
     from rich.ansi import SGR_STYLE_MAP  # with the first coloured line

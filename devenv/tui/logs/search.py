@@ -47,7 +47,9 @@ class LogSearch:
         self.current, self._hits, self._waiting = None, None, None
         needle = self.needle
         if needle is not None:
-            self._hits = Scan(buffer, lambda line: (only is None or only.passes(line)) and needle.found_in(line.text))
+            self._hits = Scan(
+                buffer, lambda line, _: (only is None or only.passes(line)) and needle.found_in(line.text)
+            )
             self._hits.look_back(enough=1)
 
     def sync(self) -> None:

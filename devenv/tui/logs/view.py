@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
@@ -21,6 +21,7 @@ from textual.widget import Widget
 from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
 from devenv.logs.buffer import LogBuffer
+from devenv.logs.fold import FOLDS, Folds
 from devenv.tui.logs.filters import LogFilters
 from devenv.tui.logs.rows import LogRows, LogStyles, Look, View, draw, prefix_width
 from devenv.tui.logs.search import LogSearch, restart_before
@@ -63,6 +64,8 @@ class LogView(ScrollView, can_focus=True):
             Binding(f"{key}", f"since({key})", label, show=False, id=f"logs.since{key}")
             for key, label in enumerate(("all", "1m", "5m", "15m", "1h", "4h", "start"))
         ),
+        Binding("F", "fold", "fold", key_display="F", id="logs.fold", tooltip="traces; repeated lines, too; nothing"),
+        Binding("enter", "unfold", "unfold", key_display="⏎", show=False, id="logs.unfold"),
         Binding("p", "run_before", "run before", id="logs.previous", tooltip="to the last lines before a restart"),
         Binding("m", "mark", "mark", show=False, id="logs.mark", tooltip="a line that says when"),
         Binding("c", "copy", "copy", show=False, id="logs.copy", tooltip="the line found, else what is on the screen"),
@@ -102,7 +105,8 @@ class LogView(ScrollView, can_focus=True):
         self.started_at: float | None = None
         self.search = LogSearch()
         self._filters = LogFilters()
-        self._rows = LogRows(self.buffer, Look())
+        self._folds = Folds(self.buffer)
+        self._rows = LogRows(self.buffer, Look(), self._folds)
         self._more: Timer | None = None
         self._told_at = 0.0
         self._ahead = 0  # rows that came at the front and are not told to the scroll bar yet
@@ -144,17 +148,12 @@ class LogView(ScrollView, can_focus=True):
 
     def lines(self) -> Iterator[str]:
         """Yield what is shown as lines of text, oldest first, all of it."""
-        while not self._rows.scan.complete:
-            self._rows.scan.look_back(1.0)
-        for number in self._rows.scan.numbers:
-            line = self.buffer.line(number)
-            if line is not None:
-                at = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds") + " " if line.at else ""
-                text = f"-- {line.text} --" if line.stream == "devenv" else line.text
-                yield f"{at}{self._rows.source(line)}{text}"
+        return self._rows.lines()
 
     def show(self, buffer: LogBuffer, placeholder: str, started_at: float | None = None) -> None:
         """Show another buffer from its end on; at once, and not a line of the one before."""
+        if buffer is not self.buffer:
+            self._folds = Folds(buffer, self._folds.kind)
         self.buffer = buffer
         self.placeholder = placeholder
         self.started_at = started_at
@@ -191,7 +190,7 @@ class LogView(ScrollView, can_focus=True):
         room = self.scrollable_content_region.width - prefix_width(self.times)
         look = Look(max(8, room) if self.wrapping else None, self.line_filter, self.readable)
         top = self._rows.row(self._top) if not self.following else None
-        self._rows = LogRows(self.buffer, look)
+        self._rows = LogRows(self.buffer, look, self._folds)
         self._ahead = 0
         self._anchor = (top[1].number, 0) if top is not None else None
         if self.following:
@@ -296,6 +295,8 @@ class LogView(ScrollView, can_focus=True):
                 return bool(self.filters)
             case "run_before":
                 return self._restart_before() is not None
+            case "unfold":
+                return bool(self._folds.kind) and self.line_filter is None
             case "clear":
                 return bool(self.buffer.lines)
         return True
@@ -320,6 +321,28 @@ class LogView(ScrollView, can_focus=True):
         """Write JSON and logfmt for people, or as they are."""
         self.readable = not self.readable
         self._rebuild()
+
+    def action_fold(self) -> None:
+        """Fold repeated lines beside traces, then nothing, then traces alone."""
+        self._folds.kind = FOLDS[(FOLDS.index(self._folds.kind) + 1) % len(FOLDS)]
+        self._rebuild()
+
+    def action_unfold(self) -> None:
+        """Open the fold that the search stands on, else the newest one on the screen; or close it."""
+        on_screen = (self._rows.row(self._top + y) for y in reversed(range(self.size.height)))
+        numbers = [row[1].number for row in on_screen if row is not None]
+        if self.search.current is not None:
+            numbers.insert(0, self.search.current)
+        for number in numbers:
+            if self._rows.folded(number) or self._folds.opened_at(number):
+                self._toggle_fold(number)
+                return
+
+    def _toggle_fold(self, number: int) -> None:
+        self._folds.toggle(number, number + self._rows.folded(number))
+        self._set_following(False)
+        self._rebuild()
+        self._stand_on(self._rows.scan.before(number), self.size.height // 3)
 
     # What is shown of it
 
@@ -439,6 +462,12 @@ class LogView(ScrollView, can_focus=True):
             self._show_current()
 
     def _show_current(self) -> None:
+        number = self.search.current
+        if number is not None and self._rows.folds is not None:
+            above = self._rows.scan.before(number)
+            if above is not None and above < number <= above + self._rows.folded(above):  # it stands behind another
+                self._folds.toggle(above, above + self._rows.folded(above))
+                self._rebuild()
         if self.search.current is not None:
             self._stand_on(self.search.current, self.size.height // 2)
         self.refresh()
@@ -469,8 +498,7 @@ class LogView(ScrollView, can_focus=True):
         row = self._rows.row(self._top + y)
         if row is None:
             return Strip.blank(width, styles.base)
-        own, search = not self.readable, self.search
-        view = View(self.scroll_offset.x, width, self.times, search.needle, search.current, self._rows.source, own)
+        view = View(self.scroll_offset.x, width, self.times, self.search.needle, self.search.current, self._rows)
         return draw(*row, view, styles)
 
     def _load_styles(self) -> LogStyles:
