@@ -210,14 +210,16 @@ class Watched:
 
 
 def typed(watched: Watched, rounds: int) -> tuple[list[float], int]:
-    """Type filters of two characters; return the seconds of each key, and how many were never answered."""
+    """Type the last two characters of filters; return the milliseconds of each, and how many were never answered."""
     took: list[float] = []
     failed = 0
     for number in range(rounds):
-        text = f"{number % 9 + 1}{number * 7 % 10}"
+        text = f"f ms={number % 9 + 1}{number * 7 % 7}"
         watched.run.type(b"f")
         read_all(watched.run, 0.4)
-        for end in (1, 2):
+        watched.run.type(text[:-2].encode())
+        read_all(watched.run, 0.4)
+        for end in (len(text) - 1, len(text)):
             seconds = watched.key(text[end - 1].encode(), text[:end])
             if seconds is None:
                 failed += 1

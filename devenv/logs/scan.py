@@ -109,6 +109,14 @@ class Scan:
         begins = self._ends[index - 1] if index else self._start
         return self.numbers[index], self._start + y - begins
 
+    def steady(self, y: int) -> int:
+        """Return a number of that row which it keeps when rows come and go at the front; negative ones are usual."""
+        return self._start + y
+
+    def row_steady(self, steady: int) -> int:
+        """Return the row with that steady number now."""
+        return steady - self._start
+
     def behind(self, number: int) -> int:
         """Return how many lines after that one take no row, up to the next that does."""
         index = bisect_right(self.numbers, number)

@@ -278,6 +278,13 @@ class DevenvApp(App[int]):
             if self._keys:
                 self.call_next(self._press, self._keys[0])
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy by OSC 52, which also works through ssh, and into the desktop's own clipboard where there is one."""
+        from devenv.tui.logs.export import to_clipboard
+
+        super().copy_to_clipboard(text)
+        self.run_worker(partial(to_clipboard, text), thread=True, group="clipboard")
+
     def on_resize(self) -> None:
         """Paint everything: a terminal that changed its size and back in a moment has lost what was on it."""
         self.screen.refresh()

@@ -380,3 +380,27 @@ async def test_a_stack_trace_is_one_line_until_it_is_opened_and_all_of_it_is_fou
         await terminal.sees("1 lines match", "    boom()")
         await terminal.press("escape", "l", "F")
         await terminal.until(lambda: terminal.text().count("retry") == 3)
+
+
+async def test_what_the_mouse_selects_is_copied_to_the_clipboard_of_the_desktop_too(
+    opened: Opening, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "wl-copy"
+    program.write_text(f"#!/bin/sh\ncat > {tmp_path}/copied.part && mv {tmp_path}/copied.part {tmp_path}/copied\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    async with opened(size=(100, 30)) as terminal:
+        await terminal.live(container("api"))
+        await terminal.until(lambda: terminal.backend.logs)
+        terminal.backend.emit(log("docker/api-1", "first line"), log("docker/api-1", "second line"))
+        await terminal.sees("second line")
+        view = terminal.main.log_pane.view
+        await terminal.pilot.mouse_down(view, offset=(8, 0))
+        await terminal.pilot.hover(view, offset=(7, 1))
+        await terminal.pilot.mouse_up(view, offset=(7, 1))
+        await terminal.sees("‖ paused")
+        await terminal.press("l", "c")
+        await terminal.sees("2 lines copied")
+        await terminal.until((tmp_path / "copied").exists)
+        assert terminal.app.clipboard == (tmp_path / "copied").read_text() == "line\nsecond"

@@ -1,14 +1,16 @@
-"""Lines of a log that leave the terminal: into a file, or into the pager."""
+"""Text that leaves the terminal: into a file, the pager, or the clipboard of the desktop."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from typing import Final
 
 from textual.app import App, SuspendNotSupported
 
@@ -30,6 +32,27 @@ def save(name: str, lines: Iterable[str]) -> tuple[bool, str]:
             file.unlink(missing_ok=True)  # a part would pass for the whole
         return False, f"not saved: {error.strerror}: {file}"
     return True, f"{count:,} lines are in {file}"
+
+
+CLIPBOARDS: Final = (  # what has to be set in the environment, and the program that then takes the text
+    ("WAYLAND_DISPLAY", ("wl-copy",)),
+    ("DISPLAY", ("xclip", "-selection", "clipboard")),
+    ("DISPLAY", ("xsel", "--clipboard", "--input")),
+    ("", ("pbcopy",)),
+)
+
+
+def to_clipboard(text: str) -> bool:
+    """Hand a text to the desktop's clipboard; False where there is none: a terminal that knows OSC 52 has it then."""
+    for needed, command in CLIPBOARDS:
+        if (needed and not os.environ.get(needed)) or shutil.which(command[0]) is None:
+            continue
+        # It stays to serve the clipboard: an output that it inherited would keep the terminal from ending.
+        nowhere, data = subprocess.DEVNULL, text.encode("utf-8", "backslashreplace")
+        with suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(command, input=data, timeout=5, check=True, stdout=nowhere, stderr=nowhere)
+            return True
+    return False
 
 
 def page(app: App[int], lines: Iterable[str]) -> str:

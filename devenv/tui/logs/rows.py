@@ -24,6 +24,8 @@ from devenv.logs.scan import Scan
 from devenv.tui.safe_text import CUT_MARK, safe
 
 if TYPE_CHECKING:
+    from textual.geometry import Offset
+
     from devenv.logs.filter import LineFilter, Pattern
     from devenv.logs.fold import Folds
 
@@ -136,6 +138,20 @@ class LogRows:
         if cells == len(text):
             return max(1, -(-cells // self.look.wrap_at))
         return len(_wrap(0, text, self.look.wrap_at))
+
+    def selected(self, start: Offset | None, end: Offset | None, prefix: int) -> str:
+        """Return the text between two places, whose `y` are steady numbers; their `x` count the prefix as well."""
+        first = self.scan.row_steady(start.y) if start is not None else 0
+        last = self.scan.row_steady(end.y) if end is not None else len(self) - 1
+        text = ""
+        for y in range(max(0, first), min(last, len(self) - 1) + 1):
+            row = self.row(y)
+            if row is not None:
+                left = max(0, start.x - prefix) if start is not None and y == first else 0
+                right = max(0, end.x - prefix) if end is not None and y == last else None
+                wrapped = row[1].start > 0 or not text  # the rows of one line make one
+                text += f"{'' if wrapped else chr(10)}{row[1].text[left:right]}"
+        return text
 
     def lines(self) -> Iterator[str]:
         """Yield all lines that are looked at as texts with their times, oldest first, what is folded as well."""
@@ -285,6 +301,17 @@ def _segments(text: Text) -> list[Segment]:
                 style += span.style
         segments.append(Segment(plain[start:end], style))
     return segments
+
+
+def select(strip: Strip, start: int, end: int, left: int, style: Style) -> Strip:
+    """Return the strip, whose first cell is number `left`, with the cells from `start` to before `end` in a style.
+
+    An `end` of -1 is that of the strip.
+    """
+    width = strip.cell_length
+    start, end = max(0, min(start - left, width)), width if end < 0 else max(0, min(end - left, width))
+    middle = Strip(Segment(segment.text, (segment.style or Style()) + style) for segment in strip.crop(start, end))
+    return Strip.join([strip.crop(0, start), middle, strip.crop(end, width)])
 
 
 def _marker(line: LogLine, piece: Piece, view: View, styles: LogStyles) -> Strip:

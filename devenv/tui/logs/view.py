@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import var
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
 from devenv.core.errors import PatternTooSlow
 from devenv.core.model import LogLine
+from devenv.core.text import counted
 from devenv.logs.buffer import LogBuffer
 from devenv.logs.fold import FOLDS, Folds
 from devenv.tui.logs.filters import LogFilters
-from devenv.tui.logs.rows import LogRows, LogStyles, Look, View, draw, prefix_width
+from devenv.tui.logs.keys import KEYS
+from devenv.tui.logs.rows import LogRows, LogStyles, Look, View, draw, prefix_width, select
 from devenv.tui.logs.search import LogSearch, restart_before
 from devenv.tui.safe_text import safe
 
@@ -49,35 +52,7 @@ class LogView(ScrollView, can_focus=True):
         "log--current",
         *(f"log--source{number}" for number in range(_SOURCES)),
     }
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "f", "ask_filter", "filter", id="logs.filter", tooltip="regex, !not, level>=warn, field=value, field~regex"
-        ),
-        Binding("backspace", "drop_filter", "less filter", key_display="⌫", id="logs.unfilter"),
-        Binding("n", "find(1)", "next", id="logs.next"),
-        Binding("N", "find(-1)", "previous", key_display="N", id="logs.before"),
-        Binding("G,end", "scroll_end", "follow", key_display="G", id="logs.follow"),
-        Binding("w", "wrap", "wrap", id="logs.wrap"),
-        Binding("t", "times", "times", id="logs.times", tooltip="clock, age, off"),
-        Binding("J", "readable", "readable", key_display="J", id="logs.readable", tooltip="JSON and logfmt for people"),
-        *(
-            Binding(f"{key}", f"since({key})", label, show=False, id=f"logs.since{key}")
-            for key, label in enumerate(("all", "1m", "5m", "15m", "1h", "4h", "start"))
-        ),
-        Binding("F", "fold", "fold", key_display="F", id="logs.fold", tooltip="traces; repeated lines, too; nothing"),
-        Binding("enter", "unfold", "unfold", key_display="⏎", show=False, id="logs.unfold"),
-        Binding("p", "run_before", "run before", id="logs.previous", tooltip="to the last lines before a restart"),
-        Binding("m", "mark", "mark", show=False, id="logs.mark", tooltip="a line that says when"),
-        Binding("c", "copy", "copy", show=False, id="logs.copy", tooltip="the line found, else what is on the screen"),
-        Binding("x", "clear", "clear", show=False, id="logs.clear"),
-        Binding("o", "pager", "pager", show=False, id="logs.pager", tooltip="what is filtered, in $PAGER"),
-        Binding("ctrl+s", "save", "save", show=False, key_display="^s", id="logs.save", tooltip="what is filtered"),
-        Binding("g,home", "scroll_home", "oldest", show=False, id="logs.oldest"),
-        Binding("j", "scroll_down", "down", show=False, id="logs.down"),
-        Binding("k", "scroll_up", "up", show=False, id="logs.up"),
-        Binding("space", "page_down", "page down", show=False, id="logs.page"),
-        Binding("b", "page_up", "page up", show=False, id="logs.back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     following: var[bool] = var(True)
     """Whether the newest line stays in view."""
@@ -396,15 +371,25 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Asked("pager"))
 
     def action_copy(self) -> None:
-        """Copy the line that the search stands on, else the lines on the screen."""
-        current = self.search.current
-        if current is not None and (line := self.buffer.line(current)) is not None:
-            texts = [line.text]
-        else:
+        """Copy what the mouse selected, else the line that the search stands on, else the lines on the screen."""
+        selected = self.screen.get_selected_text()
+        line = self.buffer.line(self.search.current) if self.search.current is not None else None
+        if not selected and line is None:
             rows = (self._rows.row(self._top + y) for y in range(self.size.height))
-            texts = [line.text for line in {row[1].number: row[0] for row in rows if row is not None}.values()]
-        self.app.copy_to_clipboard("\n".join(texts))
-        self.notify(f"{len(texts)} line{'s' * (len(texts) != 1)} copied", markup=False)
+            selected = "\n".join({row[1].number: row[0].text for row in rows if row is not None}.values())
+        text = selected or (line.text if line is not None else "")
+        self.app.copy_to_clipboard(text)
+        self.notify(f"{counted(text.count(chr(10)) + 1, 'line')} copied", markup=False)
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """Return the text that the mouse selected, for Textual."""
+        return self._rows.selected(selection.start, selection.end, prefix_width(self.times)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Stand still while somebody selects."""
+        if selection is not None:
+            self._set_following(False)
+        self.refresh()
 
     # Where it stands
 
@@ -499,7 +484,12 @@ class LogView(ScrollView, can_focus=True):
         if row is None:
             return Strip.blank(width, styles.base)
         view = View(self.scroll_offset.x, width, self.times, self.search.needle, self.search.current, self._rows)
-        return draw(*row, view, styles)
+        strip, number = draw(*row, view, styles), self._rows.scan.steady(self._top + y)
+        if self.text_selection is not None and (span := self.text_selection.get_span(number)) is not None:
+            strip = select(
+                strip, *span, self.scroll_offset.x, self.screen.get_component_rich_style("screen--selection")
+            )
+        return strip.apply_offsets(self.scroll_offset.x, number)
 
     def _load_styles(self) -> LogStyles:
         names = ("time", "stderr", "marker", "bad", "warn", "match", "current")
