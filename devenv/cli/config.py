@@ -40,6 +40,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "kubernetes": kube_settings.KubeSettings,
     "confirm": settings.ConfirmSettings,
     "terminal": settings.TerminalSettings,
+    "logs": settings.LogSettings,
     "keys": dict[str, Text],
     "commands": dict[str, command_settings.CommandSettings],
     "manifests": manifest_settings.ManifestSettings,

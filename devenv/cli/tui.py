@@ -15,7 +15,7 @@ from devenv.cli.context import Context, project_environment, smoketests_of
 from devenv.cli.options import read_settings
 from devenv.core.errors import DevenvError, ProjectError, UsageError
 from devenv.core.masking import mask_by
-from devenv.core.settings import FILE_NAME, Config, current_folder
+from devenv.core.settings import FILE_NAME, Config, LogSettings, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -123,6 +123,7 @@ def _open(
     try:
         from devenv.backends.docker.backend import DockerBackend
 
+        size_logs(context.config.logs)
         backend = DockerBackend(scope, context.environ, scope.inactive, scope.changed)
         backend.prefetch()
         from devenv.control.actions import ComposeControl
@@ -200,6 +201,15 @@ def _connector(context: Context, guard: Guard) -> Connector | None:
     return KubeConnector(settings, environ, context.options, guard)
 
 
+def size_logs(settings: LogSettings) -> None:
+    """Let what `[logs]` says hold for the logs of this process."""
+    if settings != LogSettings():
+        from devenv.backends.docker.lines import LineAssembler
+        from devenv.logs.buffer import LogBuffer
+
+        LogBuffer.kept, LineAssembler.kept = settings.lines, settings.width
+
+
 def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tuple[str, ...] | None = None) -> int:
     """Open it on a cluster alone and return its exit code; `verify_at_once` as for `run`.
 
@@ -215,6 +225,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
 
     environ = dict(os.environ)
     config = read_settings(arguments)
+    size_logs(config.logs)
     options = ComposeOptions(directory=str(current_folder()))
     guard = Guard.of(config, "tui")
     connector = KubeConnector(config.kubernetes, environ, options, guard, alone=True)

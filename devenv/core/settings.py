@@ -24,6 +24,10 @@ columns = ["state", "cpu"]       # of the services, in this order after the name
 theme = "colorblind"             # "auto" (by what the terminal tells), "dark", "light", "ansi" (the terminal's own
                                  # sixteen colours) or "colorblind" (no red beside green)
 
+[logs]                           # of the terminal
+lines = 50000                    # the newest ones that each log keeps, 1000 to 1000000: about 400 bytes each
+width = 16384                    # bytes at which a longer line is cut, 80 to 1048576; that it was cut is shown
+
 [keys]                           # of the terminal: acts, and keys of a pane; docs/KEYS.md has their names
 restart = "f5"                   # as one types it, or by its name: r, R, /, f5, ctrl+r, alt+left
 pull = "i,ctrl+o"                # one that has no key by default gets one; a comma stands between two
@@ -86,6 +90,17 @@ class TerminalSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ring: Ring = "bell"
     columns: ColumnNames = ()
     theme: ThemeChoice = "auto"
+
+
+LogLines = Annotated[int, Meta(ge=1_000, le=1_000_000, description="a whole number from 1000 to 1000000")]
+LogWidth = Annotated[int, Meta(ge=80, le=1_048_576, description="a whole number from 80 to 1048576")]
+
+
+class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The logs in the terminal: how many lines of each are kept, and how many bytes of a line."""
+
+    lines: LogLines = 50_000
+    width: LogWidth = 16_384  # the size of the parts in which the engine keeps a long line (moby daemon/logger)
 
 
 class ConfirmSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +168,7 @@ class Config(Struct, frozen=True):
     mask: MaskSettings = MaskSettings()
     confirm: ConfirmSettings = ConfirmSettings()
     terminal: TerminalSettings = TerminalSettings()
+    logs: LogSettings = LogSettings()
     keys: dict[str, str] = {}
     given: GivenTables = GivenTables()
 
@@ -279,6 +295,7 @@ def _read(path: Path) -> Config:
         mask=typed(file.mask, MaskSettings, path, "mask"),
         confirm=typed(file.confirm, ConfirmSettings, path, "confirm"),
         terminal=typed(file.terminal, TerminalSettings, path, "terminal"),
+        logs=typed(file.logs, LogSettings, path, "logs"),
         keys=typed(file.keys, dict[str, Text], path, "keys"),
         given=_given(file, path),
     )

@@ -46,6 +46,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mask: dict[str, Any] = {}
     confirm: dict[str, Any] = {}
     terminal: dict[str, Any] = {}
+    logs: dict[str, Any] = {}
     keys: dict[str, Any] = {}
     manifests: dict[str, Any] | None = None
     verify: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from itertools import accumulate, islice, takewhile
 from operator import itemgetter
-from typing import Final
+from typing import ClassVar, Final
 
 from devenv.core.model import LogLine
 
@@ -18,8 +18,10 @@ PLACED: Final = 3_000  # of the newest lines: those among which one that comes l
 class LogBuffer:
     """The newest lines. Each line has a number that it keeps while older ones are let go."""
 
-    def __init__(self, kept: int = LINES_KEPT) -> None:
-        self.lines: deque[LogLine] = deque(maxlen=kept)
+    kept: ClassVar[int] = LINES_KEPT  # of each new buffer, where none is named; `[logs]` of devenv.toml says it
+
+    def __init__(self, kept: int = 0) -> None:
+        self.lines: deque[LogLine] = deque(maxlen=kept or self.kept)
         self.first = 0  # the number of lines[0]: so many were let go at the front
         self.dropped: Counter[str] = Counter()  # by source: lines that the reader had to drop; they never came here
         self.marked = 0  # marks that were put between the lines, or are older than all of them

@@ -55,6 +55,8 @@ def test_flags_beat_variables_beat_the_file(tmp_path: Path) -> None:
         ("compose = 1", "compose must be a table"),
         ("[compose]\nfiles = 'x'", "compose.files must be a list of strings"),
         ("[compose]\nfiles = [1]", "compose.files[0] must be a string, not 1"),
+        ("[logs]\nlines = 10", "logs.lines must be a whole number from 1000 to 1000000, not 10"),
+        ("[logs]\nwidth = '2k'", "logs.width must be a whole number from 80 to 1048576"),
         ("[compose]\nproject_name = 3", "compose.project_name must be a string"),
         ("[compose", "not valid TOML"),
     ],
@@ -96,8 +98,8 @@ def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> No
         (
             "wait_timeuot = 1",
             "Did you mean 'wait_timeout'? "
-            "Known here: cache, ci, commands, compose, confirm, keys, kubernetes, load, manifests, mask, read_only, scan, tasks, "
-            "terminal, verify, wait_timeout.",
+            "Known here: cache, ci, commands, compose, confirm, keys, kubernetes, load, logs, manifests, mask, "
+            "read_only, scan, tasks, terminal, verify, wait_timeout.",
         ),
         ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
         ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),

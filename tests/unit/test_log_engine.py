@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from datetime import UTC, datetime
+
 import pytest
 
+from devenv.backends.docker.lines import LineAssembler, Resume
+from devenv.backends.streams import Buffer
+from devenv.cli.tui import size_logs
 from devenv.core.errors import PatternTooSlow
-from devenv.core.model import LogLine
+from devenv.core.model import LogLine, LogsDropped
+from devenv.core.settings import LogSettings
 from devenv.core.text import sanitize, sanitize_styled
 from devenv.logs.buffer import PLACED, LogBuffer
 from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, seconds_of
@@ -13,6 +21,9 @@ from devenv.logs.fold import FoldKind, Folds
 from devenv.logs.merge import Reorder, in_order
 from devenv.logs.record import LEVELS, fields_of, level_of, readable
 from devenv.logs.scan import Scan
+from devenv.tui.logs.buffers import LogShelf
+from devenv.tui.logs.rows import LogRows, Look
+from devenv.tui.table.lines import GroupKey
 
 
 def line(text: str, at: float | None = None, key: str = "a", stream: str = "stdout") -> LogLine:
@@ -337,3 +348,40 @@ def test_colours_are_kept_where_they_stood() -> None:
         "abcde",
         ((1, 2, "1;31"), (2, 3, "1;31;4"), (4, 5, "38;2;1;2;3")),
     )
+
+
+def test_the_logs_of_a_process_are_as_large_as_devenv_toml_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LogBuffer, "kept", LogBuffer.kept)
+    monkeypatch.setattr(LineAssembler, "kept", LineAssembler.kept)
+    size_logs(LogSettings(lines=2_000, width=100))
+    assembler, buffer = LineAssembler("a"), LogBuffer()
+    for number in range(3_000):
+        buffer.extend(assembler.feed_raw(f"2026-11-28T12:00:00Z {number:0150d}\n".encode()), place=False)
+    assert (len(buffer.lines), buffer.let_go, buffer.total) == (2_000, 1_000, 3_000)
+    assert {(len(one.text), one.cut) for one in buffer.lines} == {(100, 50)}
+
+
+def test_a_flood_keeps_no_more_objects_however_long_it_lasts() -> None:
+    shelf = LogShelf()
+    merged = GroupKey("*", "*")
+    buffer = shelf.select(("*",), merged, 0.0)
+    buffer.lines = deque(maxlen=2_000)
+    shelf.feed(merged, {key: key for key in "abc"})
+    rows = LogRows(buffer, Look(80), Folds(buffer))
+    waiting = Buffer(lines=380)
+    readers = {key: (LineAssembler(key), Resume()) for key in "abc"}
+    blocks, printed, at = [], 0, 1_700_000_000
+    for second in range(40):
+        for key, count in (("a", 10), ("b", 50), ("c", 400)):
+            assembler, resume = readers[key]
+            stamp = datetime.fromtimestamp(at + second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            raw = (f"{stamp}.{n:06}Z \x1b[38;5;{n % 256}mline {n:9} of {second:5}\x1b[m\n" for n in range(count))
+            waiting.put_lines(resume.new_of(assembler.feed_raw("".join(raw).encode())))
+            printed += count
+        shelf.take(*(change for change in waiting.drain() if isinstance(change, LogLine | LogsDropped)))
+        rows.sync()
+        blocks.append(sys.getallocatedblocks())
+    assert buffer.total + sum(buffer.dropped.values()) == printed
+    assert sum(buffer.dropped.values()) == 40 * 80
+    assert len(rows.scan.numbers) == len(buffer.lines) == 2_000
+    assert max(blocks[25:]) < 1.02 * max(blocks[10:25]), "what is kept does not grow in the second half"

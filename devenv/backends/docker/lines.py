@@ -6,7 +6,7 @@ All parsers are pure and incremental: any cutting of the input gives the same ou
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec import Struct, field
 
@@ -167,10 +167,12 @@ class _Open(Struct):
 class LineAssembler:
     """Makes the lines of one container, from a multiplexed stream or, of a terminal, from one without frames."""
 
-    def __init__(self, key: str, *, keep: int = LINE_KEPT, raw: bool = False) -> None:
-        """`keep` bytes of a line are kept; `raw`: as they are, what is no UTF-8 as surrogates (PEP 383)."""
+    kept: ClassVar[int] = LINE_KEPT  # bytes of a line, where nothing else is said; `[logs]` of devenv.toml says it
+
+    def __init__(self, key: str, *, keep: int = 0, raw: bool = False) -> None:
+        """So many bytes of a line are kept, by default `kept`; `raw`: as they are, no UTF-8 as surrogates (PEP 383)."""
         self._key = key
-        self._keep = keep
+        self._keep = keep or self.kept
         self._raw = raw
         self._open: dict[int, _Open] = {}
         self._held = b""
