@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import termios
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +84,7 @@ def run(arguments: Namespace, verify_at_once: tuple[str, ...] | None = None, *, 
     code, place = _open(arguments, verify_at_once, load_at_once=load_at_once)
     while place is not None:
         arguments = _go_to(place, arguments)
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)  # keys that were typed until now were not for that project
         code, place = _open(arguments)
     return code
 

@@ -182,9 +182,9 @@ class ComposeController:
             from devenv.tui.dialogs import PickerScreen
 
             by_name = {place.name: place for place in places}
-            if name and name not in by_name:
-                known = ", ".join(by_name) or "none"
-                screen.changes.warn(f"There is no {kind} {name}. There are: {known}", kind)
+            if not places or (name and name not in by_name):
+                known = f" There are: {', '.join(by_name)}" if places else ""
+                screen.changes.warn(f"There is no {' '.join(filter(None, (kind, name)))}.{known}", kind)
             elif name:
                 go(by_name[name])
             else:
