@@ -17,7 +17,7 @@ SECURITY := tests/secrets tests/manifests/test_manifest_hostile.py tests/k8s/tes
 # Tests run side by side, a file on one worker (tests/conftest.py); more workers than cores, as many tests mostly wait.
 LANES ?= -n 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run test smoke mutations check security tasks setup venv lock pictures bench \
+.PHONY: help run test smoke mutations slow check security tasks setup venv lock pictures bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
 
 help: ## List the targets
@@ -51,6 +51,9 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 	@cd "$(ROOT)/compose/frontend" && "$(BIN)/oxlint" --quiet --deny-warnings docfront/static
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile
 	@cd "$(ROOT)" && "$(BIN)/pytest" $(LANES) -m "not engine and not terminal and not page" $(ARGS)
+
+slow: setup ## Prove what makes environments of its own: the workflows run by act, a plain `pip install .` (half an hour)
+	@cd "$(ROOT)" && "$(BIN)/pytest" -m slow $(ARGS)
 
 security: venv ## Look for secrets, known vulnerabilities, and faults of Dockerfiles, workflows and manifests
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile

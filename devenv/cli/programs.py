@@ -31,6 +31,7 @@ def run_kubectl(arguments: Namespace) -> int:
     planned = KubectlPlan(line, call.config.kubernetes, call.guard, call.environ)
     try:
         if line.effect is Effect.READS:
+            planned.find_cluster()
             return hand_over(planned.command(), call.environ)
         plan = planned.plan()
         call.confirm(plan)

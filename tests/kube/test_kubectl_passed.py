@@ -55,6 +55,17 @@ def test_reading_is_kubectls_own_and_is_not_written_down(
     assert audit(here) == []
 
 
+def test_without_a_cluster_reading_says_what_to_do(
+    here: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(here / "nowhere"))
+    assert main(["kubectl", "get", "pods"]) == 2
+    told = capfd.readouterr()
+    assert (told.out, "No cluster is configured" in told.err, "minikube start" in told.err) == ("", True, True)
+    assert main(["kubectl", "version", "--client"]) == 0
+    assert main(["kubectl", "get", "pods", "--server=http://127.0.0.1:1", "--request-timeout=5s"]) == 1
+
+
 @pytest.mark.parametrize("words", [("kubectl",), ("kube",)])
 def test_deleting_says_what_is_lost_and_is_refused_without_a_terminal(
     api: ApiServer, here: Path, capfd: pytest.CaptureFixture[str], words: tuple[str, ...]

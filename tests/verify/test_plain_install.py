@@ -31,7 +31,7 @@ SETTINGS = """
 [verify]
 budgets = {cold_start = 60}
 
-[[verify.endpoints]]
+[[verify.endpoint]]
 name = "web"
 service = "web"
 port = 8000
@@ -44,7 +44,7 @@ port = 8000
 TESTS = """
 def test_page(stack, measure):
     with measure.timing("cold_start.page"):
-        assert stack.endpoint("web").get("/").status == 200
+        assert stack.endpoint("web").get("/").status_code == 200
 """
 USERS = """
 import devenv.load.plugin
@@ -117,7 +117,7 @@ def shop(installed: Installed, base_image: str) -> Iterator[Installed]:
 def test_smoke_tests_commands_and_load_tests_of_another_project(shop: Installed) -> None:
     assert "1 passed" in shop.run("devenv", "verify")
     assert "1 passed" in shop.run("pytest", "smoketests")
-    assert "No kubeconfig" in shop.run("devenv", "kubectl", "get", "pods", code=13)
+    assert "No cluster is configured" in shop.run("devenv", "kubectl", "get", "pods", code=2)
     shop.run("devenv", "up", "--wait")
     ended = shop.run("locust", "-f", "loadtests", "--headless", "-u", "2", "-t", "3s", "--threshold", "fail_ratio<0.01")
     assert "report:" in ended

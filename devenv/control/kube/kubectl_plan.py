@@ -111,6 +111,16 @@ class KubectlPlan:
             defaults = defaults[1:]  # there is no kubeconfig: kubectl finds the service account by itself
         return [find_kubectl(self._environ), *with_defaults(line, *defaults)]
 
+    def find_cluster(self) -> None:
+        """Raise BadKubeconfig where no cluster is configured and the line names none.
+
+        kubectl would ask localhost:8080, and tell in several lines that nobody answers there.
+        """
+        line = self.line
+        told = line.is_local or not line.known or not line.verb or line.on("client") or line.on("help")
+        if not told and not line.all("kubeconfig", "server", "cluster") and not load_kubeconfig(self._environ).contexts:
+            find_place(line, self._settings, self._environ)
+
     def plan(self) -> Plan:
         """Weigh the line; asks the cluster where it takes something away. Raises BadKubeconfig, KubectlRefused."""
         line = self.line
