@@ -176,6 +176,9 @@ def schema() -> dict[str, Any]:
         **made["$defs"].pop("DevenvToml"),
         "$defs": made["$defs"],
     }
+    for definition in made["$defs"].values():  # before Python 3.13, docstrings keep their indentation
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     made["properties"]["keys"]["propertyNames"] = {"enum": sorted(names())}
     for kind in TABLES.values():
         _name_keys(expectation(kind)[0], made["$defs"])
