@@ -150,11 +150,15 @@ class Worker:
         if Action.REBUILD in actions or not self._known:
             self._attach()
         self._touched |= {path: _seen_before(event) for path, event in paths.items()}
-        if not self._known:
+        counts = Counts()
+        if self._known:
+            self._remember()
+            if changes:
+                synced = self._sync(changes, tuple(self._known.values()))
+                counts = replace(synced, containers=len(self._known))
+        if not self._known:  # or the last one went while it was written to
             self._tell("held", text=f"{_named(changes)}: there is no container yet, the next one gets it")
             return
-        self._remember()
-        counts = self._sync(changes, tuple(self._known.values())) if changes else Counts()
         if changes:
             steps["synced"] = time.time() - batch.saved
         if actions & {Action.RESTART, Action.SYNC_RESTART}:

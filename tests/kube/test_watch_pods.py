@@ -17,7 +17,9 @@ import pytest
 from devenv.backends.inside import CommandFailed
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import KubeError
-from devenv.control.guard import AuditLog, Guard
+from devenv.backends.kube.kinds import PODS
+from devenv.control.audit import AuditLog
+from devenv.control.guard import Guard
 from devenv.core.errors import ProjectError, ServiceFailed
 from devenv.watch.pods import PodDriver, without_restarts
 from devenv.watch.report import Report
@@ -122,6 +124,27 @@ def test_a_container_that_begins_again_gets_all_that_was_synced(cluster: Cluster
         cluster.put_pod(run=2)
         event("attached")
         assert copy.read_text() == "saved"
+
+
+def test_a_pod_that_is_deleted_while_it_is_written_to_is_followed_by_the_one_that_replaces_it(cluster: Cluster) -> None:
+    cluster.put_pod()
+    with cluster.watching() as event:
+        event("ready")
+        (cluster.src / "a.py").write_text("before")
+        event("synced")
+        copy = cluster.inside / "app" / "a.py"
+        cluster.api.delete(PODS, "shop-web-1")
+        copy.unlink()  # the replacement has what is in its image
+        (cluster.src / "b.py").write_text("saved while there was no pod")
+        event("held")
+        cluster.put_pod("shop-web-2")
+        event("attached")
+        assert copy.read_text() == "before"
+        assert copy.with_name("b.py").read_text() == "saved while there was no pod"
+        (cluster.src / "a.py").write_text("after")
+        event("synced")
+        assert copy.read_text() == "after"
+    assert cluster.kubelet.commands[-1][0] == "shop-web-2"
 
 
 def test_without_a_pod_it_ends_or_waits(cluster: Cluster) -> None:
