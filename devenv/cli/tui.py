@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
 
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.control.commands import CommandControl
     from devenv.control.guard import Guard
     from devenv.control.protocol import Place
@@ -187,7 +188,12 @@ def _watch(context: Context, scope: ProjectScope, guard: Guard) -> BackgroundWat
 
         return watch_of_terminal(context, scope.options, guard)
 
-    return BackgroundWatch(open_session)
+    def open_pods(target: Target) -> AbstractContextManager[Session]:
+        from devenv.cli.watch import pod_watch_of_terminal
+
+        return pod_watch_of_terminal(context, scope.options, guard, target)
+
+    return BackgroundWatch(open_session, open_pods)
 
 
 def _connector(context: Context, guard: Guard) -> Connector | None:

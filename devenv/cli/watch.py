@@ -25,6 +25,8 @@ from devenv.core.model import Project
 from devenv.core.stored import only_one, state_folder
 
 if TYPE_CHECKING:
+    from devenv.backends.kube.client import KubeClient
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.watch.rules import ServiceRules
     from devenv.watch.session import Session
 
@@ -56,30 +58,58 @@ def run(arguments: Namespace) -> int:
 
 def _watch_pods(context: Context, guard: Guard, targets: tuple[str, ...]) -> int:
     """Watch for the pods of the workloads of these names; errors also as those of a cluster."""
-    from devenv.backends.kube.client import KubeClient
     from devenv.backends.kube.kubeconfig import find_target
-    from devenv.control.kube.change import cluster_identity
-    from devenv.watch.pods import PodDriver, without_restarts
-    from devenv.watch.rules import read_rules
-    from devenv.watch.session import Session, WatchOptions
 
     arguments = context.arguments
     if arguments.up:
         raise UsageError("--up is for Compose", "devenv deploy brings the workloads up; --wait waits for their pods.")
-    client = KubeClient(find_target(context.config.kubernetes, context.environ), context.environ)
+    target = find_target(context.config.kubernetes, context.environ)
+    client, alone = _cluster(context, guard, target, targets)
+    rules, remarks = _pod_rules(context.document, targets)
+    for text in remarks:
+        warn(text, no_color=context.no_color)
+    probes = _probes(arguments.probe, tuple(item.service for item in rules))
+    with alone:
+        _show(context, _pod_session(context, guard, client, rules, arguments.wait, arguments.poll, probes))
+    return 0
+
+
+def _cluster(
+    context: Context, guard: Guard, target: Target, targets: tuple[str, ...] = ()
+) -> tuple[KubeClient, AbstractContextManager[None]]:
+    """Return a client, and the lock of its namespace's watch; raises Refused."""
+    from devenv.backends.kube.client import KubeClient
+    from devenv.control.kube.change import cluster_identity
+
+    client = KubeClient(target, context.environ)
     place = cluster_identity(client)
     plan = guard.plan_cluster("sync", targets, place)
     if not plan.allowed:
         raise guard.refuse(plan, f"watch was not begun: {plan.reason}", plan.hint)
-    rules, remarks = without_restarts(read_rules(json.loads(context.document), targets, has_mounts=False)[0])
-    for text in remarks:
-        warn(text, no_color=context.no_color)
-    probes = _probes(arguments.probe, tuple(item.service for item in rules))
-    chosen = WatchOptions(arguments.wait, arguments.poll, probes)
+    return client, _alone(f"{place.context}/{place.namespace}", "Namespace")
+
+
+def _pod_rules(document: bytes, targets: tuple[str, ...] = ()) -> tuple[tuple[ServiceRules, ...], list[str]]:
+    from devenv.watch.pods import without_restarts
+    from devenv.watch.rules import read_rules
+
+    return without_restarts(read_rules(json.loads(document), targets, has_mounts=False)[0])
+
+
+def _pod_session(
+    context: Context,
+    guard: Guard,
+    client: KubeClient,
+    rules: Sequence[ServiceRules],
+    wait: bool = False,
+    poll: bool = False,
+    probes: Mapping[str, str] = MappingProxyType({}),
+) -> Session:
+    from devenv.watch.pods import PodDriver
+    from devenv.watch.session import Session, WatchOptions
+
     driver = PodDriver(client, guard, context.config.manifests.compose.workloads)
-    with _alone(f"{place.context}/{place.namespace}", "Namespace"):
-        _show(context, Session(rules, driver, chosen))
-    return 0
+    return Session(rules, driver, WatchOptions(wait, poll, probes))
 
 
 def _show(context: Context, watch: Session) -> None:
@@ -98,6 +128,19 @@ def watch_of_terminal(context: Context, options: ComposeOptions, guard: Guard) -
     project = pending.result()
     rules, remarks = _rules(guard, project, pending.document)
     with _alone(project.name, "Project"), _session(context, options, project, guard, rules, wait=True) as session:
+        for text in remarks:
+            session.warn(text)
+        yield session
+
+
+@contextmanager
+def pod_watch_of_terminal(context: Context, options: ComposeOptions, guard: Guard, target: Target) -> Iterator[Session]:
+    """Give the same for the pods of a namespace; pods of the workloads that it has are waited for."""
+    pending = begin_resolve(options)
+    pending.result()
+    rules, remarks = _pod_rules(pending.document)
+    client, alone = _cluster(context, guard, target)
+    with alone, _pod_session(context, guard, client, rules, wait=True) as session:
         for text in remarks:
             session.warn(text)
         yield session

@@ -489,14 +489,14 @@ class DevenvApp(App[int]):
             runs.show()
 
     @on(MainScreen.WatchAsked)
-    def toggle_watch(self) -> None:
+    def toggle_watch(self, message: MainScreen.WatchAsked) -> None:
         """Begin to bring what is saved into the containers, or end it."""
         if self._watch is None and self._make_watch is not None:
             self._watch = self._make_watch()
             self._watch.start(self.feed.wake)
             self.feed.replace(self._sources())
         if self._watch is not None:
-            self._watch.toggle()
+            self._watch.toggle(message.pods_of)
 
     def _look_for_load(self) -> None:
         """Find, in a thread, a load test of this project that a terminal before this one left running."""

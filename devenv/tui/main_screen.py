@@ -34,6 +34,7 @@ from devenv.tui.widgets.inputs import Prompt
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
 
 if TYPE_CHECKING:
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.backends.protocol import Backend
     from devenv.tui.command_line import CommandLine
     from devenv.tui.dialogs import Command
@@ -59,7 +60,11 @@ class MainScreen(Screen[None]):
         """Somebody wants to see what devenv itself uses."""
 
     class WatchAsked(Message):
-        """Somebody wants what is saved to be in the containers, or no more."""
+        """Somebody wants what is saved to be in the containers, or no more; in the pods of that place, if any."""
+
+        def __init__(self, pods_of: Target | None) -> None:
+            super().__init__()
+            self.pods_of = pods_of
 
     def __init__(
         self,
@@ -129,7 +134,7 @@ class MainScreen(Screen[None]):
             "ansi": lambda: self._choose_theme("ansi"),
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),
-            "watch": lambda: self.post_message(self.WatchAsked()),
+            "watch": self._ask_watch,
             "mark": self.table.mark,
             "command": self.ask_command,
             "arrange": self._arrange_next,
@@ -263,6 +268,10 @@ class MainScreen(Screen[None]):
         if not delta.empty:
             self.controller.tell(delta, now)
         return delta
+
+    def _ask_watch(self) -> None:
+        place, is_meant = self.controller.cluster_place() or (None, False)
+        self.post_message(self.WatchAsked(place if is_meant else None))
 
     def _tell_watch(self, status: WatchStatus) -> None:
         before, self.watch_status = self.watch_status, status

@@ -13,10 +13,12 @@ from devenv.core.model import Change, Happening, LogLine, WatchStatus
 from devenv.core.text import human_duration, sanitize
 
 if TYPE_CHECKING:
+    from devenv.backends.kube.kubeconfig import Target
     from devenv.watch.report import Report
     from devenv.watch.session import Session
 
     OpenSession = Callable[[], AbstractContextManager[Session]]
+    OpenPods = Callable[[Target], AbstractContextManager[Session]]
 
 RELOAD: Final = ("synced", "restarted", "rebuilt", "served")  # events after which a container has what was saved
 BUFFERED: Final = 2_000  # records between two looks of the terminal
@@ -24,19 +26,23 @@ STOP_PATIENCE: Final = 2.0  # seconds, as for changes: what takes longer ends wi
 
 
 class BackgroundWatch:
-    """One watch at a time; a source of records as a backend is.
+    """One watch at a time, of the project's containers or of a namespace's pods; a source of records as a backend is.
 
-    `open_session` is called in the watch's thread: it resolves the project and takes the lock, and its errors are told.
+    `open_session` and `open_pods` are called in the watch's thread: they resolve the project and take the lock, and
+    their errors are told.
     """
 
-    def __init__(self, open_session: OpenSession) -> None:
-        self._open = open_session
+    def __init__(self, open_session: OpenSession, open_pods: OpenPods | None = None) -> None:
+        self._open_session = open_session
+        self._open_pods = open_pods
+        self._pods_of: Target | None = None
         self._lock = threading.Lock()
         self._buffer: deque[Change] = deque(maxlen=BUFFERED)
         self._wake: Callable[[], None] = lambda: None
         self._thread: threading.Thread | None = None
         self._session: Session | None = None
         self._ending = self._again = False
+        self._word = "watching"
         self._troubles: dict[str, tuple[str, str]] = {}  # of services: what went wrong last, and the hint
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -58,11 +64,16 @@ class BackgroundWatch:
             self._buffer.clear()
         return records
 
-    def toggle(self) -> None:
-        """Begin to watch, or end it; while one is still ending, the next one begins after it."""
+    def toggle(self, pods_of: Target | None = None) -> None:
+        """Begin to watch, or end what is watched; while that is still ending, the next one begins after it.
+
+        With `pods_of`, it is the pods of that namespace that get what is saved.
+        """
         with self._lock:
             is_ending, goes_on = self._ending, self._thread is not None
             self._again = is_ending and not self._again
+            if not goes_on or self._again:
+                self._pods_of = pods_of if self._open_pods is not None else None
         if goes_on and not is_ending:
             self._end()
         elif not goes_on:
@@ -109,6 +120,13 @@ class BackgroundWatch:
                 self._session = None
             self._put(end)
 
+    def _open(self) -> AbstractContextManager[Session]:
+        if self._pods_of is None or self._open_pods is None:
+            self._word = "watching"
+            return self._open_session()
+        self._word = f"watching pods of {sanitize(self._pods_of.namespace)}"
+        return self._open_pods(self._pods_of)
+
     def _tell(self, report: Report) -> None:
         if report.is_trouble:
             self._troubles[report.service] = report.text, report.hint
@@ -124,7 +142,7 @@ class BackgroundWatch:
         elif report.event in ("failed", "unserved"):
             records += [Happening(key, report.at, "reload failed", sanitize(report.text)) for key in report.keys]
         service, (trouble, hint) = next(reversed(self._troubles.items()), ("", ("", "")))
-        self._put(*records, WatchStatus("watching", f"{service}: {trouble}" if service else trouble, hint))
+        self._put(*records, WatchStatus(self._word, f"{service}: {trouble}" if service else trouble, hint))
 
     def _put(self, *records: Change) -> None:
         with self._lock:

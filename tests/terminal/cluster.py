@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -32,6 +32,7 @@ from devenv.core.model import (
 )
 from devenv.tui.app import DevenvApp
 from devenv.tui.kube.controller import ClusterController
+from devenv.watch.background import BackgroundWatch
 from tests.terminal.driving import Driver
 from tests.terminal.forwarded import Forwarded
 from tests.terminal.scripted import Buffer, ScriptedBackend, ScriptedControl
@@ -246,12 +247,17 @@ def context(name: str, namespace: str = "shop") -> ContextInfo:
 
 @asynccontextmanager
 async def cluster_opened(
-    size: tuple[int, int] = (120, 40), *, name: str = "minikube", allowed: bool = True, connected: bool = True
+    size: tuple[int, int] = (120, 40),
+    *,
+    name: str = "minikube",
+    allowed: bool = True,
+    connected: bool = True,
+    watch: Callable[[], BackgroundWatch] | None = None,
 ) -> AsyncIterator[ClusterDriver]:
     session = FakeSession(Target(context(name), "shop"), allowed=allowed)
     connector = FakeConnector(session if connected else None, now=name)
     backend, control = ScriptedBackend(), ScriptedControl()
-    app = DevenvApp(backend, control, title="shop", theme="dark", cluster=cast(Any, connector))
+    app = DevenvApp(backend, control, title="shop", theme="dark", cluster=cast(Any, connector), watch=watch)
     async with app.run_test(size=size, notifications=True) as pilot:
         driver = ClusterDriver(app, pilot, backend, control, session, connector)
         await driver.until(lambda: session.backend.started if connected else connector.asked)

@@ -6,14 +6,17 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import cast
 
+from devenv.backends.kube.kubeconfig import Target
 from devenv.core.errors import Refused
 from devenv.core.model import WatchStatus
 from devenv.watch.background import BackgroundWatch
 from devenv.watch.report import Counts, Report
 from devenv.watch.session import Session
+from tests.terminal.cluster import cluster_opened, pod, workload
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
 from tests.terminal.scripted import container, log
@@ -62,6 +65,11 @@ class Script:
 
 def header(terminal: Driver) -> str:
     return terminal.lines()[0]
+
+
+def line(terminal: Driver, name: str) -> str:
+    """The line of the table with that name, after whatever mark it has."""
+    return next((line for line in terminal.lines()[2:14] if f" {name} " in line), "")
 
 
 async def test_w_begins_and_ends_it_and_the_header_says_so(opened: Opening) -> None:
@@ -139,6 +147,35 @@ async def test_what_cannot_begin_says_why(opened: Opening) -> None:
         script.error = None
         await terminal.press("w")
         await terminal.until(lambda: "⟳ watching" in header(terminal))
+
+
+async def test_on_a_line_of_the_cluster_it_is_the_pods_of_the_namespace_that_is_shown() -> None:
+    script, places = Script(), list[Target]()
+
+    def pods_of(place: Target) -> AbstractContextManager[Session]:
+        places.append(place)
+        return script.open()
+
+    one = pod("api")
+    async with cluster_opened(size=(200, 40), watch=lambda: BackgroundWatch(Script().open, pods_of)) as terminal:
+        terminal.cluster.live(workload("api"), kind="deployments")
+        terminal.cluster.live(one)
+        await terminal.go("api")
+        await terminal.press("w")
+        await terminal.until(lambda: "⟳ watching pods of shop" in header(terminal))
+        assert [(place.context.name, place.namespace) for place in places] == [("minikube", "shop")]
+        script.tell(replace(SYNCED, service="api", keys=(one.key,)))
+        await terminal.sees("watch: synced 1 file, 812 B (views.py)")
+        await terminal.until(lambda: "0.07 s" in line(terminal, "api"))
+        assert "● 1/1 ready ⟳ " in line(terminal, "api")
+        await terminal.press("right")
+        await terminal.until(lambda: terminal.text().count(" ⟳ ") == 3)  # header, workload, pod
+        script.tell(Report("failed", "api", "pods/exec is forbidden", at=time.time(), keys=(one.key,)))
+        await terminal.sees("▲ watching pods of shop", "api: pods/exec is forbidden")
+        assert "▲ 1/1 ready, reload failed" in line(terminal, "api")
+        await terminal.press("w")
+        await terminal.until(lambda: "watch" not in header(terminal))
+        assert script.closed.wait(10)
 
 
 def test_it_ends_with_the_terminal() -> None:

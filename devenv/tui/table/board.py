@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Resource, Runtime, Sample, Scaling, State
 from devenv.core.state import Delta, Store
+from devenv.tui.table.cells import RELOADS
 from devenv.tui.table.groups import Group
 from devenv.tui.table.lines import Lines, Row
 from devenv.tui.table.services import ServiceLines, Verdict
@@ -146,7 +147,9 @@ class Board:
         if ours:
             self.services.put_compose(self.compose.values(), ours)
         for happening in delta.happenings:
-            if happening.key in self.compose:
+            if happening.action in RELOADS:
+                self.services.reloaded(happening)
+            elif happening.key in self.compose:
                 self.services.changed(happening.key)
         for sample in delta.samples:
             self._history.setdefault(sample.key, deque(maxlen=HISTORY_KEPT)).append(sample)

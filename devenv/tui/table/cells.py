@@ -13,7 +13,7 @@ from devenv.tui.safe_text import safe
 
 Tone = Literal["plain", "quiet", "good", "warn", "bad", "alarm"]
 
-RELOADS: Final = ("reload", "reload failed")  # what a watch tells of a container
+RELOADS: Final = ("reload", "reload failed")  # what a watch tells of a container or a pod
 CRASH_SHOWN: Final = 60.0  # seconds that a crash stays visible in the state of what was started again
 OOM_SHOWN: Final = 600.0  # the engine forgets an OOM kill with the next start: its event is the only evidence
 STOP_GRACE: Final = 30.0  # a process that dies this long after a kill was stopped by somebody: it did not crash
@@ -100,15 +100,13 @@ def stopped_on_purpose(happenings: Iterable[Happening]) -> bool:
 def state_cell(resource: Resource, happenings: Iterable[Happening] = (), now: float = 0.0) -> Cell:
     """Return the state as glyph and words; `happenings` tell more of a container's."""
     if resource.runtime is Runtime.KUBERNETES:
-        return object_state(resource)
+        return _reloaded(object_state(resource), happenings)
     match resource.state:
         case State.RUNNING:
             trouble = crash(happenings, now)
             if trouble is not None:
                 return Cell(f"▲ running after {trouble.text}", trouble.tone)
-            if resource.health is not Health.UNHEALTHY and (cell := _reloaded(happenings)) is not None:
-                return cell
-            return Cell("● running", "warn" if resource.health is Health.UNHEALTHY else "good")
+            return _reloaded(Cell("● running", "warn" if resource.health is Health.UNHEALTHY else "good"), happenings)
         case State.EXITED:
             return _exited(resource, happenings)
         case State.RESTARTING:
@@ -123,15 +121,15 @@ def state_cell(resource: Resource, happenings: Iterable[Happening] = (), now: fl
             return _CONTAINER_STATES[state]
 
 
-def _reloaded(happenings: Iterable[Happening]) -> Cell | None:
-    """Tell when the watch last brought something saved into what runs, and in what time; None where it never did."""
+def _reloaded(cell: Cell, happenings: Iterable[Happening]) -> Cell:
+    """Tell beside a good state when the watch last brought something saved into what runs, and in what time."""
     last = next((item for item in reversed(tuple(happenings)) if item.action in RELOADS), None)
-    if last is None:
-        return None
+    if last is None or cell.tone != "good":
+        return cell
     if last.action != RELOADS[0]:
-        return Cell("▲ running, reload failed", "warn")
+        return Cell(f"▲ {cell.text[2:]}, reload failed", "warn")
     clock = datetime.fromtimestamp(last.at).strftime("%H:%M:%S")
-    return Cell(f"● running ⟳ {clock} {human_duration(last.seconds)}", "good")
+    return Cell(f"{cell.text} ⟳ {clock} {human_duration(last.seconds)}", "good")
 
 
 def _exited(resource: Resource, happenings: Iterable[Happening]) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from devenv.core.model import Resource, Runtime
+from devenv.core.model import Happening, Resource, Runtime
 from devenv.tui.table.cells import WORKLOADS
 from devenv.tui.table.lines import GroupKey, Path
 
@@ -26,6 +26,7 @@ class Group:
         self.workloads: dict[Path, str] = {}
         self.pods: dict[Path, str] = {}
         self.restarts = 0  # of the pods together
+        self.reloads: tuple[Happening, ...] = ()  # what a watch last told of one of them
 
     @property
     def has_line(self) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from rich.cells import cell_len
 
-from devenv.core.model import Resource, Runtime, State
+from devenv.core.model import Happening, Resource, Runtime, State
 from devenv.core.state import Store
 from devenv.tui.action_table import ROLLED
 from devenv.tui.safe_text import safe
@@ -115,6 +115,13 @@ class ServiceLines(Lines):
         self.stale(group.line)
         if self.only is not None:
             self._match(group, path, self.only)
+
+    def reloaded(self, happening: Happening) -> None:
+        """Tell of a watch that brought something into a container or pod, or could not."""
+        path = self._placed.get(happening.key)
+        if path is not None:
+            self._group(path).reloads = (happening,)
+            self.changed(happening.key)
 
     def put_compose(self, resources: Iterable[Resource], changed: Collection[str]) -> None:
         """Take in all resources of the Compose project: there are few, and their names depend on each other."""
@@ -381,7 +388,8 @@ class ServiceLines(Lines):
         absent = resource.state in (State.ABSENT, State.PROVIDED)
         title = self._titles.get(path, name)
         first = Cell(first.text, "quiet" if absent else "plain")
-        about = self._store.sample(resource.key), self._store.happenings(resource.key)
+        happenings = group.reloads if resource.kind in WORKLOADS else self._store.happenings(resource.key)
+        about = self._store.sample(resource.key), happenings
         known = cells.line_cells(first, resource, *about, now, self._verdict(resource, group, now))
         if resource.kind in WORKLOADS:
             known["restarts"] = cells.restarts_of_pods(group.restarts)
