@@ -76,10 +76,10 @@ def current(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 CONFIG = "config --format json"
 CASES = {
-    "build": ((CONFIG,), {"json": 1}, 200, "web: up to date"),
-    "up": ((CONFIG, "--progress json up --detach --no-build"), {"json": 3, "_ping": 1}, 228, ""),
-    "status": ((CONFIG,), {"json": 2}, 190, "running"),
-    "logs --tail 5": ((CONFIG,), {"json": 3, "_ping": 1, "logs": 2}, 193, ""),
+    "build": ((CONFIG,), {"json": 1}, 206, "web: up to date"),
+    "up": ((CONFIG, "--progress json up --detach --no-build"), {"json": 3, "_ping": 1}, 236, ""),
+    "status": ((CONFIG,), {"json": 2}, 196, "running"),
+    "logs --tail 5": ((CONFIG,), {"json": 3, "_ping": 1, "logs": 2}, 199, ""),
 }
 
 
