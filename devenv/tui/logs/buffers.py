@@ -11,6 +11,7 @@ from devenv.logs.buffer import LogBuffer
 from devenv.tui.table.lines import GroupKey, Path
 
 SHELF: Final = 3  # logs that are still followed after the selection went on: coming back finds them whole
+RE_CREATED: Final = "container was re-created"  # the mark between the lines of two containers
 MARKS_KEPT: Final = 400
 Source = str | GroupKey  # of a line: the key of its resource, or the service that it stands for as a whole
 # Of a pod's key: the key of its workload, and how the pod is called beside the others of that workload.
@@ -86,7 +87,7 @@ class LogShelf:
             if older is not None:
                 before = self._forget(older)
                 if before.lines:
-                    buffer.inherit(before, LogLine(str(source), now, "devenv", "container was re-created"))
+                    buffer.inherit(before, LogLine(str(source), now, "devenv", RE_CREATED))
             self._buffers[source], self._paths[source], self._fronts[source] = buffer, path, {}
             if isinstance(source, str):
                 self.feed(source, {source: ""})

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from devenv.logs.buffer import LogBuffer
     from devenv.logs.filter import Filter, LineFilter
 
 SINCE: Final = (0, 60, 300, 900, 3600, 14400)  # seconds, by the keys 0 to 5; 6: since the start
@@ -17,17 +18,22 @@ class LogFilters:
     def __init__(self) -> None:
         self.kept: tuple[Filter, ...] = ()
         self.since_key = 0
-        self._since: float | None = None
+        self.since: float | None = None  # seconds since the epoch
         self._typed: Filter | None = None
+
+    def read_from(self, buffer: LogBuffer) -> float | None:
+        """Return when the oldest line of the buffer was written, where that is later than somebody asked for."""
+        oldest = buffer.lines[0].at if buffer.lines else None
+        return oldest if self.since is not None and oldest is not None and oldest > self.since else None
 
     def line_filter(self) -> LineFilter | None:
         """Return all of it as one; None: everything is shown."""
         filters = (*self.kept, *((self._typed,) if self._typed else ()))
-        if not filters and self._since is None:
+        if not filters and self.since is None:
             return None
         from devenv.logs.filter import LineFilter  # with the first filter, not before the first paint
 
-        return LineFilter(filters, self._since)
+        return LineFilter(filters, self.since)
 
     def type(self, text: str) -> str:
         """Filter by what is being typed as well; return what is wrong with it."""
@@ -60,6 +66,6 @@ class LogFilters:
     def choose_since(self, key: int, started_at: float | None) -> None:
         """Show what was written since: 0 everything, 1 to 5 the last minutes and hours, 6 its start where known."""
         self.since_key = key
-        self._since = started_at if key == 6 else time.time() - SINCE[key] if key else None
+        self.since = started_at if key == 6 else time.time() - SINCE[key] if key else None
         if key == 6 and started_at is None:
             self.since_key = 0

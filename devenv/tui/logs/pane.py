@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -153,9 +154,11 @@ class LogPane(Vertical):
         """Say what is not shown: filtered, dropped by each source, let go."""
         view, buffer = self.view, self.view.buffer
         if view.line_filter:
-            since = f" of the last {human_age(SINCE[view.since_key])}" if 0 < view.since_key < 6 else ""
-            since = " since its start" if view.since_key == 6 else since
+            since = f" of the last {human_age(SINCE[view.chosen.since_key])}" if 0 < view.chosen.since_key < 6 else ""
+            since = " since its start" if view.chosen.since_key == 6 else since
             yield (f"{view.shown:,} of {len(buffer.lines):,}{since}  ", "$accent")
+            if (read_from := view.chosen.read_from(buffer)) is not None:
+                yield (f"read from {datetime.fromtimestamp(read_from):%H:%M:%S} on, nothing older  ", "$quiet")
         if dropped := sum(buffer.dropped.values()):
             by_source = ", ".join(
                 f"{safe(buffer.names.get(key) or key)} {count:,}" for key, count in buffer.dropped.items()

@@ -24,6 +24,7 @@ from devenv.core.model import LogLine
 from devenv.core.text import counted
 from devenv.logs.buffer import LogBuffer
 from devenv.logs.fold import FOLDS, Folds
+from devenv.tui.logs.buffers import RE_CREATED
 from devenv.tui.logs.filters import LogFilters
 from devenv.tui.logs.keys import KEYS
 from devenv.tui.logs.rows import LogRows, LogStyles, Look, View, draw, prefix_width, select
@@ -79,7 +80,7 @@ class LogView(ScrollView, can_focus=True):
         self.placeholder = ""
         self.started_at: float | None = None
         self.search = LogSearch()
-        self._filters = LogFilters()
+        self.chosen = LogFilters()
         self._folds = Folds(self.buffer)
         self._rows = LogRows(self.buffer, Look(), self._folds)
         self._more: Timer | None = None
@@ -99,17 +100,12 @@ class LogView(ScrollView, can_focus=True):
     @property
     def filters(self) -> tuple[Filter, ...]:
         """The filters that are kept."""
-        return self._filters.kept
-
-    @property
-    def since_key(self) -> int:
-        """The key by which somebody chose since when lines are shown."""
-        return self._filters.since_key
+        return self.chosen.kept
 
     @property
     def line_filter(self) -> LineFilter | None:
         """What of the log is shown; None: everything."""
-        return self._filters.line_filter()
+        return self.chosen.line_filter()
 
     @property
     def shown(self) -> int:
@@ -243,7 +239,7 @@ class LogView(ScrollView, can_focus=True):
         if self.search.caused(error):
             self.search_for("")
         else:
-            self._filters.drop_slow(error.message)
+            self.chosen.drop_slow(error.message)
             self._rebuild()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -327,23 +323,23 @@ class LogView(ScrollView, can_focus=True):
 
     def type_filter(self, text: str) -> str:
         """Filter by what is being typed; return what is wrong with it."""
-        wrong = self._filters.type(text)
+        wrong = self.chosen.type(text)
         self._filter_changed()
         return wrong
 
     def keep_filter(self) -> None:
         """Add what was typed to the filters."""
-        self._filters.keep()
+        self.chosen.keep()
         self._filter_changed()
 
     def action_drop_filter(self, index: int = -1) -> None:
         """Take one filter away, the last one if none is named."""
-        self._filters.drop(index)
+        self.chosen.drop(index)
         self._filter_changed()
 
     def action_since(self, key: int) -> None:
         """Show what was written since: 0 everything, 1 to 5 the last minutes and hours, 6 its start."""
-        self._filters.choose_since(key, self.started_at)
+        self.chosen.choose_since(key, self.started_at)
         self._filter_changed()
 
     def _filter_changed(self) -> None:
@@ -404,6 +400,10 @@ class LogView(ScrollView, can_focus=True):
         """Go to the last lines of the run, or of the container, that was there before."""
         number = self._restart_before()
         if number is not None:
+            line = self.buffer.line(number)
+            if line is not None and line.text == RE_CREATED:
+                said = "Of a container that is gone, the engine has no lines: these are those that were read."
+                self.notify(said, markup=False)
             self._stand_on(number, self.size.height - 1)
 
     def seek(self, at: float) -> bool:
