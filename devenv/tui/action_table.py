@@ -258,6 +258,12 @@ ACTIONS: Final = (
     UserAction(
         "run", "exclamation_mark", "run", note="a command in a new container", palette=f"run in {SERVICE}", written="!"
     ),
+    UserAction(
+        *("browse", "b", "open in browser"),
+        note="a published port",
+        palette="open in browser",
+        shown=False,
+    ),
     UserAction("profiles", palette="profiles: choose the active ones"),
     UserAction(
         "project",

@@ -204,11 +204,11 @@ class DetailTabs:
             self._pane.set_timer(REVEALED + 0.05, self._redraw)
             self._redraw()
 
-    def browse(self) -> None:
-        """Open a published port of the selected resource in the browser; of several, the user chooses."""
+    def browse(self, resource: Resource | None) -> None:
+        """Open a published port of a resource in the browser; of several, the user chooses."""
         from devenv.tui.dialogs import PickerScreen
 
-        ports = self._resource.ports if self._resource is not None else ()
+        ports = resource.ports if resource is not None else ()
         urls = [url for port in ports if (url := url_of(port, self._backend.address))]
         if len(urls) == 1:
             self._pane.app.open_url(urls[0])

@@ -120,6 +120,7 @@ class MainScreen(Screen[None]):
         )
         self.handlers: dict[str, Callable[..., object]] = {
             "find": self.panes.find,
+            "browse": self._browse,
             "logs": self.panes.go_to_log,
             "merged": self._merge_logs,
             "detail": self.panes.go_to_detail,
@@ -151,6 +152,7 @@ class MainScreen(Screen[None]):
             "logs": lambda: self.focused is not self.log_pane.view and not self._types,
             "command": lambda: self.command_line is not None and self.command_line.is_attached and not self._types,
             "mark": lambda: bool(self.table.rows) and self.focused is self.table,
+            "browse": lambda: any(port.host is not None for port in self.selected.ports) if self.selected else False,
             "verify": lambda: self.verifies,
             "load": lambda: self.loads,
             "watch": lambda: self.watches,
@@ -482,8 +484,11 @@ class MainScreen(Screen[None]):
 
     def on_detail_scroll_browse(self) -> None:
         """Open a port in the browser."""
+        self._browse()
+
+    def _browse(self) -> None:
         if self.panes.tabs is not None:
-            self.panes.tabs.browse()
+            self.panes.tabs.browse(self.selected)
 
     # A moment in a log
 

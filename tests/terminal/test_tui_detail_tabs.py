@@ -216,6 +216,18 @@ async def test_a_port_opens_in_the_browser(opened: Opening, monkeypatch: pytest.
         await terminal.until(lambda: urls == ["http://localhost:8080/"])
 
 
+async def test_a_port_opens_from_its_row_and_where_there_is_none_nothing_is_offered(
+    opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(size=(80, 24)) as terminal:
+        urls: list[str] = []
+        monkeypatch.setattr(terminal.app, "open_url", urls.append)
+        await terminal.live(container("api"), container("web", ports=(Port(80, "tcp", 8080, "0.0.0.0"),)))
+        await terminal.until(lambda: terminal.main.selected)
+        await terminal.press("b", "j", "b")
+        await terminal.until(lambda: urls == ["http://localhost:8080/"])
+
+
 async def test_figures_over_minutes_with_the_age_of_an_old_sample(opened: Opening) -> None:
     async with opened(size=(160, 50)) as terminal:
         await terminal.live(container("web"))

@@ -33,7 +33,7 @@ async def test_chosen_keys_do_what_the_others_did_before(opened: Opening) -> Non
     ("line", "told", "hint"),
     [
         ('restrat = "f5"', "unknown key keys.restrat", "Did you mean 'restart'?"),
-        ('restart = "l"', "keys.restart: l is the key of logs", "Free letters: b i"),
+        ('restart = "l"', "keys.restart: l is the key of logs", "Free letters: i"),
         ('restart = "slash"', "keys.restart: slash is the key of find", "Give one of them another key"),
         ('restart = "j"', "keys.restart: j is the key of table.down", ""),
         ('"logs.wrpa" = "W"', "unknown key keys.logs.wrpa", "Did you mean 'logs.wrap'?"),
@@ -68,7 +68,7 @@ def test_mistakes_are_told_by_file_and_line(
 
 
 async def test_keys_of_a_pane_are_chosen_as_the_others_are(opened: Opening) -> None:
-    async with opened(keys={"logs.wrap": "W", "table.down": "ctrl+n", "detail.last": "e"}, size=(200, 60)) as terminal:
+    async with opened(keys={"logs.wrap": "W", "table.down": "ctrl+n", "detail.last": "e"}, size=(200, 100)) as terminal:
         await terminal.live(container("api"), container("web"))
         await terminal.press("ctrl+n")
         await terminal.until(lambda: terminal.main.table.selected and terminal.main.table.selected.service == "web")
