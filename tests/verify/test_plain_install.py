@@ -48,12 +48,15 @@ def test_page(stack, measure):
 """
 USERS = """
 import devenv.load.plugin
-from devenv.load.users import Person
+from locust import HttpUser, constant, task
 
 
-class Reader(Person):
-    def visit(self, chance, due):
-        self.call("GET", "/", "page", due)
+class Reader(HttpUser):
+    wait_time = constant(0.1)
+
+    @task
+    def page(self):
+        self.client.get("/")
 """
 
 
