@@ -19,7 +19,7 @@ def add_build_options(build: argparse.ArgumentParser) -> None:
     looking.add_argument("--graph", choices=("text", "mermaid", "json"), help="print the graph of the services")
     looking.add_argument("--why", metavar="SERVICE", help="print what changed since the service was last built")
     build.add_argument(
-        "--load", action="store_true", help="bring the images to the nodes of the cluster that do not have just these"
+        "--load", action="store_true", help="load the images into those nodes of the cluster that lack them"
     )
     build.add_argument("--json", action="store_true", help="print what was or would be done as JSON")
     build.add_argument("--summarize", metavar="FILE", help="write what was done as JSON to a file")
@@ -45,16 +45,22 @@ def add_run_options(run: argparse.ArgumentParser) -> None:
 
 def add_cache_commands(cache: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the commands of `devenv cache`; `cache` makes one of a name and a text."""
-    info = cache("info", "show where they are and what they take")
+    info = cache("info", "show where the stored results are, and what space they take")
     info.add_argument("--json", action="store_true", help="as JSON")
-    cache("clean", "remove them all")
-    for name, what in (("export", "copy them to a folder"), ("import", "copy them from a folder")):
+    cache("clean", "remove all stored results")
+    for name, what in (
+        ("export", "copy the stored results to a folder"),
+        ("import", "copy stored results from a folder"),
+    ):
         cache(name, what).add_argument("folder", metavar="DIR", help="for example one that machines share")
 
 
 def add_ci_commands(ci: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the commands of `devenv ci`; `ci` makes one of a name and a text."""
-    for name, what in (("list", "show the jobs and the graph of their tasks"), ("pr", "run them, and print one table")):
+    for name, what in (
+        ("list", "show the jobs and the graph of their tasks"),
+        ("pr", "run all gates, and print one table"),
+    ):
         command = ci(name, what)
         command.add_argument(
             "--job", action="append", dest="jobs", metavar="NAME", help="only this one; may be repeated"

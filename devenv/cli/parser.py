@@ -55,7 +55,7 @@ PASSED = {  # verbs that Compose carries out itself; a change passes the guard f
     "cp": "copy files between a container and this machine",
     "kill": "end containers with a signal; says which and asks",
     "pause": "freeze the processes of services",
-    "unpause": "let them go on",
+    "unpause": "let paused services go on",
     "rm": "remove stopped containers; says which and asks",
     "pull": "pull the images of services",
     "scale": "change the number of containers, as SERVICE=N; asks where some go",
@@ -154,7 +154,9 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
     add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
     add_scan_options(_command(commands, "scan", "look for known vulnerabilities in images and lock files"))
-    add_release_options(_command(commands, "release", "write digests that were verified into an overlay"))
+    add_release_options(
+        _command(commands, "release", "write the image digests that a verified deployment ran into an overlay")
+    )
     add_notify_options(_command(commands, "notify", "tell a Slack or Discord webhook how something ended"))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
@@ -393,7 +395,10 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
     deploy.add_argument("--include-platform", action="store_true", help="also the administrator's part (k8s/README.md)")
     deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that others own")
     deploy.add_argument(
-        "--yes", "-y", action="store_true", help="do not ask (it asks for clusters of others and for --prune)"
+        "--yes",
+        "-y",
+        action="store_true",
+        help="do not ask (it asks in contexts of [kubernetes] allow, and for --prune)",
     )
     deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
     deploy.add_argument("--diff", action="store_true", help="print the differences that are applied")
