@@ -15,7 +15,8 @@ from devenv.tui.theme import DARK
 
 ROOT = Path(__file__).parents[2]
 # Counted; whoever needs one more says so here. What comes later is imported in `furnish` or where it is used.
-OWN_MODULES = 78  # with masking, the logs, the verbs of Compose, the audit log, the counters, own commands, and typed reading
+# The logs, masking, the verbs of Compose, the audit log, the counters, own commands and typed reading are in it.
+OWN_MODULES = 78
 LATE = (
     *("devenv.cli.parser", "devenv.cli.kube", "devenv.core.toml"),
     *("devenv.core.verify_settings", "devenv.core.manifest_settings", "devenv.core.load_settings"),
