@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 import termios
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -123,12 +123,22 @@ def _open(
             raise
         return _run_alone(arguments, error, verify_at_once), None
     scope = ProjectScope(context.options, context.begin_resolve(), instead=context.by_labels, find=context.find_again)
-    try:
+    with ExitStack() as left:
+        left.callback(scope.close)
         from devenv.backends.docker.backend import DockerBackend
 
         size_logs(context.config.logs)
         backend = DockerBackend(scope, context.environ, scope.inactive, scope.changed)
         backend.prefetch()
+        from devenv.tui.early import EarlyScreen
+
+        folder = str(Path(context.options.directory, context.options.project_name))
+        chosen = (*context.options.files, *context.options.profiles, *context.options.env_files)
+        early = EarlyScreen(folder, (context.config.terminal.theme, *chosen), lambda: scope.latest)
+        left.callback(early.close)
+        if not arguments.no_color:
+            in_cluster = _may_have_cluster(context)
+            early.show(backend.glance, in_cluster=in_cluster, columns=context.config.terminal.columns)
         from devenv.control.actions import ComposeControl
         from devenv.control.guard import Guard
         from devenv.tui.app import run as run_app
@@ -158,11 +168,10 @@ def _open(
             settings_file=SettingsFile(arguments, context.config, guard),
             commands=context.config.commands,
             command_control=lambda: _command_control(guard, context.environ, context.options.directory),
-            project=str(Path(context.options.directory, context.options.project_name)),
+            project=folder,
+            early=early,
         )
         return code, control.next_place
-    finally:
-        scope.close()
 
 
 def _keys(arguments: Namespace, config: Config) -> dict[str, str]:
@@ -198,15 +207,19 @@ def _watch(context: Context, scope: ProjectScope, guard: Guard) -> BackgroundWat
 
 def _connector(context: Context, guard: Guard) -> Connector | None:
     """Return what connects to a cluster; None, and nothing is imported, where nothing tells of one."""
+    if not _may_have_cluster(context):
+        return None
+    from devenv.tui.kube.connect import KubeConnector
+
+    return KubeConnector(context.config.kubernetes, context.environ, context.options, guard)
+
+
+def _may_have_cluster(context: Context) -> bool:
     settings, environ = context.config.kubernetes, context.environ
     files = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
     files = files or [f"{environ.get('HOME', '')}/.kube/config"]
     in_cluster = bool(environ.get("KUBERNETES_SERVICE_HOST"))
-    if not (settings.context or in_cluster or any(Path(path).is_file() for path in files)):
-        return None
-    from devenv.tui.kube.connect import KubeConnector
-
-    return KubeConnector(settings, environ, context.options, guard)
+    return bool(settings.context or in_cluster or any(Path(path).is_file() for path in files))
 
 
 def size_logs(settings: LogSettings) -> None:

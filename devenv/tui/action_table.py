@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from textual.binding import Binding
 
 from devenv.core.model import Resource, State
+from devenv.tui.table.cells import ROLLED
 
-ROLLED: Final = frozenset({"deployment", "statefulset", "daemonset"})
 SCALED: Final = frozenset({"deployment", "statefulset", "replicaset"})
 ANY_KIND: Final = frozenset({"any"})
 IN_VIEW: Final = "View"

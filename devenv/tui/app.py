@@ -25,11 +25,12 @@ from devenv.core.settings import Config, TerminalSettings
 from devenv.tui import theme as themes
 from devenv.tui.action_table import NO_KEYS
 from devenv.tui.compose_controller import ComposeController
+from devenv.tui.early import ENTER, EarlyScreen
 from devenv.tui.feed import Feed, Source
+from devenv.tui.header import has_crashed
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.safe_text import safe
 from devenv.tui.theme import ThemeChoice
-from devenv.tui.widgets.bars import has_crashed
 
 if TYPE_CHECKING:
     from textual.command import Provider
@@ -68,6 +69,24 @@ class Terminal(LinuxDriver):
     SIGSTOP is not heard. At the SIGCONT after it Textual 8.2 would take the terminal once more beside itself: two
     threads would read the keys, and it would not end; and its own modes of the terminal would pass for the user's.
     """
+
+    _is_entered = False  # the other screen, by who showed something before
+
+    def start_application_mode(self) -> None:
+        """Take the terminal, also as it is where a first picture is shown on it already."""
+        app = self._app
+        before = app.early.hand_over() if isinstance(app, DevenvApp) and app.early is not None else None
+        self._is_entered = before is not None
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's has no annotation
+        if before is not None:
+            self.attrs_before = before
+
+    def write(self, data: str) -> None:
+        """Write. A screen that was entered already is not entered again: that could clear it."""
+        if self._is_entered and data == ENTER:
+            self._is_entered = False
+        else:
+            super().write(data)
 
     def close(self) -> None:
         """End the threads, also the one that reads keys, from whose end a second signal may have called away."""
@@ -175,7 +194,9 @@ class DevenvApp(App[int]):
         commands: Mapping[str, CommandSettings] = NO_COMMANDS,
         command_control: Callable[[], CommandControl] | None = None,
         project: str = "",
+        early: EarlyScreen | None = None,
     ) -> None:
+        self.early = early
         super().__init__(driver_class=Terminal)
         self._settings = settings
         self._settings_file = settings_file
@@ -295,6 +316,9 @@ class DevenvApp(App[int]):
 
     async def _begin(self) -> None:
         self.bench_trace.write_once("first_paint")
+        if self.early is not None:
+            main, variables, system = self.main, self.get_css_variables(), self.console.color_system
+            self.early.look(main.table, main.header.rich_style, variables, system, in_cluster=main.in_cluster)
         self.feed.start()
         await self.main.furnish()
         self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
@@ -424,7 +448,7 @@ class DevenvApp(App[int]):
             self._driver.write("\x07")
 
     def _take_known(self) -> None:
-        known = self.feed.waiting()
+        known = [*(self.early.known if self.early is not None else ()), *self.feed.waiting()]
         if known:
             self._take(known)
 
@@ -517,6 +541,8 @@ class DevenvApp(App[int]):
             from devenv.tui.remembered import keep
 
             keep(self.main, self, self._project, theme_before=self._theme_before)
+            if self.early is not None:
+                self.early.keep(self.main.store.resources.values(), same_theme=self.theme == self._theme_before)
 
     def close_terminal(self) -> None:
         """End the threads of the terminal, whatever ended the app: one that is gone would be read for ever."""
@@ -560,6 +586,7 @@ def run(
     commands: Mapping[str, CommandSettings] = NO_COMMANDS,
     command_control: Callable[[], CommandControl] | None = None,
     project: str = "",
+    early: EarlyScreen | None = None,
 ) -> int:
     """Open the terminal and return the exit code when it is left; stops the backend and the control.
 
@@ -573,7 +600,8 @@ def run(
     is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
     the table `[terminal]`, `keys` the table `[keys]`; `settings_file` reads them again when they were changed.
     `commands` are the tables `[commands.NAME]`, and `command_control` makes what runs them. What it looks like is
-    remembered for the `project`, where that is named: by its folder.
+    remembered for the `project`, where that is named: by its folder. `early` is what was shown before
+    Textual was there.
     """
     if not color:
         os.environ["NO_COLOR"] = "1"
@@ -596,6 +624,7 @@ def run(
         commands=commands,
         command_control=command_control,
         project=project,
+        early=early,
     )
     try:
         # A thread that reads a flood keeps the interpreter for 5 ms by default, at each of the steps from a key to

@@ -19,7 +19,7 @@ from devenv.control.protocol import Control
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change, LogLine, LogsDropped, Resource, Runtime, WatchStatus
 from devenv.core.state import Delta, Store
-from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, ROLLED, group_of, help_groups
+from devenv.tui.action_table import ACTIONS, BY_NAME, OF_CLUSTER, group_of, help_groups
 from devenv.tui.changes import Changes
 from devenv.tui.dispatch import Controller, Dispatcher, Own
 from devenv.tui.feed import Subscriptions
@@ -29,6 +29,7 @@ from devenv.tui.logs.view import LogView
 from devenv.tui.panes import Panes
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board
+from devenv.tui.table.cells import ROLLED
 from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar, Line
 from devenv.tui.widgets.inputs import Prompt
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable

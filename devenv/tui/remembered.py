@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from devenv.core.stored import Unreadable, make_private, read_json, state_folder
+from devenv.core.stored import Unreadable, make_private, read_json
 from devenv.tui import theme as themes
+from devenv.tui.early import file_of
 from devenv.tui.table.arrangement import Arrangement
 from devenv.tui.table.order import Order
 from devenv.tui.tabs import TABS
@@ -34,12 +32,6 @@ class Remembered(msgspec.Struct, frozen=True):
     theme: str = ""  # where the palette chose it
     tab: str = ""  # of the details
     detail: bool = False  # whether it was open where there is no room beside the log
-
-
-def file_of(project: str) -> Path:
-    """Return where that of a project is; it is named by its folder."""
-    name = re.sub(r"[^\w.-]+", "-", Path(project).name)[:40]
-    return state_folder() / "terminal" / f"{name}-{hashlib.sha256(project.encode()).hexdigest()[:12]}.json"
 
 
 def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:

@@ -8,7 +8,7 @@ from devenv.backends.kube import connection_state as module
 from devenv.backends.kube.connection_state import ConnectionTracker
 from devenv.backends.kube.errors import Unreachable
 from devenv.core.model import Connection, ConnectionState
-from devenv.tui.widgets.bars import connection_words
+from devenv.tui.header import connection_words
 
 
 class Clock:

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from devenv.core.model import Connection, ConnectionState, State
+from devenv.tui.header import connection_words
 from devenv.tui.probes import EVERY, Answer, Probes
-from devenv.tui.widgets.bars import connection_words
 from fakes.docker_engine import FakeEngine
 from tests.wire.reading import Reader
 

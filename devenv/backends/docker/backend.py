@@ -11,20 +11,22 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
-from devenv.backends.docker.cache import BACKEND, ContainerCache
+from devenv.backends.docker.cache import BACKEND, ContainerCache, absent_services
 from devenv.backends.docker.endpoint import Endpoint, published_at, resolve_endpoint
 from devenv.backends.docker.lines import LineAssembler
 from devenv.backends.docker.logs import LogReaders, MakeAssembler
-from devenv.backends.docker.plain import Prefetch
+from devenv.backends.docker.plain import Prefetch, list_plainly
 from devenv.backends.docker.sampler import Sampler
 from devenv.backends.docker.watcher import Inspector, Watcher
 from devenv.backends.streams import LINES_KEPT, Buffer, Stream
-from devenv.core.model import Change, Port, Project, Resource
+from devenv.core.errors import DevenvError
+from devenv.core.model import Change, Port, Project, Resource, Snapshot
 
 if TYPE_CHECKING:
     from devenv.backends.look import Seen, Subject
 
 STOP_WITHIN: Final = 1.0  # seconds, as the protocol promises
+GLANCE: Final = 0.1  # seconds: an engine that is well needs a tenth of it
 LOOK: Final = 0.5  # seconds between two looks whether the project changed
 
 
@@ -83,6 +85,14 @@ class DockerBackend:
     def prefetch(self) -> None:
         """Resolve the project and read a first list now, before `start` and without the SDK."""
         self._prefetch.begin(self._cache.load)
+
+    def glance(self, project: Project, inactive: Collection[str]) -> Snapshot | None:
+        """Return what runs of a project that was resolved some time ago; None where that is not told at once."""
+        try:
+            listed = list_plainly(self._endpoint(), project.name, GLANCE)
+        except DevenvError:
+            return None
+        return None if listed is None else Snapshot(BACKEND, (*listed, *absent_services(project, listed, inactive)))
 
     def start(self, wake: Callable[[], None]) -> None:
         """Start the threads."""

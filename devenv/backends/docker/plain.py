@@ -52,13 +52,14 @@ def ask(path: str, query: str, timeout: float = ANSWER_WITHIN) -> bytes:
     return body
 
 
-def list_plainly(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | None:
+def list_plainly(endpoint: Endpoint, project: str, timeout: float = ANSWER_WITHIN) -> tuple[Resource, ...] | None:
     """Return the project's containers as a list can tell them, or None where the SDK must be waited for."""
     if endpoint.scheme != "unix":
         return None
     filters = quote(json.dumps({"label": [f"{parse.LABEL_PROJECT}={project}"]}))
     try:
-        entries = json.loads(ask(_socket(endpoint), f"/containers/json?all=1&filters={filters}"))
+        query = f"/containers/json?all=1&filters={filters}"
+        entries = json.loads(ask(_socket(endpoint), query, timeout))
         listed = tuple(parse.from_list(entry) for entry in entries)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None  # whatever it is, the SDK meets it in a moment and says it in full

@@ -48,21 +48,21 @@ class LoadList(LineTable["KnownRun"]):
         """Draw one line of the screen: the head, a run, or nothing."""
         self.lines_drawn += 1
         width = self.scrollable_content_region.width
-        plain = self._style("plain")
+        plain = self.style_of("plain")
         if y == 0:
-            head = self._style("head")
+            head = self.style_of("head")
             text = " ".join(fit(name, cells, right=name in _RIGHT) for name, cells in _COLUMNS)
             return Strip([Segment(f"  {text}", head)]).crop_extend(0, width, head)
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
             text = f"  {safe(self.placeholder)}" if y == 1 and not self.rows else ""
-            return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, plain)
+            return Strip([Segment(text, self.style_of("quiet"))]).crop_extend(0, width, plain)
         is_cursor = index == self._cursor
-        cursor = self._style("cursor")
+        cursor = self.style_of("cursor")
         base = Style.combine([plain, Style(bgcolor=cursor.bgcolor, bold=True)]) if is_cursor else plain
         segments = [Segment("▌ " if is_cursor else "  ", cursor if is_cursor else plain)]
         for (name, cells), (text, tone) in zip(_COLUMNS, _cells(self.rows[index]), strict=True):
-            style = self._style(tone) + Style(bgcolor=base.bgcolor) if is_cursor else self._style(tone)
+            style = self.style_of(tone) + Style(bgcolor=base.bgcolor) if is_cursor else self.style_of(tone)
             segments.append(
                 Segment(fit(safe(text), cells, right=name in _RIGHT), cursor if cursor.reverse and is_cursor else style)
             )

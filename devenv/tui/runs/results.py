@@ -234,20 +234,20 @@ class ResultList(LineTable[ResultRow]):
         width = self.scrollable_content_region.width
         columns = _columns(width)
         if y == 0:
-            head = self._style("head")
+            head = self.style_of("head")
             parts = [fit(HEAD[at], cells, right=at > 1) for at, cells in columns]
             return Strip([Segment(f"  {' '.join(parts)}", head)]).crop_extend(0, width, head)
         index = y - 1 + self.scroll_offset.y
-        plain = self._style("plain")
+        plain = self.style_of("plain")
         if index >= len(self.rows):
             text = f"  {self.placeholder}" if y == 1 and not self.rows else ""
-            return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, plain)
-        cursor = self._style("cursor") if index == self._cursor else None
+            return Strip([Segment(text, self.style_of("quiet"))]).crop_extend(0, width, plain)
+        cursor = self.style_of("cursor") if index == self._cursor else None
         base = plain if cursor is None else plain + Style(bgcolor=cursor.bgcolor, bold=True)
         segments = [Segment("▌ " if cursor is not None else "  ", cursor or plain)]
         for at, cells in columns:
             cell = self.rows[index].cells[at]
-            style = self._style(cell.tone)
+            style = self.style_of(cell.tone)
             if not self.rows[index].test:
                 style += Style(bold=True)
             if cursor is not None:

@@ -18,6 +18,7 @@ CRASH_SHOWN: Final = 60.0  # seconds that a crash stays visible in the state of 
 OOM_SHOWN: Final = 600.0  # the engine forgets an OOM kill with the next start: its event is the only evidence
 STOP_GRACE: Final = 30.0  # a process that dies this long after a kill was stopped by somebody: it did not crash
 MEMORY_TIGHT: Final = 0.9  # of the limit
+ROLLED: Final = frozenset({"deployment", "statefulset", "daemonset"})
 WORKLOADS: Final = frozenset({"deployment", "statefulset", "daemonset", "job", "cronjob", "replicaset"})
 
 _LOCAL: Final = ("", "0.0.0.0", "::", "127.0.0.1", "::1")

@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from devenv.tui.safe_text import fit, fit_ends
+
 
 class Column(Struct, frozen=True):
     """A column: at least `least` cells wide, at most `most`; the lowest `rank` gives way first in a narrow terminal.
@@ -89,3 +91,20 @@ def place(
         placed.append(Placed(column, x, widths[column.name]))
         x += widths[column.name] + gap
     return tuple(placed)
+
+
+def fitted(text: str, placed: Placed) -> str:
+    """Return what a cell says in exactly the room that it has."""
+    if placed.column.name in ("service", "namespace"):
+        return fit_ends(text, placed.width)
+    if placed.column.name == "restarts" and len(text) > placed.width:
+        text = text.partition(" ")[0]  # the count without the age of the newest
+    return fit(text, placed.width, right=placed.column.right)
+
+
+def title(placed: Placed, arrow: str = "") -> str:
+    """Return a column's head in exactly its room, with the arrow where the lines are in its order."""
+    column = placed.column
+    room = placed.width - len(arrow)
+    words = column.title if len(column.title) <= room or not column.short else column.short
+    return fit(words[:room] + arrow, placed.width, right=column.right)

@@ -11,10 +11,9 @@ from rich.cells import cell_len
 
 from devenv.core.model import Happening, Resource, Runtime, State
 from devenv.core.state import Store
-from devenv.tui.action_table import ROLLED
 from devenv.tui.safe_text import safe
 from devenv.tui.table import cells
-from devenv.tui.table.cells import NO_VERDICT, WORKLOADS, Cell
+from devenv.tui.table.cells import NO_VERDICT, ROLLED, WORKLOADS, Cell
 from devenv.tui.table.columns import COLUMNS, FIGURES, LONG_NAMES, VERIFIED
 from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, compose_places, group_key, object_path
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row

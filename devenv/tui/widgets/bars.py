@@ -12,9 +12,10 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from devenv.core.model import Action, Connection, ConnectionState, Health, Phase, Progress, Resource, State, WatchStatus
-from devenv.core.text import human_age, human_duration
-from devenv.tui.safe_text import Part, parts_width, safe, safe_rows
+from devenv.core.model import Action, Connection, ConnectionState, Phase, Progress, Resource, WatchStatus
+from devenv.core.text import human_duration
+from devenv.tui.header import NO_WATCH, connection_words, filled, header_parts
+from devenv.tui.safe_text import Part, safe, safe_rows
 
 if TYPE_CHECKING:
     from devenv.tui.widgets.build_lines import BuildLines
@@ -52,76 +53,6 @@ class Line(Widget):
         return self._content
 
 
-_CONNECTIONS = {
-    ConnectionState.CONNECTING: ("◌ connecting…", "$warning"),
-    ConnectionState.LIVE: ("● live", "$success"),
-    ConnectionState.STALE: ("◍ stale", "$warning"),
-    ConnectionState.RETRYING: ("↻ retrying", "$warning"),
-    ConnectionState.FAILED: ("✗ failed", "$error bold"),
-}
-
-
-def connection_words(connection: Connection | None, now: float) -> Part:
-    """Return the state of the connection in words."""
-    if connection is None:
-        return _CONNECTIONS[ConnectionState.CONNECTING]
-    word, style = _CONNECTIONS[connection.state]
-    if connection.state is ConnectionState.RETRYING and connection.retry_in is not None:
-        left = min(connection.since + connection.retry_in - now, connection.retry_in)  # a clock may be set back
-        word += f" in {left:.0f} s" if left >= 0.5 else " now"
-    if connection.state not in (ConnectionState.LIVE, ConnectionState.CONNECTING) and connection.last_live:
-        word += f", data of {human_age(now - connection.last_live)} ago"
-    return word, style
-
-
-def count_words(resources: Iterable[Resource]) -> list[Part]:
-    """Return how many run and how many do not do well."""
-    known = [resource for resource in resources if not resource.one_off]
-    if not known:
-        return []
-    bad = sum(has_crashed(resource) for resource in known)
-    counts = (
-        (sum(resource.state is State.RUNNING for resource in known), "running", "$success"),
-        (
-            sum(resource.state.is_up and resource.health is Health.UNHEALTHY for resource in known),
-            "unhealthy",
-            "$error",
-        ),
-        (bad, "crashed", "$error"),
-        (sum(resource.state is State.ABSENT and resource.beyond is None for resource in known), "absent", "$quiet"),
-    )
-    parts: list[Part] = []
-    for count, word, style in counts:
-        if count or word == "running":
-            if parts:
-                parts.append((" · ", "$quiet"))
-            parts.append((f"{count} {word}", style))
-    return parts
-
-
-def has_crashed(resource: Resource) -> bool:
-    """Whether it ended, or ends again and again, by a fault of its own."""
-    if resource.state in (State.DEAD, State.RESTARTING):
-        return True
-    return resource.state is State.EXITED and resource.exit_code not in (0, None, 130, 143)
-
-
-def _filled(left: list[Part], extras: Iterable[str], right: list[Part], width: int) -> list[Part]:
-    """Return one line of that width: the last counts on the right give way, extras stand where there is room."""
-    while len(right) > 2 and parts_width(left) + 1 + parts_width(right) > width:
-        del right[-3:-1]  # the last count and the dot before it
-    room = width - parts_width(left) - parts_width(right)
-    for extra in filter(None, extras):
-        part = (f"  {safe(extra)}", "$quiet")
-        if parts_width([part]) + 2 <= room:
-            left.append(part)
-            room -= parts_width([part])
-    return [*left, (" " * max(1, room), ""), *right]
-
-
-NO_WATCH = WatchStatus()
-
-
 class HeaderBar(Line):
     """Puts together what fits; what matters least gives way first."""
 
@@ -142,17 +73,8 @@ class HeaderBar(Line):
     ) -> None:
         """Show this state of affairs."""
         self._last = (project, connection, resources, now, watch)
-        left: list[Part] = [(" devenv ", "bold reverse"), (f" {safe(project)}", "bold"), ("  ", "")]
-        left.append(connection_words(connection, now))
-        if watch.word:
-            left.append((f"  ▲ {watch.word}", "$warning") if watch.trouble else (f"  ⟳ {watch.word}", "$success"))
-        right = [*count_words(resources), (" ", "")]
         width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
-        extras: tuple[str, ...] = ()
-        if connection is not None:
-            version = f"{connection.backend} {connection.version}" if connection.version else ""
-            extras = (version, connection.endpoint)
-        self.say(*_filled(left, extras, right, width))
+        self.say(*header_parts(project, connection, resources, now, width, watch))
 
 
 _PODS = {
@@ -214,7 +136,7 @@ class ClusterBar(Line):
                     right += [(" · ", "$quiet"), (f"{counts[word]:,} {word}", style)]
         right.append((" ", ""))
         extras = (connection.version, connection.endpoint) if connection is not None else ()
-        self.say(*_filled(left, extras, right, self.size.width))
+        self.say(*filled(left, extras, right, self.size.width))
 
 
 BANNER_ROWS = (8, 3)  # of the screen: all that it may take, and the hint's part of them (main.tcss: max-height)

@@ -110,7 +110,8 @@ class LineTable(ScrollView, Generic[RowT], can_focus=True):
         super().notify_style_update()
         self._styles = {}
 
-    def _style(self, name: str) -> Style:
+    def style_of(self, name: str) -> Style:
+        """Return the style of one of the table's parts, "plain" of the rest."""
         style = self._styles.get(name)
         if style is None:
             style = self.rich_style if name == "plain" else self.get_component_rich_style(f"{self.STYLES}--{name}")

@@ -15,8 +15,8 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
 
-from devenv.tui.safe_text import fit, fit_ends, safe
-from devenv.tui.table.columns import Column, Placed, place
+from devenv.tui.safe_text import safe
+from devenv.tui.table.columns import Column, Placed, fitted, place, title
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
@@ -262,15 +262,16 @@ class ResourceTable(LineTable[Row]):
         self._place()  # a scroll bar that came takes a column without any event
         width = self._width
         if y == 0:
-            head = self._style("head")
+            head, order = self.style_of("head"), self.lines.order if self.lines is not None else None
+            arrows = {order.column: "▼" if order.falling else "▲"} if order is not None else {}
             return self._join(
-                [(fit(self._title(placed), placed.width, right=placed.column.right), head) for placed in self._placed],
+                [(title(placed, arrows.get(placed.column.name, "")), head) for placed in self._placed],
                 head,
             )
         index = y - 1 + self.scroll_offset.y
         if index >= len(self.rows):
             text = f"  {safe(self.placeholder)}" if y == 1 and not self.rows else ""
-            return Strip([Segment(text, self._style("quiet"))]).crop_extend(0, width, self._style("plain"))
+            return Strip([Segment(text, self.style_of("quiet"))]).crop_extend(0, width, self.style_of("plain"))
         return self._draw_row(self.rows[index], index == self._cursor)
 
     def _draw_row(self, row: Row, under_cursor: bool) -> Strip:
@@ -278,13 +279,13 @@ class ResourceTable(LineTable[Row]):
         for placed in self._placed:
             cell = row.cells[self._cell_index(placed)]
             tone = "quiet" if row.absent else cell.tone
-            parts.append((_fitted(cell.text, placed), self._style(tone)))
+            parts.append((fitted(cell.text, placed), self.style_of(tone)))
         is_marked = bool(self.marks) and row.path in self.marks
         lead = ("▌" if under_cursor else " ") + ("✓" if is_marked else " ")
-        strip = self._join(parts, self._style("plain"), mark=lead)
+        strip = self._join(parts, self.style_of("plain"), mark=lead)
         if not under_cursor:
             return strip
-        cursor = self._style("cursor")
+        cursor = self.style_of("cursor")
         if cursor.reverse:
             # Sixteen colours have no quiet background: the whole row is reversed, words and glyphs still tell.
             return Strip([Segment(text, cursor) for text, _, _ in strip], strip.cell_length)
@@ -299,7 +300,7 @@ class ResourceTable(LineTable[Row]):
         )
 
     def _join(self, parts: list[tuple[str, Style]], gap: Style, mark: str = "  ") -> Strip:
-        segments = [Segment(mark, self._style("cursor") if mark.strip() else gap)]
+        segments = [Segment(mark, self.style_of("cursor") if mark.strip() else gap)]
         x = len(mark)
         for (text, style), placed in zip(parts, self._placed, strict=True):
             segments.append(Segment(" " * (placed.x - x), gap))
@@ -309,22 +310,6 @@ class ResourceTable(LineTable[Row]):
             segments.append(Segment(" " * (len(text) - len(words)), gap))
             x = placed.x + placed.width
         return Strip(segments).crop_extend(0, self._width, gap)
-
-    def _title(self, placed: Placed) -> str:
-        column = placed.column
-        order = self.lines.order if self.lines is not None else None
-        arrow = ("▼" if order.falling else "▲") if order is not None and order.column == column.name else ""
-        room = placed.width - len(arrow)
-        title = column.title if len(column.title) <= room or not column.short else column.short
-        return title[:room] + arrow if arrow else title
-
-
-def _fitted(text: str, placed: Placed) -> str:
-    if placed.column.name in ("service", "namespace"):
-        return fit_ends(text, placed.width)
-    if placed.column.name == "restarts" and len(text) > placed.width:
-        text = text.partition(" ")[0]  # the count without the age of the newest
-    return fit(text, placed.width, right=placed.column.right)
 
 
 class FoldingTable(ResourceTable):
