@@ -8,9 +8,10 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final, Protocol, cast
 
 from textual import events, on
 from textual.app import App
@@ -63,6 +64,27 @@ def _palette() -> type[Provider]:
     return ScreenCommands
 
 
+class Output:
+    """What is shown, also where the terminal is gone.
+
+    The thread that writes would end at the first error, and who hands it more than its queue takes would wait for ever.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self.fileno = file.fileno
+
+    def write(self, text: str) -> None:
+        """Write, where there is a terminal."""
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, where there is a terminal."""
+        with suppress(OSError):
+            self._file.flush()
+
+
 class Terminal(LinuxDriver):
     """The terminal that is given back, and taken again, whatever stopped the program.
 
@@ -71,6 +93,11 @@ class Terminal(LinuxDriver):
     """
 
     _is_entered = False  # the other screen, by who showed something before
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self._file is not None:
+            self._file = cast("Any", Output(self._file))  # all of a file that is used
 
     def start_application_mode(self) -> None:
         """Take the terminal, also as it is where a first picture is shown on it already."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
+from textual.drivers._writer_thread import WriterThread
 
+from devenv.tui.app import Output
 from tests.terminal.real_terminal import RealTerminal
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +63,25 @@ def test_it_ends_where_a_second_signal_cut_the_end_of_its_input_short() -> None:
         os.kill(terminal.pid, signal.SIGHUP)
         terminal.until(lambda: terminal.ended)
         assert terminal.exit_code == 130
+
+
+def test_what_is_written_to_a_terminal_that_is_gone_is_waited_for_by_nobody() -> None:
+    """The thread that writes would end at the first error, and its full queue would be put to for ever."""
+    ours, inside = pty.openpty()
+    os.close(ours)
+    with os.fdopen(inside, "w") as gone:
+        with pytest.raises(OSError, match="Input/output error"):
+            os.write(inside, b"x")
+        writer = WriterThread(cast("IO[str]", Output(gone)))
+        writer.start()
+        lines = ["x" * 9999] * 200
+        handing_over = threading.Thread(target=lambda: deque(map(writer.write, lines)), daemon=True)
+        handing_over.start()
+        handing_over.join(20)
+        assert not handing_over.is_alive()
+        assert writer.is_alive()
+        writer.stop()
+        assert writer.fileno() == inside
 
 
 def test_ctrl_c_from_outside_twice_is_one_end() -> None:
