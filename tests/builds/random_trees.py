@@ -1,4 +1,4 @@
-"""Folders made at random from a seed, and changed at random: what a context may hold, and what may happen to it."""
+"""Folders made at random: what a context may hold."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from pathlib import Path
 NAMES = ("a", "b.py", "é", "x y", ".hidden", "sub", "-dash", "Z")
 
 
-def random_tree(folder: Path, seed: int) -> list[Path]:
-    """Fill a folder and return its files, at least three; equal seeds give equal trees."""
-    chance = random.Random(seed)
+def random_tree(folder: Path, chance: random.Random) -> list[Path]:
+    """Fill a folder and return its files, at least one; an equal state of `chance` gives an equal tree."""
     folder.mkdir()
-    folders, files = [folder], []
-    while len(files) < 3 or chance.random() < 0.9:
-        path = chance.choice(folders) / chance.choice(NAMES)
-        if path.exists() or path.is_symlink():
-            if len(folders) > 30:
-                break
+    folders, files = [folder], [folder / "file"]
+    files[0].write_bytes(b"")
+    for _ in range(chance.randint(0, 25)):
+        place = chance.choice(folders)
+        free = [name for name in NAMES if not os.path.lexists(place / name)]
+        if not free:
             continue
-        kind = chance.random()
-        if kind < 0.25:
+        path, kind = place / chance.choice(free), chance.randint(0, 19)
+        if kind < 5:
             path.mkdir(mode=chance.choice((0o755, 0o700)))
             folders.append(path)
-        elif kind < 0.35:
+        elif kind < 7:
             path.symlink_to(chance.choice(("a", "../b.py", "/nowhere")))
         else:
             path.write_bytes(chance.randbytes(chance.randint(0, 50)))

@@ -9,8 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_trees import copy_elsewhere, random_tree
 
 from devenv.builds.context import Tree, read_tree
@@ -18,7 +22,8 @@ from devenv.builds.hashes import STEP_NS, FileHashes
 from devenv.builds.ignore import IgnoreMatcher
 from devenv.builds.store import Store
 
-SEEDS = range(40)
+CHANCES = st.randoms(use_true_random=False)
+FORTY = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 OLD = time.time() - 3600  # a time of change that no clock's step reaches
 
 
@@ -33,11 +38,14 @@ def paths(tree: Tree) -> list[str]:
     return [entry.path for entry in tree.entries]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_equal_trees_have_one_digest_wherever_they_are_and_whenever_they_were_made(tmp_path: Path, seed: int) -> None:
-    random_tree(tmp_path / "here", seed)
-    copy_elsewhere(tmp_path / "here", tmp_path / "there")
-    assert tree_of(tmp_path / "here") == tree_of(tmp_path / "there")
+@FORTY
+@given(CHANCES)
+def test_equal_trees_have_one_digest_wherever_they_are_and_whenever_they_were_made(chance: Random) -> None:
+    with TemporaryDirectory() as name:
+        here, there = Path(name, "here"), Path(name, "there")
+        random_tree(here, chance)
+        copy_elsewhere(here, there)
+        assert tree_of(here) == tree_of(there)
 
 
 def content(file: Path) -> None:
@@ -84,31 +92,33 @@ def folder_mode(file: Path) -> None:
 CHANGES = (content, same_length, exec_bit, rename, gone, link_instead, other_target, new_folder, folder_mode)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@FORTY
+@given(CHANCES)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_every_change_of_what_is_built_from_is_a_change(
-    tmp_path: Path, seed: int, change: Callable[[Path], None]
-) -> None:
-    files = random_tree(tmp_path / "tree", seed)
-    file = files[seed % len(files)]
-    file.with_name("link").symlink_to("target")
-    file.with_name("folder").mkdir(mode=0o755)
-    store = Store(tmp_path)
-    before = tree_of(tmp_path / "tree", store=store)
-    change(file)
-    after = tree_of(tmp_path / "tree", store=store)
-    assert before.digest != after.digest
-    assert after == tree_of(tmp_path / "tree"), "what was kept of the files must not show"
+def test_every_change_of_what_is_built_from_is_a_change(change: Callable[[Path], None], chance: Random) -> None:
+    with TemporaryDirectory() as name:
+        folder, store = Path(name, "tree"), Store(Path(name))
+        file = chance.choice(random_tree(folder, chance))
+        file.with_name("link").symlink_to("target")
+        file.with_name("folder").mkdir(mode=0o755)
+        before = tree_of(folder, store=store)
+        change(file)
+        after = tree_of(folder, store=store)
+        assert before.digest != after.digest
+        assert after == tree_of(folder), "what was kept of the files must not show"
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_touching_times_is_no_change(tmp_path: Path, seed: int) -> None:
-    files = random_tree(tmp_path / "tree", seed)
-    before = tree_of(tmp_path / "tree")
-    for number, file in enumerate(files):
-        os.utime(file, (OLD + number, OLD - number))
-        os.utime(file.parent, (1, 1))
-    assert tree_of(tmp_path / "tree") == before
+@FORTY
+@given(CHANCES)
+def test_touching_times_is_no_change(chance: Random) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name, "tree")
+        files = random_tree(folder, chance)
+        before = tree_of(folder)
+        for number, file in enumerate(files):
+            os.utime(file, (OLD + number, OLD - number))
+            os.utime(file.parent, (1, 1))
+        assert tree_of(folder) == before
 
 
 def test_what_is_ignored_is_no_part_but_the_folders_above_what_is_kept_are(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def random_patterns(seed: int) -> str:
 @pytest.mark.parametrize("seed", range(16))
 def test_the_context_is_what_buildkit_takes(engine: Endpoint, tmp_path: Path, seed: int) -> None:
     tree = tmp_path / "tree"
-    random_tree(tree, seed)
+    random_tree(tree, random.Random(seed))
     ignore = random_patterns(seed)
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text("FROM scratch\nCOPY . /\n")
