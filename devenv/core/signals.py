@@ -26,6 +26,7 @@ _GIVE_BACK: Final = b"\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1
 _AT_ONCE: Final = 0.2  # seconds within which a signal is usually heeded
 
 _held: list[Callable[[], None]] | None = None
+_interrupted = False
 _heeded = 0.0  # when a handler ran last, by the monotonic clock
 
 
@@ -73,7 +74,12 @@ def on_end(call: Callable[[str], None], *, once: bool = False) -> Callable[[], N
 def interrupt_once() -> Callable[[], None]:
     """Raise KeyboardInterrupt at the first of these signals; returns what restores the handlers."""
 
+    global _interrupted
+    _interrupted = False
+
     def interrupt(name: str) -> None:
+        global _interrupted
+        _interrupted = True
         raise KeyboardInterrupt
 
     restore_handlers, let_main_wait = on_end(interrupt, once=True), _keep_main_listening()
@@ -83,6 +89,15 @@ def interrupt_once() -> Callable[[], None]:
         restore_handlers()
 
     return restore
+
+
+def heed_lost_interrupt() -> None:
+    """Raise KeyboardInterrupt again where it was raised already and is lost.
+
+    Python only tells of an exception within a callback of its import system or garbage collector, and goes on.
+    """
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager

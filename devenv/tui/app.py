@@ -23,6 +23,7 @@ from devenv.control.protocol import ProjectControl
 from devenv.core.errors import DevenvError
 from devenv.core.model import Change
 from devenv.core.settings import Config, TerminalSettings
+from devenv.core.signals import heed_lost_interrupt
 from devenv.tui import theme as themes
 from devenv.tui.action_table import NO_KEYS
 from devenv.tui.compose_controller import ComposeController
@@ -289,6 +290,11 @@ class DevenvApp(App[int]):
     def get_default_screen(self) -> MainScreen:
         """Open with the main screen."""
         return self.main
+
+    def on_unmount(self) -> None:
+        """Answer nobody any more."""
+        if self._answering is not None:
+            self._answering.close()
 
     async def on_event(self, event: events.Event) -> None:
         """Take one key after the other: each is where it goes to before the next one is looked at.
@@ -573,8 +579,7 @@ class DevenvApp(App[int]):
 
     def close_terminal(self) -> None:
         """End the threads of the terminal, whatever ended the app: one that is gone would be read for ever."""
-        if self._answering is not None:
-            self._answering.close()
+        self.on_unmount()  # not called where a signal ended the loop
         if self._driver is not None:
             self._driver.close()
 
@@ -653,6 +658,7 @@ def run(
         project=project,
         early=early,
     )
+    heed_lost_interrupt()
     try:
         # A thread that reads a flood keeps the interpreter for 5 ms by default, at each of the steps from a key to
         # the screen: beside one that computes a step took 8 ms, with 1 ms it takes 4 (measured on two busy cores).

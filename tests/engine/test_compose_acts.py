@@ -266,7 +266,7 @@ def test_prune_in_the_terminal_names_it_and_wants_the_name_for_volumes(made: Pro
         terminal.send("n")
         terminal.until(lambda: "Prune: the whole project?" not in terminal.text())
         terminal.send(":prune-volumes\r")
-        wanted = (f"Type {made.name} to confirm", "no (n)")
+        wanted = (f"Type {made.name} to confirm", "no (Esc)")
         terminal.until(lambda: all(word in terminal.text() for word in wanted), limit=60)
         assert f"{made.name}_old" in terminal.text()
         terminal.send(f"{made.name}\r")

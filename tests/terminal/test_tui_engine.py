@@ -92,7 +92,7 @@ def test_the_project_is_followed_while_its_files_change_go_and_come(tmp_path: Pa
         command = [sys.executable, "-m", "devenv"]
         environ = {key: value for key, value in made.environ.items() if key != "COMPOSE_PROJECT_NAME"}
         file.write_text(f"name: {made.name}\n{file.read_text()}")
-        with RealTerminal(command, folder, size=(120, 40), environ=environ) as terminal:
+        with RealTerminal(command, folder, size=(200, 40), environ=environ) as terminal:
             terminal.until(lambda: "● live" in terminal.text() and "● running" in row(terminal, "db"))
             file.rename(away)
             terminal.until(lambda: f"The Compose file {file} is gone" in terminal.text())

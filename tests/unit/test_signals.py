@@ -146,3 +146,26 @@ def test_a_signal_waits_while_a_program_is_being_started() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
     assert (done.stdout, done.returncode) == ("started\ncleaned up\n", 0), done.stderr
+
+
+# Importing has such callbacks: an exception in one of them is told on stderr, and the import goes on.
+IN_A_CALLBACK = """
+import os, signal, weakref
+from devenv.core.signals import heed_lost_interrupt, interrupt_once
+interrupt_once()
+heed_lost_interrupt()
+class Thing: pass
+thing = Thing()
+seen = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+del thing
+print("lost", flush=True)
+try:
+    heed_lost_interrupt()
+except KeyboardInterrupt:
+    print("heeded", flush=True)
+"""
+
+
+def test_a_signal_that_came_within_a_callback_of_python_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", IN_A_CALLBACK], capture_output=True, text=True, timeout=50)
+    assert done.stdout.split() == ["lost", "heeded"], done.stderr

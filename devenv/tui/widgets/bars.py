@@ -263,7 +263,8 @@ class ActionBar(Static):
             return
         self._last = tuple(parts)
         self.display = bool(parts)
-        self.screen.set_class(bool(self.display), "-acting")
+        if self.is_attached:  # records still come while the screen is taken down
+            self.screen.set_class(bool(self.display), "-acting")
         self.set_class(not self._acting and self.failed is not None, "-failed")
         self.update(Content.assemble(*parts))
 
