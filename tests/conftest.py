@@ -21,11 +21,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 
 
 def pytest_configure() -> None:
-    """Take SIGINT and SIGHUP as a program in a terminal does.
+    """Take SIGINT, SIGQUIT and SIGHUP as a program in a terminal does.
 
-    A shell's background jobs and their children begin ignoring the one, what nohup starts the other.
+    A shell's background jobs and their children begin ignoring the first two, what nohup starts the third.
     """
-    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGQUIT: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    for number, handler in handlers.items():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
     # readline sets them where it is imported, and the workers of pytest-xdist inherit them: a program in a terminal of

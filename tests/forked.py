@@ -184,6 +184,8 @@ def become(
     arguments: list[str], folder: str, environ: dict[str, str], new_session: bool, streams: list[int], paths: list[str]
 ) -> None:
     """Take what makes a process the one that was asked for."""
+    if "gevent" in sys.modules:  # its loop would share one epoll, and what that waits for, with all other forks
+        sys.modules["gevent"].reinit()
     if new_session:
         os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)

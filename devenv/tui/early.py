@@ -152,7 +152,8 @@ class EarlyScreen:
             return
         self._attributes, self.known = attributes, [snapshot]
         for number in (signal.SIGTSTP, signal.SIGQUIT):
-            self._handlers[number] = signal.signal(number, self._give_back)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # what is ignored stays so, and the terminal with us
+                self._handlers[number] = signal.signal(number, self._give_back)
         placed = "".join(f"\x1b[{y};1H{line}" for y, line in enumerate(lines, start=1))
         output.write(f"{ENTER}{_HIDE_CURSOR}{placed}")
         output.flush()

