@@ -95,8 +95,9 @@ class Postgres:
         return name
 
     def store(self, schema: str = "public", **limits: int) -> PostgresStore:
-        """Return a store in a schema; the caller closes it."""
-        return PostgresStore(Address(self.url(schema), self.password_file), **limits)
+        """Return a store in a schema; the caller closes it. One without limits waits for a busy machine, too."""
+        patience = "" if limits else "&connect_timeout=30"
+        return PostgresStore(Address(self.url(schema) + patience, self.password_file), **limits)
 
     def url(self, schema: str = "public") -> str:
         """Return a DATABASE_URL over TCP without a password."""
