@@ -101,6 +101,14 @@ async def test_progress_then_done(opened: Opening) -> None:
         await terminal.until(lambda: not terminal.main.action_bar.display)
 
 
+async def test_what_comes_while_the_screen_is_taken_down_is_no_fault(opened: Opening) -> None:
+    async with opened() as terminal:
+        bar = terminal.main.action_bar
+        await bar.remove()
+        bar.tell([Action(1, "restart", ("web",), Phase.RUNNING, 0.0)], lambda _: {}, 1.0)
+        assert not bar.is_attached
+
+
 async def test_a_build_is_a_line_a_service(opened: Opening) -> None:
     async with opened(size=(100, 40)) as terminal:
         await terminal.live(container("web"))

@@ -84,6 +84,23 @@ def test_what_is_written_to_a_terminal_that_is_gone_is_waited_for_by_nobody() ->
         assert writer.fileno() == inside
 
 
+def test_a_signal_that_python_lost_before_it_opened_ends_it() -> None:
+    """An exception within a callback of Python's import system is told on stderr, and the import goes on."""
+    lose = """
+import os, signal, weakref
+
+def lose():
+    class Thing: pass
+    thing = Thing()
+    seen = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del thing
+"""
+    program = lose + PROGRAM.replace("arguments: play", "arguments: lose() or play")
+    with RealTerminal([sys.executable, "-c", program], ROOT) as terminal:
+        terminal.until(lambda: terminal.ended)
+        assert terminal.exit_code == 130
+
+
 def test_ctrl_c_from_outside_twice_is_one_end() -> None:
     with opened() as terminal:
         os.kill(terminal.pid, signal.SIGINT)
