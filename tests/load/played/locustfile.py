@@ -18,7 +18,7 @@ from devenv.load.figures import evaluate, parse
 from devenv.load.outcome import EXIT_BREACHED, save_outcome
 from devenv.load.recording import BASE, LOAD, SCHEMA, WATCHED
 from devenv.runs.criteria import Verdict
-from devenv.runs.lines import Lines
+from devenv.runs.lines import Lines, write_text
 
 TICK = 0.1  # seconds; a tenth of a real one, so that tests need not wait
 NAMES = {
@@ -60,7 +60,7 @@ def begin(environment: Any, **_: Any) -> None:
         "seed": 1, "documents": 0, "thresholds": given.threshold, "warm_up": 0.0,
         "options": {"shape": given.shape, "num_users": given.num_users, "run_time": given.run_time, "open": False},
     }  # fmt: skip
-    (folder / BASE).write_text(json.dumps(run))
+    write_text(folder / BASE, json.dumps(run))  # whole, as the real one does: it is followed meanwhile
     environment.played = gevent.spawn(_write, folder, base)
 
 
