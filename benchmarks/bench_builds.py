@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.figures import Figure, print_table
+from benchmarks.figures import Figure, in_turn, print_table
 from benchmarks.stack import ROOT, base_image
 from devenv.builds.definition import read_definitions
 from devenv.builds.key import KeyReader
@@ -119,15 +119,6 @@ def tasks(folder: Path, image: str, runs: int) -> Iterator[Figure]:
         times = in_turn(runs, forced=lambda: ours((*command, "--force")), replayed=lambda: ours(command))
     yield Figure("four tasks of a second each, two at a time", "devenv run --force", times["forced"], "s")
     yield Figure("four tasks, 1,100 files, nothing changed", "devenv run", times["replayed"], "s", "<= 0.5 s")
-
-
-def in_turn(runs: int, **programs: Callable[[], float]) -> dict[str, tuple[float, ...]]:
-    """Run the programs one after the other, again and again; return the seconds of each."""
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(runs):
-        for name, call in programs.items():
-            times[name].append(call())
-    return {name: tuple(found) for name, found in times.items()}
 
 
 def one_large(folder: Path, image: str, runs: int) -> Iterator[Figure]:

@@ -26,7 +26,7 @@ from pathlib import Path
 import psutil
 import pyte
 
-from benchmarks.figures import Figure, print_table
+from benchmarks.figures import Figure, percentile, print_table
 from benchmarks.idle import cpu_seconds
 from benchmarks.programs import environment
 from benchmarks.stack import ROOT, Stack, base_image
@@ -252,9 +252,8 @@ def keys(image: str, trees: dict[str, Path], rounds: int) -> list[Figure]:
             finally:
                 run.close()
         for when, (took, failed), goal in (("at rest", rest, ""), ("in a flood", busy, "< 50 ms")):
-            ordered = sorted(took)
             for part in (50, 95):
-                value = ordered[min(len(ordered) - 1, len(ordered) * part // 100)] if ordered else float("nan")
+                value = percentile(took, part / 100)
                 figures.append(Figure(f"key to screen, {when}, p{part}", name, (value,), "ms", goal, failed))
         if rest[0] and busy[0]:
             ratio = statistics.median(busy[0]) / statistics.median(rest[0])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks import stack_knee, stack_overload
 from benchmarks.stack import ROOT
-from benchmarks.stack_load import Measured, measure, percentile
+from benchmarks.stack_load import Measured, measure, time_below
 from benchmarks.stack_project import PORTS, RunningStack, Variant, running
 from benchmarks.tables import print_rows
 
@@ -50,14 +50,14 @@ def _row(name: str, modest: Sequence[Measured], full: Sequence[Measured]) -> tup
         name,
         middle([one.cost("frontend") for one in modest]),
         middle([one.cost("backend") for one in modest]),
-        middle([percentile(one.load.served, 0.5) for one in modest], 1),
-        middle([percentile(one.load.served, 0.95) for one in modest], 1),
+        middle([time_below(one.load.served, 0.5) for one in modest], 1),
+        middle([time_below(one.load.served, 0.95) for one in modest], 1),
         middle([one.load.received / max(1, len(one.load.served)) for one in modest], 0),
         middle([one.load.rps for one in full], 0),
-        middle([percentile(one.load.served, 0.95) for one in full], 0),
+        middle([time_below(one.load.served, 0.95) for one in full], 0),
         middle([one.cost("frontend") for one in full]),
         middle([one.cost("backend") for one in full]),
-        *(middle([percentile(one.probes[service].served, 0.99) for one in full], 0) for service in reversed(PORTS)),
+        *(middle([time_below(one.probes[service].served, 0.99) for one in full], 0) for service in reversed(PORTS)),
         str(sum(len(one.load.refused) for one in both)),
         str(sum(one.load.failures for one in both)),
         f"{max(one.load.cpu for one in full):.0%}",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from benchmarks.figures import Figure
 from benchmarks.programs import Program
-from benchmarks.stack import SERVICES, Stack
+from benchmarks.stack import Stack
 
 SETTLED = 2.5  # seconds from start until the program has surely subscribed to events
 CRASHED = ("exited", "restarting", "137")
@@ -48,7 +48,7 @@ def measure(stack: Stack, program: Program, runs: int) -> list[Figure]:
     from_crash: list[float] = []
     from_event: list[float] = []
     missed = 0
-    for service in SERVICES[: min(runs, program.rows)]:
+    for service in stack.services[: min(runs, program.rows)]:
         wall = time.time()
         killed = time.monotonic()
         os.kill(stack.pid(service), signal.SIGKILL)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+from benchmarks.tables import print_rows
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,19 @@ class Figure:
 
 def print_table(figures: Sequence[Figure]) -> None:
     """Write the figures to stdout as an aligned Markdown table."""
-    rows = [("figure", "program", "median", "min - max", "runs", "goal"), *(figure.row() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |", flush=True)
-        if number == 0:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    print_rows(("figure", "program", "median", "min - max", "runs", "goal"), [figure.row() for figure in figures])
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value below which that share of the values is; not a number where there are none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def in_turn(runs: int, **programs: Callable[[], float]) -> dict[str, tuple[float, ...]]:
+    """Run the programs one after the other, again and again; return the seconds of each."""
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(runs):
+        for name, call in programs.items():
+            times[name].append(call())
+    return {name: tuple(seconds) for name, seconds in times.items()}

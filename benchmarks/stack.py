@@ -1,4 +1,4 @@
-"""The stack that is measured: a throw-away Compose project of 20 idle containers, each with a health check."""
+"""The stack that is measured: a throw-away Compose project of idle containers, each with a health check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVICES = tuple(f"worker{n:02}" for n in range(1, 21))
+FEW, MANY = 20, 200  # services
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Stack:
 
     project: str
     folder: str
+    services: tuple[str, ...]
 
     def compose(self, *arguments: str) -> None:
         """Run `docker compose` on it; raises CalledProcessError with its output."""
@@ -44,9 +45,9 @@ def base_image() -> str:
 
 
 @contextmanager
-def running_stack(image: str, interval: str = "5s") -> Iterator[Stack]:
-    """Bring the project up, wait until it is healthy, remove it in the end."""
-    check = {"test": ["CMD", "true"], "interval": interval, "timeout": "3s", "retries": 3}
+def running_stack(image: str, services: int = FEW) -> Iterator[Stack]:
+    """Bring the project up, wait until it is healthy, remove it in the end; four health checks a second in all."""
+    check = {"test": ["CMD", "true"], "interval": f"{services // 4}s", "timeout": "10s", "retries": 3}
     service = {
         "image": image,
         "command": ["sleep", "infinity"],
@@ -55,11 +56,12 @@ def running_stack(image: str, interval: str = "5s") -> Iterator[Stack]:
         "stop_grace_period": "1s",
         "healthcheck": check,
     }
-    project = f"devenv-bench-{os.getpid()}"
+    project = f"devenv-bench-{os.getpid()}-{services}"
+    names = tuple(f"worker{number:02}" for number in range(1, services + 1))
     with tempfile.TemporaryDirectory(prefix=project) as folder:
-        text = json.dumps({"name": project, "services": dict.fromkeys(SERVICES, service)})
+        text = json.dumps({"name": project, "services": dict.fromkeys(names, service)})
         Path(folder, "compose.yaml").write_text(text)
-        stack = Stack(project, folder)
+        stack = Stack(project, folder, names)
         try:
             stack.compose("up", "-d", "--wait")
             yield stack

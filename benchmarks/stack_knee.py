@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.stack_load import Measured, measure, percentile
+from benchmarks.stack_load import Measured, measure, time_below
 from benchmarks.stack_project import PORTS, RunningStack
 from benchmarks.tables import print_rows
 
@@ -36,7 +36,7 @@ def _follows(rate: float, found: Measured, first: Measured) -> bool:
     load = found.load
     offered = rate * load.seconds
     lost = load.failures + len(load.refused)
-    slow = percentile(load.served, 0.95) >= SLOWED * percentile(first.load.served, 0.95)
+    slow = time_below(load.served, 0.95) >= SLOWED * time_below(first.load.served, 0.95)
     return len(load.served) >= ANSWERED * offered and lost < FAILED * offered and not slow
 
 
@@ -51,7 +51,7 @@ def _row(rate: float, found: Measured) -> tuple[str, ...]:
     cells = [
         f"{rate:.0f}",
         f"{load.rps:.0f}",
-        *(f"{percentile(load.served, share):.1f}" for share in (0.5, 0.95, 0.99)),
+        *(f"{time_below(load.served, share):.1f}" for share in (0.5, 0.95, 0.99)),
         str(len(load.refused)),
         str(load.failures),
         str(load.late),
@@ -59,5 +59,5 @@ def _row(rate: float, found: Measured) -> tuple[str, ...]:
     for service in reversed(PORTS):
         memory = found.memory[service] / 1e6
         cells += [f"{found.cores(service):.2f}", f"{found.throttled[service]:.0%}", f"{memory:.0f}"]
-    cells += [f"{percentile(found.probes[service].served, 0.99):.0f}" for service in reversed(PORTS)]
+    cells += [f"{time_below(found.probes[service].served, 0.99):.0f}" for service in reversed(PORTS)]
     return (*cells, f"{load.cpu:.0%}")

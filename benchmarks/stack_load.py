@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.figures import percentile
 from benchmarks.stack import ROOT
 from benchmarks.stack_mix import Request, get
 from benchmarks.stack_project import PORTS, RunningStack, Usage
@@ -64,10 +65,9 @@ class Measured:
         return self.cpu[service] / self.load.seconds
 
 
-def percentile(times: Sequence[tuple[float, float]], share: float) -> float:
-    """Return a percentile of the times, not a number where there are none."""
-    ordered = sorted(took for _, took in times)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+def time_below(times: Sequence[tuple[float, float]], share: float) -> float:
+    """Return a percentile of the times."""
+    return percentile((took for _, took in times), share)
 
 
 def measure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.stack_load import PROBE_PATIENCE, Measured, Outcome, measure, percentile
+from benchmarks.stack_load import PROBE_PATIENCE, Measured, Outcome, measure, time_below
 from benchmarks.stack_project import PORTS, RunningStack
 from benchmarks.tables import print_rows
 
@@ -36,19 +36,19 @@ def _row(name: str, before: Measured, pressed: Measured, after: Measured) -> tup
         name,
         f"{offered / load.seconds:.0f}",
         f"{load.rps:.0f}",
-        *(f"{percentile(load.served, share):.0f}" for share in (0.5, 0.95, 0.99)),
+        *(f"{time_below(load.served, share):.0f}" for share in (0.5, 0.95, 0.99)),
         f"{len(load.refused) / offered:.0%}",
-        f"{percentile(load.refused, 0.95):.0f}",
+        f"{time_below(load.refused, 0.95):.0f}",
         f"{load.failures / offered:.1%}",
         str(load.late),
     ]
     for service in reversed(PORTS):
         probes = pressed.probes[service]
-        cells += [f"{percentile(probes.served, 0.99):.0f}", str(_missed(probes))]
+        cells += [f"{time_below(probes.served, 0.99):.0f}", str(_missed(probes))]
     for service in reversed(PORTS):
         cells += [f"{pressed.cores(service):.2f}", f"{pressed.throttled[service]:.0%}"]
         cells.append(f"{pressed.memory[service] / 1e6:.0f}")
-    recovered = _recovered(after.load, 2 * percentile(before.load.served, 0.95))
+    recovered = _recovered(after.load, 2 * time_below(before.load.served, 0.95))
     return (*cells, recovered, str(after.load.failures + len(after.load.refused)), f"{load.cpu:.0%}")
 
 
@@ -61,6 +61,6 @@ def _recovered(load: Outcome, limit: float) -> str:
     slow = [
         second
         for second in range(int(load.seconds))
-        if not percentile([one for one in load.served if second <= one[0] < second + 1], 0.95) <= limit
+        if not time_below([one for one in load.served if second <= one[0] < second + 1], 0.95) <= limit
     ]
     return str(slow[-1] + 1) if slow else "0"
