@@ -210,6 +210,7 @@ ACTIONS: Final = (
     UserAction(
         *("watch", "w", "watch"),
         note="saved files go into the containers at once",
+        kubectl="into the pods of the namespace that is shown; kubectl cp FILE POD:PATH",
         palette="watch: saved files",
         meaning="go into the containers at once, by develop.watch; again to end it",
     ),

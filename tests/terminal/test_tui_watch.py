@@ -157,10 +157,11 @@ async def test_on_a_line_of_the_cluster_it_is_the_pods_of_the_namespace_that_is_
         return script.open()
 
     one = pod("api")
-    async with cluster_opened(size=(200, 40), watch=lambda: BackgroundWatch(Script().open, pods_of)) as terminal:
+    async with cluster_opened(size=(120, 40), watch=lambda: BackgroundWatch(Script().open, pods_of)) as terminal:
         terminal.cluster.live(workload("api"), kind="deployments")
         terminal.cluster.live(one)
         await terminal.go("api")
+        await terminal.until(lambda: " w watch " in terminal.lines()[-1])
         await terminal.press("w")
         await terminal.until(lambda: "⟳ watching pods of shop" in header(terminal))
         assert [(place.context.name, place.namespace) for place in places] == [("minikube", "shop")]
