@@ -76,7 +76,7 @@ def _ci(arguments: Namespace) -> int:
 def _itself(arguments: Namespace) -> int:
     """Print what the open terminals use themselves; 1 where one does not answer, or where there is none."""
     from devenv.core.errors import DevenvError
-    from devenv.tui.itself import ask_all, lines
+    from devenv.tui.diagnostics import ask_all, lines
 
     told, silent = ask_all()
     if not (told or silent):

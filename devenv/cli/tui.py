@@ -130,7 +130,7 @@ def _open(
         size_logs(context.config.logs)
         backend = DockerBackend(scope, context.environ, scope.inactive, scope.changed)
         backend.prefetch()
-        from devenv.tui.early import EarlyScreen
+        from devenv.tui.first_paint import EarlyScreen
 
         folder = str(Path(context.options.directory, context.options.project_name))
         chosen = (*context.options.files, *context.options.profiles, *context.options.env_files)

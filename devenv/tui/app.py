@@ -27,8 +27,8 @@ from devenv.core.signals import heed_lost_interrupt
 from devenv.tui import theme as themes
 from devenv.tui.action_table import NO_KEYS
 from devenv.tui.compose_controller import ComposeController
-from devenv.tui.early import ENTER, EarlyScreen
 from devenv.tui.feed import Feed, Source
+from devenv.tui.first_paint import ENTER, EarlyScreen
 from devenv.tui.header import has_crashed
 from devenv.tui.main_screen import MainScreen
 from devenv.tui.safe_text import safe
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from devenv.control.commands import CommandControl
     from devenv.core.command_settings import CommandSettings
     from devenv.load.runner import KnownRun, MakeRunner
-    from devenv.tui.itself import Answering
+    from devenv.tui.diagnostics import Answering
     from devenv.tui.kube.session import Connector
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
@@ -361,7 +361,7 @@ class DevenvApp(App[int]):
             from devenv.tui.remembered import restore
 
             restore(self.main, self._project, with_theme=self._settings.theme == "auto")
-            from devenv.tui.itself import Answering
+            from devenv.tui.diagnostics import Answering
 
             self._answering = Answering(self.feed, self._project)
             await self._answering.open()
@@ -508,8 +508,8 @@ class DevenvApp(App[int]):
     @on(MainScreen.DiagnosticsAsked)
     def open_diagnostics(self) -> None:
         """Show what this terminal uses itself."""
+        from devenv.tui.diagnostics import Meter
         from devenv.tui.dialogs import DiagnosticsScreen
-        from devenv.tui.itself import Meter
 
         self.push_screen(DiagnosticsScreen(Meter(self.feed, self._project)))
 

@@ -22,7 +22,7 @@ from devenv.control.audit import AuditLog
 from devenv.control.protocol import Plan
 from devenv.core.errors import DevenvError
 from devenv.tui.action_table import NO_KEYS
-from devenv.tui.itself import WINDOW, Meter, lines
+from devenv.tui.diagnostics import WINDOW, Meter, lines
 from devenv.tui.safe_text import safe, safe_lines
 
 Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which

@@ -9,7 +9,7 @@ import msgspec
 
 from devenv.core.stored import Unreadable, make_private, read_json
 from devenv.tui import theme as themes
-from devenv.tui.early import file_of
+from devenv.tui.first_paint import file_of
 from devenv.tui.table.arrangement import Arrangement
 from devenv.tui.table.order import Order
 from devenv.tui.tabs import TABS

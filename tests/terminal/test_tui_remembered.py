@@ -7,7 +7,7 @@ import os
 import pytest
 
 from devenv.core.settings import TerminalSettings
-from devenv.tui.early import file_of
+from devenv.tui.first_paint import file_of
 from devenv.tui.theme import COLORBLIND, LIGHT, choose
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import container, shop

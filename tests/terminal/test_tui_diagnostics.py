@@ -12,7 +12,7 @@ import pytest
 
 from devenv.backends import counters
 from devenv.cli import main
-from devenv.tui.itself import Meter, ask_all
+from devenv.tui.diagnostics import Meter, ask_all
 from tests.terminal.conftest import Opening
 from tests.terminal.real_terminal import RealTerminal
 from tests.terminal.scripted import container
