@@ -491,7 +491,8 @@ class DevenvApp(App[int]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         delta = self.main.take(changes)
-        crashed = {resource.key: resource.name for resource in delta.updated if has_crashed(resource)}
+        happenings = self.main.store.happenings
+        crashed = {one.key: one.name for one in delta.updated if has_crashed(one, happenings)}
         if new := sorted(name for key, name in crashed.items() if key not in self._crashed):
             self.ring(f"{', '.join(new)} crashed")
         self._crashed = (self._crashed - {resource.key for resource in delta.updated}) | crashed.keys()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from devenv.core.model import Connection, ConnectionState, Health, Resource, State, WatchStatus
+from devenv.core.model import Connection, ConnectionState, Happening, Health, Resource, State, WatchStatus
 from devenv.core.text import human_age
 from devenv.tui.safe_text import Part, parts_width, safe
+from devenv.tui.table.cells import stopped_on_purpose
 
+HappeningsOf = Callable[[str], Iterable[Happening]]  # of a resource, by its key
 NO_WATCH: Final = WatchStatus()
 _CONNECTIONS = {
     ConnectionState.CONNECTING: ("◌ connecting…", "$warning"),
@@ -32,12 +34,12 @@ def connection_words(connection: Connection | None, now: float) -> Part:
     return word, style
 
 
-def count_words(resources: Iterable[Resource]) -> list[Part]:
+def count_words(resources: Iterable[Resource], happenings: HappeningsOf) -> list[Part]:
     """Return how many run and how many do not do well."""
     known = [resource for resource in resources if not resource.one_off]
     if not known:
         return []
-    bad = sum(has_crashed(resource) for resource in known)
+    bad = sum(has_crashed(resource, happenings) for resource in known)
     counts = (
         (sum(resource.state is State.RUNNING for resource in known), "running", "$success"),
         (
@@ -57,11 +59,16 @@ def count_words(resources: Iterable[Resource]) -> list[Part]:
     return parts
 
 
-def has_crashed(resource: Resource) -> bool:
-    """Whether it ended, or ends again and again, by a fault of its own."""
+def has_crashed(resource: Resource, happenings: HappeningsOf) -> bool:
+    """Whether it ended, or ends again and again, by a fault of its own.
+
+    137 is none where somebody stopped what does not heed SIGTERM: the engine kills it when its time to stop is over.
+    """
     if resource.state in (State.DEAD, State.RESTARTING):
         return True
-    return resource.state is State.EXITED and resource.exit_code not in (0, None, 130, 143)
+    if resource.state is not State.EXITED or resource.exit_code in (0, None, 130, 143):
+        return False
+    return resource.exit_code != 137 or resource.oom_killed or not stopped_on_purpose(happenings(resource.key))
 
 
 def filled(left: list[Part], extras: Iterable[str], right: list[Part], width: int) -> list[Part]:
@@ -84,13 +91,14 @@ def header_parts(
     now: float,
     width: int,
     watch: WatchStatus = NO_WATCH,
+    happenings: HappeningsOf = lambda _: (),
 ) -> list[Part]:
     """Return the line in that width; what matters least gives way first."""
     left: list[Part] = [(" devenv ", "bold reverse"), (f" {safe(project)}", "bold"), ("  ", "")]
     left.append(connection_words(connection, now))
     if watch.word:
         left.append((f"  ▲ {watch.word}", "$warning") if watch.trouble else (f"  ⟳ {watch.word}", "$success"))
-    right = [*count_words(resources), (" ", "")]
+    right = [*count_words(resources, happenings), (" ", "")]
     extras: tuple[str, ...] = ()
     if connection is not None:
         version = f"{connection.backend} {connection.version}" if connection.version else ""

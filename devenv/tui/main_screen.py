@@ -320,7 +320,8 @@ class MainScreen(Screen[None]):
         """Show the project with its connection; what is in a cluster is counted elsewhere."""
         resources = list(self.board.compose.values())
         project = next((resource.project for resource in resources if resource.project), self.project_hint)
-        self.header.tell(project, self.store.connection(self.backend_name), resources, now, self.watch_status)
+        connection, happenings = self.store.connection(self.backend_name), self.store.happenings
+        self.header.tell(project, connection, resources, now, self.watch_status, happenings)
 
     def verdict_parts(self, resource: Resource) -> list[Part]:
         """Return what the smoke tests last said about it: a container's service, or a workload."""

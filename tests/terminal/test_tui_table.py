@@ -42,6 +42,32 @@ async def test_a_crash_that_the_policy_healed_stays_visible(opened: Opening) -> 
         await terminal.sees("▲ running after OOM kill")
 
 
+@pytest.mark.parametrize("asked", ["r", "S"])
+async def test_a_stop_that_ends_by_sigkill_is_no_crash_and_ends_the_crash_before_it(
+    opened: Opening, asked: str
+) -> None:
+    """What does not heed SIGTERM is killed by the engine when its time is over: 137, as after a crash."""
+    async with opened() as terminal:
+        now, ended = time.time(), (("exitCode", "137"),)
+        await terminal.live(container("api"))
+        terminal.backend.emit(Happening("docker/api-1", now - 20, "die", "exited with code 137", ended))
+        await terminal.sees("▲ running after 137 (SIGKILL)")
+        terminal.backend.emit(
+            Happening("docker/api-1", now - 11, "kill", "killed", (("signal", "15"),)),
+            Happening("docker/api-1", now - 1, "kill", "killed", (("signal", "9"),)),
+            Happening("docker/api-1", now - 1, "die", "exited with code 137", ended),
+        )
+        if asked == "r":
+            terminal.backend.emit(Happening("docker/api-1", now, "start", "started"))
+            await terminal.sees("● running")
+            return
+        terminal.backend.emit(
+            Seen("docker", container("api", state=State.EXITED, exit_code=137, finished_at=now - 1)),
+            Seen("docker", container("web", state=State.EXITED, exit_code=137, finished_at=now - 1)),  # by itself
+        )
+        await terminal.sees("■ exited 137 (SIGKILL)", "0 running · 1 crashed")
+
+
 async def test_a_stop_on_purpose_is_no_crash(opened: Opening) -> None:
     async with opened() as terminal:
         await terminal.live(container("api"))

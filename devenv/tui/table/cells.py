@@ -72,7 +72,7 @@ def exit_text(code: int | None, *, oom: bool = False) -> str:
 
 
 def crash(happenings: Iterable[Happening], now: float) -> Cell | None:
-    """Tell what went wrong lately with something that runs again; None when nothing did."""
+    """Tell what went wrong lately with something that runs again; None when nothing did since somebody stopped it."""
     trouble: Cell | None = None
     killed_at = float("-inf")
     for happening in happenings:
@@ -81,7 +81,9 @@ def crash(happenings: Iterable[Happening], now: float) -> Cell | None:
             killed_at = happening.at
         elif happening.action == "oom" and age < OOM_SHOWN:
             trouble = Cell("OOM kill", "bad")
-        elif happening.action == "die" and code and age < CRASH_SHOWN and happening.at - killed_at > STOP_GRACE:
+        elif happening.action == "die" and happening.at - killed_at <= STOP_GRACE:
+            trouble = None  # a stop or a restart that somebody asked for, however it ended: what runs now began clean
+        elif happening.action == "die" and code and age < CRASH_SHOWN:
             trouble = trouble or Cell(exit_text(code).removeprefix("exited "), "warn")
     return trouble
 

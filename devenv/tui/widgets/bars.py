@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from devenv.core.model import Action, Connection, ConnectionState, Phase, Progress, Resource, WatchStatus
 from devenv.core.text import human_duration
-from devenv.tui.header import NO_WATCH, connection_words, filled, header_parts
+from devenv.tui.header import HappeningsOf, connection_words, filled, header_parts
 from devenv.tui.safe_text import Part, safe, safe_rows
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Line(Widget):
 class HeaderBar(Line):
     """Puts together what fits; what matters least gives way first."""
 
-    _last: tuple[str, Connection | None, Iterable[Resource], float, WatchStatus] | None = None
+    _last: tuple[str, Connection | None, Iterable[Resource], float, WatchStatus, HappeningsOf] | None = None
 
     def on_resize(self) -> None:
         """Choose again what fits."""
@@ -69,12 +69,13 @@ class HeaderBar(Line):
         connection: Connection | None,
         resources: Iterable[Resource],
         now: float,
-        watch: WatchStatus = NO_WATCH,
+        watch: WatchStatus,
+        happenings: HappeningsOf,
     ) -> None:
         """Show this state of affairs."""
-        self._last = (project, connection, resources, now, watch)
+        self._last = (project, connection, resources, now, watch, happenings)
         width = self.size.width or self.app.size.width  # it spans the screen, also before its first layout
-        self.say(*header_parts(project, connection, resources, now, width, watch))
+        self.say(*header_parts(project, connection, resources, now, width, watch, happenings))
 
 
 _PODS = {
