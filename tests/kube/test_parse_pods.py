@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from devenv.backends.kube.parse import parse
+from devenv.backends.kube.parse import PAGES, parse
+from devenv.core.decode import from_json
 from devenv.core.model import Health, Resource, State
 from tests.kube.recorded_objects import one, parsed, recorded, shown
 
@@ -164,3 +167,11 @@ def test_outside_text_is_made_safe() -> None:
     raw = one("pods", "no-config")
     raw["status"]["containerStatuses"][0]["state"]["waiting"]["message"] = "\x1b]0;owned\x07 red\x1b[31m"
     assert "\x1b" not in parse(raw, "Pod", "minikube").resource.why
+
+
+def test_a_page_has_all_that_is_read_of_a_pod_and_not_the_rest() -> None:
+    whole = recorded("pods")
+    items = from_json(json.dumps({"items": whole}), PAGES["Pod"])["items"]
+    assert [parse(item, "Pod", "minikube") for item in items] == [parse(item, "Pod", "minikube") for item in whole]
+    assert "tolerations" in json.dumps(whole)
+    assert "tolerations" not in json.dumps(items)

@@ -12,6 +12,7 @@ from devenv.backends.kube import client as client_module
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.errors import Forbidden, Gone, Unreachable
 from devenv.backends.kube.kinds import DEPLOYMENTS, PODS
+from devenv.backends.kube.parse import PAGES
 from fakes.api_server import ApiServer, deployment, pod
 from tests.kube.seen import Watched, wait_for
 
@@ -34,6 +35,15 @@ def test_a_list_comes_in_pages_and_the_watch_goes_on_from_it(api: ApiServer, cli
 def test_a_list_comes_in_pages_of_the_size_that_is_asked_for(api: ApiServer, client: KubeClient) -> None:
     api.put(*(pod(f"web-{number}") for number in range(7)))
     assert [len(page.items) for page in client.pages(PODS, "default", limit=3)] == [3, 3, 1]
+
+
+def test_a_page_that_is_not_as_it_should_be_is_read_all_the_same(api: ApiServer, client: KubeClient) -> None:
+    odd = pod("odd")
+    odd["spec"]["containers"] = {"web": 1}
+    api.put(pod("web"), odd)
+    (page,) = client.pages(PODS, "default", like=PAGES["Pod"])
+    assert [item["spec"]["containers"] for item in page.items if item["metadata"]["name"] == "odd"] == [{"web": 1}]
+    assert len(page.items) == 2
 
 
 def test_selectors_reach_the_list_and_the_watch(api: ApiServer, client: KubeClient) -> None:

@@ -37,6 +37,7 @@ from devenv.backends.kube.kubeconfig import Target, contexts, kubeconfig_stamp
 from devenv.backends.kube.listwatch import ListWatch
 from devenv.backends.kube.logs import PodLogs
 from devenv.backends.kube.metrics import Metrics
+from devenv.backends.kube.parse import PAGES
 from devenv.backends.look import Seen, Subject
 from devenv.backends.streams import Buffer, Stream
 from devenv.core.model import Change, Connection, ConnectionState, Happening, Port, Resource
@@ -79,6 +80,7 @@ class KindStream:
             on_listed=self._listed,
             on_event=self._event,
             on_live=self._live,
+            like=PAGES.get(kind.name),
         )
         self.stream = Stream(f"kube-{kind.full_name}", self._run, self._down)
         self._tracker.opening(self.kind.full_name)

@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from devenv.backends.kube.errors import Forbidden, Gone, KubeError, NotFound, To
 from devenv.backends.kube.kinds import NAMESPACES, Kind
 from devenv.backends.kube.kubeconfig import Target, kubeconfig_stamp
 from devenv.backends.kube.session import ByteStream, Session, WatchStream
+from devenv.core.decode import from_json
 
 PAGE: Final = 500  # objects a request, as kubectl's chunk size
 TIMEOUT: Final = 30.0
@@ -72,12 +73,14 @@ class KubeClient:
         content_type: str = "application/json",
         timeout: float = TIMEOUT,
         accept: str = "application/json",
+        like: type | None = None,
         flight: InFlight | None = None,
     ) -> Any:
         """Send one request; returns the decoded JSON, or text where the answer is not JSON. Raises KubeError.
 
-        A `body` is sent as JSON, or as it is where it is text and `content_type` is YAML. A busy server's Retry-After
-        is obeyed within `timeout`. `flight` lets another thread end it.
+        `like`, a TypedDict, names all that is read of the answer: the rest is not decoded. Where the answer is of other
+        types, all of it is. A `body` is sent as JSON, or as it is where it is text and `content_type` is YAML. A busy
+        server's Retry-After is obeyed within `timeout`. `flight` lets another thread end it.
         """
         headers = {"Accept": accept}
         if body is not None:
@@ -104,6 +107,9 @@ class KubeClient:
                 return data.decode("utf-8", "replace")
             try:
                 with collection_paused():
+                    if like is not None:
+                        with suppress(msgspec.ValidationError):
+                            return from_json(data, like)
                     return msgspec.json.decode(data)
             except ValueError as error:
                 raise KubeError(f"The API server's answer to {method} {path} is not JSON") from error
@@ -121,12 +127,16 @@ class KubeClient:
         labels: str = "",
         fields: str = "",
         limit: int = PAGE,
+        like: type | None = None,
         flight: InFlight | None = None,
     ) -> Iterator[Page]:
-        """Yield a list in pages; raises Gone where the list became too old on the way: begin anew."""
+        """Yield a list in pages; raises Gone where the list became too old on the way: begin anew.
+
+        `like` as of `request`.
+        """
         query = {"limit": limit, "labelSelector": labels, "fieldSelector": fields, "continue": ""}
         while True:
-            answer = self.request("GET", kind.path(namespace), query=query, flight=flight)
+            answer = self.request("GET", kind.path(namespace), query=query, like=like, flight=flight)
             about = answer.get("metadata") or {}
             yield Page(answer.get("items") or [], about.get("resourceVersion") or "")
             query["continue"] = about.get("continue") or ""

@@ -56,8 +56,10 @@ class ListWatch:
         on_quiet: Callable[[], None] = _nothing,
         labels: str = "",
         fields: str = "",
+        like: type | None = None,
         timeout: float = WATCH_TIMEOUT,
     ) -> None:
+        """`like` as of the client's `request`: what is read of a page of the list."""
         self.client = client
         self.kind = kind
         self.namespace = namespace
@@ -68,6 +70,7 @@ class ListWatch:
         self._on_quiet = on_quiet
         self._labels = labels
         self._fields = fields
+        self._like = like
         self._timeout = timeout
         self._version = ""  # where to resume; "" lists
         self._identity = ""
@@ -134,7 +137,7 @@ class ListWatch:
         flight = InFlight()
         with stream.closing(flight.close):
             pages = self.client.pages(
-                self.kind, self.namespace, labels=self._labels, fields=self._fields, flight=flight
+                self.kind, self.namespace, labels=self._labels, fields=self._fields, like=self._like, flight=flight
             )
             while True:
                 with collection_paused():

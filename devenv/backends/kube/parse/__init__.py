@@ -17,7 +17,7 @@ from devenv.backends.kube.parse.infrastructure import (
     parse_service,
     parse_volume,
 )
-from devenv.backends.kube.parse.pod import parse_pod
+from devenv.backends.kube.parse.pod import PodPage, parse_pod
 from devenv.backends.kube.parse.workload import (
     parse_autoscaler,
     parse_cron_job,
@@ -29,7 +29,7 @@ from devenv.backends.kube.parse.workload import (
 )
 from devenv.core.model import Health, State
 
-__all__ = ["Parsed", "left_in", "parse"]
+__all__ = ["PAGES", "Parsed", "left_in", "parse"]
 
 _PARSERS: Final[dict[str, Callable[[Mapping[str, Any], str], Parsed]]] = {
     "Pod": parse_pod,
@@ -47,6 +47,7 @@ _PARSERS: Final[dict[str, Callable[[Mapping[str, Any], str], Parsed]]] = {
     "PersistentVolume": parse_volume,
     "Node": parse_node,
 }
+PAGES: Final[dict[str, type]] = {"Pod": PodPage}  # what the parsers read of a page, where that is much less than all
 
 
 def parse(raw: Mapping[str, Any], kind: str, context: str) -> Parsed:
