@@ -88,6 +88,11 @@ class Around:
         return f"Service {self.service}" if self.service else "A container"
 
 
+# Missing, too old, or there and no program: "failed to fetch metadata: fork/exec /usr/.../docker-buildx: ..."
+_NO_BUILDX = re.compile(
+    r"requires buildx|'buildx' is not a docker command|unknown command: docker buildx|failed to fetch .*docker-buildx"
+    r"|buildx Docker CLI plugin not found"
+)
 _PORT = re.compile(
     r"port is already allocated|ports are not available|(?:bind|listen|exposing).*address already in use", re.I
 )
@@ -409,7 +414,7 @@ def _missing(message: str, project: Project | None) -> DevenvError | None:
             "The project uses models, and docker has no model command",
             "Install Docker Model Runner: https://docs.docker.com/ai/model-runner/",
         )
-    if "requires buildx" in message or "'buildx' is not a docker command" in message:
+    if _NO_BUILDX.search(message):
         return ToolMissing(
             f"Images are built with BuildKit, for which docker needs its buildx plugin: {short(message)}",
             "Install it: https://github.com/docker/buildx#installing",

@@ -20,6 +20,8 @@ from devenv.core.errors import DevenvError, Interrupted
 from devenv.core.model import Progress, Project
 
 _CRASH = ("panic: ", "fatal error: ")  # how a Go program ends on a fault of its own
+# Compose 5 would go on without BuildKit, with a builder that knows neither secrets nor named contexts.
+_NO_BUILDKIT = "buildx Docker CLI plugin not found"
 _WITHOUT_CONTAINERS = ("build", "pull", "push")  # verbs that do not wait for any
 LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]
@@ -31,6 +33,7 @@ class _Heard:
 
     view: BuildView
     complaint: str = ""
+    refused: str = ""  # the warning of Compose because of which it was ended
     service: str = ""  # of the last step that Compose called an error
     failed: list[FailedStep] = field(default_factory=list)
     starting: dict[str, None] = field(default_factory=dict)  # ids of steps that began to start and did not end
@@ -103,6 +106,8 @@ class Job:
             raise helper.error
         if self._interrupted:
             raise Interrupted(f"{self._verb} was interrupted")
+        if heard.refused:
+            raise translate(heard.refused, self._project)
         if code == 0:
             return
         questions = EngineQuestions(self._options.directory, self._environ)
@@ -171,6 +176,9 @@ class Job:
                     report(progress)
             elif isinstance(record, Complaint):
                 heard.complaint = record.message
+            elif record.text.startswith(_NO_BUILDKIT):
+                heard.refused = record.text
+                run.interrupt()
             elif crashed:
                 continue  # the rest of Compose's own stack trace
             elif record.text.startswith(_CRASH):

@@ -136,6 +136,38 @@ def test_why_names_what_changed_with_both_hashes(monorepo: Program) -> None:
     assert build(monorepo, "base", TOKEN="another")["steps"][0]["action"] == "up to date"
 
 
+def test_dry_run_and_why_name_a_change_in_each_kind_of_project(monorepo: Program) -> None:
+    compose = (monorepo.folder / "compose.yaml").read_text()
+    other = compose.replace("id=token", "id=other").replace("secrets: [token]", "secrets: [other]")
+    build(monorepo)
+
+    def changed(path: str, text: str, service: str, *built: str) -> list[list[str]]:
+        """Write a file; return the rows of `--why` of a service, after the plan said that these would be built."""
+        (monorepo.folder / path).write_text(text)
+        planned = actions(build(monorepo, "--dry-run"))
+        assert {name for name, action in planned.items() if action == "build"} == set(built)
+        told = monorepo.run("build", "--why", service).stdout
+        build(monorepo)
+        return [line.split() for line in told.partition("BEFORE")[2].splitlines()[1:]]
+
+    # Several services from one context, with targets: a file, then the target itself.
+    ((*named, before, now),) = changed("app/worker.txt", "edited\n", "worker", "web", "worker", "tool")
+    assert (named, before != now) == (["file", "worker.txt"], True)
+    other_target = compose.replace("target: worker", "target: web")
+    rows = changed("compose.yaml", other_target, "worker", "worker")
+    assert rows == [["target", "web", "-", "set"], ["target", "worker", "set", "-"]]
+    changed("compose.yaml", compose, "worker", "worker")
+    # A base image that another service builds.
+    ((*named, before, now),) = changed("base/version", "2\n", "worker", *ALL)
+    assert (named, before != now) == (["service", "base"], True)
+    # A Dockerfile in the Compose file, with a secret: its id counts, what is in it does not.
+    other = other.replace("/secrets/token", "/secrets/other").replace("  token: {env", "  other: {env")
+    inline, option = changed("compose.yaml", other, "tool", "tool")
+    assert inline[:2] == ["Dockerfile", "dockerfile_inline"]
+    assert option == ["option", "secrets", '[{"source":"token"}]', '[{"source":"other"}]']
+    assert "secret-of-the-test" not in monorepo.run("build", "--why", "tool", TOKEN="another").stdout
+
+
 def test_the_graph_in_three_forms(monorepo: Program) -> None:
     text = monorepo.run("build", "--graph", "text").stdout
     assert f"web\n  made from base (as {monorepo.name}-base)\n" in text
@@ -223,6 +255,10 @@ def test_bad_input_is_told_with_its_exit_code(monorepo: Program) -> None:
     assert "base -> " in failed(5, "--graph", "text", text=circle)
     assert "read-only" in failed(10, "--read-only", text=compose)
     assert monorepo.run("build", "--dry-run", "--read-only").returncode == 0
+    plugin = monorepo.folder.parent / "docker" / "cli-plugins" / "docker-buildx"  # before that of the machine
+    plugin.parent.mkdir(parents=True)
+    plugin.touch(0o755)
+    assert "Install it: https://github.com/docker/buildx" in failed(9, "base", DOCKER_CONFIG=str(plugin.parents[1]))
     summary = monorepo.folder / "base" / "version" / "summary.json"
     assert "cannot be written" in failed(1, "base", "--summarize", str(summary))
     assert actions(build(monorepo, "base")) == {"base": "up to date"}, "the build itself was done"

@@ -80,6 +80,15 @@ def test_a_docker_without_compose_speaks_no_json(tmp_path: Path) -> None:
         made.run(lambda record: None)
 
 
+@pytest.mark.parametrize("goes_on", ["exit 0", "exec sleep 300"])
+def test_a_build_that_would_go_on_without_buildkit_is_ended(tmp_path: Path, goes_on: str) -> None:
+    said = "buildx Docker CLI plugin not found: falling back to the classic builder. BuildKit-only build features ..."
+    made, told = job(tmp_path, f"""echo '{{"level":"warning","msg":"{said}"}}' >&2; {goes_on}""", "build", ("web",)), []
+    with pytest.raises(ToolMissing, match="needs its buildx plugin"):
+        made.run(told.append)
+    assert told == []
+
+
 def test_an_unprefixed_build_step_belongs_to_the_only_target(tmp_path: Path) -> None:
     vertex = '{"vertexes":[{"digest":"d","name":"[2/2] RUN x","started":"t","error":"exit code: 7"}]}'
     made, told = job(tmp_path, f"""echo '{vertex}'; exit 1""", "build", ("web",)), []

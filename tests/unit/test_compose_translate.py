@@ -128,7 +128,12 @@ def test_a_provider_that_fails_is_no_container(said: str, kind: type[DevenvError
 
 @pytest.mark.parametrize(
     "said",
-    ["compose build requires buildx 0.17.0 or later", "docker: 'buildx' is not a docker command."],
+    [
+        "compose build requires buildx 0.17.0 or later",
+        "docker: 'buildx' is not a docker command.",
+        "docker: unknown command: docker buildx",
+        "failed to fetch metadata: fork/exec /usr/libexec/docker/cli-plugins/docker-buildx: exec format error",
+    ],
 )
 def test_building_without_buildx_is_a_missing_tool(said: str) -> None:
     error = translate(said, PROJECT)
