@@ -314,6 +314,8 @@ class DevenvApp(App[int]):
         if not self.screen_stack:  # the program ends
             return
         on = self.focused or self.screen
+        if on is not self.main.table:  # what a key does in the log is for that of the line under the cursor
+            self.main.catch_up()
         await super().on_event(key)
         self.set_timer(KEY_WITHIN, partial(self._key_done, key))
         # Twice: what a key changed in an input is told behind the first.

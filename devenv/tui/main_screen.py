@@ -114,6 +114,7 @@ class MainScreen(Screen[None]):
         self._subscriptions = Subscriptions(backend)
         self._version = 0
         self._keys_for: object = None
+        self._followed: object = None  # the line that log, details and keys are of
         self._own_bindings = self._bindings  # without the user's own commands
         self.controller = controller(self)
         self.following = LogFollowing(
@@ -349,8 +350,13 @@ class MainScreen(Screen[None]):
         self._subscriptions.detail(row.key if row is not None and exists and self.panes.detail_visible else None)
 
     @on(ResourceTable.Moved)
-    def _moved(self) -> None:
+    def catch_up(self) -> None:
+        """Let log, details and keys follow the table's cursor, where they do not yet: it goes ahead (`LineTable`)."""
         row = self.table.selected
+        stands = (row.path, row.source) if row is not None else None
+        if stands == self._followed:
+            return
+        self._followed = stands
         self.following.select(row)
         if row is not None:
             self._subscribe()
@@ -359,6 +365,7 @@ class MainScreen(Screen[None]):
 
     @on(ResourceTable.Opened)
     def _opened(self) -> None:
+        self.catch_up()
         self.panes.go_to_detail()
 
     @on(ResourceTable.Marked)
@@ -368,7 +375,8 @@ class MainScreen(Screen[None]):
     @on(ResourceTable.Scrolled)
     def _look_again(self) -> None:
         self._subscribe()
-        self.panes.tell_detail()
+        if not self.table.passes_by:
+            self.panes.tell_detail()
 
     def on_detail_pane_appeared(self) -> None:
         """Look again at what is on screen; named, not imported: the module of the details is loaded late."""
@@ -387,6 +395,7 @@ class MainScreen(Screen[None]):
 
     def action_do(self, name: str) -> None:
         """Do what the table of actions calls by that name."""
+        self.catch_up()
         self.dispatcher.do(name)
 
     @property
@@ -508,6 +517,7 @@ class MainScreen(Screen[None]):
         if index is None:
             return False
         self.table.select(index)
+        self.catch_up()
         self.panes.go_to_log()
         source = self.table.rows[index].source
         self.call_after_refresh(self.following.jump, source, at)

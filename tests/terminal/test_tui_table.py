@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from devenv.core.model import Beyond, Gone, Happening, Health, Sample, Seen, State
 from devenv.core.settings import TerminalSettings
+from devenv.tui.table.lines import Row
 from tests.terminal.conftest import Opening
 from tests.terminal.scripted import absent, connection, container, shop
 
@@ -106,6 +107,49 @@ async def test_equal_records_draw_nothing(opened: Opening) -> None:
             await terminal.until(partial(lambda drains: terminal.app.feed.drains > drains, drains))
         await terminal.pilot.pause()
         assert (table.cells_updated, table.lines_drawn, terminal.main.footer.updates) == before
+
+
+async def test_a_key_paints_its_rows_and_what_follows_them_comes_later_and_once(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*(container(f"s{number}", started_at=None, created_at=None) for number in range(9)))
+        await terminal.settle()
+        main, table = terminal.main, terminal.main.table
+        followed: list[tuple[str, int]] = []
+        layouts: list[object] = []
+        select = main.following.select
+
+        def counted(row: Row | None) -> None:
+            followed.append((row.title if row else "", table.lines_drawn))
+            select(row)
+
+        main.following.select = counted  # type: ignore[method-assign]  # it is counted, and done
+        main.screen_layout_refresh_signal.subscribe(main, layouts.append, immediate=True)
+        drawn = table.lines_drawn
+        await terminal.press("j")
+        await terminal.until(lambda: followed)
+        assert followed == [("s1", drawn + 2)]  # the row before and the one that was chosen
+        await terminal.sees(" LOGS s1", " DETAIL s1")
+        drawn = table.lines_drawn
+        await terminal.type(*"jjjjjj")
+        await terminal.sees(" LOGS s7", " DETAIL s7")
+        assert followed[-1][0] == "s7"
+        assert len(followed) <= 3  # where the keys begin, and where they end
+        assert table.lines_drawn - drawn <= 12
+        assert not layouts  # the texts are as high as those before
+
+
+async def test_what_is_typed_behind_a_move_is_for_the_row_that_it_chose(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(*(container(f"s{number}") for number in range(6)))
+        title = terminal.main.log_pane.title
+        await terminal.type(*"jjjl")
+        await terminal.until(lambda: terminal.main.focused is terminal.main.log_pane.view)
+        assert title.text.startswith(" LOGS s3")
+        await terminal.press("escape")
+        await terminal.type(*"jj", "enter")
+        await terminal.until(lambda: terminal.main.focused is not terminal.main.table)
+        assert terminal.main.panes.detail is not None
+        assert terminal.main.panes.detail.title.text.startswith(" DETAIL s5")
 
 
 async def test_the_cursor_survives_updates_and_re_creation(opened: Opening) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
@@ -22,7 +21,7 @@ from devenv.tui.detail import clock
 from devenv.tui.safe_text import Part, fit, safe
 from devenv.tui.tabs import timeline
 from devenv.tui.widgets.bars import FooterBar
-from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
+from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle, show_text
 
 if TYPE_CHECKING:
     from devenv.core.state import Store
@@ -157,7 +156,7 @@ class ClusterView(Screen[None]):
         parts = tuple(self._parts(max(20, self.size.width - 6)))
         if parts != self._last:
             self._last = parts
-            self.body.update(Content.assemble(*parts))
+            show_text(self.body, parts)
 
     def action_help(self) -> None:
         """Show all keys."""

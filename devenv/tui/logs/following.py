@@ -76,7 +76,13 @@ class LogFollowing:
         if first:
             self._follow()
         else:
-            self._settle = self._table.set_timer(SETTLED, self._follow)
+            self._settle = self._table.set_timer(SETTLED, self._settled)
+
+    def _settled(self) -> None:
+        if self._table.passes_by:
+            self._settle = self._table.set_timer(SETTLED, self._settled)
+        else:
+            self._follow()
 
     def merge(self) -> bool:
         """Show the logs of the marked lines, else of all lines, as one; or that of the selected one again.

@@ -21,7 +21,7 @@ from textual.widgets import Static
 
 from devenv.tui.safe_text import Part, safe, safe_lines
 from devenv.tui.widgets.bars import FooterBar, Line
-from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle
+from devenv.tui.widgets.text_pane import ViewScroll, ViewTitle, show_text
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
@@ -158,7 +158,7 @@ class RunScreen(Screen[None]):
         if tuple(parts) != self._drawn.get(static, ()):
             self._drawn[static] = tuple(parts)
             self.drawn += 1
-            static.update(Content.assemble(*parts))
+            show_text(static, parts)
 
     def offer_keys(self, keys_for: object) -> None:
         """Look again at which keys make sense, where what they depend on has changed."""

@@ -218,7 +218,7 @@ class ResultList(LineTable[ResultRow]):
         for row in (self._cursor, index):
             self._refresh_row(row)
         self._cursor = index
-        self.post_message(self.Moved())
+        self._tell_moved()
 
     def on_resize(self) -> None:
         """Keep the cursor in view."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Generic, TypeVar
+from time import monotonic
+from typing import ClassVar, Final, Generic, TypeVar
 
 from rich.style import Style
 from textual import events
@@ -11,8 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.timer import Timer
 
 RowT = TypeVar("RowT")
+PASSING: Final = 0.08  # seconds: a cursor that moves on within them only passes by; a key repeats every 25 to 40 ms
 _TONES = ("head", "good", "warn", "bad", "alarm", "quiet", "cursor")
 
 
@@ -52,6 +55,8 @@ class LineTable(ScrollView, Generic[RowT], can_focus=True):
         self.placeholder = ""
         self.lines_drawn = 0  # since the start: a budget of the tests
         self._cursor = 0
+        self._moved_at = float("-inf")
+        self._passing: Timer | None = None
         self._styles: dict[str, Style] = {}
 
     @property
@@ -66,6 +71,31 @@ class LineTable(ScrollView, Generic[RowT], can_focus=True):
             self._refresh_row(row)
         self._cursor = index
         self._reveal()
+        self._tell_moved()
+
+    @property
+    def passes_by(self) -> bool:
+        """Whether the cursor is on its way: `Moved` is told once it stays."""
+        return self._passing is not None
+
+    def _tell_moved(self) -> None:
+        """Tell it once the rows themselves are painted, and only of the last of many moves.
+
+        What follows a cursor lays the screen out anew and paints most of it: ten times what two rows cost, and the next
+        key would wait for it.
+        """
+        now = monotonic()
+        goes_on, self._moved_at = now - self._moved_at < PASSING, now
+        if self._passing is not None:
+            self._passing.stop()
+            self._passing = None
+        if goes_on:
+            self._passing = self.set_timer(PASSING, self._stays)
+        else:
+            self.call_after_refresh(self.post_message, self.Moved())
+
+    def _stays(self) -> None:
+        self._passing = None
         self.post_message(self.Moved())
 
     def _refresh_row(self, index: int) -> None:

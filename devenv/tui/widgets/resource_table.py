@@ -184,14 +184,17 @@ class ResourceTable(LineTable[Row]):
             self._lost_at = now
         self._cursor = max(0, min(self._cursor, len(self.rows) - 1))
 
-    def _announce(self) -> None:
+    def _announce(self, *, by_hand: bool = False) -> None:
         row = self.selected
         now = (row.path, row.source) if row else None
         if self._chosen is None and row is not None:
             self._chosen = row.path
         if now != self._selected:
             self._selected = now
-            self.post_message(self.Moved())
+            if by_hand:
+                self._tell_moved()
+            else:
+                self.post_message(self.Moved())
 
     def select(self, index: int) -> None:
         """Put the cursor on that row."""
@@ -203,7 +206,7 @@ class ResourceTable(LineTable[Row]):
         self._cursor = index
         self._chosen, self._lost_at = self.rows[index].path, None
         self._reveal()
-        self._announce()
+        self._announce(by_hand=True)
 
     def choose(self, path: Path) -> None:
         """Put the cursor on that line, also where it is not there yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -17,6 +18,13 @@ from devenv.tui.widgets.bars import Line
 
 if TYPE_CHECKING:
     from devenv.tui.widgets.data_tree import DataTree
+
+
+def show_text(static: Static, parts: Sequence[Part]) -> None:
+    """Show a text; one that takes as many rows as the text before is painted without laying the screen out anew."""
+    content, room = Content.assemble(*parts), static.size
+    as_high = bool(room) and content.get_height(static.styles.get_rules(), room.width) == room.height
+    static.update(content, layout=not as_high)
 
 
 class DetailScroll(VerticalScroll, can_focus=True):
@@ -134,7 +142,7 @@ class DetailPane(Vertical):
         if tuple(parts) != self._last:
             self._last = tuple(parts)
             self.updates += 1
-            self.body.update(Content.assemble(*parts))
+            show_text(self.body, parts)
         if fresh:
             self.scroll.scroll_to(y=0, animate=False)
 
