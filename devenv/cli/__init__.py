@@ -10,6 +10,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from devenv.backends.plugin import Begun
 from devenv.cli.options import merge_options
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.core.signals import interrupt_once
@@ -54,8 +55,10 @@ EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure is reported on stderr with its hint."""
     no_color: bool | None = None
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        namespace = _typed(sys.argv[1:] if arguments is None else arguments)
+        Begun.begin(words)
+        namespace = _typed(words)
         no_color = namespace.no_color
         restore = interrupt_once()
         try:
@@ -78,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError:
             _give_up_output()
         return known.exit_code
+    finally:
+        Begun.end()
 
 
 def _give_up_output() -> None:

@@ -18,6 +18,8 @@ from devenv.core.settings import Config, current_folder
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from devenv.backends.docker.plain import EarlyReading
+
 
 class Context:
     """One call of devenv in one folder. Raises UsageError and ProjectError when made.
@@ -176,14 +178,32 @@ def smoketests_of(arguments: Namespace) -> tuple[Path, Path]:
     return root, tests_folder(root, context.config.verify.tests)
 
 
-def read_project(context: Context, project: Project) -> tuple[Resource, ...]:
-    """Return the project's resources in full; raises EngineUnreachable, EngineForbidden."""
+def read_early(context: Context) -> EarlyReading | None:
+    """Begin to read the project that has containers of this folder, in a thread; None where the engine is not known."""
+    from devenv.backends.docker.endpoint import resolve_endpoint
+    from devenv.backends.docker.plain import EarlyReading
+
+    options = context.options
+    files = options.files or options.default_files
+    folder = options.project_directory or (str(Path(files[0]).parent) if files else options.directory)
+    try:
+        return EarlyReading(resolve_endpoint(context.environ), folder)
+    except UsageError:
+        return None  # it is told when the engine is asked for the project
+
+
+def read_project(context: Context, project: Project, early: EarlyReading | None = None) -> tuple[Resource, ...]:
+    """Return the project's resources in full, as `early` where that has them.
+
+    Raises EngineUnreachable, EngineForbidden.
+    """
     from devenv.backends.docker.endpoint import resolve_endpoint
     from devenv.backends.docker.snapshot import read_resources
 
     endpoint = resolve_endpoint(context.environ)
     with still_waiting(f"the Docker Engine at {endpoint.shown}", no_color=context.no_color):
-        return read_resources(project, endpoint)
+        read = early.of(project.name) if early is not None else None
+        return read_resources(project, endpoint, read=read)
 
 
 def declared_services(context: Context, project: Project) -> dict[str, tuple[str, ...]]:

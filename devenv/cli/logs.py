@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
     if raw:
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]  # stdout is a TextIOWrapper
     with pulse:
-        for resources in in_thread(lambda: [_containers(project, endpoint)], pulse):
+        for resources in in_thread(lambda: [_containers(project, endpoint, chosen)], pulse):
             chosen.take(resources)
         output = LogOutput(arguments, chosen.names.values(), gap="  ", raw=raw)
         assembler = partial(LineAssembler, keep=_LINE_KEPT, raw=raw)
@@ -70,19 +70,22 @@ class Chosen:
         self._project = project.name
         self._every = every and not targets
 
+    def fits(self, one: Resource) -> bool:
+        """Whether the logs of this are shown."""
+        exists = bool(one.container_id) and one.state not in (State.ABSENT, State.PROVIDED)
+        return exists and (self._every or (one.service in self.services and not one.one_off))
+
     def take(self, resources: Sequence[Resource]) -> bool:
         """Take in what there is; return whether one more is chosen."""
         before = len(self.containers)
-        for one in resources:
-            exists = bool(one.container_id) and one.state not in (State.ABSENT, State.PROVIDED)
-            if exists and (self._every or (one.service in self.services and not one.one_off)):
-                self.containers[one.key] = one
-                self.names[one.key] = one.name.removeprefix(f"{self._project}-")
+        for one in filter(self.fits, resources):
+            self.containers[one.key] = one
+            self.names[one.key] = one.name.removeprefix(f"{self._project}-")
         return len(self.containers) > before
 
 
-def _containers(project: Project, endpoint: Endpoint) -> tuple[Resource, ...]:
-    plain = read_plainly(endpoint, project.name)
+def _containers(project: Project, endpoint: Endpoint, chosen: Chosen) -> tuple[Resource, ...]:
+    plain = read_plainly(endpoint, project.name, chosen.fits)
     if plain is not None:
         return plain
     from devenv.backends.docker.client import connect

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from devenv.backends.docker.parse import started_elsewhere
 from devenv.cli.console import format_table, warn
-from devenv.cli.context import Context, declared_services, read_project
+from devenv.cli.context import Context, declared_services, read_early, read_project
 from devenv.cli.grouping import Grouped, ServiceGroup, group
 from devenv.core.masking import mask_secrets, mask_texts
 from devenv.core.model import Beyond, Health, Port, Project, Resource, State
@@ -38,11 +38,12 @@ def run(arguments: Namespace) -> int:
     """
     context = Context(arguments, by_labels=True)
     pending = context.begin_resolve()
-    import_module("devenv.control.reach")  # with the engine's side, while Compose resolves the project
+    early = None if arguments.watch else read_early(context)
+    import_module("devenv.control.reach")  # this, too, while Compose resolves the project
     project = context.project_with(tuple(arguments.services), pending)
     if arguments.watch:
         return _watch(context, project)
-    resources = read_project(context, project)
+    resources = read_project(context, project, early)
     if other := started_elsewhere(project, resources):
         warn(other, no_color=context.no_color)
     sys.stdout.write(f"{_text(context, project, resources, _cluster(context))}\n")

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from typing import IO
 
 from devenv.backends.compose.failures import not_installed
-from devenv.backends.compose.find import ComposeOptions, started_directly
+from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.plugin import started_directly
 from devenv.control.failures import translate
 from devenv.control.stream import Complaint, ComposeRecord, parse_line
 from devenv.core.model import Progress

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.backends.compose import ComposeOptions, find_project
-from devenv.backends.compose.find import started_directly
+from devenv.backends.plugin import started_directly
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.settings import ComposeSettings, Config
 

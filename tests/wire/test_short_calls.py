@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.docker.endpoint import resolve_endpoint
+from devenv.backends.docker.parse import LABEL_FOLDER
+from devenv.backends.docker.plain import EarlyReading
 from devenv.builds.plan import LABEL, LABEL_SERVICE
 from fakes.docker_engine import FakeEngine
 
@@ -42,7 +45,7 @@ class Project:
         )
         plugin.chmod(0o755)
         engine.faults["/images/json"] = (200, b"[]")
-        self.engine.add("fake-web-1", project="fake", service="web")
+        self.engine.add("fake-web-1", project="fake", service="web", labels={LABEL_FOLDER: str(folder)})
 
     def run(self, *arguments: str) -> tuple[str, set[str]]:
         """Return what devenv printed, and the modules that it imported."""
@@ -78,7 +81,7 @@ CONFIG = "config --format json"
 CASES = {
     "build": ((CONFIG,), {"json": 1}, 206, "web: up to date"),
     "up": ((CONFIG, "--progress json up --detach --no-build"), {"json": 3, "_ping": 1}, 236, ""),
-    "status": ((CONFIG,), {"json": 2}, 196, "running"),
+    "status": ((CONFIG,), {"json": 3}, 196, "running"),
     "logs --tail 5": ((CONFIG,), {"json": 3, "_ping": 1, "logs": 2}, 199, ""),
 }
 
@@ -92,3 +95,9 @@ def test_a_call_that_changes_nothing_does_no_more_than_it_must(current: Project,
     assert current.engine.requests <= Counter(requests), "what is asked in a thread may not have been asked yet"
     assert not imported & SDK
     assert len(imported) <= modules, sorted(imported)
+
+
+def test_what_is_read_early_is_of_the_project_that_compose_names_alone(current: Project) -> None:
+    early = EarlyReading(resolve_endpoint(current.engine.environ), str(current.folder))
+    assert [one.name for one in early.of("fake") or ()] == ["fake-web-1"]
+    assert early.of("another") is None

@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from devenv.backends.docker.endpoint import plugin_folders
+from devenv.backends.plugin import FILE_NAMES, OVERRIDE_NAMES
 from devenv.core.errors import ProjectError, UsageError
 from devenv.core.model import Project
 from devenv.core.settings import ComposeSettings, Config
 
-# compose-go, cli/options.go: DefaultFileNames and DefaultOverrideFileNames, in their order of preference.
-FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-OVERRIDE_NAMES = (
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-)
 _COMPOSE_FILE_LINE = re.compile(r"^\s*(?:export\s+)?COMPOSE_FILE\s*[=:]", re.MULTILINE)
 
 
@@ -57,36 +48,6 @@ class ComposeOptions(Struct, frozen=True):
     def for_project(self, project: Project) -> ComposeOptions:
         """Return how to call Compose for what it resolved to: by its name alone where its files cannot be read."""
         return ComposeOptions(self.directory, project_name=project.name) if project.by_labels else self
-
-
-# docker/cli, cli-plugins/manager/manager_unix.go: where plugins of all users are, after those of config.json and ~.
-_PLUGIN_FOLDERS = tuple(Path(base, "docker/cli-plugins") for base in ("/usr/local/lib", "/usr/local/libexec"))
-_PLUGIN_FOLDERS += tuple(Path(base, "docker/cli-plugins") for base in ("/usr/lib", "/usr/libexec"))
-
-
-def started_directly(command: list[str], environ: Mapping[str, str] | None = None) -> list[str]:
-    """Return a call of `docker compose` as one of the program that docker starts for it, where that is certain.
-
-    docker first asks its plugin who it is, which takes as long as a short command of Compose. A `docker` that is a
-    script or another program under that name may do what it likes: it is called.
-    """
-    environ = os.environ if environ is None else environ
-    docker = Path(shutil.which("docker", path=environ.get("PATH", "")) or "")
-    if not docker.is_absolute() or docker.resolve().name != "docker" or _is_script(docker):
-        return command
-    for folder in (*plugin_folders(environ), *_PLUGIN_FOLDERS):
-        plugin = folder / "docker-compose"
-        if plugin.exists():
-            return [str(plugin), *command[2:]] if os.access(plugin, os.X_OK) else command
-    return command
-
-
-def _is_script(program: Path) -> bool:
-    try:
-        with program.open("rb") as file:
-            return file.read(2) == b"#!"
-    except OSError:
-        return True  # who may run it only cannot tell
 
 
 class NoComposeFile(ProjectError):

@@ -18,7 +18,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from devenv.backends.compose.failures import from_config, not_installed, warnings_in
-from devenv.backends.compose.find import FILE_NAMES, OVERRIDE_NAMES, ComposeOptions, started_directly
+from devenv.backends.compose.find import ComposeOptions
+from devenv.backends.plugin import CONFIG, FILE_NAMES, OVERRIDE_NAMES, start_compose
 from devenv.core.errors import DevenvError, ProjectError
 from devenv.core.masking import learn
 from devenv.core.model import Dependency, Port, Project, Service
@@ -227,16 +228,8 @@ def _begin(
     environ: Mapping[str, str] | None,
     otherwise: Callable[[], Pending] | None = None,
 ) -> Pending:
-    command = started_directly(options.command("config", "--format", "json", *arguments), environ)
     try:
-        process = subprocess.Popen(
-            command,
-            cwd=options.directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        process = start_compose(options.command(*CONFIG, *arguments), options.directory, environ)
     except OSError as error:
         return Pending(options, None, environ, not_installed(error))
     return Pending(options, process, environ, otherwise=otherwise)

@@ -200,17 +200,6 @@ def credential_helpers(environ: Mapping[str, str] = os.environ) -> dict[str, str
     return settings
 
 
-def plugin_folders(environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Return the user's own folders of docker's plugins, in the order in which docker looks (cli-plugins/manager)."""
-    folder = _config_dir(environ)
-    try:
-        named = _json_object((folder / "config.json").read_text(encoding="utf-8"), folder).get("cliPluginsExtraDirs")
-    except (OSError, UnicodeDecodeError, UsageError):
-        named = None
-    named = named if isinstance(named, list) else []
-    return (*(Path(name) for name in named if isinstance(name, str)), folder / "cli-plugins")
-
-
 def _read_config(config: Path) -> tuple[str, str]:
     """Return the current context and what is wrong with the file, "" where nothing is."""
     try:

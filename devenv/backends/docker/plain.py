@@ -54,9 +54,13 @@ def ask(path: str, query: str, timeout: float = ANSWER_WITHIN) -> bytes:
 
 def list_plainly(endpoint: Endpoint, project: str, timeout: float = ANSWER_WITHIN) -> tuple[Resource, ...] | None:
     """Return the project's containers as a list can tell them, or None where the SDK must be waited for."""
+    return _list(endpoint, f"{parse.LABEL_PROJECT}={project}", timeout)
+
+
+def _list(endpoint: Endpoint, label: str, timeout: float = ANSWER_WITHIN) -> tuple[Resource, ...] | None:
     if endpoint.scheme != "unix":
         return None
-    filters = quote(json.dumps({"label": [f"{parse.LABEL_PROJECT}={project}"]}))
+    filters = quote(json.dumps({"label": [label]}))
     try:
         query = f"/containers/json?all=1&filters={filters}"
         entries = json.loads(ask(_socket(endpoint), query, timeout))
@@ -66,9 +70,12 @@ def list_plainly(endpoint: Endpoint, project: str, timeout: float = ANSWER_WITHI
     return tuple(resource for resource in listed if resource.container_id)
 
 
-def read_plainly(endpoint: Endpoint, project: str) -> tuple[Resource, ...] | None:
-    """Return the project's containers in full, or None where the SDK must be waited for."""
+def read_plainly(
+    endpoint: Endpoint, project: str, chosen: Callable[[Resource], bool] = lambda one: True
+) -> tuple[Resource, ...] | None:
+    """Return the project's `chosen` containers in full, or None where the SDK must be waited for."""
     listed = list_plainly(endpoint, project)
+    listed = listed if listed is None else tuple(filter(chosen, listed))
     try:
         return None if listed is None else tuple(in_full(one, _inspect(endpoint, one)) for one in listed)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -85,6 +92,29 @@ def in_full(listed: Resource, data: Mapping[str, Any]) -> Resource:
     """Return the resource of an inspection; the engine's own sentence is in the list, and kept where it still holds."""
     resource = parse.from_inspect(data)
     return replace(resource, status=listed.status) if resource.state is listed.state else resource
+
+
+class EarlyReading:
+    """Reads the project of a folder in full in a thread, while Compose resolves it.
+
+    Which project that is, containers of the folder tell by their labels. Compose has the last word: what was read of a
+    project of another name than it says is never given.
+    """
+
+    def __init__(self, endpoint: Endpoint, folder: str) -> None:
+        self._read: dict[str, tuple[Resource, ...]] = {}
+        self._thread = threading.Thread(target=self._ask, args=(endpoint, folder), name="docker-early", daemon=True)
+        self._thread.start()
+
+    def of(self, project: str) -> tuple[Resource, ...] | None:
+        """Return the containers of the project of that name, None where they were not read."""
+        self._thread.join()
+        return self._read.get(project)
+
+    def _ask(self, endpoint: Endpoint, folder: str) -> None:
+        names = {one.project for one in _list(endpoint, f"{parse.LABEL_FOLDER}={folder}") or ()}
+        if len(names) == 1 and (read := read_plainly(endpoint, name := names.pop())) is not None:
+            self._read[name] = read
 
 
 class PlainStream:

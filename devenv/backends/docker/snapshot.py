@@ -31,13 +31,19 @@ if TYPE_CHECKING:
 GIVE_UP_AFTER: Final = 15.0  # seconds without the engine: it restarts in about five (measured with Engine 28.5)
 
 
-def read_resources(project: Project, endpoint: Endpoint, client: APIClient | None = None) -> tuple[Resource, ...]:
+def read_resources(
+    project: Project,
+    endpoint: Endpoint,
+    client: APIClient | None = None,
+    read: tuple[Resource, ...] | None = None,
+) -> tuple[Resource, ...]:
     """Read all resources of a project in full: a list, an inspection of each container, and the absent services.
 
-    With `client`, that connection is used and stays open. Raises EngineUnreachable, EngineForbidden.
+    With `client`, that connection is used and stays open; with `read`, these are the containers. Raises
+    EngineUnreachable, EngineForbidden.
     """
     if client is None:
-        plain = read_plainly(endpoint, project.name)
+        plain = read_plainly(endpoint, project.name) if read is None else read
         if plain is not None:
             return (*plain, *absent_services(project, plain))
         own = connect(endpoint)
@@ -46,8 +52,8 @@ def read_resources(project: Project, endpoint: Endpoint, client: APIClient | Non
         finally:
             own.close()
     listed = list_project(client, endpoint, project.name)
-    read = (_inspect(client, endpoint, resource) for resource in listed)
-    containers = tuple(resource for resource in read if resource is not None)
+    inspected = (_inspect(client, endpoint, resource) for resource in listed)
+    containers = tuple(resource for resource in inspected if resource is not None)
     return (*containers, *absent_services(project, containers))
 
 
