@@ -29,6 +29,7 @@ from devenv.core.masking import learn
 from devenv.core.model import Project, Resource
 
 ANSWER_WITHIN: Final = 2.0  # seconds; later than that, the SDK's answer is as early
+STATS_WITHIN: Final = 10.0  # seconds
 LARGEST: Final = 16 * 1024 * 1024  # bytes of an answer
 _HEADERS: Final = 100  # lines of an answer's head
 
@@ -92,6 +93,19 @@ def in_full(listed: Resource, data: Mapping[str, Any]) -> Resource:
     """Return the resource of an inspection; the engine's own sentence is in the list, and kept where it still holds."""
     resource = parse.from_inspect(data)
     return replace(resource, status=listed.status) if resource.state is listed.state else resource
+
+
+def read_stats(endpoint: Endpoint, container_id: str) -> dict[str, Any] | None:
+    """Return what a container on a unix socket's engine uses; None for one that is gone. Raises EngineUnreachable."""
+    try:
+        query = f"/containers/{container_id}/stats?stream=false&one-shot=true"
+        data = json.loads(ask(_socket(endpoint), query, STATS_WITHIN))
+    except OSError:
+        with engine_errors(endpoint):
+            raise
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
 
 
 class EarlyReading:
