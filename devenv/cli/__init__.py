@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -55,10 +57,14 @@ EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE  # as shells report it
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure is reported on stderr with its hint."""
     no_color: bool | None = None
+    _take_streams()
     words = sys.argv[1:] if arguments is None else arguments
     try:
         Begun.begin(words)
-        namespace = _typed(words)
+        try:
+            namespace = _typed(words)
+        finally:
+            sys.stdout.flush()  # help and version end in SystemExit
         no_color = namespace.no_color
         restore = interrupt_once()
         try:
@@ -78,11 +84,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.tell_error(known, no_color=no_color)
         try:
             sys.stdout.flush()
-        except OSError:
+        except (OSError, DevenvError):
             _give_up_output()
         return known.exit_code
     finally:
         Begun.end()
+
+
+class _Output(io.TextIOWrapper):
+    """stdout: what it does not take (a full disk, a terminal that is gone) ends the command with a sentence."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            return self._failed(error)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> int:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = "Make room there, and try again." if full else "Let its output go to a file or a terminal that is there."
+        raise DevenvError(f"What it prints cannot be written: {error.strerror}", hint) from error
+
+
+class _Words(_Output):
+    """stderr: words that it does not take are lost, and what is being done goes on."""
+
+    def _failed(self, error: OSError) -> int:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        return 0
+
+
+def _take_streams() -> None:
+    """Let output fail as above, also where the caller closed it (`>&-`): else the next file would get its number."""
+    for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, flags)  # the lowest that is free; nothing can be written to stdout then
+            os.set_inheritable(number, True)
+            stream = os.fdopen(number, "r" if name == "stdin" else "w", errors="backslashreplace", closefd=False)
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+    for name, kind in (("stdout", _Output), ("stderr", _Words)):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
+            own = kind(stream.buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering)
+            own.reconfigure(write_through=stream.write_through)
+            setattr(sys, name, own)
 
 
 def _give_up_output() -> None:

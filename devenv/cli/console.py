@@ -85,7 +85,7 @@ def as_fault(error: Exception) -> DevenvError:
         except DevenvError as gone:
             return gone
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            what = error.filename or "What it prints"
+            what = error.filename or "A file"
             return DevenvError(f"{what} cannot be written: {error.strerror}", "Make room there, and try again.")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if str(Path(__file__).parents[1]) in frame.filename] or frames

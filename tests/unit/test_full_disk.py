@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +18,7 @@ from devenv.control.deploy.record import LocalRevisions, Revision
 from devenv.core.errors import DevenvError
 from devenv.runs.history import History
 from devenv.runs.lines import write_text
+from tests import forked
 from tests.unit.full_disk import full_disk
 from tests.verify.verify_samples import report_of
 
@@ -72,19 +76,35 @@ def test_the_history_keeps_what_it_has(tmp_path: Path) -> None:
         assert sorted(database.execute("SELECT id FROM runs")) == [("one",), ("three",)]
 
 
-@pytest.mark.parametrize("command", ["doctor --list --json", "keys"])
-def test_what_is_printed_to_a_full_disk_is_no_fault_of_devenv(command: str) -> None:
-    """A short output is written when the program ends, a long one before."""
+ROOT = Path(__file__).parents[2]
+FULL = "No space left on device\n  hint: Make room there, and try again.\n"
+CLOSED = "Bad file descriptor\n  hint: Let its output go to a file or a terminal that is there.\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", ["doctor --list --json", "keys", "--version", "up --help"])
+def test_what_is_printed_to_a_full_disk_is_no_fault_of_devenv(command: str, unbuffered: str) -> None:
+    """A short output is written when the program ends, a long one, and all of an unbuffered one, before."""
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "devenv", *command.split()],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
+        done = forked.run(
+            *("devenv", *command.split()), stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}
         )
-    assert (done.returncode, done.stderr) == (
-        1,
-        "devenv: failed: What it prints cannot be written: No space left on device\n"
-        "  hint: Make room there, and try again.\n",
-    )
+    assert (done.returncode, done.stderr) == (1, f"devenv: failed: What it prints cannot be written: {FULL}")
+
+
+@pytest.mark.parametrize("streams", [">&-", ">&- 2>&- <&-", "2>/dev/full", "2>&- <&-"])
+def test_streams_that_are_closed_or_full_end_in_a_code_and_words_for_people_stop_nothing(
+    streams: str, tmp_path: Path
+) -> None:
+    """It warns of the context; the files that it opens do not become its output."""
+    config = {"contexts": [{"name": "dev", "context": {"cluster": "gone"}}]}
+    (tmp_path / "config").write_text(json.dumps(config))
+    program = f"exec {shlex.quote(sys.executable)} -m devenv kube contexts {streams}"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "KUBECONFIG": str(tmp_path / "config"), "PATH": "/bin"}
+    done = subprocess.run(["sh", "-c", program], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    if streams.startswith(">"):
+        error = "" if "2>" in streams else f"devenv: failed: What it prints cannot be written: {CLOSED}"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", error)
+    else:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "dev            broken" in done.stdout
