@@ -19,6 +19,8 @@ from devenv.core.errors import EXIT_NO_CLUSTER, UsageError
 from devenv.core.kube_settings import KubeSettings
 from fakes.api_server import ApiServer
 
+INSECURE = "insecure-skip-tls-verify"
+
 
 def config(path: Path, *names: str, current: str = "", **about: Any) -> Path:
     """Write a kubeconfig with a context, a cluster and a user of each name."""
@@ -132,7 +134,8 @@ def test_an_empty_file_and_odd_names_are_fine(tmp_path: Path) -> None:
     empty.touch()
     odd = tmp_path / "odd"
     odd.write_text(
-        "current-context: yes\ncontexts: [{name: yes, context: {cluster: 12}}, {name: 2024-01-01, context: }]"
+        "current-context: 'yes'\n"
+        "contexts: [{name: 'yes', context: {cluster: '12', user: ~}}, {name: 2024-01-01, context: }]"
     )
     known = contexts({"KUBECONFIG": f"{empty}{os.pathsep}{odd}"})
     assert [context.name for context in known.all] == ["yes", "2024-01-01"]
@@ -195,9 +198,69 @@ def test_a_clusters_own_proxy_is_used_before_the_environments() -> None:
 
 
 def test_a_server_that_is_no_address_is_told() -> None:
-    for server in ("cluster:6443", "https://", "https://[bad", "https://cluster:port", "https://cluster:99999"):
-        with pytest.raises(BadKubeconfig, match=f"not an address: {re.escape(server.rstrip('/'))}"):
+    for server in (
+        "cluster:6443/path",
+        "ftp://cluster",
+        "::1",
+        "",
+        "https://",
+        "https://[bad",
+        "https://cluster:port",
+        "https://cluster:99999",
+    ):
+        with pytest.raises(BadKubeconfig, match=f"not an address: {re.escape(server.rstrip('/') or 'none')}"):
             read_endpoint({"server": server}, {})
+
+
+@pytest.mark.parametrize("server", ["cluster:6443", "cluster", "10.1.2.3:6443/", "[fe80::1]:6443"])
+def test_a_server_without_a_scheme_is_asked_over_http_as_kubectl_does(server: str) -> None:
+    assert read_endpoint({"server": server}, {}).server == f"http://{server}".rstrip("/")
+
+
+# What `kubectl version` said of each (1.36); None: it read the file.
+UNQUOTED = {
+    "12345": "a number", "1e5": "a number", "0x1F": "a number", "1_000": "a number", "089": "a number",
+    ".inf": "a number", "0b11": "a number", "+12": "a number", "!!int 5": "a number", "1.": "a number",
+    "yes": "true or false", "n": "true or false", "On": "true or false", "TRUE": "true or false",
+    "[a]": "no text", "{a: 1}": "no text",
+    "2026-01-01": None, "~": None, "null": None, "!!str 123": None, "'123'": None, "12:30:45": None, "1.2.3": None,
+    "tRue": None, "nO": None, "0x": None, "1e": None, "1e400": None, "0x1FFFFFFFFFFFFFFFFF": None, "": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "is_told"), UNQUOTED.items())
+def test_what_yaml_takes_for_no_text_is_refused_where_kubectl_refuses_it(
+    tmp_path: Path, written: str, is_told: str | None
+) -> None:
+    path = tmp_path / "config"
+    for key, line in (("token", "users: [{name: u, user: {token: %s}}]"), ("name", "contexts: [{name: %s}]"),
+                      ("value", "users: [{name: u, user: {exec: {env: [{name: A, value: %s}]}}}]"),
+                      ("args", "users: [{name: u, user: {exec: {args: [a, %s]}}}]"),
+                      ("as-groups", "users: [{name: u, user: {as: me, as-groups: [%s]}}]"),
+                      ("config", "users: [{name: u, user: {auth-provider: {name: oidc, config: {id: %s}}}}]"),
+                      ("current-context", "current-context: %s")):  # fmt: skip
+        path.write_text(line % written)
+        if is_told:
+            with pytest.raises(BadKubeconfig, match=f"config: {key} is {is_told} where kubectl wants a text"):
+                load_kubeconfig({"KUBECONFIG": str(path)})
+        elif key != "name" or written not in ("", "~", "null"):
+            load_kubeconfig({"KUBECONFIG": str(path)})
+    path.write_text(
+        f"extensions: {written}\npreferences: {{colors: {written}}}\nusers: [{{name: u, unknown: {written}}}]"
+    )
+    load_kubeconfig({"KUBECONFIG": str(path)})
+
+
+def test_null_is_none_and_a_switch_has_no_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        f"users: [{{name: u, user: {{token: null, as: ~}}}}]\nclusters: [{{name: c, cluster: {{{INSECURE}: yes}}}}]"
+    )
+    merged = load_kubeconfig({"KUBECONFIG": str(path)})
+    assert (merged.users["u"]["token"], merged.clusters["c"]) == (None, {INSECURE: True})
+    path.write_text(f"clusters: [{{name: c, cluster: {{{INSECURE}: 'true'}}}}]")
+    with pytest.raises(BadKubeconfig, match=f"{INSECURE} is 'true', neither true nor false"):
+        load_kubeconfig({"KUBECONFIG": str(path)})
 
 
 def test_contexts_are_read_without_any_client(api: ApiServer, kubeconfig: Path) -> None:

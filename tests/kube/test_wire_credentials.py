@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.credentials import CredentialSource
+from devenv.backends.kube.credentials import Credentials, CredentialSource
 from devenv.backends.kube.errors import BadKubeconfig, Forbidden, Unauthorized, Unreachable
 from devenv.backends.kube.kinds import NODES
-from devenv.backends.kube.kubeconfig import contexts
+from devenv.backends.kube.kubeconfig import contexts, find_target
 from devenv.control.kube.websocket import endpoint_of
+from devenv.core.kube_settings import KubeSettings
 from fakes.api_server import ApiServer
 from fakes.api_server.handler import Handler
 from fakes.api_server.status import Refusal
@@ -205,7 +206,6 @@ BASE64 = base64.b64encode(b"pem").decode()
         ({}, {"exec": {"apiVersion": EXEC_API, "command": "a"}, "auth-provider": {"name": "oidc"}}, "auth-provider"),
         ({}, {"auth-provider": {"name": "gcp"}}, "auth-provider gcp: only oidc is left"),
         ({}, {"as-groups": ["admins"]}, "as-groups .* without as"),
-        ({"insecure-skip-tls-verify": "yes"}, {}, "insecure-skip-tls-verify is 'yes', neither true nor false"),
     ],
 )
 def test_what_kubectl_refuses_is_refused_and_marked(
@@ -219,6 +219,23 @@ def test_what_kubectl_refuses_is_refused_and_marked(
     with pytest.raises(BadKubeconfig, match=f"context 'minikube' cannot be used: .*{words}"):
         make_client(environ=environ).list(NODES)
     assert re.search(words, contexts(environ).all[0].problem)
+
+
+@pytest.mark.parametrize(
+    ("server", "signs"), [("http://api.example:80", False), ("api.example", False), ("https://api.example", True)]
+)
+def test_over_plain_http_nobody_signs_in_but_to_this_machine(tmp_path: Path, server: str, signs: bool) -> None:
+    """Source: `kubectl -v9` (1.36) sends no Authorization to an http server."""
+    told = {
+        "contexts": [{"name": "dev", "context": {"cluster": "dev", "user": "dev"}}],
+        "clusters": [{"name": "dev", "cluster": {"server": server}}],
+        "users": [{"name": "dev", "user": {"token": "secret", "as": "me"}}],
+    }
+    (tmp_path / "config").write_text(json.dumps(told))
+    environ = {"KUBECONFIG": str(tmp_path / "config")}
+    client = KubeClient(find_target(KubeSettings(context="dev"), environ), environ)
+    signed = Credentials("Bearer secret", impersonation=(("Impersonate-User", "me"),))
+    assert client.access()[1] == (signed if signs else Credentials())
 
 
 @pytest.mark.parametrize(("field", "value"), [("kind", "Pod"), ("apiVersion", "v2")])

@@ -163,7 +163,7 @@ kind: Config
 current-context: dev
 clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1', certificate-authority-data: eA==}}]
 users: [{name: u, user: {token: abc, exec: {apiVersion: client.authentication.k8s.io/v1, command: ./x, args: [a]}}}]
-contexts: [{name: dev, context: {cluster: c, user: u, namespace: n}}]
+contexts: [{name: dev, context: {cluster: c, user: u, namespace: 'n'}}]
 """
 SETTINGS = b"""read_only = false
 wait_timeout = 30.5

@@ -51,6 +51,11 @@ class Endpoint:
     proxy_source: str = ""  # the setting that named it, for people
 
     @property
+    def hides(self) -> bool:
+        """Whether nobody on the way reads what is sent: kubectl signs in over TLS alone."""
+        return self.server.startswith("https://") or _is_local(urlsplit(self.server).hostname or "")
+
+    @property
     def near(self) -> bool:
         """Whether it is on this machine or a private network, where compressing costs more than it saves."""
         host = urllib3.util.parse_url(self.server).host or ""
@@ -149,9 +154,10 @@ def _pools(credentials: Credentials) -> dict[str, type[HTTPConnectionPool]]:
 
 def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> Endpoint:
     """Return what a kubeconfig's cluster entry says; raises BadKubeconfig."""
-    server = str(cluster.get("server") or "").rstrip("/")
+    named = str(cluster.get("server") or "")
+    server = _with_scheme(named).rstrip("/")
     if not _is_address(server):
-        shown = sanitize(server) or "none"
+        shown = sanitize(named.rstrip("/")) or "none"
         raise BadKubeconfig(f"The kubeconfig's server is not an address: {shown}", "It begins with https://.")
     authority = str(cluster.get("certificate-authority-data") or "")
     path = str(cluster.get("certificate-authority") or "")
@@ -168,11 +174,20 @@ def read_endpoint(cluster: Mapping[str, Any], environ: Mapping[str, str]) -> End
     return Endpoint(
         server,
         authority,
-        str(cluster.get("insecure-skip-tls-verify")).lower() == "true",
+        cluster.get("insecure-skip-tls-verify") is True,
         str(cluster.get("tls-server-name") or ""),
         own_proxy or proxy_for(server, environ),
         "proxy-url in the kubeconfig" if own_proxy else "HTTPS_PROXY or NO_PROXY",
     )
+
+
+def _with_scheme(server: str) -> str:
+    """Return `localhost:8080` as http://localhost:8080, as client-go does (rest/url_utils.go, DefaultServerURL)."""
+    try:
+        is_bare = server and not urlsplit(server).netloc and urlsplit(f"http://{server}").path in ("", "/")
+    except ValueError:
+        return server
+    return f"http://{server}" if is_bare else server
 
 
 def _is_address(server: str) -> bool:

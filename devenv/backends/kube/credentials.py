@@ -238,13 +238,11 @@ def run_plugin(settings: Mapping[str, Any], cluster: Mapping[str, Any], environ:
 
 def _environment(settings: Mapping[str, Any], cluster: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
     spec: dict[str, Any] = {"interactive": False}
-    if settings.get("provideClusterInfo") == "true":
+    if settings.get("provideClusterInfo") is True:
         spec["cluster"] = {key: cluster[key] for key in _CLUSTER_FIELDS if cluster.get(key)}
-        if "insecure-skip-tls-verify" in spec["cluster"]:
-            spec["cluster"]["insecure-skip-tls-verify"] = cluster["insecure-skip-tls-verify"] == "true"
     info = {"apiVersion": settings.get("apiVersion", ""), "kind": "ExecCredential", "spec": spec}
     own = {
-        str(item.get("name")): str(item.get("value", ""))
+        str(item.get("name")): str(item.get("value") or "")
         for item in settings.get("env") or ()
         if isinstance(item, dict) and item.get("name")
     }

@@ -9,9 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
+from math import isinf
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +35,20 @@ _DATA: Final = {
 }
 # k8s.io/client-go/plugin/pkg/client/auth/exec: what a plugin may be asked for and may answer with.
 EXEC_VERSIONS: Final = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+# What kubectl takes no number and no word as `yes` for, unless it is in quotes, and what it takes nothing else for
+# (client-go's tools/clientcmd/api/v1/types.go).
+_TEXTS: Final = {
+    "contexts": ("cluster", "user", "namespace"),
+    "clusters": ("server", "tls-server-name", "proxy-url", *_PATHS["clusters"], *_DATA["clusters"]),
+    "users": ("token", "as", "as-uid", "username", "password", *_PATHS["users"], *_DATA["users"]),
+    "exec": ("command", "apiVersion", "installHint", "interactiveMode"),
+    "env": ("name", "value"),
+    "auth-provider": ("name",),
+    "file": ("apiVersion", "kind", "current-context"),
+    "entry": ("name",),
+}
+_LISTS: Final = {"users": ("as-groups",), "exec": ("args", "env"), "auth-provider": ("config",)}  # of such texts
+_SWITCHES: Final = ("insecure-skip-tls-verify", "disable-compression", "provideClusterInfo")
 _IMPERSONATED: Final = ("as-uid", "as-groups", "as-user-extra")
 _INTERACTIVE: Final = ("Never", "IfAvailable", "Always")
 
@@ -40,7 +57,7 @@ Entries = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Kubeconfig:
-    """All files as one; every scalar is text, paths are absolute, `files` are the ones that were read."""
+    """All files as one; every scalar is text or a switch, paths are absolute, `files` are the ones that were read."""
 
     current: str = ""
     contexts: Entries = field(default_factory=dict)
@@ -82,13 +99,10 @@ def reason_of(error: OSError | UnicodeDecodeError) -> str:
 
 
 def _cluster_problem(cluster: Mapping[str, Any]) -> str:
-    insecure = _text(cluster.get("insecure-skip-tls-verify"))
-    if insecure.lower() not in ("", "true", "false"):
-        return f"its cluster's insecure-skip-tls-verify is {sanitize(insecure)!r}, neither true nor false"
     authority, data = cluster.get("certificate-authority"), cluster.get("certificate-authority-data")
     if authority and data:
         return "its cluster has certificate-authority and certificate-authority-data: only one of both is allowed"
-    if (authority or data) and insecure.lower() == "true":
+    if (authority or data) and cluster.get("insecure-skip-tls-verify"):
         return "its cluster has a certificate authority and insecure-skip-tls-verify: only one of both is allowed"
     return ""
 
@@ -186,17 +200,17 @@ def _read(path: Path) -> dict[str, Any] | None:
     if len(text) > MOST_YAML or nested_too_deeply(text):
         raise BadKubeconfig(f"{sanitize(str(path))} is too large, or nested too deeply", "Correct or remove it.")
     try:
-        # Every scalar as text: a context called `yes` or a token of digits is meant as it is written.
-        content = yaml.load(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+        content = yaml.load(text, Loader=_loader())
     except (yaml.YAMLError, RecursionError) as error:
         what = sanitize(str(getattr(error, "problem", None) or error))
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         raise BadKubeconfig(f"{sanitize(str(path))} is not YAML{where}: {what}", "Correct or remove it.") from error
-    if content is None or content == "":
+    if content is None:
         return {}
     if not isinstance(content, dict):
         raise BadKubeconfig(f"{sanitize(str(path))} is not a kubeconfig", "Correct or remove it.")
+    _check(path, "file", content)
     version, kind = _text(content.get("apiVersion")) or "v1", _text(content.get("kind")) or "Config"
     if (version, kind) != ("v1", "Config"):
         what = sanitize(f"{version} {kind}")
@@ -204,14 +218,78 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
+@cache
+def _loader() -> Any:
+    """Return a loader that tells texts, numbers, YAML 1.1's booleans and null apart as kubectl's does."""
+    import yaml
+
+    class Loader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # type: ignore[misc]  # both have the same methods
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+                if isinstance(key, yaml.ScalarNode):
+                    key.tag = "tag:yaml.org,2002:str"
+            return super().construct_mapping(node, deep)
+
+    for name, (pattern, constructor) in _SCALARS.items():
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", pattern, None)
+        Loader.add_constructor(f"tag:yaml.org,2002:{name}", constructor)
+    return Loader
+
+
+def _number(_: object, node: Any) -> object:
+    try:
+        return node.value if isinf(float(node.value)) else 0  # 5e12345678 is none for kubectl either
+    except (ValueError, TypeError):  # 0x1f, .inf: its value is of no interest
+        return 0
+
+
+# What sigs.k8s.io/yaml takes for something else than a text, unless it is in quotes.
+_SCALARS: Final[Mapping[str, tuple[re.Pattern[str], Callable[[Any, Any], object]]]] = {
+    "int": (
+        re.compile(
+            r"^(?:[-+]?(?:0[xX][0-9a-fA-F_]{1,16}|0[oO][0-7_]+|0[bB][01_]{1,64}"
+            r"|(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$"
+        ),
+        _number,
+    ),
+    "bool": (
+        re.compile(r"^(?:[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$"),
+        lambda _, node: str(node.value).lower() in ("y", "yes", "true", "on") if isinstance(node.value, str) else False,
+    ),
+    "null": (re.compile(r"^(?:~|null|Null|NULL|)$"), lambda *_: None),
+}
+
+
+def _check(path: Path, section: str, values: Mapping[str, Any]) -> None:
+    """Raise BadKubeconfig that names the first field of an entry that kubectl does not read."""
+    for key, value in values.items():
+        several = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for text in several if key in _LISTS.get(section, ()) else (value,) if key in _TEXTS[section] else ():
+            if key == "env" and isinstance(text, dict):
+                _check(path, "env", text)
+            elif not isinstance(text, str | None):
+                kind = {bool: "true or false", int: "a number"}.get(type(text), "no text")
+                what = f"{sanitize(str(path))}: {key} is {kind} where kubectl wants a text"
+                raise BadKubeconfig(what, "Put it in quotes." if isinstance(text, int) else "Correct it.")
+        if key in _SWITCHES and not isinstance(value, bool | None):
+            shown = f"{sanitize(value)!r}" if isinstance(value, str) else "something else"
+            what = f"{sanitize(str(path))}: {key} is {shown}, neither true nor false"
+            raise BadKubeconfig(what, "Write true or false, without quotes.")
+        if section == "users" and key in ("exec", "auth-provider") and isinstance(value, dict):
+            _check(path, key, value)
+
+
 def _entries(path: Path, section: str, content: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (name, values) of one section, with paths made absolute."""
-    entries = content.get(section) or []
+    entries = content.get(section)
+    entries = [] if entries is None else entries
     if not isinstance(entries, list):
         raise BadKubeconfig(f"{sanitize(str(path))}: {section} is not a list", "Correct it.")
     names: set[str] = set()
+    whole: dict[int, dict[str, Any]] = {}  # what an anchor gives to many entries is read once
     for entry in entries:
         values = entry.get(section[:-1]) if isinstance(entry, dict) else None
+        _check(path, "entry", entry if isinstance(entry, dict) else {})
         name = _text(entry.get("name")) if isinstance(entry, dict) else ""
         if not name:
             raise BadKubeconfig(f"{sanitize(str(path))}: an entry of {section} has no name", "Correct it.")
@@ -219,7 +297,12 @@ def _entries(path: Path, section: str, content: dict[str, Any]) -> Iterator[tupl
             what = f"{sanitize(str(path))}: {section} has the name {sanitize(name)} twice"
             raise BadKubeconfig(what, "Remove one of them: kubectl reads neither.")
         names.add(name)
-        values = dict(values) if isinstance(values, dict) else {}
+        if (read := whole.get(id(values))) is not None:
+            yield name, read
+            continue
+        given, values = values, dict(values) if isinstance(values, dict) else {}
+        whole[id(given)] = values
+        _check(path, section, values)
         for key in _DATA.get(section, ()):
             if _text(values.get(key)):
                 try:

@@ -54,7 +54,7 @@ class Session:
             raise BadKubeconfig(f"The context {shown!r} cannot be used: {refusal}", "Correct the kubeconfig.")
         self.identity = (cluster, user)
         self.endpoint: Endpoint = read_endpoint(cluster, environ)
-        self._source = CredentialSource(user, cluster, environ)
+        self._source = CredentialSource(user if self.endpoint.hides else {}, cluster, environ)
         self._user_name = sanitize(user_name)
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -88,11 +88,17 @@ class Session:
         if isinstance(error, Unauthorized):
             if (expired := self._expired(credentials)) is not None:
                 raise expired
-            error.hint = self._source.hint or error.hint
+            error.hint = self._hint or error.hint
         if isinstance(error, Forbidden) and credentials == Credentials() and _ANONYMOUS in error.message:
-            hint = self._source.hint or "The kubeconfig's user has no token, certificate or plugin that gives one."
+            hint = self._hint or "The kubeconfig's user has no token, certificate or plugin that gives one."
             raise Unauthorized(f"Nobody signs in: {error.message}", hint, status=error.status)
         raise error
+
+    @property
+    def _hint(self) -> str:
+        if not self.endpoint.hides:
+            return "Nobody signs in over http://, as with kubectl: write https:// in the kubeconfig's server."
+        return self._source.hint
 
     def close(self) -> None:
         """Close the idle connections; open streams are closed by their owners."""
