@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from devenv.backends.kube.kubeconfig import Contexts
@@ -42,6 +43,42 @@ class Profile:
 def find_minikube(environ: Mapping[str, str]) -> str:
     """Return the program's path, "" where it is not here: a context called minikube is no sign that it is."""
     return shutil.which("minikube", path=environ.get("PATH", "")) or ""
+
+
+def need_minikube(environ: Mapping[str, str]) -> str:
+    """Return the program's path; raises ToolMissing."""
+    program = find_minikube(environ)
+    if not program:
+        hint = "Install it (https://minikube.sigs.k8s.io/docs/start/). What is in the cluster: devenv kubectl ..."
+        raise ToolMissing("minikube is not installed, or not on PATH", hint)
+    return program
+
+
+def profile_stamp(environ: Mapping[str, str], profile: str) -> tuple[int, ...]:
+    """Return the times of the files that minikube writes where it makes, starts, stops, pauses or deletes a cluster.
+
+    They are its configuration and the log of its events (minikube's localpath.MiniPath and localpath.EventLog).
+    """
+    home = Path(environ.get("MINIKUBE_HOME") or environ.get("HOME", ""))
+    home = home if home.name == ".minikube" else home / ".minikube"
+    times = []
+    for name in ("config.json", "events.json"):
+        try:
+            times.append((home / "profiles" / profile / name).stat().st_mtime_ns)
+        except (OSError, ValueError):
+            times.append(0)
+    return tuple(times)
+
+
+def read_addons(environ: Mapping[str, str], profile: str) -> dict[str, bool]:
+    """Return the addons of a profile and whether each is enabled; raises ToolMissing, DevenvError."""
+    answer = _minikube(environ, "addons", "list", f"--profile={profile}", "--output=json")
+    known = answer if isinstance(answer, dict) else {}
+    return {
+        sanitize(name): item.get("Status") == "enabled"
+        for name, item in sorted(known.items())
+        if isinstance(item, dict) and "Status" in item
+    }
 
 
 def read_profiles(environ: Mapping[str, str], *, light: bool = False) -> tuple[Profile, ...]:
@@ -78,9 +115,7 @@ def _profile(item: Mapping[str, Any], *, valid: bool) -> Profile:
 
 
 def _minikube(environ: Mapping[str, str], *arguments: str) -> Any:
-    program = find_minikube(environ)
-    if not program:
-        raise ToolMissing("minikube is not installed, or not on PATH", "https://minikube.sigs.k8s.io/docs/start/")
+    program = need_minikube(environ)
     what = " ".join(("minikube", *(word for word in arguments if not word.startswith("-"))))
     done = finish([program, *arguments], environ, timeout=MINIKUBE_ANSWERS, what=what)
     try:  # its errors are JSON too, with an exit code

@@ -46,13 +46,13 @@ def passed_on(program: str, words: Sequence[str], environ: Mapping[str, str]) ->
 
     Both answer `__complete`: a line each, with a description behind a tab, then ":" and what the shell should do.
     """
+    from devenv.backends.clusters import need_minikube
     from devenv.backends.programs import finish
     from devenv.control.kube.kubectl import find_kubectl
-    from devenv.control.kube.kubectl_plan import find_minikube
     from devenv.core.errors import DevenvError
 
     try:
-        path = find_kubectl(environ) if program == "kubectl" else find_minikube(environ)
+        path = find_kubectl(environ) if program == "kubectl" else need_minikube(environ)
         done = finish([path, "__complete", *words], timeout=_TIMEOUT)
     except DevenvError:
         return []

@@ -7,20 +7,15 @@ import tempfile
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 
-from devenv.backends.kube.client import KubeClient
-from devenv.backends.kube.errors import KubeError
-from devenv.backends.kube.kinds import PODS, PVCS
-from devenv.backends.kube.kubeconfig import contexts, find_target
+from devenv.backends.clusters import need_minikube
 from devenv.cli.console import warn
 from devenv.cli.kube_call import ClusterCall
 from devenv.control.guard import ClusterIdentity
 from devenv.control.kube.kubectl import Effect, parse_line, without_yes
-from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused, MinikubeLine, find_minikube, parse_minikube
+from devenv.control.kube.kubectl_plan import KubectlPlan, KubectlRefused
+from devenv.control.kube.minikube import MinikubeCall, parse_minikube, with_contents
 from devenv.control.protocol import Plan
-from devenv.core.errors import UsageError
-from devenv.core.kube_settings import KubeSettings
 from devenv.core.signals import hand_over
-from devenv.core.text import counted, sanitize
 
 
 def run_kubectl(arguments: Namespace) -> int:
@@ -65,60 +60,17 @@ def carry_out(
     return outcome.code
 
 
-_DEFAULT_PROFILE = "minikube"  # the profile that minikube itself takes
-
-
 def run_minikube(arguments: Namespace) -> int:
     """Run it and return its exit code. Raises ToolMissing, Refused, UsageError for a context of another tool."""
     words, arguments.yes = without_yes(arguments.rest)
     call = ClusterCall(arguments)
-    line = parse_minikube(words)
-    program = find_minikube(call.environ)
-    profile, is_there = _profile(call, line)
-    command = [program, *line.words] if line.profile else [program, f"--profile={profile}", *line.words]
-    if line.effect is Effect.READS:
+    program = need_minikube(call.environ)
+    planned = MinikubeCall.of(parse_minikube(words), call.config.kubernetes, call.environ)
+    command = [program, *planned.command[1:]]
+    if planned.line.effect is Effect.READS:
         return hand_over(command, call.environ)
-    takes = line.effect is Effect.TAKES_AWAY
-    sentences = [line.sentence(profile)] if takes else []
-    if line.verb == "delete" and is_there and not line.all_profiles:
-        sentences.append(_contents(call, profile))
-    plan = call.guard.plan_cluster(
-        f"minikube {line.verb}",
-        tuple(line.names) or (profile,),
-        ClusterIdentity(profile, "", ""),
-        sentences=tuple(sentences),
-        losses=("the data of every volume in the cluster",) if line.verb == "delete" else (),
-        needs_confirmation=takes,
-    )
+    plan = planned.plan(call.guard)
+    if plan.allowed and not planned.line.all_profiles:
+        plan = with_contents(plan, call.environ)
     call.confirm(plan)
     return carry_out(call, plan, None, command, call.environ)
-
-
-def _profile(call: ClusterCall, line: MinikubeLine) -> tuple[str, bool]:
-    """Return the chosen profile, and whether a context of it exists; minikube names both alike."""
-    known = contexts(call.environ)
-    if line.profile:
-        return line.profile, known.find(line.profile) is not None
-    chosen = call.config.kubernetes.context
-    profile = chosen or call.environ.get("MINIKUBE_PROFILE") or known.current or _DEFAULT_PROFILE
-    context = known.find(profile)
-    if context is None or context.flavour == "minikube" or (chosen and not context.flavour):
-        return profile, context is not None
-    if not context.flavour:
-        return _DEFAULT_PROFILE, known.find(_DEFAULT_PROFILE) is not None
-    hint = f"Name a profile of minikube with --profile, or use {context.flavour} itself."
-    raise UsageError(f"The context {sanitize(profile)} is a cluster of {context.flavour}, not of minikube", hint)
-
-
-def _contents(call: ClusterCall, profile: str) -> str:
-    """Say what is in the cluster; one that does not answer is deleted unseen."""
-    known = call.config.kubernetes
-    try:
-        client = KubeClient(find_target(KubeSettings(profile, known.namespace), call.environ), call.environ)
-        pods, _ = client.list(PODS, None)
-        claims, _ = client.list(PVCS, None)
-    except KubeError as error:
-        return f"What is in it is not known: {error.message}."
-    spaces = {pod["metadata"]["namespace"] for pod in pods}
-    where = f"{counted(len(pods), 'pod')} in {counted(len(spaces), 'namespace')}"
-    return f"In it are {where}, and {counted(len(claims), 'claim')} with their data."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
 import termios
 from contextlib import AbstractContextManager, ExitStack
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from devenv.backends.kube.kubeconfig import Target
     from devenv.control.commands import CommandControl
     from devenv.control.guard import Guard
+    from devenv.control.kube.minikube import MinikubeControl
     from devenv.control.protocol import Place
     from devenv.load.runner import LoadRunner
     from devenv.tui.kube.session import Connector
@@ -162,6 +164,7 @@ def _open(
             watch=lambda: _watch(context, scope, guard),
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
+            find_minikube=lambda: _minikube(context.config, context.environ, guard),
             probe_paths=lambda: {one.service: one.path for one in context.config.verify.endpoints if one.path},
             settings=context.config.terminal,
             keys=_keys(arguments, context.config),
@@ -212,6 +215,15 @@ def _connector(context: Context, guard: Guard) -> Connector | None:
     from devenv.tui.kube.connect import KubeConnector
 
     return KubeConnector(context.config.kubernetes, context.environ, context.options, guard)
+
+
+def _minikube(config: Config, environ: Mapping[str, str], guard: Guard) -> MinikubeControl | None:
+    """Return what acts on minikube's cluster; None, and nothing is imported, where it is not installed."""
+    if shutil.which("minikube", path=environ.get("PATH", "")) is None:
+        return None
+    from devenv.control.kube.minikube import MinikubeControl
+
+    return MinikubeControl(guard, environ, config.kubernetes)
 
 
 def _may_have_cluster(context: Context) -> bool:
@@ -266,6 +278,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         verify=(lambda chosen: _start_verify(arguments, chosen)) if verify_at_once is not None else None,
         verify_at_once=verify_at_once,
         cluster=connector,
+        find_minikube=lambda: _minikube(config, environ, guard),
         settings=config.terminal,
         keys=_keys(arguments, config),
         settings_file=SettingsFile(arguments, config, guard),

@@ -207,7 +207,7 @@ class Guard:
     ) -> Plan:
         """Weigh a change of a cluster; what it hits was found out by who plans it. Only contexts on the list pass.
 
-        What deletes a namespace, a claim of a volume or a volume is confirmed by typing its name.
+        What deletes a namespace, a claim of a volume, a volume or a cluster is confirmed by typing its name.
         """
         reason, hint = self._policy(place.context)
         plan = Plan(
@@ -226,6 +226,7 @@ class Guard:
             command=command,
         )
         stores = verb == "delete" and any(target.partition("/")[0] in _STORES for target in targets)
+        stores |= verb == "minikube delete"
         name = targets[0].rpartition("/")[2] if targets else verb
         return self.confirmed_by(plan, needs_confirmation or bool(losses), name, must_type=stores)
 

@@ -4,6 +4,7 @@
 context = "minikube"             # default: the kubeconfig's current context   DEVENV_CONTEXT, --context
 namespace = "docsearch"          # default: the context's                      DEVENV_NAMESPACE, --namespace
 allow = ["team-sandbox-*"]       # contexts that may be changed, beside minikube, kind-*, k3d-* and docker-desktop
+minikube = ["--cpus=4", "--memory=6g"]  # what `minikube start` is given where it makes a cluster; default: nothing
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class KubeSettings(Struct, frozen=True, forbid_unknown_fields=True):
     context: str = ""
     namespace: str = ""
     allow: tuple[str, ...] = ()
+    minikube: tuple[str, ...] = ()
 
     def may_change(self, context: str) -> bool:
         """Whether the context is on the allow-list (shell patterns, case matters)."""

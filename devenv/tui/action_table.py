@@ -279,6 +279,12 @@ ACTIONS: Final = (
         argument="NAME",
     ),
     UserAction(
+        "minikube",
+        palette="minikube: start, stop, pause, addons, delete",
+        words=("minikube",),
+        argument="ACT",
+    ),
+    UserAction(
         *("audit_log", "A", "audit log"),
         note="what was asked for, by whom, and how it ended",
         palette="audit log",

@@ -40,9 +40,11 @@ if TYPE_CHECKING:
 
     from devenv.backends.protocol import Backend
     from devenv.control.commands import CommandControl
+    from devenv.control.kube.minikube import MinikubeControl
     from devenv.core.command_settings import CommandSettings
     from devenv.load.runner import KnownRun, MakeRunner
     from devenv.tui.diagnostics import Answering
+    from devenv.tui.kube.minikube import Minikube
     from devenv.tui.kube.session import Connector
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from devenv.watch.background import BackgroundWatch
 
     FindCluster = Callable[[], Connector | None]
+    FindMinikube = Callable[[], MinikubeControl | None]
 
 KEY_WITHIN: Final = 0.5  # seconds that the next key waits where a handler awaits something else
 LOOK: Final = 5.0  # seconds between two looks whether a cluster came; each reads some files' times
@@ -215,6 +218,7 @@ class DevenvApp(App[int]):
         watch: Callable[[], BackgroundWatch] | None = None,
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
+        find_minikube: FindMinikube = lambda: None,
         probe_paths: Callable[[], Mapping[str, str]] = dict,
         settings: TerminalSettings = NOTHING_SET,
         keys: Mapping[str, str] = NO_KEYS,
@@ -239,6 +243,9 @@ class DevenvApp(App[int]):
         self._load_runs: LoadRuns | None = None
         self._find_cluster = find_cluster if cluster is None else None
         self._looking: Timer | None = None
+        self._find_minikube = find_minikube
+        self._minikube: Minikube | None = None  # where it is installed
+        self._minikube_control: MinikubeControl | None = None
         self._answering: Answering | None = None  # what this terminal uses itself
         self._launch = verify
         self._verify_at_once = verify_at_once
@@ -274,7 +281,10 @@ class DevenvApp(App[int]):
         self.bench_trace = BenchTrace(os.environ.get("DEVENV_BENCH_MARKS"))
 
     def _sources(self) -> tuple[Source, ...]:
-        return (*self._parts, *(one for one in (self._watch, self._command_control) if one is not None))
+        return (
+            *self._parts,
+            *(one for one in (self._watch, self._command_control, self._minikube_control) if one is not None),
+        )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give themes that are not ours a value for our variables."""
@@ -376,6 +386,7 @@ class DevenvApp(App[int]):
         if self._find_cluster is not None:
             self._looking = self.set_interval(LOOK, self.look_for_cluster)
         self.choose_commands(self._commands)
+        self._look_for_minikube()
         if self._settings_file is not None:
             self.set_interval(SETTINGS_LOOK, self.look_at_settings)
         gc.freeze()  # what was loaded stays; the collector need not walk it again
@@ -452,6 +463,7 @@ class DevenvApp(App[int]):
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
+        new.changes.told = old.changes.told
         new.board.orders = old.board.orders
         new.board.order = old.board.order
         new.board.services.arrange(old.board.services.arrangement)
@@ -467,6 +479,8 @@ class DevenvApp(App[int]):
         await old.remove()
         await new.furnish()
         self.choose_commands(self._commands)
+        if self._minikube is not None:
+            self._minikube.tell()
         new.take(())
         index = next((index for index, other in enumerate(new.table.rows) if row and other.key == row.key), None)
         if index is not None:
@@ -493,6 +507,8 @@ class DevenvApp(App[int]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         delta = self.main.take(changes)
+        if delta.actions and self._minikube is not None:
+            self._minikube.take(delta.actions)
         happenings = self.main.store.happenings
         crashed = {one.key: one.name for one in delta.updated if has_crashed(one, happenings)}
         if new := sorted(name for key, name in crashed.items() if key not in self._crashed):
@@ -507,6 +523,28 @@ class DevenvApp(App[int]):
         self.bench_trace.write_once("populated")
         for state in states:
             self.bench_trace.write(state)
+
+    def _look_for_minikube(self) -> None:
+        """Show how its cluster is, where it is installed."""
+        self._minikube_control = self._minikube_control or self._find_minikube()
+        if self._minikube_control is not None and self._minikube is None:
+            from devenv.tui.kube.minikube import Minikube
+
+            self._minikube_control.start(self.feed.wake)
+            self.feed.replace(self._sources())
+            self._minikube = Minikube(self, lambda: self.main, self._minikube_control)
+            self._minikube.ended = lambda: self.call_later(self.look_for_cluster)
+            self._minikube.begin()
+
+    @on(MainScreen.MinikubeAsked)
+    def ask_minikube(self, message: MainScreen.MinikubeAsked) -> None:
+        """Do something to its cluster; where it is not installed, say so."""
+        self._look_for_minikube()
+        if self._minikube is not None:
+            self._minikube.ask(message.argument)
+        else:
+            hint = "https://minikube.sigs.k8s.io/docs/start/ says how; what is in a cluster is shown without it."
+            self.main.changes.explain("minikube is not possible", "minikube is not installed, or not on PATH", hint)
 
     @on(MainScreen.DiagnosticsAsked)
     def open_diagnostics(self) -> None:
@@ -614,6 +652,7 @@ def run(
     watch: Callable[[], BackgroundWatch] | None = None,
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
+    find_minikube: FindMinikube = lambda: None,
     probe_paths: Callable[[], Mapping[str, str]] = dict,
     settings: TerminalSettings = NOTHING_SET,
     keys: Mapping[str, str] = NO_KEYS,
@@ -632,7 +671,8 @@ def run(
     load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
     containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
-    is asked now and then whether one came. `probe_paths` tells where services answer HTTP, beside at /. `settings` is
+    is asked now and then whether one came. `find_minikube` makes what acts on minikube, where that is installed.
+    `probe_paths` tells where services answer HTTP, beside at /. `settings` is
     the table `[terminal]`, `keys` the table `[keys]`; `settings_file` reads them again when they were changed.
     `commands` are the tables `[commands.NAME]`, and `command_control` makes what runs them. What it looks like is
     remembered for the `project`, where that is named: by its folder. `early` is what was shown before
@@ -652,6 +692,7 @@ def run(
         watch=watch,
         cluster=cluster,
         find_cluster=find_cluster,
+        find_minikube=find_minikube,
         probe_paths=probe_paths,
         settings=settings,
         keys=keys,

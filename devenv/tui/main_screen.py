@@ -60,6 +60,13 @@ class MainScreen(Screen[None]):
     class DiagnosticsAsked(Message):
         """Somebody wants to see what devenv itself uses."""
 
+    class MinikubeAsked(Message):
+        """Somebody wants something of minikube: what was typed behind its word."""
+
+        def __init__(self, argument: str) -> None:
+            super().__init__()
+            self.argument = argument
+
     class WatchAsked(Message):
         """Somebody wants what is saved to be in the containers, or no more; in the pods of that place, if any."""
 
@@ -138,6 +145,7 @@ class MainScreen(Screen[None]):
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),
             "watch": self._ask_watch,
+            "minikube": lambda argument="": self.post_message(self.MinikubeAsked(argument)),
             "mark": self.table.mark,
             "command": self.ask_command,
             "arrange": self._arrange_next,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from devenv.backends.clusters import need_minikube
 from devenv.cli import main
 from devenv.control.kube.kubectl import Effect
-from devenv.control.kube.kubectl_plan import find_minikube, parse_minikube
+from devenv.control.kube.minikube import parse_minikube
 from devenv.core.errors import ToolMissing
 from fakes.api_server import ApiServer, pod
 
@@ -66,7 +67,7 @@ def test_a_missing_program_is_said_even_where_the_context_is_there(
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ToolMissing):
-        find_minikube({"PATH": str(empty)})
+        need_minikube({"PATH": str(empty)})
     monkeypatch.setenv("PATH", str(empty))
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -101,7 +101,7 @@ def test_a_wrong_file_names_the_line(tmp_path: Path, text: str, line: int) -> No
             "Known here: cache, ci, commands, compose, confirm, keys, kubernetes, load, logs, manifests, mask, "
             "read_only, scan, tasks, terminal, verify, wait_timeout.",
         ),
-        ("[kubernetes]\nzone = 1", "Known here: allow, context, namespace."),
+        ("[kubernetes]\nzone = 1", "Known here: allow, context, minikube, namespace."),
         ("[manifests.probes.livenes]", "Did you mean 'liveness'? Known here: liveness, readiness, startup."),
         ("[manifests.autoscaling]\ndisk = 1", "Known here: cpu, memory."),
         ("[[verify.endpiont]]\nservice = 'x'", "Did you mean 'endpoint'? Known here: budgets, endpoint,"),

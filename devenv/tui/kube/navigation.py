@@ -75,7 +75,8 @@ class Navigation:
     def look(self) -> None:
         """Look, in a thread, whether the kubeconfig was changed: a cluster to show came, or the current context went.
 
-        Where nothing was changed it costs the files' times. A cluster that is shown is never left by itself.
+        Where nothing was changed it costs the files' times. A cluster that is shown is never left by itself; one of
+        minikube's that was started again, often at another port, is gone on with.
         """
         self._thread("kubeconfig", self._look)
 
@@ -132,7 +133,19 @@ class Navigation:
             elif current != self._current:
                 self._later(self._noticed, current)
             self._current = current
+            self._return()
         self._stamp, self._problem = stamp, ""
+
+    def _return(self) -> None:
+        """Go on with the shown cluster of minikube where it was started again: its entries are new ones then."""
+        session = self.session
+        if session is None or session.target.context.flavour != "minikube":
+            return
+        known = self._connector.contexts().find(session.target.context.name)
+        if known is not None and known != session.target.context and known.flavour == "minikube":
+            target = replace(session.target, context=known)
+            self._later(session.move, target)
+            self._later(self._settle_in, session)
 
     def _noticed(self, current: str) -> None:
         session = self.session
