@@ -7,10 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import forked
 
 PROGRAM = """
-import json, os, signal, sys
+import atexit, json, os, signal, sys, threading, time
+atexit.register(print, "ended")
+threading.Thread(target=lambda: (time.sleep(0.2), print("its thread has ended"))).start()
 sys.stdout.reconfigure(errors="surrogateescape")
 print(json.dumps({
     "arguments": sys.argv[1:], "environ": dict(os.environ), "folder": os.getcwd(), "first": sys.path[0],
@@ -41,6 +45,20 @@ def test_it_is_what_python_starts(tmp_path: Path) -> None:
         fork = forked.run("show", *words, cwd=tmp_path, env=environ, stdin=given)
     assert (fork.returncode, fork.stdout, fork.stderr) == (real.returncode, real.stdout, real.stderr)
     assert fork.returncode == 7
+
+
+ENDS = ("pass", "sys.exit(300)", "sys.exit('why')", "print('x')", "sys.stdout = None", "1 / 0")
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_it_ends_as_python_does(tmp_path: Path, end: str) -> None:
+    (tmp_path / "show").mkdir()
+    (tmp_path / "show" / "__main__.py").write_text(f"import sys\n{end}\n")
+    options = {"cwd": tmp_path, "env": {"PATH": "/bin"}, "stderr": subprocess.PIPE, "text": True}
+    with Path("/dev/full").open("w") as full:
+        real = subprocess.run([sys.executable, "-m", "show"], stdout=full, check=False, **options)
+        fork = forked.run("show", stdout=full, **options)
+    assert (fork.returncode, fork.stderr.splitlines()[-1:]) == (real.returncode, real.stderr.splitlines()[-1:])
 
 
 def test_signals_reach_it_and_its_end_is_seen(tmp_path: Path) -> None:
