@@ -189,7 +189,7 @@ def _resolution(context: Context) -> float:
 
 
 _INGRESS_CLASSES = Kind("networking.k8s.io", "v1", "ingressclasses", "IngressClass", namespaced=False)
-_ADDON_OF_CLASS = {"nginx": "ingress", "traefik": "traefik"}
+_ADDON_OF_CLASS = {"": "traefik", "nginx": "ingress", "traefik": "traefik"}  # each makes its class the default
 _DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 
 
@@ -200,20 +200,21 @@ def check_ingress(context: Context) -> Finding:
     if not ingresses:
         raise NotApplicable(f"the overlay {rendering.name} has no Ingress")
     there = {str(access.get(item, "metadata", "name")): item for item in client.list(_INGRESS_CLASSES)[0]}
-    has_default = any(access.text(item, "metadata", "annotations", _DEFAULT_CLASS) == "true" for item in there.values())
+    default = [
+        name for name, item in there.items() if access.text(item, "metadata", "annotations", _DEFAULT_CLASS) == "true"
+    ]
     needed = {access.text(ingress.data, "spec", "ingressClassName") for ingress in ingresses}
-    missing = sorted(name for name in needed if (name not in there if name else not has_default))
+    missing = sorted(name for name in needed if (name not in there if name else not default))
     names = sanitize(", ".join(sorted(there)) or "none")
     if missing:
         name = missing[0]
-        fix, command = _addon(context, _ADDON_OF_CLASS[name]) if name in _ADDON_OF_CLASS else ("", ())
-        what = (
-            f"No ingress controller serves the class {name or '(the default one)'} of {rendering.name}; there: {names}"
-        )
+        addon = _ADDON_OF_CLASS.get(name, "") if name or not there else ""  # only one can have the ports 80 and 443
+        fix, command = _addon(context, addon) if addon else ("", ())
+        named = f"the class {name}" if name else "Ingresses without a class, as those"
+        what = f"No ingress controller serves {named} of {rendering.name}; there: {names}"
         return Finding("ingress", Level.WARNING, what, fix or "docs/KUBERNETES.md, Setup with minikube", command)
-    return Finding(
-        "ingress", Level.OK, f"The class {', '.join(sorted(needed)) or 'by default'} is served; there: {names}"
-    )
+    served = sanitize(", ".join(sorted(name or f"{default[0]} (the default)" for name in needed)))
+    return Finding("ingress", Level.OK, f"The class {served} is served; there: {names}")
 
 
 def check_capacity(context: Context) -> Finding:

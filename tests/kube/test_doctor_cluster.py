@@ -128,6 +128,25 @@ def test_an_ingress_class_that_is_there_is_fine(api: ApiServer, project: Path, e
     assert look(project, environ, "ingress")["ingress"].level is Level.OK
 
 
+@pytest.mark.parametrize("name", ["nginx", "traefik"])
+def test_an_ingress_without_a_class_needs_a_default_one(
+    api: ApiServer, project: Path, environ: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    (project / "k8s/all.yaml").write_text(OVERLAY.replace("CPU", "200m").replace("  ingressClassName: traefik\n", ""))
+    environ = environ | {"PATH": minikube(tmp_path)}
+    found = look(project, environ, "ingress")["ingress"]
+    assert found.level is Level.WARNING
+    assert "Ingresses without a class, as those of dev; there: none" in found.message
+    assert found.command[:4] == ("minikube", "addons", "enable", "traefik")
+    api.put({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}})
+    found = look(project, environ, "ingress")["ingress"]
+    assert (found.level, found.command) == (Level.WARNING, ()), "there is one, but none is the default"
+    default = {"name": name, "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}}
+    api.put({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": default})
+    found = look(project, environ, "ingress")["ingress"]
+    assert (found.level, found.message) == (Level.OK, f"The class {name} (the default) is served; there: {name}")
+
+
 @pytest.mark.parametrize(
     ("cpu", "level", "words"),
     [

@@ -15,7 +15,7 @@ from devenv.backends.kube.fields import labels_match
 from devenv.manifests import access
 from devenv.manifests.access import get, mapping, mappings, sequence, text
 from devenv.manifests.model import Manifest, ObjectPath, Problem
-from devenv.manifests.registry import error, warning
+from devenv.manifests.registry import SERVED, error, warning
 from devenv.manifests.rendering import Rendering, Workload, same_namespace
 
 INGRESS, EGRESS = "Ingress", "Egress"
@@ -312,6 +312,7 @@ warning.each(
     at=("spec", "ingressClassName"),
     source="issue: the class patched by the overlay; Kubernetes: IngressClass",
     fix="Patch spec.ingressClassName in the overlay.",
+    environments=SERVED,
 )
 
 

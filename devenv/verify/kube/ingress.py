@@ -111,8 +111,9 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
     except Forbidden as error:
         raise CannotReach(f"it is not known whether there is an ingress controller: {error.message}") from error
     names = [item["metadata"]["name"] for item in classes]
-    if class_name not in names:
-        raise CannotReach(f"the cluster has no IngressClass {class_name!r} (it has: {', '.join(names) or 'none'})")
+    if class_name not in names and (class_name or not names):
+        named = f" {class_name!r}" if class_name else ""
+        raise CannotReach(f"the cluster has no IngressClass{named} (it has: {', '.join(names) or 'none'})")
     ways = [WayIn(address, port, host, certificate) for address, port in _candidates(stack, ingress, chosen)]
     began = time.monotonic()
     tried = ""
@@ -130,7 +131,7 @@ def find_way_in(stack: KubeStack, chosen: str, certificate: str, within: float) 
     hint = f"; {_unlabelled(stack)}" if _unlabelled(stack) else ""
     seen = tried or "connections refused"
     raise CannotReach(
-        f"IngressClass {class_name} is there, but nobody serves {host} at {asked} ({seen}){hint}: "
+        f"IngressClass {class_name or ', '.join(names)} is there, but nobody serves {host} at {asked} ({seen}){hint}: "
         "name the controller's address with --ingress or in devenv.toml: [verify.kubernetes] ingress"
     )
 
