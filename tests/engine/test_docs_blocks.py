@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.follow import commands_of, make_project, remove_project
 
 pytestmark = pytest.mark.engine
 ROOT = Path(devenv.__file__).parents[1]
-PAGES = ("YOUR_PROJECT.md", "DOCKER.md", "MONOREPO.md", "LOGS.md", "CI_CD.md")
+PAGES = ("YOUR_PROJECT.md", "DOCKER.md", "MONOREPO.md", "LOGS.md", "CI_CD.md", "MANIFESTS.md")
 BLOCKS = [
     pytest.param(block, id=f"{page}-{number}")
     for page in PAGES
@@ -40,6 +41,8 @@ tasks = ["backend#test"]
 tasks = ["web#lint"]
 """
 
+OVERLAYS = '[manifests.overlays.staging]\npath = "k8s/overlays/staging"\n'
+
 
 @pytest.fixture
 def project(tmp_path: Path, base_image: str) -> Iterator[Path]:
@@ -58,6 +61,9 @@ def test_a_block_works_as_it_stands(project: Path, block: list[str]) -> None:
     commands = [words for line in block if (words := shlex.split(line))]
     if ["devenv", "init"] not in commands:
         (project / "devenv.toml").write_text(TASKS, "utf-8")
+    if any("manifests" in words for words in commands):
+        shutil.copytree(ROOT / "k8s", project / "k8s")
+        (project / "devenv.toml").write_text(OVERLAYS, "utf-8")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(project.parent / "state")}
     environ["XDG_CACHE_HOME"] = str(project.parent / "cache")
     for words in commands:
