@@ -52,18 +52,18 @@ _EPILOG = """exit codes:
   8 timed out                        9 kubectl or another tool is missing
  10 refused: context not on the list, read-only, not confirmed
  13 no cluster answers
-Every other word goes to kubectl: devenv kube get pods is devenv kubectl get pods.
+Any other command goes to kubectl: `devenv kube get pods` is `devenv kubectl get pods`.
 
-Targets are KIND/NAME, KIND/NAMESPACE/NAME, or KIND NAME. What takes something away asks first; --yes does not."""
+A target is KIND/NAME, KIND/NAMESPACE/NAME, or KIND NAME. devenv asks before it removes anything, except with --yes."""
 
 
 def add_kube_commands(commands: _Commands[RestParser]) -> None:
     """Add `kube` with its commands."""
     kube = _group(commands, "kube", "see and change a Kubernetes cluster")
     _add_reading(kube)
-    apply = _command(kube, "apply", "apply objects server-side, with the difference shown")
+    apply = _command(kube, "apply", "apply objects server-side, and show the difference")
     _objects(apply)
-    apply.add_argument("--force-conflicts", action="store_true", help="take fields over that others own")
+    apply.add_argument("--force-conflicts", action="store_true", help="take over fields that another manager owns")
     _planned(apply)
     _add_rollout(kube)
     _add_tools(kube)
@@ -72,14 +72,14 @@ def add_kube_commands(commands: _Commands[RestParser]) -> None:
 def _add_rollout(kube: _Commands[RestParser]) -> None:
     group = kube.add_parser("rollout", help="undo, status, history", allow_abbrev=False)
     rollout = group.add_subparsers(dest="rollout_command", metavar="COMMAND", title="commands", required=True)
-    undo = _changing(rollout, "undo", "bring back an earlier revision")
+    undo = _changing(rollout, "undo", "go back to an earlier revision")
     undo.add_argument("--to-revision", dest="revision", metavar="N", help="which one (default: the one before)")
-    status = _command(rollout, "status", "say how far it is")
+    status = _command(rollout, "status", "show how far a rollout is")
     status.add_argument("targets", nargs="+", metavar="TARGET", help="KIND/NAME")
-    status.add_argument("--watch", "-w", action="store_true", help="wait until it is rolled out, or cannot be")
+    status.add_argument("--watch", "-w", action="store_true", help="wait until it is rolled out or has failed")
     status.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds to wait (default 120)")
     status.add_argument("--json", action="store_true", help="as JSON")
-    history = _command(rollout, "history", "list the revisions that can come back")
+    history = _command(rollout, "history", "list the revisions that undo can go back to")
     history.add_argument("targets", nargs="+", metavar="TARGET", help="KIND/NAME")
     history.add_argument("--json", action="store_true", help="as JSON")
 
@@ -88,16 +88,16 @@ def _add_tools(kube: _Commands[RestParser]) -> None:
     for name in ("forward", "port-forward"):
         _add_forward(kube, name)
     load = _command(kube, "load", "load local images into the nodes (minikube, kind, k3d)")
-    load.add_argument("images", nargs="+", metavar="IMAGE", help="as the local engine names it")
-    load.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    load.add_argument("images", nargs="+", metavar="IMAGE", help="its name in the local engine")
+    load.add_argument("--dry-run", action="store_true", help="only show what would be done")
 
 
 def _add_forward(kube: _Commands[RestParser], name: str) -> None:
-    forward = _command(kube, name, "forward local ports to pods, and go on when a pod is replaced")
+    forward = _command(kube, name, "forward local ports to pods, also after a pod is replaced")
     forward.add_argument("target", metavar="TARGET", help="service/NAME, deployment/NAME or POD")
-    forward.add_argument("ports", nargs="+", metavar="[LOCAL:]PORT", help="a free local port where none is given")
-    forward.add_argument("--spread", action="store_true", help="each connection to the next ready pod")
-    forward.add_argument("--seconds", type=float, metavar="S", help="end by itself after that time")
+    forward.add_argument("ports", nargs="+", metavar="[LOCAL:]PORT", help="without LOCAL, a free local port is used")
+    forward.add_argument("--spread", action="store_true", help="send each connection to the next ready pod")
+    forward.add_argument("--seconds", type=float, metavar="S", help="end after S seconds")
     forward.add_argument("--json", action="store_true", help="print the local ports as JSON")
 
 
@@ -114,7 +114,7 @@ def _changing(commands: _Commands[RestParser], name: str, what: str) -> RestPars
 
 
 def _planned(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="show what it would do and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
@@ -146,15 +146,15 @@ def _add_reading(commands: _Commands[RestParser]) -> None:
     listing = _command(commands, "contexts", "list the clusters of the kubeconfig and their state")
     listing.add_argument("--json", action="store_true", help="as JSON")
 
-    events = _command(commands, "events", "show what happened, oldest first")
-    events.add_argument("target", nargs="?", metavar="KIND/NAME", help="only what happened to this")
-    events.add_argument("--for", dest="about", metavar="KIND/NAME", help="the same, as kubectl spells it")
+    events = _command(commands, "events", "show events, oldest first")
+    events.add_argument("target", nargs="?", metavar="KIND/NAME", help="only events of this object")
+    events.add_argument("--for", dest="about", metavar="KIND/NAME", help="the same, as in kubectl")
     events.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces")
     events.add_argument("--warnings", action="store_true", help="only warnings")
     events.add_argument(
-        "-w", "--watch", "-f", "--follow", dest="follow", action="store_true", help="go on as more happens"
+        "-w", "--watch", "-f", "--follow", dest="follow", action="store_true", help="keep showing new events"
     )
-    events.add_argument("--json", action="store_true", help="one JSON object a line")
+    events.add_argument("--json", action="store_true", help="one JSON object per line")
 
     logs = _command(commands, "logs", "show what containers print, of a pod or of all pods of a workload")
     logs.add_argument("targets", nargs="*", metavar="TARGET", help="POD or KIND/NAME")
@@ -162,6 +162,6 @@ def _add_reading(commands: _Commands[RestParser]) -> None:
     logs.add_argument("--all", action="store_true", help="instead: all pods of the namespace")
     logs.add_argument("-c", "--container", default="", metavar="NAME", help="only this container")
     add_log_options(logs, "devenv kube logs -f --level warn --grep '!/healthz' deployment/web statefulset/db")
-    what = "the last N lines of each container (-1: all; default 500, with --since or a filter all)"
+    what = "the last N lines of each container (-1: all; default 500, or all with --since or a filter)"
     logs.add_argument("--tail", type=lines_of_tail, metavar="N", help=what)
-    logs.add_argument("-p", "--previous", action="store_true", help="of the run before the present one")
+    logs.add_argument("-p", "--previous", action="store_true", help="of the run before the current one")

@@ -29,10 +29,17 @@ def add_project_options(
     group.add_argument(*project_flags, dest=f"{prefix}project_name", metavar="NAME", help="project name")
     group.add_argument("--profile", action="append", dest=f"{prefix}profiles", metavar="NAME", help="enable a profile")
     group.add_argument(
-        "--env-file", action="append", dest=f"{prefix}env_files", metavar="FILE", help="variables for the Compose file"
+        "--env-file",
+        action="append",
+        dest=f"{prefix}env_files",
+        metavar="FILE",
+        help="file with variables for the Compose file",
     )
     group.add_argument(
-        "--project-directory", dest=f"{prefix}project_directory", metavar="DIR", help="what relative paths start from"
+        "--project-directory",
+        dest=f"{prefix}project_directory",
+        metavar="DIR",
+        help="folder that relative paths start from",
     )
     group.add_argument("--config", dest=f"{prefix}config", metavar="FILE", help="devenv.toml to use")
     group.add_argument("--context", dest=f"{prefix}context", metavar="NAME", help="Kubernetes context")
@@ -56,11 +63,11 @@ def merge_options(namespace: argparse.Namespace) -> argparse.Namespace:
     return namespace
 
 
-_LOG_EPILOG = """filters, all of which a line must pass:
-  --grep timeout             a regular expression; in lower case it finds both cases
+_LOG_EPILOG = """filters; a line is shown when it passes all of them:
+  --grep timeout             a regular expression; all in lower case, it ignores case
   --grep '!GET /health'      lines without it
-  --grep status=500          a field of JSON or logfmt: =, !=, and with a pattern ~, !~
-  --level warn               that level and above, in JSON, logfmt or plain words
+  --grep status=500          a field of JSON or logfmt: = and !=, or ~ and !~ for a regular expression
+  --level warn               this level and above, in JSON, logfmt or plain text
 Times are durations before now (90s, 5m, 1h30m, 2d) or dates (2026-01-31T12:00:00Z).
 
 example: """
@@ -73,12 +80,14 @@ def add_log_options(parser: argparse.ArgumentParser, example: str) -> None:
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"{_LOG_EPILOG}{example}"
-    parser.add_argument("-f", "--follow", action="store_true", help="go on as more arrives, also after restarts")
-    parser.add_argument("--since", type=_moment, metavar="TIME", help="only what was written since")
-    parser.add_argument("--until", type=_moment, metavar="TIME", help="only what was written until then")
-    parser.add_argument("--grep", action="append", default=[], metavar="FILTER", help="only such lines; repeatable")
-    parser.add_argument("--level", choices=LEVELS, default="", help="only lines of that level and above")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, with level and fields")
+    parser.add_argument("-f", "--follow", action="store_true", help="keep showing new lines, also after restarts")
+    parser.add_argument("--since", type=_moment, metavar="TIME", help="only lines written since then")
+    parser.add_argument("--until", type=_moment, metavar="TIME", help="only lines written until then")
+    parser.add_argument(
+        "--grep", action="append", default=[], metavar="FILTER", help="only lines that match; may be repeated"
+    )
+    parser.add_argument("--level", choices=LEVELS, default="", help="only lines of this level and above")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line, with level and fields")
     parser.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
 
 

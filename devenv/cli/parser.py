@@ -42,8 +42,8 @@ exit codes:
 _DEPLOY_EPILOG = """exit codes:
   0 succeeded (also: applied without --wait, or a dry run)
   7 failed, and left as it is       10 refused: the context, no confirmation, or another deployment runs
- 11 the manifests have errors       12 inconclusive: it may work, a part of the proof was not possible
- 13 no cluster                      14 failed and rolled back: what ran before serves again"""
+ 11 the manifests have errors       12 inconclusive: it may work, but not everything could be checked
+ 13 no cluster                      14 failed and rolled back: the version before serves again"""
 
 
 PASSED = {  # verbs that Compose carries out itself; a change passes the guard first (devenv.cli.change)
@@ -53,12 +53,12 @@ PASSED = {  # verbs that Compose carries out itself; a change passes the guard f
     "images": "list the images of the containers",
     "exec": "run a command in a running container",
     "cp": "copy files between a container and this machine",
-    "kill": "end containers with a signal; says which and asks",
-    "pause": "freeze the processes of services",
-    "unpause": "let paused services go on",
-    "rm": "remove stopped containers; says which and asks",
+    "kill": "send a signal to containers; names them and asks first",
+    "pause": "pause services",
+    "unpause": "resume paused services",
+    "rm": "remove stopped containers; names them and asks first",
     "pull": "pull the images of services",
-    "scale": "change the number of containers, as SERVICE=N; asks where some go",
+    "scale": "change the number of containers (SERVICE=N); asks before it removes any",
 }
 
 
@@ -113,17 +113,21 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     commands.words = words
 
     up = _command(commands, "up", "create and start the services", services=True)
-    up.add_argument("--wait", action="store_true", help="wait until every service is ready or completed, and judge it")
+    up.add_argument(
+        "--wait", action="store_true", help="wait until every service is ready or completed; if not, say why"
+    )
     up.add_argument("--timeout", type=_seconds, metavar="S", help="seconds to wait at most (default 120; 0: no limit)")
     building = up.add_mutually_exclusive_group()
-    building.add_argument("--build", action="store_true", help="build what changed, also where an image may be pulled")
+    building.add_argument("--build", action="store_true", help="build what changed, even if an image could be pulled")
     building.add_argument(
         "--no-build",
         action="store_true",
-        help="take the images as they are, also where what they are made from changed",
+        help="use the images as they are, even if their sources changed",
     )
-    up.add_argument("--remove-orphans", action="store_true", help="remove containers of services that are gone")
-    up.add_argument("-d", "--detach", action="store_true", help="for those who are used to it: devenv always detaches")
+    up.add_argument(
+        "--remove-orphans", action="store_true", help="remove containers of services that are not in the files any more"
+    )
+    up.add_argument("-d", "--detach", action="store_true", help="accepted as in Compose; devenv always detaches")
 
     down = _command(commands, "down", "stop and remove containers and networks", services=True)
     down.add_argument(
@@ -133,7 +137,9 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         "--all", action="store_true", help="also orphans, one-off runs and containers of inactive profiles"
     )
     down.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    down.add_argument("--remove-orphans", action="store_true", help="also containers of services that are gone")
+    down.add_argument(
+        "--remove-orphans", action="store_true", help="also containers of services that are not in the files any more"
+    )
     down.add_argument("-t", "--timeout", type=int, metavar="S", help="seconds until a container is killed")
 
     for verb, what in (("restart", "stop and start services"), ("stop", "stop services")):
@@ -141,30 +147,33 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         command.add_argument("-t", "--timeout", type=int, metavar="S", help="seconds until a container is killed")
     _command(commands, "start", "start existing containers", services=True)
 
-    prune = _command(commands, "prune", "remove what the project left over: orphans, one-off runs, images; asks first")
-    prune.add_argument(
-        "-v", "--volumes", action="store_true", help="also volumes that nothing uses, and all data in them"
-    )
+    prune = _command(commands, "prune", "remove the project's leftovers: orphans, one-off runs, images; asks first")
+    prune.add_argument("-v", "--volumes", action="store_true", help="also unused volumes, with all data in them")
     prune.add_argument("--dry-run", action="store_true", help="only show what it would free")
     prune.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
     add_build_options(_command(commands, "build", "build the images of services that changed", services=True))
 
-    add_run_options(_command(commands, "run", "run tasks of devenv.toml, and replay what is known already"))
-    add_cache_commands(partial(_command, _group(commands, "cache", "look after the stored results of tasks")))
-    add_ci_commands(partial(_command, _group(commands, "ci", "the gates of a pull request, the same as in CI")))
+    add_run_options(_command(commands, "run", "run tasks of devenv.toml; unchanged ones are replayed from the cache"))
+    add_cache_commands(
+        partial(_command, _group(commands, "cache", "show, remove, export or import the stored results of tasks"))
+    )
+    add_ci_commands(partial(_command, _group(commands, "ci", "run the gates of a pull request, as CI does")))
     add_scan_options(_command(commands, "scan", "look for known vulnerabilities in images and lock files"))
     add_release_options(
-        _command(commands, "release", "write the image digests that a verified deployment ran into an overlay")
+        _command(commands, "release", "write the image digests of a verified deployment into an overlay")
     )
     add_notify_options(_command(commands, "notify", "tell a Slack or Discord webhook how something ended"))
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
     starting = watch.add_mutually_exclusive_group()
     starting.add_argument("--up", action="store_true", help="create and start the services first")
-    starting.add_argument("--wait", action="store_true", help="where no container runs, wait for one")
+    starting.add_argument("--wait", action="store_true", help="if no container runs, wait for one")
     watch.add_argument(
-        "--target", choices=("compose", "kubernetes"), default="compose", help="whose containers (default: compose)"
+        "--target",
+        choices=("compose", "kubernetes"),
+        default="compose",
+        help="where the containers run (default: compose)",
     )
     watch.add_argument(
         "--probe",
@@ -173,12 +182,16 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         metavar="[SERVICE=]URL",
         help="show when this address serves the new content (default: [[verify.endpoint]] of devenv.toml)",
     )
-    watch.add_argument("--poll", action="store_true", help="look for changes each second instead of waiting for events")
-    watch.add_argument("--json", action="store_true", help="one JSON object an event (docs/WATCH.md)")
+    watch.add_argument(
+        "--poll", action="store_true", help="look for changes every second instead of waiting for events"
+    )
+    watch.add_argument("--json", action="store_true", help="one JSON object per event (docs/WATCH.md)")
 
     logs = _command(commands, "logs", "show what the containers print", services=True, short_file=False)
     add_log_options(logs, "devenv logs --since 10m --level warn --grep '!health' web api | less")
-    logs.add_argument("-n", "--tail", default=-1, metavar="N", type=lines_of_tail, help="the last N lines of each")
+    logs.add_argument(
+        "-n", "--tail", default=-1, metavar="N", type=lines_of_tail, help="only the last N lines of each container"
+    )
     logs.add_argument("--previous", action="store_true", help="what a container printed before it was last started")
     logs.add_argument("--all", action="store_true", help="also one-off containers, and those of services that are gone")
 
@@ -191,27 +204,31 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         help="json or yaml: docs/STATUS_JSON.md; wide: also ids and images, whatever the terminal's width",
     )
     output.add_argument("--json", action="store_const", const="json", dest="output", help="the same as -o json")
-    status.add_argument("-w", "--watch", action="store_true", help="show it anew when something changes, until ctrl-c")
+    status.add_argument(
+        "-w", "--watch", action="store_true", help="show it again whenever something changes, until ctrl-c"
+    )
     doctor = _command(commands, "doctor", "check this machine and project, with fixes")
     doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these (default: all)")
-    doctor.add_argument("--list", action="store_true", help="list the checks and what each looks at, and make none")
+    doctor.add_argument("--list", action="store_true", help="list the checks with what each looks at, and run none")
     doctor.add_argument("--json", action="store_true", help="as JSON")
-    doctor.add_argument("--fix", action="store_true", help="carry out the fixes that take nothing away; asks for each")
+    doctor.add_argument("--fix", action="store_true", help="apply fixes that remove nothing; asks before each")
     doctor.add_argument("--yes", "-y", action="store_true", help="with --fix, do not ask")
     doctor.add_argument(
-        "--ci", action="store_true", help="what the workflows need in GitHub's environments, and what of it is missing"
+        "--ci", action="store_true", help="list what the workflows need in GitHub's environments, and what is missing"
     )
     doctor.add_argument(
-        "--clean", action="store_true", help="remove what dead runs of smoke tests left, and nothing else"
+        "--clean", action="store_true", help="remove what killed smoke test runs left behind, and check nothing"
     )
     doctor.add_argument(
-        "--self", action="store_true", help="what the open terminals of this user use themselves, asked of them"
+        "--self", action="store_true", help="show how much CPU and memory your open devenv terminals use"
     )
-    config = _command(commands, "config", "show the settings that hold here, and where each is from")
+    config = _command(commands, "config", "show the settings in effect here, and where each comes from")
     config.add_argument("keys", nargs="*", metavar="KEY", help="only these keys or tables, for example: kubernetes")
     config.add_argument("--json", action="store_true", help="as JSON")
     config.add_argument("--schema", action="store_true", help="print the JSON schema of devenv.toml, for editors")
-    config.add_argument("--reference", action="store_true", help="print every key with what it may be, as Markdown")
+    config.add_argument(
+        "--reference", action="store_true", help="print every key with its possible values, as Markdown"
+    )
     _command(commands, "tui", "open the terminal interface")
     _add_check_commands(commands)
     _add_verify_commands(commands)
@@ -219,16 +236,16 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     _add_deploy_command(commands)
     add_kube_commands(commands)
     for verb, what in PASSED.items():
-        more = f"{what}, as docker compose {verb}"
+        more = f"{what} (docker compose {verb})"
         commands.add_parser(verb, help=more, add_help=False, allow_abbrev=False).takes_rest = True
     _command(commands, "keys", "print every key and command (docs/KEYS.md)")
-    audit_log = _command(commands, "audit-log", "show what was changed: when, by whom, how it ended, in what time")
+    audit_log = _command(commands, "audit-log", "show every change: when, by whom, how it ended, how long it took")
     audit_log.add_argument("-n", "--tail", type=_whole, default=50, metavar="N", help="the last N (default 50)")
-    audit_log.add_argument("--json", action="store_true", help="one JSON object a change")
+    audit_log.add_argument("--json", action="store_true", help="one JSON object per change")
     mcp = _command(commands, "mcp", "serve agents and editors by the Model Context Protocol on stdio (docs/MCP.md)")
-    mcp.add_argument("--allow-changes", action="store_true", help="also change what the guard does not ask about")
+    mcp.add_argument("--allow-changes", action="store_true", help="also allow changes that need no confirmation")
     for program in ("kubectl", "minikube"):
-        what = f"any command of {program}, passed by the guard: it asks before something is taken away"
+        what = f"run {program} with the guard before it: it asks before anything is removed"
         commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True
     completion = _command(commands, "completion", "print the completion script of a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
@@ -251,7 +268,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def _add_check_commands(commands: _Commands[RestParser]) -> None:
     """Add `manifests` and `secrets`, with their commands."""
     manifests = _group(commands, "manifests", "check Kubernetes manifests, without a cluster")
-    check = _command(manifests, "check", "render, validate and judge Kustomize folders")
+    check = _command(manifests, "check", "render Kustomize folders, validate them and apply the rules")
     check.add_argument(
         "paths", nargs="*", metavar="PATH", help="Kustomize folder (default: the overlays of devenv.toml)"
     )
@@ -263,20 +280,20 @@ def _add_check_commands(commands: _Commands[RestParser]) -> None:
         action="append",
         dest="versions",
         metavar="V",
-        help="a minor to validate against, 1.36; may be repeated (default: the last three that are known)",
+        help="version to validate against, for example 1.36; may be repeated (default: the last three)",
     )
     check.add_argument("--no-compose", action="store_true", help="do not compare with the Compose project")
     rules = _command(manifests, "rules", "list the rules")
     rules.add_argument("--json", action="store_true", help="as JSON")
     rules.add_argument("--markdown", action="store_true", help="as Markdown")
 
-    secrets = _group(commands, "secrets", "find committed secrets, list the needed ones")
+    secrets = _group(commands, "secrets", "find committed secrets, and list those that an overlay needs")
     find = _command(secrets, "check", "look for secrets in manifests, Compose files, .env files and images")
     find.add_argument("paths", nargs="*", metavar="PATH", help="file or folder (default: the project's)")
     find.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
     find.add_argument("--image", action="append", dest="images", metavar="IMAGE", help="only these images")
     find.add_argument("--no-images", action="store_true", help="do not look into images")
-    listing = _command(secrets, "list", "show which secrets an overlay needs, and which are there")
+    listing = _command(secrets, "list", "show which Secrets an overlay needs, and what provides them")
     _overlay(listing)
     listing.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
 
@@ -291,10 +308,12 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
     """Add the commands."""
     verify = _command(commands, "verify", "prove that the environment works: run the smoke tests")
     _run_options(verify)
-    verify.add_argument("-k", dest="expression", metavar="EXPR", help="only tests whose names match, as pytest's -k")
+    verify.add_argument("-k", dest="expression", metavar="EXPR", help="only tests whose names match, as in pytest -k")
     verify.add_argument("--running", action="store_true", help="test what is up instead of an isolated copy")
-    verify.add_argument("--keep", action="store_true", help="leave the isolated stacks up")
-    verify.add_argument("--strict", action="store_true", help="what could not be measured is a failure too (exit 12)")
+    verify.add_argument("--keep", action="store_true", help="keep the isolated copies running")
+    verify.add_argument(
+        "--strict", action="store_true", help="also fail when something could not be measured (exit code 12)"
+    )
     verify.add_argument(
         "--target",
         choices=("compose", "kubernetes", "all"),
@@ -302,15 +321,17 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
         help="where to run them (default: compose)",
     )
     verify.add_argument(
-        "--overlay", metavar="NAME|DIR", help="on Kubernetes, what is tested (default: devenv.toml's, or this folder)"
+        "--overlay",
+        metavar="NAME|DIR",
+        help="on Kubernetes, the overlay to test (default: devenv.toml's, or this folder)",
     )
     verify.add_argument(
         "--image", action="append", dest="images", metavar="NAME=IMAGE", help="on Kubernetes, use this image instead"
     )
-    verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
-    verify.add_argument("--tui", action="store_true", help="run them in the terminal interface, and watch")
+    verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, the address of the ingress controller")
+    verify.add_argument("--tui", action="store_true", help="run them in the terminal interface")
     init = _command(commands, "init", "write a devenv.toml and two smoke tests for the Compose project here")
-    init.add_argument("--force", action="store_true", help="replace the files that exist, which are kept otherwise")
+    init.add_argument("--force", action="store_true", help="replace existing files")
     audit = _command(commands, "audit", "measure every success metric, and print the table")
     _run_options(audit)
     audit.add_argument(
@@ -319,25 +340,27 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
         default="compose",
         help="where to measure (default: compose)",
     )
-    audit.add_argument("--markdown", metavar="FILE", help="also write this page; other targets' sections in it stay")
+    audit.add_argument(
+        "--markdown", metavar="FILE", help="also write this page; it keeps the sections of other targets"
+    )
     history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")
     history.add_argument("criterion", nargs="?", metavar="CRITERION", help="only this one, with its values")
     history.add_argument("--json", action="store_true", help="as JSON")
-    evidence = _command(commands, "evidence", "open what a run of smoke tests left, read-only and offline")
+    evidence = _command(commands, "evidence", "open the evidence of a smoke test run, read-only and offline")
     evidence.add_argument("path", metavar="PATH", help="a .jsonl file, or the folder of a run")
     evidence.add_argument("--text", action="store_true", help="print it instead of opening the terminal interface")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report-dir", metavar="DIR", help="where the reports go (default: the run's state folder)")
-    parser.add_argument("--budget-scale", type=float, metavar="X", help="widen budgets in seconds X times")
+    parser.add_argument("--budget-scale", type=float, metavar="X", help="multiply the budgets that are in seconds by X")
 
 
 def _add_load_command(commands: _Commands[RestParser]) -> None:
     """Add the command."""
     description = (
-        "Load tests run with Locust, as `locust -f loadtests`, and devenv's plugin; here their reports are made again "
-        "from the recording, and the terminal runs and follows them."
+        "Load tests run with Locust (`locust -f loadtests`) and devenv's plugin. These commands write their reports "
+        "again and open them in the terminal interface."
     )
     load = commands.add_parser("load", help="reports of load tests", description=description, allow_abbrev=False)
     add_project_options(load, "after_")
@@ -347,12 +370,12 @@ def _add_load_command(commands: _Commands[RestParser]) -> None:
     report.add_argument("--json", action="store_true", help="print the report as JSON")
     what = "print the path of the plugin, for `locust -f locustfile.py,$(devenv load plugin)`"
     verbs.add_parser("plugin", help=what, description=f"{what[0].upper()}{what[1:]}.")
-    verbs.add_parser("tui", help="open the terminal on the load tests: run one, follow one that goes on, earlier ones")
+    verbs.add_parser("tui", help="open the load tests in the terminal interface")
 
 
 def _add_deploy_command(commands: _Commands[RestParser]) -> None:
     """Add the command."""
-    what = "apply an overlay to a cluster, wait, prove that it serves, go back if not"
+    what = "apply an overlay to a cluster, wait, prove that it serves, roll back if not"
     deploy = commands.add_parser(
         "deploy",
         help=what,
@@ -362,46 +385,46 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     deploy.add_argument("overlay", metavar="OVERLAY", help="its name in devenv.toml, or its folder")
-    deploy.add_argument("--wait", action="store_true", help="wait until it is rolled out, or cannot be")
-    deploy.add_argument(
-        "--verify", action="store_true", help="wait, then ask endpoints, image digests and data through the cluster"
-    )
+    deploy.add_argument("--wait", action="store_true", help="wait until it is rolled out or has failed")
+    deploy.add_argument("--verify", action="store_true", help="wait, then check endpoints, image digests and data")
     deploy.add_argument(
         "--rollback-on-failure",
         action="store_true",
-        help="wait; when it fails, go back to what ran before, and prove that it serves",
+        help="wait; if it fails, roll back and prove that the version before serves",
     )
     deploy.add_argument("--dry-run", action="store_true", help="render, check and show the changes; change nothing")
     deploy.add_argument(
         "--timeout", type=_seconds_above_0, default=180.0, metavar="S", help="seconds to wait (default 180)"
     )
     deploy.add_argument("--no-build", action="store_true", help="do not build and load or push images")
-    deploy.add_argument("--push", action="store_true", help="push built images to the registry that their name says")
+    deploy.add_argument("--push", action="store_true", help="push built images to the registry in their name")
     deploy.add_argument(
         "--image", action="append", dest="images", metavar="NAME=REF", help="run this image instead; may be repeated"
     )
     deploy.add_argument(
-        "--build-metadata", metavar="FILE", help="run what docker buildx wrote there with --metadata-file, by digest"
+        "--build-metadata", metavar="FILE", help="run the digests in this file of docker buildx --metadata-file"
     )
     deploy.add_argument(
-        "--available", metavar="URL", help="with --verify: ask it 5 times a second meanwhile; no request may fail"
+        "--available", metavar="URL", help="with --verify: request it 5 times a second meanwhile; none may fail"
     )
     deploy.add_argument(
         "--prune",
         action="store_true",
-        help="wait, then delete what an earlier deployment applied and this lacks; asks",
+        help="wait, then delete what earlier deployments applied and the overlay lacks now; asks first",
     )
-    deploy.add_argument("--prune-data", action="store_true", help="with --prune, also claims of volumes")
-    deploy.add_argument("--include-platform", action="store_true", help="also the administrator's part (k8s/README.md)")
-    deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that others own")
+    deploy.add_argument("--prune-data", action="store_true", help="with --prune, also volume claims and their data")
+    deploy.add_argument(
+        "--include-platform", action="store_true", help="also apply the administrator's objects (k8s/README.md)"
+    )
+    deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that another manager owns")
     deploy.add_argument(
         "--yes",
         "-y",
         action="store_true",
-        help="do not ask (it asks in contexts of [kubernetes] allow, and for --prune)",
+        help="do not ask (devenv asks in contexts of [kubernetes] allow, and for --prune)",
     )
     deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
-    deploy.add_argument("--diff", action="store_true", help="print the differences that are applied")
+    deploy.add_argument("--diff", action="store_true", help="print what changes as a diff")
     add_project_options(deploy, "after_")
 
 
