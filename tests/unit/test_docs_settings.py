@@ -103,7 +103,8 @@ def test_each_value_tells_where_it_is_from(
     assert found["compose.files"] == (["other.yaml"], "--file")
     assert found["compose.project_name"] == ("shop", "COMPOSE_PROJECT_NAME")
     assert found["load.path"] == ("/", "default")
-    assert set(shown(capsys, "kubernetes")) == {"kubernetes.context", "kubernetes.namespace", "kubernetes.allow"}
+    kubernetes = {"kubernetes.context", "kubernetes.namespace", "kubernetes.allow", "kubernetes.minikube"}
+    assert set(shown(capsys, "kubernetes")) == kubernetes
     tables = {key.partition(".")[0].partition("[")[0] for key in found}
     assert tables == {"read_only", "wait_timeout", *TABLES}
 
