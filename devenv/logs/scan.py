@@ -40,14 +40,22 @@ class Scan:
     @property
     def complete(self) -> bool:
         """Whether all lines were looked at."""
-        return self._low <= self.buffer.first
+        return self._low <= self.buffer.first and not self.lags
+
+    @property
+    def lags(self) -> bool:
+        """Whether lines came that were not looked at yet."""
+        return self._done < self.buffer.total
 
     def looked_at(self, number: int) -> bool:
         """Whether that line was looked at, or is not there any more."""
-        return number >= self._low or number < self.buffer.first
+        return self._low <= number < self._done or number < self.buffer.first
 
-    def sync(self) -> int:
-        """Take in what the buffer got and let go of; return how many rows went at the front."""
+    def sync(self, seconds: float = SLICE) -> int:
+        """Take in what the buffer let go of, and for about that time what it got; return how many rows went.
+
+        A flood brings more than can be looked at before the next key: the rest comes with `look_back`.
+        """
         buffer = self.buffer
         gone = self._forget(bisect_left(self.numbers, buffer.first))
         moved, self._moved = buffer.moved_since(self._moved), buffer.moved
@@ -55,17 +63,24 @@ class Scan:
             keep = bisect_left(self.numbers, moved)
             del self.numbers[keep:], self._ends[keep:]
             self._done, self._low = moved, min(self._low, moved)
-        begin = max(self._done, buffer.first)
-        end = self._ends[-1] if self._ends else self._start
-        for number, line in enumerate(islice(buffer.lines, begin - buffer.first, None), begin):
-            rows = self._measure(line, number)
-            if rows:
-                end += rows
-                self.numbers.append(number)
-                self._ends.append(end)
-        self._done = buffer.total
-        self._low = max(self._low, buffer.first)
+        self._done, self._low = max(self._done, buffer.first), max(self._low, buffer.first)
+        self._look_on(time.perf_counter() + seconds)
         return gone
+
+    def _look_on(self, until: float) -> None:
+        """Look at lines that came, up to that time."""
+        came = list(islice(reversed(self.buffer.lines), self.buffer.total - self._done))
+        end = self._ends[-1] if self._ends else self._start
+        while came:
+            for _ in range(min(_STEP, len(came))):
+                rows = self._measure(came.pop(), self._done)
+                if rows:
+                    end += rows
+                    self.numbers.append(self._done)
+                    self._ends.append(end)
+                self._done += 1
+            if time.perf_counter() >= until:
+                break
 
     def _forget(self, count: int) -> int:
         if not count:
@@ -76,8 +91,12 @@ class Scan:
         return gone
 
     def look_back(self, seconds: float = SLICE, *, enough: int | None = None) -> int:
-        """Look at older lines for about that time, or for so many rows; return how many rows came at the front."""
+        """Look at older lines for about that time, or for so many rows; return how many rows came at the front.
+
+        Lines that came and were not looked at yet are first.
+        """
         buffer, until = self.buffer, time.perf_counter() + seconds
+        self._look_on(until)
         found: list[tuple[int, int]] = []  # the number and the rows, newest first
         added = 0
         while self._low > buffer.first:

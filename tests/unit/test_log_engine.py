@@ -16,7 +16,7 @@ from devenv.core.model import LogLine, LogsDropped
 from devenv.core.settings import LogSettings
 from devenv.core.text import sanitize, sanitize_styled
 from devenv.logs.buffer import PLACED, LogBuffer
-from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, seconds_of
+from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, parse_filter, seconds_of
 from devenv.logs.fold import FoldKind, Folds
 from devenv.logs.merge import Reorder, in_order
 from devenv.logs.record import LEVELS, fields_of, level_of, readable
@@ -316,6 +316,37 @@ def test_repeated_lines_fold_where_only_their_times_differ_and_open_again() -> N
     assert hidden() == [2, 3, 4, 5, 8]
 
 
+@pytest.mark.parametrize("value", ["17", "a b", "Groß", "GROSS", "1.0", "[1, 2]", "b=2", "7", "é", "[0-9]+$"])
+@pytest.mark.parametrize("sign", ["=", "!=", "~", "!~"])
+def test_a_field_is_found_however_the_line_writes_it(sign: str, value: str) -> None:
+    lines = [
+        *("x=17", "x=117", "y=17", "17 x=", 'x="a b"', 'y="x=17"', "a=1,x=17", r'x="a\ b"', "x=groß", "x=GROSS", "17"),
+        *('{"x": 17}', '{"x": "17"}', '{"x": 1e0}', '{"x": [1,2]}', r'{"x": "\u0031\u0037"}', '{"a": {"x": 17}}'),
+        *('[web] {"x": "a b"}', "[web] x=17", r"x=\u00e9", '{"x": "\\u00e9"}', "", 'x="a=1 b=2"', "xx=17 x=7"),
+    ]
+    pattern = Pattern(value)
+    for text in lines:
+        field = fields_of(text).get("x", "")
+        holds = pattern.found_in(field) if "~" in sign else field.casefold() == value.casefold()
+        passes = parse_filter(f'x{sign}"{value}"').test(line(text))
+        assert passes is (holds is not sign.startswith("!")), text
+
+
+def test_a_flood_is_looked_at_a_slice_at_once_and_all_of_it_in_the_end() -> None:
+    buffer = LogBuffer()
+    scan = scanned(buffer)
+    buffer.extend([line(f"1 {number}", float(number)) for number in range(2_000)], place=False)
+    scan.sync(0.0)
+    assert 0 < len(scan) < 2_000
+    assert scan.lags
+    assert not scan.complete
+    assert not scan.looked_at(1_999)
+    buffer.extend([line(f"1 {number}", float(number)) for number in range(2_000, 2_010)], place=False)
+    while not scan.complete:
+        scan.look_back(0.0)
+    assert scan.numbers.tolist() == list(range(2_010))
+
+
 def test_two_looks_at_a_buffer_both_learn_which_lines_moved() -> None:
     buffer = LogBuffer()
     buffer.extend([line("1 first", 1.0), line("1 third", 3.0)], place=True)
@@ -380,6 +411,8 @@ def test_a_flood_keeps_no_more_objects_however_long_it_lasts() -> None:
             printed += count
         shelf.take(*(change for change in waiting.drain() if isinstance(change, LogLine | LogsDropped)))
         rows.sync()
+        while rows.scan.lags:
+            rows.sync()
         blocks.append(sys.getallocatedblocks())
     assert buffer.total + sum(buffer.dropped.values()) == printed
     assert sum(buffer.dropped.values()) == 40 * 80

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from rich.segment import Segment
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import var
 from textual.scroll_view import ScrollView
@@ -38,6 +38,15 @@ PAUSE: Final = 0.02  # seconds between two slices in which older lines are looke
 TELL_EVERY: Final = 0.25  # seconds between two looks at how far that has come
 TIMES: Final = ("", "clock", "age")
 _SOURCES: Final = 6  # colours in which the names of sources stand
+
+
+class Frame(NamedTuple):
+    """What is the same for all lines that are drawn at once."""
+
+    view: View
+    styles: LogStyles
+    top: int
+    selection: Selection | None
 
 
 class LogView(ScrollView, can_focus=True):
@@ -90,6 +99,7 @@ class LogView(ScrollView, can_focus=True):
         self._paused_at = 0
         self._moving = False  # while we scroll, not the user
         self._styles: LogStyles | None = None
+        self._frame: Frame | None = None  # while it is drawn
         self.drawn = 0  # lines drawn since the start: a budget of the tests
 
     @property
@@ -156,6 +166,7 @@ class LogView(ScrollView, can_focus=True):
         if self.following or gone or len(self._rows) <= self.scroll_offset.y + self.size.height:
             self.refresh()
         self.post_message(self.Changed())
+        self._look_back_soon()
 
     def _rebuild(self) -> None:
         room = self.scrollable_content_region.width - prefix_width(self.times)
@@ -177,6 +188,9 @@ class LogView(ScrollView, can_focus=True):
         if self._more is not None:
             self._more.stop()
             self._more = None
+        if self._rows.scan.lags:
+            self.sync()
+            return
         full = len(self._rows) >= self.size.height
         try:
             if not self._rows.scan.complete:
@@ -215,14 +229,13 @@ class LogView(ScrollView, can_focus=True):
     def _take_size(self, size: Size) -> None:
         """Take another virtual size; where no scroll bar comes or goes by it, without laying the whole screen out anew.
 
-        In Textual 8.2 setting `virtual_size` does that, and paints everything twice with each batch of lines.
+        In Textual 8.2 setting `virtual_size` does that, and paints everything twice with each batch of lines. The
+        vertical bar is always there.
         """
-        before, room = self.virtual_size, self.outer_size
-        as_high = size.height == before.height or min(size.height, before.height) > room.height
-        if as_high and (size.width == before.width or min(size.width, before.width) > room.width):
+        before, room = self.virtual_size.width, self.outer_size.width
+        if self.show_vertical_scrollbar and (size.width == before or min(size.width, before) > room):
             self.set_reactive(Widget.virtual_size, size)
-            if self.show_vertical_scrollbar:
-                self.vertical_scrollbar.window_virtual_size = size.height
+            self.vertical_scrollbar.window_virtual_size = size.height
             if self.show_horizontal_scrollbar:
                 self.horizontal_scrollbar.window_virtual_size = size.width
         else:
@@ -470,26 +483,36 @@ class LogView(ScrollView, can_focus=True):
         super().notify_style_update()
         self._styles = None
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw lines of the screen, for all of which some things are the same that Textual 8.2 works out slowly."""
+        self._frame = self._look_at_frame()
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._frame = None
+
+    def _look_at_frame(self) -> Frame:
+        left, width = self.scroll_offset.x, self.scrollable_content_region.width
+        view = View(left, width, self.times, self.search.needle, self.search.current, self._rows)
+        return Frame(view, self._styles or self._load_styles(), self._top, self.text_selection)
+
     def render_line(self, y: int) -> Strip:
         """Draw one line of the screen."""
         self.drawn += 1
-        styles = self._styles or self._load_styles()
-        width = self.scrollable_content_region.width
+        view, styles, top, selection = self._frame or self._look_at_frame()
+        width = view.width
         if not len(self._rows):
             text = self.placeholder
             if self.buffer.lines:
                 text = "looking…" if self.scanning else "nothing matches; ⌫ takes a filter away, 0 shows all times"
             return Strip([Segment(f"  {safe(text)}" if y == 0 else "", styles.time)]).crop_extend(0, width, styles.base)
-        row = self._rows.row(self._top + y)
+        row = self._rows.row(top + y)
         if row is None:
             return Strip.blank(width, styles.base)
-        view = View(self.scroll_offset.x, width, self.times, self.search.needle, self.search.current, self._rows)
-        strip, number = draw(*row, view, styles), self._rows.scan.steady(self._top + y)
-        if self.text_selection is not None and (span := self.text_selection.get_span(number)) is not None:
-            strip = select(
-                strip, *span, self.scroll_offset.x, self.screen.get_component_rich_style("screen--selection")
-            )
-        return strip.apply_offsets(self.scroll_offset.x, number)
+        strip, number = draw(*row, view, styles), self._rows.scan.steady(top + y)
+        if selection is not None and (span := selection.get_span(number)) is not None:
+            strip = select(strip, *span, view.left, self.screen.get_component_rich_style("screen--selection"))
+        return strip.apply_offsets(view.left, number)
 
     def _load_styles(self) -> LogStyles:
         names = ("time", "stderr", "marker", "bad", "warn", "match", "current")
