@@ -71,7 +71,7 @@ def flood(image: str, counts: dict[str, int]) -> Iterator[Stack]:
     project = f"devenv-bench-logs-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix=project) as folder:
         Path(folder, "compose.yaml").write_text(json.dumps({"name": project, "services": services}))
-        stack = Stack(project, folder)
+        stack = Stack(project, folder, tuple(services))
         try:
             stack.compose("up", "-d")
             yield stack
