@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from devenv.tui.verdicts import Verdicts
 
 TICK = 1.0  # seconds between two looks at ages and countdowns
+AGES = 5.0  # seconds between two looks at the table's ages where none of them counts seconds
 
 
 class MainScreen(Screen[None]):
@@ -120,6 +121,7 @@ class MainScreen(Screen[None]):
         self._backend = backend
         self._subscriptions = Subscriptions(backend)
         self._version = 0
+        self._ages_at = 0.0  # when (monotonic) the table's ages are due
         self._keys_for: object = None
         self._followed: object = None  # the line that log, details and keys are of
         self._own_bindings = self._bindings  # without the user's own commands
@@ -219,7 +221,7 @@ class MainScreen(Screen[None]):
         )
         await self.query_one("#lower").mount(self.panes.detail)
         await self.log_pane.furnish()
-        self.set_interval(TICK, self.tick)
+        self.set_interval(TICK, self._each_second)
         self.verdicts = VerdictWatch(self, self._show_verdicts)
         self.verdicts.take(self.store.since(0))
         self.verdicts.look()
@@ -293,10 +295,17 @@ class MainScreen(Screen[None]):
         elif status.trouble and status.trouble != before.trouble:
             self.changes.warn(f"{status.trouble} {status.hint}".rstrip(), "watch")
 
-    def tick(self) -> None:
-        """Draw what time alone has changed."""
+    def _each_second(self) -> None:
+        self.tick(rows=self.table.counts_seconds or time.monotonic() >= self._ages_at)
+
+    def tick(self, *, rows: bool = True) -> None:
+        """Draw what time alone has changed, in the table only where its `rows` may have changed."""
         now = time.time()
-        self.refresh_rows()
+        if rows:
+            self._ages_at = time.monotonic() + AGES - TICK / 2
+            self.refresh_rows()
+        else:
+            self.panes.tell_detail()
         self.tell_header(now)
         self.controller.tell(None, now)
         if self.verdicts is not None:

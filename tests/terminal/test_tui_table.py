@@ -313,3 +313,17 @@ async def test_what_should_be_known_of_a_live_project_is_told(opened: Opening) -
         await terminal.sees("▲ project shop was started from /clone", "→ use -p NAME")
         terminal.backend.emit(connection())
         await terminal.until(lambda: not terminal.main.banner.display)
+
+
+async def test_the_table_is_looked_at_each_second_only_where_it_counts_seconds(opened: Opening) -> None:
+    async with opened() as terminal:
+        hour_ago = container("api", started_at=time.time() - 3600, created_at=time.time() - 3600)
+        await terminal.live(hour_ago)
+        assert not terminal.main.table.counts_seconds
+        built = terminal.main.board.lines.rows_built
+        terminal.main.tick(rows=False)
+        assert terminal.main.board.lines.rows_built == built
+        terminal.backend.emit(Seen("docker", replace(hour_ago, started_at=time.time() - 5)))
+        await terminal.until(lambda: terminal.main.table.counts_seconds)
+        terminal.main.tick()
+        assert terminal.main.board.lines.rows_built > built

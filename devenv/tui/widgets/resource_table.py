@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import ClassVar, Final
@@ -22,6 +23,7 @@ from devenv.tui.widgets.line_table import LineTable, component_classes, keys
 
 # A container that is re-created is away for a moment; later its return must not move the cursor under a finger.
 RETURN_WITHIN: Final = 15.0
+_SECONDS: Final = re.compile(r"\d ?s\b")
 
 
 class ResourceTable(LineTable[Row]):
@@ -69,6 +71,11 @@ class ResourceTable(LineTable[Row]):
         """The rows that are on screen now."""
         top = self.scroll_offset.y
         return tuple(self.rows[top : top + max(0, self.size.height - 1)])
+
+    @property
+    def counts_seconds(self) -> bool:
+        """Whether a row on screen tells of seconds, which go by."""
+        return any(_SECONDS.search(cell.text) for row in self._drawn for cell in row.cells)
 
     @property
     def column_names(self) -> tuple[str, ...]:
