@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+import msgspec
+
 from devenv.backends.compose import ComposeOptions, find_project, resolve
 from devenv.backends.kube.client import KubeClient
 from devenv.backends.kube.kubeconfig import find_target
@@ -35,6 +37,7 @@ from devenv.manifests.check import Outside
 from devenv.manifests.rendering import read_services
 from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
+from devenv.runs import lines
 from devenv.runs.history import History
 from devenv.verify.availability import AvailabilityProver, parse_address
 from devenv.verify.deploy_proof import ClusterProver
@@ -56,6 +59,7 @@ def run(arguments: Namespace) -> int:
         if call.ticket is not None:
             call.guard.finish(call.ticket, failure or sys.exc_info()[1])
         call.client.close()
+    lines.tell({"phase": "ended", "outcome": outcome.to_data()})
     _show(arguments, outcome, failure)
     try:
         remember(History(), outcome, call.project_name, call.root, call.config.verify.budgets)
@@ -114,6 +118,7 @@ class DeployCall:
             wait=arguments.wait,
             verify=arguments.verify,
             rollback=arguments.rollback_on_failure,
+            back=arguments.back,
             dry_run=arguments.dry_run,
             build=not arguments.no_build,
             push=arguments.push,
@@ -134,6 +139,7 @@ class DeployCall:
             state=state_folder(),
             images=self._images(),
             ended=self._progress.ended,
+            begins=lambda name: lines.tell({"phase": "begins", "name": name}),
             prover=self._prover if self.config.verify.endpoints or self._address else None,
             confirm=self._confirm,
             waiting=self._progress.waiting,
@@ -247,6 +253,7 @@ class Progress:
 
     def ended(self, stage: Stage) -> None:
         """Tell a stage that has ended."""
+        lines.tell({"phase": "stage", **msgspec.to_builtins(stage)})
         mark, color = _MARKS[stage.status]
         took = f" {human_duration(stage.seconds)}" if stage.status is not Status.SKIPPED else ""
         first = (stage.text.splitlines() or [""])[0]
@@ -256,6 +263,7 @@ class Progress:
 
     def waiting(self, waiting: Waiting) -> None:
         """Tell what is waited for, when it is something new."""
+        lines.tell({"phase": "waiting", "words": list(waiting.words)})
         for words in waiting.words:
             if words not in self._words:
                 self._words.add(words)

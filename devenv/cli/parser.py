@@ -392,6 +392,9 @@ def _add_deploy_command(commands: _Commands[RestParser]) -> None:
         action="store_true",
         help="wait; if it fails, roll back and prove that the version before serves",
     )
+    deploy.add_argument(
+        "--back", action="store_true", help="apply the revision before the last that this machine deployed; builds none"
+    )
     deploy.add_argument("--dry-run", action="store_true", help="render, check and show the changes; change nothing")
     deploy.add_argument(
         "--timeout", type=_seconds_above_0, default=180.0, metavar="S", help="seconds to wait (default 180)"

@@ -21,7 +21,7 @@ from devenv.core.settings import FILE_NAME, Config, LogSettings, current_folder
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from devenv.backends.kube.kubeconfig import Target
     from devenv.control.commands import CommandControl
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from devenv.control.kube.minikube import MinikubeControl
     from devenv.control.protocol import Place
     from devenv.load.runner import LoadRunner
+    from devenv.runs.deployment import Deploys
     from devenv.tui.kube.session import Connector
     from devenv.verify.runner import LiveRun, RunOptions
     from devenv.watch.background import BackgroundWatch
@@ -161,6 +162,7 @@ def _open(
             verify_at_once=verify_at_once,
             load=lambda: _load_runner(context, guard),
             load_at_once=load_at_once,
+            deploy=(lambda: _deploys(arguments, context.config)) if context.config.manifests.overlays else None,
             watch=lambda: _watch(context, scope, guard),
             cluster=cluster,
             find_cluster=lambda: _connector(context, guard),
@@ -277,6 +279,7 @@ def _run_alone(arguments: Namespace, missing: NoComposeFile, verify_at_once: tup
         color=color,
         verify=(lambda chosen: _start_verify(arguments, chosen)) if verify_at_once is not None else None,
         verify_at_once=verify_at_once,
+        deploy=(lambda: _deploys(arguments, config)) if config.manifests.overlays else None,
         cluster=connector,
         find_minikube=lambda: _minikube(config, environ, guard),
         settings=config.terminal,
@@ -294,6 +297,22 @@ def _start_verify(arguments: Namespace, chosen: RunOptions) -> LiveRun:
 
     root, folder = smoketests_of(arguments)
     return LiveRun(folder, root, chosen, project_environment(arguments))
+
+
+def _deploys(arguments: Namespace, config: Config) -> Deploys:
+    """Return what deploys the project's overlays, each by `devenv deploy` in a process of its own."""
+    from devenv.runs.deployment import Deploys
+    from devenv.runs.identity import StreamedRun
+
+    root = config.root or current_folder()
+    environ = project_environment(arguments) | ({"DEVENV_READ_ONLY": "true"} if config.read_only else {})
+
+    def start(words: Sequence[str]) -> StreamedRun:
+        command = [sys.executable, "-m", "devenv", "deploy", *words, "--no-color"]
+        return StreamedRun(command, root, environ, "the deployment")
+
+    proof = "--verify" if config.verify.endpoints else "--wait"
+    return Deploys(tuple(config.manifests.overlays), (proof, "--rollback-on-failure"), start)
 
 
 def _load_runner(context: Context, guard: Guard) -> LoadRunner:

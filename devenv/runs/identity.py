@@ -9,18 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import signal
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from devenv.backends.programs import finish
 from devenv.core.errors import DevenvError
 from devenv.core.stored import Unreadable, make_private, read_bytes, read_text, state_folder
 from devenv.core.text import sanitize
+from devenv.runs.lines import LIFELINE, STREAM, Tail
 
 LABEL_RUN: Final = "devenv.run"
 LABEL_OWNER: Final = "devenv.owner"
@@ -254,3 +259,54 @@ def start_process(
     _children[:] = [child for child in _children if child.poll() is None]  # one that ended is no process any more
     _children.append(process)
     return process
+
+
+class _Line(msgspec.Struct):
+    phase: str
+
+
+class StreamedRun(BackgroundRun):
+    """A program of devenv's in the background that tells what it does as lines, each with its `phase`.
+
+    With `ends_with_us` it ends by itself once this process is gone, however that went; else it goes on.
+    """
+
+    def __init__(
+        self, command: Sequence[str], folder: Path, environ: Mapping[str, str], what: str, *, ends_with_us: bool = False
+    ) -> None:
+        """Start it; raises DevenvError where it cannot be, with `what` it is."""
+        self.cancelled = False
+        self.place = Path(tempfile.mkdtemp(prefix="devenv-run-"))
+        self.stream = self.place / "stream.jsonl"
+        self._lines = Tail(self.stream, _Line)
+        output = self.place / "output.txt"
+        theirs, self._lifeline = os.pipe()
+        surroundings = dict(environ) | {STREAM: str(self.stream)} | ({LIFELINE: str(theirs)} if ends_with_us else {})
+        try:
+            process = start_process(command, folder, surroundings, output, (theirs,) if ends_with_us else ())
+        except OSError as error:
+            os.close(self._lifeline)
+            shutil.rmtree(self.place, ignore_errors=True)
+            raise DevenvError(f"{what} cannot be started: {error}") from error
+        finally:
+            os.close(theirs)
+        super().__init__(output, process)
+
+    def cancel(self) -> bool:
+        """Interrupt it, once: it cleans up behind itself, and a second signal would cut that short. False: too late."""
+        if self.cancelled or self._process is None or self.is_over:
+            return False
+        self.cancelled = True
+        self._process.send_signal(signal.SIGTERM)
+        return True
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Return the lines of the run since the last call; a line that is not whole yet waits."""
+        return list(self._lines.read())
+
+    def close(self) -> None:
+        """Forget the files of a run that has ended; one that goes on keeps them, it writes to them."""
+        if self.is_over and self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+            shutil.rmtree(self.place, ignore_errors=True)

@@ -279,6 +279,15 @@ ACTIONS: Final = (
         argument="NAME",
     ),
     UserAction(
+        *("deploy", "Y", "deploy"),
+        note="an overlay: what it changes, then its stages; asks",
+        palette="deploy: an overlay",
+        meaning="to the cluster that is shown, proven, with a way back",
+        words=("deploy",),
+        argument="OVERLAY",
+        shown=False,
+    ),
+    UserAction(
         "minikube",
         palette="minikube: start, stop, pause, addons, delete",
         words=("minikube",),

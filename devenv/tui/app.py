@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from devenv.control.kube.minikube import MinikubeControl
     from devenv.core.command_settings import CommandSettings
     from devenv.load.runner import KnownRun, MakeRunner
+    from devenv.runs.deployment import Deploys
     from devenv.tui.diagnostics import Answering
     from devenv.tui.kube.minikube import Minikube
     from devenv.tui.kube.session import Connector
+    from devenv.tui.runs.deploy import DeployRuns
     from devenv.tui.runs.load import LoadRuns
     from devenv.tui.runs.verify import VerifyRuns
     from devenv.verify.runner import Launch
@@ -215,6 +217,7 @@ class DevenvApp(App[int]):
         verify_at_once: tuple[str, ...] | None = None,
         load: MakeRunner | None = None,
         load_at_once: bool = False,
+        deploy: Callable[[], Deploys] | None = None,
         watch: Callable[[], BackgroundWatch] | None = None,
         cluster: Connector | None = None,
         find_cluster: FindCluster | None = None,
@@ -241,6 +244,8 @@ class DevenvApp(App[int]):
         self._make_runner = load
         self._load_at_once = load_at_once
         self._load_runs: LoadRuns | None = None
+        self._make_deploys = deploy
+        self._deploy_runs: DeployRuns | None = None
         self._find_cluster = find_cluster if cluster is None else None
         self._looking: Timer | None = None
         self._find_minikube = find_minikube
@@ -367,7 +372,7 @@ class DevenvApp(App[int]):
         self.feed.start()
         await self.main.furnish()
         self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
-        self.main.watches = self._make_watch is not None
+        self.main.watches, self.main.deploys = self._make_watch is not None, self._make_deploys is not None
         self.main.refresh_bindings()
         if self._project:
             from devenv.tui.remembered import restore
@@ -462,6 +467,7 @@ class DevenvApp(App[int]):
             backend, control, old.project_hint, connector, store=old.store, wake=self.feed.wake
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
+        new.deploys = old.deploys
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
         new.changes.told = old.changes.told
         new.board.orders = old.board.orders
@@ -586,6 +592,17 @@ class DevenvApp(App[int]):
         if runs is not None:
             runs.show()
 
+    @on(MainScreen.DeployAsked)
+    def open_deploy(self, message: MainScreen.DeployAsked) -> None:
+        """Show the deployment that goes on or was the last, or begin one."""
+        if self._deploy_runs is None and self._make_deploys is not None:
+            from devenv.tui.runs.deploy import DeployRuns
+
+            self._deploy_runs = DeployRuns(self, lambda: self.main, self._make_deploys())
+            self._deploy_runs.failed = lambda: self.ring("the deployment failed")
+        if self._deploy_runs is not None:
+            self._deploy_runs.ask(message.overlay)
+
     @on(MainScreen.WatchAsked)
     def toggle_watch(self, message: MainScreen.WatchAsked) -> None:
         """Begin to bring what is saved into the containers, or end it."""
@@ -649,6 +666,7 @@ def run(
     verify_at_once: tuple[str, ...] | None = None,
     load: MakeRunner | None = None,
     load_at_once: bool = False,
+    deploy: Callable[[], Deploys] | None = None,
     watch: Callable[[], BackgroundWatch] | None = None,
     cluster: Connector | None = None,
     find_cluster: FindCluster | None = None,
@@ -667,9 +685,9 @@ def run(
     An exception that nobody handled closes it and is raised again here.
 
     `title` names the project until the backend knows it. Without `color` nothing but weight and reversal is used.
-    `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options. `load` makes what runs
-    load tests; with `load_at_once` their screen is shown first. `watch` makes what brings saved files into
-    containers.
+    `verify` starts the smoke tests; they begin `verify_at_once` where that holds their options. `load` makes what
+    runs load tests; with `load_at_once` their screen is shown first. `deploy` makes what deploys overlays. `watch`
+    makes what brings saved files into containers.
     `cluster` connects to a cluster after the first paint, where there may be one; where there is none, `find_cluster`
     is asked now and then whether one came. `find_minikube` makes what acts on minikube, where that is installed.
     `probe_paths` tells where services answer HTTP, beside at /. `settings` is
@@ -689,6 +707,7 @@ def run(
         verify_at_once=verify_at_once,
         load=load,
         load_at_once=load_at_once,
+        deploy=deploy,
         watch=watch,
         cluster=cluster,
         find_cluster=find_cluster,

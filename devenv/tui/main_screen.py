@@ -68,6 +68,13 @@ class MainScreen(Screen[None]):
             super().__init__()
             self.argument = argument
 
+    class DeployAsked(Message):
+        """Somebody wants to deploy an overlay, "" for one to be chosen, or to see how it goes."""
+
+        def __init__(self, overlay: str) -> None:
+            super().__init__()
+            self.overlay = overlay
+
     class WatchAsked(Message):
         """Somebody wants what is saved to be in the containers, or no more; in the pods of that place, if any."""
 
@@ -115,6 +122,7 @@ class MainScreen(Screen[None]):
         self.project_hint = title
         self.verifies = False  # whether there is something to run the smoke tests with
         self.loads = False  # and the load tests
+        self.deploys = False  # and overlays to deploy
         self.watches = False  # and to watch what is saved with
         self.watch_status = WatchStatus()
         self.before_first_frame: Callable[[], None] = lambda: None  # may `take` what is known already
@@ -147,6 +155,7 @@ class MainScreen(Screen[None]):
             "verify": lambda: self.post_message(self.VerifyAsked()),
             "load": lambda: self.post_message(self.LoadAsked()),
             "watch": self._ask_watch,
+            "deploy": lambda overlay="": self.post_message(self.DeployAsked(overlay)),
             "minikube": lambda argument="": self.post_message(self.MinikubeAsked(argument)),
             "mark": self.table.mark,
             "command": self.ask_command,
@@ -167,6 +176,7 @@ class MainScreen(Screen[None]):
             "browse": lambda: any(port.host is not None for port in self.selected.ports) if self.selected else False,
             "verify": lambda: self.verifies,
             "load": lambda: self.loads,
+            "deploy": lambda: self.deploys,
             "watch": lambda: self.watches,
             "drop": lambda: self._may_drop or self.controller.offers(BY_NAME["drop"]),
         }

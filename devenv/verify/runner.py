@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,8 +22,7 @@ from devenv.core.errors import EXIT_INTERRUPTED, EXIT_OK, DevenvError, Inconclus
 from devenv.core.signals import held
 from devenv.core.stored import Moment, read_plain
 from devenv.runs.criteria import Better, Measurement, Verdict
-from devenv.runs.identity import BackgroundRun, start_process
-from devenv.runs.lines import LIFELINE, STREAM, Tail
+from devenv.runs.identity import StreamedRun
 
 PATIENCE = 120.0  # seconds for pytest to take its stacks down after an interrupt
 _INTERRUPTED, _INTERNAL, _USAGE, _NO_TESTS = 2, 3, 4, 5  # pytest.ExitCode
@@ -164,11 +161,7 @@ class RunOptions:
         return RUNNING in self.options
 
 
-class _Outcome(msgspec.Struct):
-    phase: str
-
-
-class LiveRun(BackgroundRun):
+class LiveRun(StreamedRun):
     """One pytest in the background. When this process is gone, however it ended, the run cancels itself.
 
     What it brought up is always taken down.
@@ -176,43 +169,9 @@ class LiveRun(BackgroundRun):
 
     def __init__(self, folder: Path, root: Path, chosen: RunOptions, environ: Mapping[str, str]) -> None:
         self.chosen = chosen
-        self.cancelled = False
-        self.place = Path(tempfile.mkdtemp(prefix="devenv-verify-"))
-        self.stream = self.place / "stream.jsonl"
-        self._outcomes = Tail(self.stream, _Outcome)
-        output = self.place / "output.txt"
         what = chosen.tests or (str(folder),)
         command = [sys.executable, "-m", "pytest", "--color=no", *these_tests(folder), *chosen.options, *what]
-        theirs, self._lifeline = os.pipe()
-        surroundings = dict(environ) | {STREAM: str(self.stream), LIFELINE: str(theirs)}
-        try:
-            process = start_process(command, root, surroundings, output, (theirs,))
-        except OSError as error:
-            os.close(self._lifeline)
-            shutil.rmtree(self.place, ignore_errors=True)
-            raise DevenvError(f"the tests cannot be started: {error}") from error
-        finally:
-            os.close(theirs)
-        super().__init__(output, process)
-
-    def cancel(self) -> bool:
-        """Interrupt it, once: it takes its stacks down, and a second signal would cut that short. False: too late."""
-        if self.cancelled or self._process is None or self.is_over:
-            return False
-        self.cancelled = True
-        self._process.send_signal(signal.SIGTERM)
-        return True
-
-    def drain(self) -> list[dict[str, Any]]:
-        """Return the lines of the run since the last call; a line that is not whole yet waits."""
-        return list(self._outcomes.read())
-
-    def close(self) -> None:
-        """Forget the files of a run that has ended; one that goes on keeps them, it writes to them."""
-        if self.is_over and self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
-            shutil.rmtree(self.place, ignore_errors=True)
+        super().__init__(command, root, environ, "the tests", ends_with_us=True)
 
 
 Launch = Callable[[RunOptions], LiveRun]

@@ -204,3 +204,33 @@ def test_pruning_asks_and_is_in_the_audit_log(
     assert (told["prune"], told["pruned"]) == (["Service/web"], ["Service/web"])
     assert live.get("services", "web") is None
     assert [item["options"] for item in audit(tmp_path) if item["event"] == "allowed"][-1] == {"prune": "Service/web"}
+
+
+def test_back_applies_the_revision_before_the_last(
+    live: ApiServer, deploy: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy("--back", "--wait") == 2
+    assert "There is no earlier revision of dev on this machine" in capsys.readouterr().err
+    manifest = Path("dev/web.yaml")
+    assert deploy("--wait") == 0
+    manifest.write_text(WEB.replace("web:1", "web:2"))
+    assert deploy("--wait") == 0
+    assert image_of(live) == "web:2"
+    capsys.readouterr()
+    assert deploy("--back", "--wait", "--json") == 0
+    out, err = capsys.readouterr()
+    assert image_of(live) == "web:1"
+    told = json.loads(out)
+    assert (told["verdict"], told["restored"] != "") == ("succeeded", True)
+    assert [stage["name"] for stage in told["stages"]] == [
+        "render",
+        "check",
+        "go back",
+        "diff",
+        "apply",
+        "wait",
+        "record",
+    ]
+    assert f"to revision {told['restored']}" in err
+    assert deploy("--back", "--wait") == 0
+    assert image_of(live) == "web:2", "back once more is forth again, as with kubectl rollout undo"

@@ -30,7 +30,7 @@ from devenv.control.deploy.record import DeploymentRecord, LocalRevisions, Revis
 from devenv.control.deploy.run import Object, Options, Run, Services
 from devenv.control.kube.apply import plan_apply
 from devenv.control.kube.wait import look
-from devenv.core.errors import DevenvError, Interrupted
+from devenv.core.errors import DevenvError, Interrupted, UsageError
 from devenv.core.stored import only_one
 
 _FIRST = "nothing ran before: there is no way back"
@@ -175,11 +175,12 @@ class Deployment:
         return run.outcome
 
     def _deploy(self) -> None:
-        scope, objects = self._prepared()
+        scope, chosen = self._rendered()
         client = self._services.client
         place = (client.target.context.server, client.target.context.name, scope.namespace, self._options.overlay)
         local = LocalRevisions(self._services.state / REVISIONS, *place)
         record = DeploymentRecord(client, scope.namespace, self._options.overlay)
+        objects = self._earlier(local) if self._options.back else self._with_images(scope.objects, chosen)
         with ExitStack() as stack:
             if not self._options.dry_run:
                 file = self._services.state / LOCKS / f"{local.folder.name}.lock"
@@ -198,7 +199,8 @@ class Deployment:
             if self._change(objects, good, prover):
                 self._record(scope, objects, self._prune(left), record, local)
 
-    def _prepared(self) -> tuple[Scope, tuple[Object, ...]]:
+    def _rendered(self) -> tuple[Scope, set[str]]:
+        """Render and judge the overlay; return what is applied, and the images that were chosen for it."""
         options = self._options
         with self._run.stages.stage("render") as note:
             rendered = self._services.render()
@@ -223,9 +225,25 @@ class Deployment:
             self._run.note(f"a deployment is refused: {'; '.join(refusal.message.splitlines())}")
         left = tuple(shown(identity(item)) for item in scope.left_out)
         self._run.set(namespace=scope.namespace, left_out=left)
-        objects = tuple(replace_images(scope.objects, self._delivered(scope.objects, set(chosen.values()))))
+        return scope, set(chosen.values())
+
+    def _with_images(self, rendered: Sequence[Object], chosen: Collection[str]) -> tuple[Object, ...]:
+        objects = tuple(replace_images(rendered, self._delivered(rendered, chosen)))
         self._run.set(images={f"{use.workload}/{use.container}": use.image for use in uses_of(objects)})
-        return scope, objects
+        return objects
+
+    def _earlier(self, local: LocalRevisions) -> tuple[Object, ...]:
+        """Return what the revision before the last applied; raises UsageError where this machine has none."""
+        with self._run.stages.stage("go back") as note:
+            revision = local.before()
+            if revision is None:
+                hint = "Two deployments that succeeded are needed; each machine keeps its own last five."
+                raise UsageError(f"There is no earlier revision of {self._options.overlay} on this machine", hint)
+            when = time.strftime("%Y-%m-%d %H:%M", time.localtime(revision.at))
+            note.text = f"to revision {revision.id} of {when}"
+        images = {f"{use.workload}/{use.container}": use.image for use in uses_of(revision.objects)}
+        self._run.set(images=images, restored=revision.id)
+        return revision.objects
 
     def _delivered(self, objects: Sequence[Object], chosen: Collection[str]) -> dict[str, str]:
         """Build and bring the images to the cluster; what --image names is there already."""

@@ -111,6 +111,10 @@ class LocalRevisions:
         """Return the newest that can be read, None where there is none."""
         return self._first(reversed(self._files()))
 
+    def before(self) -> Revision | None:
+        """Return the newest before the last one that can be read, None where there is none."""
+        return self._first(reversed(self._files()[:-1]))
+
     def find(self, revision_id: str) -> Revision | None:
         """Return the revision of that id, None where it is not here."""
         return self._first(file for file in self._files() if file.name.endswith(f"-{_safe(revision_id)}.json.gz"))

@@ -38,6 +38,7 @@ class Options:
     wait: bool = False
     verify: bool = False
     rollback: bool = False
+    back: bool = False  # to the revision before the last
     dry_run: bool = False
     build: bool = True
     push: bool = False
@@ -60,7 +61,8 @@ class Services:
     """What a deployment works with, so that each part can be another one in a test.
 
     `prover` makes what looks through the cluster for the objects that are deployed; None: no endpoint is known.
-    `confirm` is shown the changes and raises Refused; `waiting` gets how far a rollout is, `ended` each stage.
+    `confirm` is shown the changes and raises Refused; `waiting` gets how far a rollout is, `begins` the name of each
+    stage, `ended` each as it went.
     """
 
     client: KubeClient
@@ -70,6 +72,7 @@ class Services:
     prover: Callable[[Sequence[dict[str, Any]], str], Prover] | None = None
     confirm: Callable[[Outcome], None] = lambda outcome: None
     waiting: Callable[[Waiting], None] = lambda waiting: None
+    begins: Callable[[str], None] = lambda name: None
     ended: Callable[[Stage], None] = lambda stage: None
 
 
@@ -84,9 +87,10 @@ class Note:
 
 @dataclass(slots=True)
 class Stages:
-    """All stages of one deployment so far; `ended` is called with each."""
+    """All stages of one deployment so far; `begins` is called with the name of each, `ended` with each."""
 
     ended: Callable[[Stage], None] = lambda stage: None
+    begins: Callable[[str], None] = lambda name: None
     clock: Callable[[], float] = time.monotonic
     done: list[Stage] = field(default_factory=list)
     running: str = ""
@@ -95,6 +99,7 @@ class Stages:
     def stage(self, name: str) -> Iterator[Note]:
         """Time the block. An error makes the stage failed, with the error's words, and passes on."""
         note, began, self.running = Note(), self.clock(), name
+        self.begins(name)
         try:
             yield note
         except BaseException as error:
@@ -122,7 +127,7 @@ class Run:
     def __init__(self, options: Options, services: Services) -> None:
         self.options = options
         self.services = services
-        self.stages = Stages(services.ended)
+        self.stages = Stages(services.ended, services.begins)
         self.applied = 0  # objects of the apply that runs or ran last
         self.last: Waiting | None = None  # how far the rollout was when it was seen last
         self.pods: tuple[PodStages, ...] = ()  # those of its new revisions
