@@ -30,7 +30,7 @@ def finish(
     timeout: float,
     what: str = "",
     folder: str | None = None,
-    install: str = "Install it anew.",
+    install: str = "Install it again.",
     slow: str = BY_HAND,
     stdin: bytes | None = None,
     merged: bool = False,
@@ -67,7 +67,7 @@ def output_of(
     *,
     timeout: float,
     what: str = "",
-    install: str = "Install it anew.",
+    install: str = "Install it again.",
     slow: str = BY_HAND,
     failed: str = BY_HAND,
 ) -> str:
@@ -89,7 +89,7 @@ def text_of(
     what: str = "",
     folder: str | None = None,
     check: bool = True,
-    install: str = "Install it anew.",
+    install: str = "Install it again.",
     slow: str = BY_HAND,
 ) -> str:
     """Run it and return what it printed, safe to show: its complaints too where `check` is off.

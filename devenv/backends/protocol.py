@@ -65,7 +65,7 @@ class NothingToLookAt:
 
     def look(self, resource: Resource, subject: Subject) -> Seen:
         """Raise that nothing is known."""
-        raise DevenvError(f"nothing more is known of {resource.name}", "")
+        raise DevenvError(f"there is no more to show of {resource.name}", "")
 
     def address(self, port: Port) -> str:
         """Return that it is reached nowhere."""

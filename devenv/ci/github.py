@@ -52,7 +52,7 @@ def needed(root: Path) -> list[Needs]:
             workflow = yaml.safe_load(file.read_text("utf-8"))
             jobs = [job for job in workflow["jobs"].values() if job.get("environment")]
         except (OSError, ValueError, yaml.YAMLError, RecursionError, AttributeError, KeyError, TypeError) as error:
-            raise DevenvError(f"{file} is no workflow: {sanitize(str(error))}") from error
+            raise DevenvError(f"{file} is not a workflow: {sanitize(str(error))}") from error
         for job in jobs:
             environment = job["environment"]
             name = str(environment.get("name", "") if isinstance(environment, dict) else environment)

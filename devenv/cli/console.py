@@ -86,7 +86,7 @@ def as_fault(error: Exception) -> DevenvError:
             return gone
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             what = error.filename or "A file"
-            return DevenvError(f"{what} cannot be written: {error.strerror}", "Make room there, and try again.")
+            return DevenvError(f"{what} cannot be written: {error.strerror}", "Free some space there, and try again.")
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if str(Path(__file__).parents[1]) in frame.filename] or frames
     place = f" (in {'/'.join(Path(own[-1].filename).parts[-2:])}, line {own[-1].lineno})" if own else ""

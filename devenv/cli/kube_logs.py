@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
     call = ClusterCall(arguments)
     if sum((bool(arguments.targets), bool(arguments.selector), arguments.all)) != 1:
         hint = "Write POD, KIND/NAME, -l SELECTOR or --all."
-        raise UsageError("Either objects, or a selector, or --all say whose logs", hint)
+        raise UsageError("Name objects, or a selector, or --all: only one of them", hint)
     output = LogOutput(arguments)
     if arguments.tail is None:
         arguments.tail = ALL_LINES if output.filter else _TAIL

@@ -37,7 +37,7 @@ class LogOutput:
         `raw` says that lines are as they came: they are filtered by what a terminal would show of them.
         """
         if arguments.follow and (arguments.previous or arguments.until is not None):
-            raise UsageError("What is over cannot be followed", "Leave out --follow, or --previous and --until.")
+            raise UsageError("--follow does not go with --previous or --until", "Leave out one of them.")
         try:
             self.filter = line_filter(arguments.grep, arguments.level, arguments.since, arguments.until)
         except ValueError as error:

@@ -239,7 +239,7 @@ class Tools:
             report = read_report(file)
             if report is not None and report["project"] in names:
                 return _verdict(dict(report)) | {"evidence": self._evidence_of(report, lines)}
-        raise DevenvError("No verification of this project is known", "Begin one: the tool verify, or devenv verify")
+        raise DevenvError("No verification of this project is known", "Start one: the tool verify, or devenv verify")
 
     def verify(self, expression: str = "", runtime: Runtime = "compose", running: bool = False) -> Any:
         """Begin the project's smoke tests on a copy of it that leaves nothing behind; `verification` has the result.
@@ -345,7 +345,7 @@ class Tools:
     def _followed(self) -> RunState:
         """Return the verification as it is now."""
         if self._verification is None:
-            raise UsageError("No verification was begun here", "Begin one: the tool verify. Earlier ones: evidence.")
+            raise UsageError("No verification was started here", "Start one: the tool verify. Earlier ones: evidence.")
         live, state = self._verification
         over = live.is_over  # before the last lines are read
         state.take(live.drain())

@@ -86,7 +86,7 @@ def run_history(arguments: Namespace) -> int:
     if arguments.criterion:
         if arguments.criterion not in names:
             known = ", ".join(names) or "nothing yet: run devenv verify"
-            raise UsageError(f"{arguments.criterion} was never measured here", f"Measured were: {known}.")
+            raise UsageError(f"{arguments.criterion} was never measured here", f"Measured so far: {known}.")
         names = [arguments.criterion]
     trends = [history.trend(name, project, machine) for name in names]
     if arguments.json:

@@ -70,7 +70,9 @@ class ComposeControl(Runner):
             hint = "What is there can be stopped, started and taken down without them."
             return replace(plan, allowed=False, reason=f"It needs the project's files: {project.problem}", hint=hint)
         if project is None and plan.allowed:
-            return replace(plan, allowed=False, reason="The project is not resolved yet", hint="Try in a moment.")
+            return replace(
+                plan, allowed=False, reason="Compose has not read the project yet", hint="Try again in a moment."
+            )
         return plan
 
     def reach(self, plan: Plan) -> Plan:
@@ -103,7 +105,7 @@ class ComposeControl(Runner):
             )
         ticket = self._guard.begin(plan, project, self._options().directory)
         if project is None:
-            error = Refused("The project is not resolved yet", "Try in a moment.")
+            error = Refused("Compose has not read the project yet", "Try again in a moment.")
             self._guard.finish(ticket, error)
             raise error
         return self.begin(ticket, _ComposeWork(self._job(plan, project)), touches)
@@ -178,7 +180,7 @@ class ComposeControl(Runner):
         return self._scope.profiles() if self._scope is not None else ((), ())
 
     def choose_profiles(self, names: tuple[str, ...]) -> None:
-        """Let these be active from now on: the project is resolved anew."""
+        """Let these be active from now on: the project is resolved again."""
         if self._scope is not None:
             self._scope.choose_profiles(names)
 

@@ -267,7 +267,7 @@ def _disk(message: str, around: Around) -> DevenvError | None:
     if "no space left on device" not in message:
         return None
     sentence = f"{around.who} could not be {_done(message)}, since the engine's disk is full: {short(message)}"
-    return DevenvError(sentence, "See what takes the room: docker system df")
+    return DevenvError(sentence, "See what takes the space: docker system df")
 
 
 def _network(message: str, around: Around) -> DevenvError | None:

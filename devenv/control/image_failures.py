@@ -65,7 +65,7 @@ _WHY_NOT: tuple[tuple[str, str, str], ...] = (
         "it is not on the engine, and was not pulled",
         "Pull it (docker pull {image}), or build it: devenv build",
     ),
-    (r"no space left on device", "the engine's disk is full", "See what takes the room: docker system df"),
+    (r"no space left on device", "the engine's disk is full", "See what takes the space: docker system df"),
 )
 _REGISTRY_WORDS = re.compile(
     r"Get \"https?://\S+/v2/|/manifests/|manifest|pull access denied|No such image|invalid reference format|registry"
@@ -119,7 +119,7 @@ _BUILD_RULES: tuple[tuple[str, str, str], ...] = (
         "{what} is not in the build folder",
         "Correct the path in the Dockerfile, or look whether .dockerignore leaves it out.",
     ),
-    (r"no space left on device", "", "See what takes the room: docker system df"),
+    (r"no space left on device", "", "See what takes the space: docker system df"),
 )
 
 

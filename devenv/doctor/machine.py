@@ -216,7 +216,7 @@ def check_disk(context: Context) -> Finding:
         return Finding("disk", Level.UNKNOWN, "The engine's disk is not on this machine", "Look with: docker system df")
     free = shutil.disk_usage(facts.root).free
     said = f"{human_bytes(free)} free in {facts.root}"
-    fix = "See what takes the room: docker system df"
+    fix = "See what takes the space: docker system df"
     if free < DISK_FULL:
         return Finding("disk", Level.FAILED, said, fix)
     return Finding("disk", Level.WARNING, said, fix) if free < DISK_LOW else Finding("disk", Level.OK, said)

@@ -60,7 +60,7 @@ def is_open(options: Any, users: Sequence[type]) -> bool:
     """Whether requests arrive by a schedule; raises UsageError where they shall and the users know none."""
     can = all(issubclass(kind, Person) for kind in users)
     if options.model == "open" and not can:
-        raise UsageError("--model open needs users that keep a schedule", "Derive them from devenv.load.users.Person.")
+        raise UsageError("--model open needs user classes with visits", "Derive them from devenv.load.users.Person.")
     return can and (options.model == "open" or (options.model == "auto" and options.shape in OPEN_BY_DEFAULT))
 
 

@@ -127,7 +127,7 @@ class Punctuality:
         self.worst = max(self.worst, delay)
 
     def take(self) -> dict[str, float]:
-        """Return the counts since the last call, as plain data, and begin anew."""
+        """Return the counts since the last call, as plain data, and begin again."""
         taken = asdict(self)
         self.arrivals = self.late = self.dropped = 0
         self.worst = 0.0

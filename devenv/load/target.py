@@ -56,7 +56,7 @@ def find_target(
     and whatever an absent engine, cluster or project becomes.
     """
     if config.read_only:
-        raise Refused("load tests write into what they test: devenv is in read-only mode", "Unset read_only.")
+        raise Refused("devenv is in read-only mode, and load tests write into their target", "Unset read_only.")
     if host and not target:
         return _of_url(host, host_header)
     if urlsplit(target).scheme in ("http", "https"):
@@ -128,7 +128,9 @@ def _only_published(document: Mapping[str, Any]) -> str:
     services = document.get("services") or {}
     published = [name for name, body in services.items() if body.get("ports")]
     if len(published) != 1:
-        raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
+        raise UsageError(
+            "devenv does not know which service to send the load to", "Name it in devenv.toml: [load] service."
+        )
     return str(published[0])
 
 
@@ -152,7 +154,9 @@ def _kubernetes(config: Config, folder: Path, environ: Mapping[str, str], host: 
             f'Choose another with DEVENV_CONTEXT, or allow it in devenv.toml: [kubernetes] allow = ["{name}"].',
         )
     if not settings.service:
-        raise UsageError("it is not known which service gets the load", "Name it in devenv.toml: [load] service.")
+        raise UsageError(
+            "devenv does not know which service to send the load to", "Name it in devenv.toml: [load] service."
+        )
     client = KubeClient(cluster, environ)
     try:
         client.get(SERVICES.path(cluster.namespace, settings.service))  # its errors say what is wrong better than ours

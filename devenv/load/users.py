@@ -56,7 +56,7 @@ class Person(FastHttpUser):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if cls.visit is Person.visit and not cls.__dict__.get("abstract"):
-            raise TypeError(f"{cls.__name__} does not say what a visit is: def visit(self, chance, due)")
+            raise TypeError(f"{cls.__name__} has no method visit(self, chance, due)")
 
     def on_start(self) -> None:
         """Take a place among the users of this class."""

@@ -43,7 +43,7 @@ class Pattern:
             try:
                 self._regex = regex.compile(text, regex.IGNORECASE if self._fold else 0)
             except regex.error as error:
-                raise ValueError(f"{text!r} is no regular expression: {error}") from error
+                raise ValueError(f"{text!r} is not a regular expression: {error}") from error
 
     @property
     def is_regex(self) -> bool:
@@ -178,7 +178,7 @@ _UNITS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 def seconds_of(text: str) -> float:
     """Return the seconds of a duration as Go writes it, days included: 90s, 1h30m, 1.5h, 2d; raises ValueError."""
     if not re.fullmatch(f"(?:{_PART.pattern})+", text):
-        raise ValueError(f"{text!r} is not a time as in 90s, 5m or 1h30m")
+        raise ValueError(f"{text!r} is not a time like 90s, 5m or 1h30m")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
@@ -194,5 +194,5 @@ def moment_of(text: str, now: float | None = None) -> float:
         try:
             return datetime.fromisoformat(text).timestamp()  # without a zone: the local one
         except ValueError as error:
-            raise ValueError(f"{text!r} is no date or time as in 2026-01-31T12:00:00Z") from error
+            raise ValueError(f"{text!r} is not a date or time like 2026-01-31T12:00:00Z") from error
     return now - seconds_of(text)

@@ -90,7 +90,7 @@ def level_number(word: str) -> int:
     """Return the number of a level's name; raises ValueError."""
     number = _WORDS.get(word.strip().lower(), UNKNOWN)
     if not number:
-        raise ValueError(f"{word!r} is no level; they are {', '.join(LEVELS)}")
+        raise ValueError(f"{word!r} is not a level; the levels are {', '.join(LEVELS)}")
     return number
 
 

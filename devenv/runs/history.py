@@ -156,7 +156,7 @@ class HistoryFile:
         except (sqlite3.Error, sqlite3.Warning, OSError, ValueError) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says more closely what could not be done
             full = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-            hint = "Make room on its disk." if full else "Move the file away; a new one is made."
+            hint = "Free some space on its disk." if full else "Move the file away; a new one is made."
             raise Unreadable(f"the history {self.path} cannot be used: {error}", hint) from error
 
 

@@ -127,7 +127,7 @@ class TaskRunner:
                 raise
         self._save_hashes()
         if self._ended:
-            raise Interrupted("The tasks were ended", "What was done before counts.")
+            raise Interrupted("The tasks were ended", "The results of finished tasks are stored.")
         return tuple(results[task_id] for task_id in self._tasks)
 
     def interrupt(self) -> None:

@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 
 class Probes:
-    """The answers of one address at a time; another address begins anew."""
+    """The answers of one address at a time; another address begins again."""
 
     def __init__(self) -> None:
         self.url = ""

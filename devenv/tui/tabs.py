@@ -95,7 +95,7 @@ def figures(samples: Sequence[Sample]) -> list[Figure]:
 
 
 def _rates(samples: Sequence[Sample], field: str) -> tuple[float | None, ...]:
-    """Return bytes a second between the samples; None before the second one and where the counter began anew."""
+    """Return bytes a second between the samples; None before the second one and where the counter began again."""
     rates: list[float | None] = [None]
     for before, after in pairwise(samples):
         first, second = getattr(before, field), getattr(after, field)

@@ -136,7 +136,7 @@ def test_without_a_token_it_says_what_is_needed_and_is_not_passed(
 def test_a_workflow_that_is_none_is_told(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (repository / ".github/workflows/bad.yml").write_text("jobs: [")
     assert main(["doctor", "--ci"]) == 1
-    assert "bad.yml is no workflow" in capsys.readouterr().err
+    assert "bad.yml is not a workflow" in capsys.readouterr().err
 
 
 def test_without_workflows_nothing_is_needed(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -150,8 +150,8 @@ def test_logs_of_all_pods_with_a_label_and_of_a_workload_chosen_by_expressions(k
     assert kube("logs", "--selector", "app in (db)").stdout == "hello\n"
     for words, code, said in (
         (("-l", "app=nobody"), 1, "No pod in namespace default matches app=nobody"),
-        (("-l", "app=web", "web-1"), 2, "Either objects, or a selector"),
-        ((), 2, "Either objects, or a selector"),
+        (("-l", "app=web", "web-1"), 2, "Name objects, or a selector"),
+        ((), 2, "Name objects, or a selector"),
     ):
         done = kube("logs", *words)
         assert (done.returncode, done.stdout) == (code, "")
@@ -171,7 +171,7 @@ def test_logs_since_a_time_are_all_of_it_unless_a_number_is_named(kube: Run, api
     assert len(kube("logs", "web-1", "--tail", "-1").stdout.splitlines()) == 602
     done = kube("logs", "web-1", "--since", "90")
     assert done.returncode == 2
-    assert "'90' is not a time as in 90s, 5m or 1h30m" in done.stderr
+    assert "'90' is not a time like 90s, 5m or 1h30m" in done.stderr
 
 
 def test_logs_have_the_filters_of_compose_and_several_objects(kube: Run, api: ApiServer) -> None:

@@ -108,7 +108,7 @@ def test_a_cluster_made_anew_at_the_same_address_is_noticed(
     client._known = None  # believed for two seconds only: the time is not waited for here
     control.request(plan)
     end = until_ended(control)
-    assert (end.phase, "made anew" in end.detail) == (Phase.FAILED, True)
+    assert (end.phase, "created again" in end.detail) == (Phase.FAILED, True)
     assert api.count("PATCH") == 0
 
 

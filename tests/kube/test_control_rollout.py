@@ -66,7 +66,7 @@ def test_undo_brings_back_the_revision_before_and_says_what_differs(api: ApiServ
 
 
 @pytest.mark.parametrize(
-    ("revision", "words"), [("9", "has no revision 9"), ("2", "is the present one"), ("x", "has no revision x")]
+    ("revision", "words"), [("9", "has no revision 9"), ("2", "is the current one"), ("x", "has no revision x")]
 )
 def test_a_revision_that_cannot_come_back_is_refused_with_those_that_can(
     api: ApiServer, client: KubeClient, revision: str, words: str
@@ -74,7 +74,7 @@ def test_a_revision_that_cannot_come_back_is_refused_with_those_that_can(
     two_revisions(api, client)
     with pytest.raises(UsageError, match=words) as caught:
         VERBS["undo"].survey(call(client, "deployment/web", revision=revision))
-    assert caught.value.hint == "Kept are: 2, 1"
+    assert caught.value.hint == "Revisions that are kept: 2, 1"
 
 
 def test_the_first_revision_has_nothing_before_it(api: ApiServer, client: KubeClient) -> None:
@@ -102,7 +102,7 @@ def test_a_paused_rollout_neither_restarts_nor_goes_back_until_it_is_resumed(
 def test_what_is_not_rolled_out_is_refused(api: ApiServer, client: KubeClient) -> None:
     api.put(pod("web-1"))
     for verb in ("restart", "undo"):
-        with pytest.raises(UsageError, match="is not rolled out"):
+        with pytest.raises(UsageError, match="has no rollout"):
             VERBS[verb].survey(call(client, "pod/web-1"))
     with pytest.raises(UsageError, match="cannot be paused"):
         VERBS["pause"].survey(call(client, "pod/web-1"))

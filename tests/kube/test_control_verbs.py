@@ -128,7 +128,7 @@ def test_an_object_made_anew_since_it_was_planned_is_not_deleted(api: ApiServer,
     impact = survey("delete", call(client, "pod/web-1"))
     api.delete("pods", "web-1")
     api.put(pod("web-1"))
-    with pytest.raises(Conflict, match="made anew"):
+    with pytest.raises(Conflict, match="created again"):
         VERBS["delete"].do(call(client, "pod/web-1", **dict(impact.options)))
     assert api.get("pods", "web-1") is not None
 

@@ -235,7 +235,7 @@ async def test_filters_are_chips_that_can_be_taken_away(opened: Opening) -> None
         await terminal.press("f", *"nothing like it", "enter")
         await terminal.sees("nothing matches; ⌫ takes a filter away")
         await terminal.press("backspace", "f", *"level>=loud")
-        await terminal.sees("'loud' is no level")
+        await terminal.sees("'loud' is not a level")
 
 
 async def test_a_pattern_that_backtracks_for_ever_is_stopped_and_told(opened: Opening) -> None:

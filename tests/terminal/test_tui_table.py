@@ -221,7 +221,7 @@ async def test_a_filter_that_is_no_expression_is_told_and_the_lines_stay(opened:
     async with opened() as terminal:
         await terminal.live(*shop())
         await terminal.press("slash", *"^work", "(")
-        await terminal.sees("'^work(' is no regular expression", "the table stays as it was")
+        await terminal.sees("'^work(' is not a regular expression", "the table stays as it was")
         assert len(terminal.main.table.rows) == 3
         await terminal.press("backspace")
         await terminal.until(lambda: not terminal.shows("no regular expression"))

@@ -106,7 +106,7 @@ def test_an_expression_that_is_none_is_told_and_loses_nothing(model: Model) -> N
     model.board.filter_text = "we"
     model.board.filter_text = "we("
     assert (model.names, model.board.filter_text) == (["web"], "we")
-    assert "'we(' is no regular expression" in model.board.filter_problem
+    assert "'we(' is not a regular expression" in model.board.filter_problem
     model.board.filter_text = "(orphan)"
     assert (model.names, model.board.filter_problem) == (["api-old (orphan)"], "")
 

@@ -186,9 +186,9 @@ def test_filters_and_times(engine: FakeEngine, run: Run) -> None:
         "fields": {"level": "error", "msg": "timeout"},
     }
     for options, why in (
-        (("--grep", "("), b"is no regular expression"),
+        (("--grep", "("), b"is not a regular expression"),
         (("--since", "soon"), b"'soon' is not a time"),
-        (("-f", "--until", "5m"), b"cannot be followed"),
+        (("-f", "--until", "5m"), b"--follow does not go with"),
         (("--level", "loud"), b"invalid choice"),
     ):
         assert why in run(*options, code=2).stderr
@@ -201,7 +201,7 @@ def test_what_was_printed_before_the_last_start(engine: FakeEngine, run: Run) ->
     said(web, b"first life", at=1.0)
     said(web, b"second life", at=6.0)
     assert run.lines("--previous") == ["web-1  | first life"]
-    assert b"cannot be followed" in run("--previous", "-f", code=2).stderr
+    assert b"--follow does not go with" in run("--previous", "-f", code=2).stderr
 
 
 def test_a_reader_that_has_enough_is_no_error(engine: FakeEngine, environ: dict[str, str], tmp_path: Path) -> None:

@@ -222,8 +222,8 @@ def test_read_only_refuses_in_the_plan_and_in_the_request(tmp_path: Path) -> Non
 def test_before_the_project_is_known_nothing_is_changed(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "exit 1", project=None)
     plan = terminal.control.plan("down")
-    assert (plan.allowed, plan.reason) == (False, "The project is not resolved yet")
-    with pytest.raises(Refused, match="not resolved yet"):
+    assert (plan.allowed, plan.reason) == (False, "Compose has not read the project yet")
+    with pytest.raises(Refused, match="not read the project yet"):
         terminal.control.request(plan)
 
 

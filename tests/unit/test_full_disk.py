@@ -70,14 +70,14 @@ def test_the_history_keeps_what_it_has(tmp_path: Path) -> None:
     history.add(report_of("one", 1.0))
     with full_disk(history.path.stat().st_size // 2), pytest.raises(DevenvError, match="cannot be used") as caught:
         history.add(report_of("two", 2.0))
-    assert "Make room" in caught.value.hint
+    assert "Free some space" in caught.value.hint
     history.add(report_of("three", 3.0))
     with history.writing() as database:
         assert sorted(database.execute("SELECT id FROM runs")) == [("one",), ("three",)]
 
 
 ROOT = Path(__file__).parents[2]
-FULL = "No space left on device\n  hint: Make room there, and try again.\n"
+FULL = "No space left on device\n  hint: Free some space there, and try again.\n"
 CLOSED = "Bad file descriptor\n  hint: Let its output go to a file or a terminal that is there.\n"
 
 

@@ -234,14 +234,14 @@ def _endpoint_of_context(folder: Path, context: str, source: str) -> Endpoint:
             "`docker context ls` lists the contexts, `docker context use NAME` chooses one.",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{meta}: cannot be read: {error}", f"Create the context {shown!r} anew.") from error
+        raise UsageError(f"{meta}: cannot be read: {error}", f"Create the context {shown!r} again.") from error
     endpoints = _json_object(text, meta).get("Endpoints")
     docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
     host = docker.get("Host") if isinstance(docker, dict) else None
     if not isinstance(docker, dict) or (host is not None and not isinstance(host, str)):
         raise UsageError(
             f"{meta}: the context {shown!r} has no docker endpoint",
-            "Choose another one with `docker context use NAME`, or create it anew.",
+            "Choose another one with `docker context use NAME`, or create it again.",
         )
     tls = _tls_of_context(folder / "contexts" / "tls" / digest / "docker", verify=not docker.get("SkipTLSVerify"))
     # A context without a host means the default socket (cli/context/docker/load.go). Its host is used as it stands.
@@ -260,10 +260,10 @@ def _json_object(text: str, path: Path) -> dict[str, Any]:
         value = json.loads(text)
     except ValueError as error:
         raise UsageError(
-            f"{path}: is not valid JSON: {error}", "Repair the file, or create the context anew."
+            f"{path}: is not valid JSON: {error}", "Repair the file, or create the context again."
         ) from error
     except RecursionError as error:
-        raise UsageError(f"{path}: is nested too deeply", "Repair the file, or create the context anew.") from error
+        raise UsageError(f"{path}: is nested too deeply", "Repair the file, or create the context again.") from error
     if not isinstance(value, dict):
-        raise UsageError(f"{path}: does not hold a JSON object", "Repair the file, or create the context anew.")
+        raise UsageError(f"{path}: does not hold a JSON object", "Repair the file, or create the context again.")
     return value

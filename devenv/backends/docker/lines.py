@@ -288,7 +288,7 @@ class Resume:
         return {"since": f"{max(0.0, since):.9f}", "tail": "all"}
 
     def new_of(self, lines: list[LogLine]) -> list[LogLine]:
-        """Return those lines that were not seen before the connection was made anew."""
+        """Return those lines that were not seen before the connection was made again."""
         if self._skip_at is not None:
             lines = [line for line in lines if not self._seen(line)]
         times = [line.at for line in lines if line.at is not None]

@@ -303,7 +303,7 @@ def tls_context(endpoint: Endpoint, credentials: Credentials) -> ssl.SSLContext:
                 path.write_text(f"{credentials.certificate}\n{credentials.key}\n", encoding="utf-8")
                 context.load_cert_chain(path)
     except (ssl.SSLError, ValueError) as error:
-        raise BadKubeconfig(f"The kubeconfig's certificates cannot be used: {error}", "Write them anew.") from error
+        raise BadKubeconfig(f"The kubeconfig's certificates cannot be used: {error}", "Write them again.") from error
     return context
 
 

@@ -90,7 +90,7 @@ def decoded(data: str, key: str) -> str:
         plain = data.replace("\n", "").replace("\r", "")
         return base64.b64decode(plain, validate=True).decode("utf-8")
     except (binascii.Error, ValueError) as error:
-        raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it anew.") from error
+        raise BadKubeconfig(f"The kubeconfig's {key} is not base64 of a PEM text", "Write it again.") from error
 
 
 def reason_of(error: OSError | UnicodeDecodeError) -> str:

@@ -61,7 +61,9 @@ def prepare(target: Target, versions: tuple[str, ...], outside: Outside) -> Rend
         )
     if loaded.rendered.notes:
         missing = "; ".join(loaded.rendered.notes)
-        raise UsageError(f"{target.name} is not complete: {missing}", "An example is good for a check, not a cluster.")
+        raise UsageError(
+            f"{target.name} is not complete: {missing}", "Example values do for a check, but not for a cluster."
+        )
     judgement = judge(loaded.rendering, outside.root)
     errors = tuple(finding for finding in judgement.findings if finding.severity is Severity.ERROR)
     warnings = tuple(finding for finding in judgement.findings if finding.severity is not Severity.ERROR)

@@ -88,7 +88,9 @@ class KubeWork:
         """Do it. Raises Refused where the cluster is another one than the plan's, Interrupted, and KubeError."""
         plan = self._plan
         if plan.cluster_uid and self._client.identity() != plan.cluster_uid:
-            raise Refused(f"The cluster behind the context {plan.context} was made anew since this was planned", _HINT)
+            raise Refused(
+                f"The cluster behind the context {plan.context} was created again after this was planned", _HINT
+            )
         refs = tuple(parse_ref(target, self._client) for target in plan.targets)
         call = Call(self._client, refs, dict(plan.options), report, self._stop, self._environ)
         return VERBS[plan.verb].do(call)

@@ -254,7 +254,7 @@ def delete(call: Call) -> str:
             call.step(ref, "Gone already")
             continue
         except Conflict as error:
-            message = f"{ref.text} was made anew since this was planned: it was not deleted"
+            message = f"{ref.text} was created again after this was planned: it was not deleted"
             raise reworded(error, message, "Look at the new one, and ask again.") from error
         call.step(ref, "Deleting", "working")
     _await(call, uids)
@@ -312,7 +312,7 @@ def _of_object(call: Call, ref: Ref, item: Mapping[str, Any]) -> list[str]:
 
 def _of_namespace(call: Call, ref: Ref) -> tuple[list[str], list[VolumeFate]]:
     if ref.name in _SYSTEM:
-        raise UsageError(f"devenv does not delete the namespace {ref.name}", "The cluster itself lives in it.")
+        raise UsageError(f"devenv does not delete the namespace {ref.name}", "The cluster itself runs in it.")
     items, unread = contents(call.client, ref.name)
     named = [(kind, item) for kind, item in items if item["metadata"]["name"] not in _MADE_WITH_IT]
     listed = Owned(tuple(ref_of(item, kind) for kind, item in named)).words() or "nothing else"

@@ -61,7 +61,7 @@ def follow(
             process_group=0,
         )
     except OSError as error:
-        raise ToolMissing(f"{line[0]} could not be started: {error}", "Install it anew.") from error
+        raise ToolMissing(f"{line[0]} could not be started: {error}", "Install it again.") from error
     ended = threading.Event()
     watcher = threading.Thread(target=_end_on, args=(process, stop, ended), name="devenv-tool-stop", daemon=True)
     watcher.start()

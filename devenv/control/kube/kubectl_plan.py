@@ -203,7 +203,7 @@ class KubectlPlan:
         return Impact(confirm=takes), ()
 
     def _forced(self, dry: Sequence[tuple[str, str]]) -> tuple[Impact, tuple[Ref, ...]]:
-        """Weigh --prune, and --force, which has no dry run of its own: it deletes what is there and makes it anew."""
+        """Weigh --prune, and --force, which has no dry run of its own: it deletes what is there and makes it again."""
         line, impacts = self.line, [Impact(confirm=True)]
         refs: list[Ref] = []
         if line.on("prune"):

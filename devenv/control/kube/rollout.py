@@ -76,7 +76,7 @@ def revisions_of(client: KubeClient, ref: Ref, workload: Mapping[str, Any]) -> l
 def check_rolled(ref: Ref) -> None:
     """Raise UsageError for a kind that nothing rolls out."""
     if ref.kind not in ROLLED:
-        raise UsageError(f"A {ref.kind.name} is not rolled out", "Deployments, StatefulSets and DaemonSets are.")
+        raise UsageError(f"A {ref.kind.name} has no rollout", "Deployments, StatefulSets and DaemonSets have one.")
 
 
 def _number(item: Mapping[str, Any]) -> int:
@@ -258,13 +258,15 @@ def _asked_for(call: Call, ref: Ref, workload: Mapping[str, Any]) -> Revision:
     if number and number != "0":
         match = next((one for one in revisions if str(one.number) == number), None)
         if match is None:
-            raise UsageError(f"{ref.text} has no revision {number}", f"Kept are: {numbers}")
+            raise UsageError(f"{ref.text} has no revision {number}", f"Revisions that are kept: {numbers}")
         if match.current:
-            raise UsageError(f"Revision {number} of {ref.text} is the present one", f"Kept are: {numbers}")
+            raise UsageError(
+                f"Revision {number} of {ref.text} is the current one", f"Revisions that are kept: {numbers}"
+            )
         return match
     earlier = [one for one in revisions if not one.current]
     if not earlier:
-        raise UsageError(f"{ref.text} has no earlier revision", "Nothing was rolled out since it was made.")
+        raise UsageError(f"{ref.text} has no earlier revision", "Nothing was rolled out since it was created.")
     return earlier[0]
 
 

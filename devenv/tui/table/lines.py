@@ -189,7 +189,7 @@ class Lines(Sequence[Row], ABC):
         self.structure += 1
 
     def measure(self) -> None:
-        """Find the longest of the first cells anew."""
+        """Find the longest of the first cells again."""
         self.longest = max(map(self.width, self._paths), default=0)
 
     def __len__(self) -> int:
