@@ -110,7 +110,7 @@ class _Output(io.TextIOWrapper):
         if isinstance(error, BrokenPipeError):
             raise error
         full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        hint = "Free some space there, and try again." if full else "Let its output go to a file or a terminal that is there."
+        hint = "Free some space there, and try again." if full else "Send its output to a file or an open terminal."
         raise DevenvError(f"What it prints cannot be written: {error.strerror}", hint) from error
 
 
