@@ -41,7 +41,8 @@ def _selected(controllers: Controllers, namespace: str, labels: dict[str, str]) 
 def _slice(controllers: Controllers, service: Object) -> None:
     about = service["metadata"]
     endpoints = []
-    for pod in _selected(controllers, about["namespace"], service["spec"]["selector"]):
+    pods = _selected(controllers, about["namespace"], service["spec"]["selector"])
+    for pod in pods:
         if not pod.get("status", {}).get("podIP"):
             continue
         ready = is_ready(pod) and not leaving(pod)
@@ -53,7 +54,7 @@ def _slice(controllers: Controllers, service: Object) -> None:
             }
         )
     ports = [
-        {"name": port.get("name", ""), "port": port.get("targetPort", port["port"]), "protocol": "TCP"}
+        {"name": port.get("name", ""), "port": _number(port.get("targetPort", port["port"]), pods), "protocol": "TCP"}
         for port in service["spec"].get("ports") or []
     ]
     controllers.save(
@@ -70,6 +71,15 @@ def _slice(controllers: Controllers, service: Object) -> None:
             "ports": ports,
         },
     )
+
+
+def _number(target: int | str, pods: list[Object]) -> int | None:
+    """Return the port that a Service leads to, which may be named as a container of its pods names it."""
+    if isinstance(target, int):
+        return target
+    containers = [container for pod in pods for container in pod["spec"]["containers"]]
+    named = [port for container in containers for port in container.get("ports") or [] if port.get("name") == target]
+    return named[0]["containerPort"] if named else None
 
 
 def _budget(controllers: Controllers, budget: Object) -> None:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from devenv.backends.kube.kinds import DEPLOYMENTS, Kind
 from fakes.api_server import ApiServer
+from tests.kube.kubelet import Kubelet
 
 ROOT = Path(__file__).parents[2]
 DIGEST = f"sha256:{'a' * 64}"
@@ -89,6 +92,51 @@ def cluster_config(server: str, context: str = "docsearch-staging") -> str:
     )
 
 
+def staging(api: ApiServer, folder: Path) -> str:
+    """Return a kubeconfig of this server under the context's name in devenv.toml."""
+    config = yaml.safe_load(api.kubeconfig(folder / "config").read_text())
+    config["contexts"][0]["name"] = config["current-context"] = "docsearch-staging"
+    return str(yaml.safe_dump(config))
+
+
+class Application:
+    """Serves what the proof of a deployment asks of docsearch, behind the ports that a kubelet forwards."""
+
+    def __init__(self) -> None:
+        self._documents = ""
+        self._begun: dict[int, bytes] = {}  # requests whose body comes in a message of its own, by thread
+
+    def serve(self, pod: str, received: bytes) -> bytes:
+        request = self._begun.pop(threading.get_ident(), b"") + received
+        head, _, body = request.partition(b"\r\n\r\n")
+        if head.startswith(b"POST") and not body:
+            self._begun[threading.get_ident()] = request
+            return b""
+        self._documents += body.decode()
+        status, text = ("201 Created", '{"id": 1}') if head.startswith(b"POST") else ("200 OK", self._documents)
+        return f"HTTP/1.1 {status}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+def test_a_broken_version_is_rolled_back_by_the_workflows_own_step(runner: Runner, tmp_path: Path) -> None:
+    """T119 and T121: what was built is deployed by its digest and proven; what crashes goes back, and that serves."""
+    step = step_of("staging-deploy", "deploy-to-staging")
+    first = {**step, "run": step["run"].replace("--verify", "--include-platform --verify")}  # by an administrator, once
+    broken = "b" * 64
+    with ApiServer() as api:
+        api.served.add(Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False))
+        api.on("GET", r"/api/v1/namespaces/[^/]+/pods/[^/]+/portforward", Kubelet(Application().serve).answer)
+        api.controllers.behave(f"ghcr.io/docsearch/backend@sha256:{broken}", "crash")
+        api.controllers.start(pace=0.02)
+        runner.kubeconfig(staging(api, tmp_path))
+        ended, said = runner.run(first, METADATA=METADATA)
+        assert (ended, "succeeded" in said) == (0, True), said
+        ended, said = runner.run(step, METADATA=METADATA.replace("a" * 64, broken))
+        assert (ended, "rolled back" in said, "CrashLoopBackOff" in said) == (14, True, True), said
+        served = api.operations.read(DEPLOYMENTS, "docsearch", "backend")["spec"]["template"]["spec"]["containers"][0]
+        assert served["image"] == f"ghcr.io/docsearch/backend@{DIGEST}"
+        api.controllers.stop()
+
+
 @pytest.mark.parametrize(
     ("config", "code", "told"),
     [
@@ -125,18 +173,15 @@ def test_a_variable_that_is_missing_is_a_mistake_and_not_a_check_less(
 def test_a_token_that_has_expired_is_told(runner: Runner, tmp_path: Path) -> None:
     with ApiServer() as api:
         api.faults.token = "another"
-        config = yaml.safe_load(api.kubeconfig(tmp_path / "config").read_text())
-        config["contexts"][0]["name"] = config["current-context"] = "docsearch-staging"
-        runner.kubeconfig(yaml.safe_dump(config))
+        runner.kubeconfig(staging(api, tmp_path))
         ended, said = runner.run(step_of("staging-deploy", "deploy-to-staging"), METADATA=METADATA)
     assert ended == 4, said
 
 
 def test_production_is_not_released_from_what_nobody_proved(runner: Runner, tmp_path: Path) -> None:
+    """T120: its first job ends the workflow."""
     with ApiServer() as api:
-        config = yaml.safe_load(api.kubeconfig(tmp_path / "config").read_text())
-        config["contexts"][0]["name"] = config["current-context"] = "docsearch-staging"
-        runner.kubeconfig(yaml.safe_dump(config))
+        runner.kubeconfig(staging(api, tmp_path))
         ended, said = runner.run(step_of("production-deploy", "promote"))
     assert (ended, "No verified run knows" in said) == (10, True), said
     assert "0000000" in (ROOT / "k8s/overlays/production/kustomization.yaml").read_text()

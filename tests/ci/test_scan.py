@@ -123,6 +123,7 @@ def scan(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str
 
 
 def test_a_planted_vulnerable_dependency_fails_the_gate(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """T123: the report is one of pip-audit, as recorded: its advisories are reached from nowhere here."""
     project.program("pip-audit", AUDIT, code=1, said="Found 1 known vulnerability in 1 package\n")
     code, report = scan(capsys, "--no-images")
     assert (code, report["verdict"]) == (11, "failed")

@@ -97,6 +97,7 @@ def test_a_planted_fault_of_each_kind_is_in_the_summary(
 
 
 def test_a_planted_secret_fails_the_gate(checkout: Path, tmp_path: Path) -> None:
+    """T123, of secrets."""
     manifest = checkout / "k8s/base/planted.yaml"
     manifest.write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {password: vB7q2Lx9zR4wKf83}\n")
     try:
