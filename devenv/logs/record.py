@@ -15,6 +15,7 @@ import msgspec
 
 LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal")
 UNKNOWN: Final = 0  # the level of a line that names none; the others are numbered from 1
+ERROR: Final = LEVELS.index("error") + 1
 _WORDS: Final = {
     "trace": 1,
     "debug": 2,

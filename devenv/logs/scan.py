@@ -11,10 +11,13 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import LogLine
 from devenv.logs.buffer import LogBuffer
+
+if TYPE_CHECKING:
+    from devenv.logs.histogram import Histogram
 
 SLICE: Final = 0.008  # seconds
 _STEP: Final = 256  # lines between two looks at the clock
@@ -23,9 +26,15 @@ _STEP: Final = 256  # lines between two looks at the clock
 class Scan:
     """The numbers of the lines that `measure` gives rows, in order; follows the buffer without walking it again."""
 
-    def __init__(self, buffer: LogBuffer, measure: Callable[[LogLine, int], int]) -> None:
-        """`measure` returns how many rows a line, which has that number, takes; 0 leaves it out."""
+    def __init__(
+        self, buffer: LogBuffer, measure: Callable[[LogLine, int], int], histogram: Histogram | None = None
+    ) -> None:
+        """`measure` returns how many rows a line, which has that number, takes; 0 leaves it out.
+
+        The `histogram` counts those that are in.
+        """
         self.buffer = buffer
+        self.histogram = histogram
         self._measure = measure
         self.numbers = array("q")
         self._ends = array("q")  # of each: where its rows end, counted from an origin that stays
@@ -61,6 +70,8 @@ class Scan:
         moved, self._moved = buffer.moved_since(self._moved), buffer.moved
         if moved is not None and moved < self._done:
             keep = bisect_left(self.numbers, moved)
+            if self.histogram is not None:
+                self.histogram.forget(keep, len(self.numbers))
             del self.numbers[keep:], self._ends[keep:]
             self._done, self._low = moved, min(self._low, moved)
         self._done, self._low = max(self._done, buffer.first), max(self._low, buffer.first)
@@ -71,14 +82,20 @@ class Scan:
         """Look at lines that came, up to that time."""
         came = list(islice(reversed(self.buffer.lines), self.buffer.total - self._done))
         end = self._ends[-1] if self._ends else self._start
+        counted: list[LogLine] = []
         while came:
             for _ in range(min(_STEP, len(came))):
-                rows = self._measure(came.pop(), self._done)
+                line = came.pop()
+                rows = self._measure(line, self._done)
                 if rows:
+                    counted.append(line)
                     end += rows
                     self.numbers.append(self._done)
                     self._ends.append(end)
                 self._done += 1
+            if self.histogram is not None:
+                self.histogram.append(counted)
+            counted.clear()
             if time.perf_counter() >= until:
                 break
 
@@ -88,6 +105,8 @@ class Scan:
         gone = self._ends[count - 1] - self._start
         self._start = self._ends[count - 1]
         del self.numbers[:count], self._ends[:count]
+        if self.histogram is not None:
+            self.histogram.forget(0, count)
         return gone
 
     def look_back(self, seconds: float = SLICE, *, enough: int | None = None) -> int:
@@ -98,6 +117,7 @@ class Scan:
         buffer, until = self.buffer, time.perf_counter() + seconds
         self._look_on(until)
         found: list[tuple[int, int]] = []  # the number and the rows, newest first
+        counted: list[LogLine] = []
         added = 0
         while self._low > buffer.first:
             low = max(buffer.first, self._low - _STEP)
@@ -106,11 +126,14 @@ class Scan:
                 rows = self._measure(line, self._low - back)
                 if rows:
                     found.append((self._low - back, rows))
+                    counted.append(line)
                     added += rows
             self._low = low
             if time.perf_counter() >= until or (enough is not None and added >= enough):
                 break
         found.reverse()
+        if self.histogram is not None:
+            self.histogram.prepend(reversed(counted))
         end = self._start = self._start - added
         ends = array("q")
         for _, rows in found:

@@ -47,3 +47,12 @@ def sparkline(values: Iterable[float], *, floor: float = 0.1) -> str:
     known = list(values)
     top = max((*known, floor))
     return "".join(BARS[min(len(BARS) - 1, int(value / top * len(BARS)))] for value in known)
+
+
+def bars(counts: Sequence[int], *, label: int) -> str:
+    """Draw counts as bars on one line, behind the greatest of them; one that is not 0 is seen beside any other."""
+    top = max(counts, default=0)
+    if not top:
+        return f"{0:>{label}} ┤"
+    seen = [max(count, top / len(BARS)) if count else 0 for count in counts]
+    return chart(seen, len(seen) + label + 2, 1, label=label)[0]

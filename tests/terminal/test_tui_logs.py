@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from textual._compositor import Compositor
 
-from devenv.core.model import Gone, LogsDropped, Seen
+from devenv.core.model import Gone, LogLine, LogsDropped, Seen
 from devenv.logs.buffer import LINES_KEPT
+from devenv.tui.logs.pane import BARS_BEGIN
 from devenv.tui.logs.view import TELL_EVERY
 from tests.terminal.conftest import Opening
 from tests.terminal.driving import Driver
@@ -414,3 +415,43 @@ async def test_what_the_mouse_selects_is_copied_to_the_clipboard_of_the_desktop_
         await terminal.sees("2 lines copied")
         await terminal.until((tmp_path / "copied").exists)
         assert terminal.app.clipboard == (tmp_path / "copied").read_text() == "line\nsecond"
+
+
+async def test_bars_of_lines_and_errors_follow_filters_and_lead_to_their_moments(opened: Opening) -> None:
+    async with opened() as terminal:
+        await terminal.live(container("api"))
+        await terminal.sees(" LOGS api")
+        view, bars, now = terminal.main.log_pane.view, terminal.main.log_pane.bars, int(time.time()) - 100.0
+
+        def lines(begin: int, end: int) -> list[LogLine]:
+            texts = {20: "level=error msg=broken", 60: "level=error msg=again"}
+            return [
+                LogLine("docker/api-1", now + at, "stdout", f"{texts.get(at, 'level=info msg=served')} at={at}")
+                for at in range(begin, end)
+            ]
+
+        terminal.backend.emit(*lines(0, 80))
+        await terminal.until(lambda: view.buffer.total == 80)
+        assert not bars.display
+        await terminal.type("l", "H")
+        await terminal.until(lambda: bars.display and not view.scanning and bars.text.count("█") > 1)
+        counts = [line[7:].split("┤")[0].strip() for line in bars.text.splitlines()]
+        assert int(counts[0]) >= 2
+        assert counts[1] == "1"
+        assert bars.text.splitlines()[1].count("█") == 2
+        await terminal.press("e")
+        await terminal.sees("▶ level=error msg=again at=60")
+        await terminal.press("e")
+        await terminal.sees("▶ level=error msg=broken at=20")
+        await terminal.press("E")
+        await terminal.sees("▶ level=error msg=again at=60")
+        await terminal.pilot.click(bars, offset=(BARS_BEGIN, 0))
+        await terminal.sees("▶ level=info msg=served at=0")
+        await terminal.press("G")
+        await terminal.type("f", *"broken", "enter")
+        await terminal.until(lambda: view.shown == 1 and not view.scanning and bars.text.startswith(" lines     1 ┤█"))
+        await terminal.press("backspace")
+        await terminal.until(lambda: view.shown == 80)
+        await terminal.press("H")
+        await terminal.until(lambda: not bars.display)
+        assert view.histogram is None

@@ -18,6 +18,7 @@ from devenv.core.text import sanitize, sanitize_styled
 from devenv.logs.buffer import PLACED, LogBuffer
 from devenv.logs.filter import LineFilter, Pattern, line_filter, moment_of, parse_filter, seconds_of
 from devenv.logs.fold import FoldKind, Folds
+from devenv.logs.histogram import Histogram
 from devenv.logs.merge import Reorder, in_order
 from devenv.logs.record import LEVELS, fields_of, level_of, readable
 from devenv.logs.scan import Scan
@@ -345,6 +346,56 @@ def test_a_flood_is_looked_at_a_slice_at_once_and_all_of_it_in_the_end() -> None
     while not scan.complete:
         scan.look_back(0.0)
     assert scan.numbers.tolist() == list(range(2_010))
+
+
+def test_a_histogram_counts_what_is_there_however_lines_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer, histogram = LogBuffer(500), Histogram()
+    buffer.extend([line(f"{'ERROR' if n % 50 == 0 else 'INFO'} {n}", float(n)) for n in range(300)], place=False)
+    scan = Scan(buffer, lambda one, _: "7" not in one.text, histogram)
+    while not scan.complete:
+        scan.look_back(0.0)
+
+    def exact() -> tuple[int, int]:
+        shown = [one for number in scan.numbers if (one := buffer.line(number)) is not None]
+        return len(shown), sum("ERROR" in one.text for one in shown)
+
+    def shown() -> tuple[int, int]:
+        ends = [int(one.at or 0) for number in (scan.numbers[0], scan.numbers[-1]) if (one := buffer.line(number))]
+        columns = histogram.columns(ends[1] + 1 - ends[0])  # one for each second
+        return sum(one.lines for one in columns), sum(one.errors for one in columns)
+
+    assert shown() == exact()
+    buffer.extend([line(f"ERROR late {n}", n + 0.5, "b") for n in range(100, 140)], place=True)
+    scan.sync(60.0)
+    assert shown() == exact()
+    for begin in range(300, 1_500, 40):  # the first ones are let go
+        buffer.extend([line(f"INFO {n}", float(n)) for n in range(begin, begin + 40)], place=False)
+        scan.sync(60.0)
+        assert shown() == exact()
+    read: list[str] = []
+    monkeypatch.setattr("devenv.logs.histogram.level_of", lambda text: read.append(text) or 3)
+    buffer.extend([line(f"INFO {n}", float(n)) for n in range(1_500, 1_504)], place=False)
+    scan.sync(60.0)
+    assert read == [f"INFO {n}" for n in range(1_500, 1_504)]  # a batch costs its lines
+    place = histogram.since(1_200.0)
+    assert place is not None
+    assert (one := buffer.line(scan.numbers[place])) is not None
+    assert one.at == 1_200.0
+
+
+def test_a_histogram_is_bounded_and_finds_its_seconds_again() -> None:
+    histogram = Histogram()
+    histogram.append(line("ERROR once", float(day * 86_400)) for day in range(1_000))
+    filled = [len([one for one in histogram.columns(width) if one.lines]) for width in (10, 100_000)]
+    assert filled[0] == 10
+    histogram.append(line("INFO x", 999 * 86_400.0 + n / 10) for n in range(1_000))
+    histogram.forget(0, 999)
+    columns = histogram.columns(100)
+    assert (columns[0].at, columns[0].lines, columns[0].errors, columns[-1].at) == (86_313_600, 11, 1, 86_313_699)
+    assert histogram.error(500, -1) == 0
+    assert histogram.error(500, 1) is None
+    histogram.forget(0, 1_001)
+    assert histogram.columns(100) == []
 
 
 def test_two_looks_at_a_buffer_both_learn_which_lines_moved() -> None:

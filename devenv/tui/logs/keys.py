@@ -23,6 +23,9 @@ KEYS: Final[list[BindingType]] = [
     ),
     Binding("F", "fold", "fold", key_display="F", id="logs.fold", tooltip="traces; repeated lines, too; nothing"),
     Binding("enter", "unfold", "unfold", key_display="⏎", show=False, id="logs.unfold"),
+    Binding("H", "histogram", "histogram", key_display="H", id="logs.histogram", tooltip="lines and errors over time"),
+    Binding("e", "error(-1)", "error before", id="logs.error_before", tooltip="while the histogram is shown"),
+    Binding("E", "error(1)", "next error", key_display="E", show=False, id="logs.error_next"),
     Binding("p", "run_before", "run before", id="logs.previous", tooltip="to the last lines before a restart"),
     Binding("m", "mark", "mark", show=False, id="logs.mark", tooltip="a line that says when"),
     Binding(

@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from devenv.core.text import human_age
 from devenv.logs.buffer import LogBuffer
+from devenv.tui.chart import bars
 from devenv.tui.logs.filters import SINCE
 from devenv.tui.logs.view import LogView
 from devenv.tui.safe_text import Part, safe
@@ -23,8 +24,11 @@ from devenv.tui.widgets.bars import Line
 from devenv.tui.widgets.inputs import Prompt
 
 if TYPE_CHECKING:
+    from devenv.logs.histogram import Column
     from devenv.tui.logs.buffers import Source
 
+BARS_BEGIN: Final = 14  # cells: the words, and the most that a bar stands for
+BARS_END: Final = 10  # the times of the first and the last bar
 PATIENCE: Final = 10.0  # seconds in which lines may still come that are older than the moment
 
 
@@ -91,6 +95,49 @@ class FilterChips(Line):
                 return
 
 
+class HistogramBars(Line):
+    """Lines, and errors below them, over the time of what the log shows; a click goes to the moment."""
+
+    DEFAULT_CSS = """
+    HistogramBars { height: 2; }
+    """
+
+    def __init__(self, view: LogView) -> None:
+        super().__init__()
+        self._view = view
+        self._columns: list[Column] = []
+        self.display = False
+
+    def tell(self) -> None:
+        """Show the counts as they are now: it costs its width, however many lines there are."""
+        histogram = self._view.histogram
+        self.display = histogram is not None
+        if histogram is None:
+            return
+        self._columns = columns = histogram.columns(max(1, self.size.width - BARS_BEGIN - BARS_END))
+        if not columns:
+            self.say((" no line with a time yet", "$quiet"))
+            return
+        parts: list[Part] = []
+        for word, counts, tone, end in (
+            (" lines ", [one.lines for one in columns], "$primary", columns[0]),
+            ("\n errors", [one.errors for one in columns], "$error", columns[-1]),
+        ):
+            drawn = bars(counts, label=BARS_BEGIN - len(" errors ┤"))
+            parts += [(word, "$quiet"), (f"{drawn:<{BARS_BEGIN - len(' errors') + len(columns)}}", tone)]
+            parts.append((f" {datetime.fromtimestamp(end.at):%H:%M:%S}", "$quiet"))
+        self.say(*parts)
+
+    def on_resize(self) -> None:
+        """Divide the time anew."""
+        self.tell()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the first line of what was clicked at."""
+        if 0 <= event.x - BARS_BEGIN < len(self._columns):
+            self._view.stand_since(self._columns[event.x - BARS_BEGIN].at)
+
+
 class LogPane(Vertical):
     """Title, filters, log and, while somebody searches or filters, a prompt."""
 
@@ -99,6 +146,7 @@ class LogPane(Vertical):
         self.title = Line(classes="pane-title")
         self.view = LogView(id="logs")
         self.chips = FilterChips(self.view)
+        self.bars = HistogramBars(self.view)
         self.prompt = Prompt("search in the log, newest first", self.view, id="search")
         self.filter = FilterPrompt(self.view, id="log-filter")
         self._whose = ""
@@ -126,7 +174,9 @@ class LogPane(Vertical):
         view = self.view
         self.title.say(*self._parts())
         self.chips.tell()
-        keys_for = (view.following, bool(view.search.text), len(view.filters), bool(view.buffer.lines))
+        if self.bars.is_attached:
+            self.bars.tell()
+        keys_for = (view.following, view.counting, bool(view.search.text), len(view.filters), bool(view.buffer.lines))
         if keys_for != self._keys_for:
             self._keys_for = keys_for
             self.screen.refresh_bindings()
@@ -168,7 +218,8 @@ class LogPane(Vertical):
             yield (f"{buffer.let_go:,} older not kept  ", "$quiet")
 
     async def furnish(self) -> None:
-        """Bring the prompts, hidden."""
+        """Bring the prompts and the bars, hidden."""
+        await self.mount(self.bars, before=self.view)
         await self.mount(self.prompt, self.filter)
 
     def stop_search(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from devenv.logs.filter import LineFilter, Pattern
     from devenv.logs.fold import Folds
+    from devenv.logs.histogram import Histogram
 
 CHARACTERS_SHOWN: Final = 8192  # of one line; more than a screen full, little enough to draw it at once
 _BAR: Final = " │ "
@@ -52,15 +53,20 @@ class Look(Struct, frozen=True):
 class LogRows:
     """The rows of a buffer as it is looked at; follows the buffer without walking through it again."""
 
-    def __init__(self, buffer: LogBuffer, look: Look, folds: Folds | None = None) -> None:
-        """With `folds` the lines that it hides take no row, as long as all lines are looked at."""
+    def __init__(
+        self, buffer: LogBuffer, look: Look, folds: Folds | None = None, histogram: Histogram | None = None
+    ) -> None:
+        """With `folds` the lines that it hides take no row, as long as all lines are looked at.
+
+        The `histogram` counts what takes rows.
+        """
         self.buffer = buffer
         self.folds = folds if look.only is None else None
         self.look = look
         self.widest = 0
         self._names = dict(buffer.names)
         self._wrapped: tuple[LogLine, list[Piece]] | None = None
-        self.scan = Scan(buffer, self._measure)
+        self.scan = Scan(buffer, self._measure, histogram)
 
     def __len__(self) -> int:
         return len(self.scan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
@@ -33,6 +34,7 @@ from devenv.tui.safe_text import safe
 
 if TYPE_CHECKING:
     from devenv.logs.filter import Filter, LineFilter
+    from devenv.logs.histogram import Histogram
 
 PAUSE: Final = 0.02  # seconds between two slices in which older lines are looked at: keys and drawing come between
 TELL_EVERY: Final = 0.25  # seconds between two looks at how far that has come
@@ -72,6 +74,8 @@ class LogView(ScrollView, can_focus=True):
     """Whether each line shows when it was written: "clock", "age" or not at all."""
     readable: var[bool] = var(False)
     """Whether JSON and logfmt are written for people."""
+    counting: var[bool] = var(False)
+    """Whether lines and errors over time are counted, for the bars above the log."""
 
     class Changed(Message):
         """What the title of the pane tells has changed."""
@@ -96,6 +100,7 @@ class LogView(ScrollView, can_focus=True):
         self._told_at = 0.0
         self._ahead = 0  # rows that came at the front and are not told to the scroll bar yet
         self._anchor: tuple[int, int] | None = None  # a line to stand on once it was looked at, and the rows above it
+        self._error_due = 0  # a step to an error that was not looked at yet
         self._paused_at = 0
         self._moving = False  # while we scroll, not the user
         self._styles: LogStyles | None = None
@@ -172,7 +177,7 @@ class LogView(ScrollView, can_focus=True):
         room = self.scrollable_content_region.width - prefix_width(self.times)
         look = Look(max(8, room) if self.wrapping else None, self.line_filter, self.readable)
         top = self._rows.row(self._top) if not self.following else None
-        self._rows = LogRows(self.buffer, look, self._folds)
+        self._rows = LogRows(self.buffer, look, self._folds, self._new_histogram())
         self._ahead = 0
         self._anchor = (top[1].number, 0) if top is not None else None
         if self.following:
@@ -209,6 +214,8 @@ class LogView(ScrollView, can_focus=True):
         if self._anchor is not None and self._rows.scan.looked_at(self._anchor[0]):
             self._stand_on(*self._anchor)
         self._look_back_soon()
+        if self._error_due:
+            self.action_error(self._error_due)
         if self.search.step_again(self.buffer.total, scanning=self.scanning):
             self._show_current()
 
@@ -279,6 +286,8 @@ class LogView(ScrollView, can_focus=True):
                 return bool(self.filters)
             case "run_before":
                 return self._restart_before() is not None
+            case "error":
+                return self.counting
             case "unfold":
                 return bool(self._folds.kind) and self.line_filter is None
             case "clear":
@@ -310,6 +319,42 @@ class LogView(ScrollView, can_focus=True):
         """Fold repeated lines beside traces, then nothing, then traces alone."""
         self._folds.kind = FOLDS[(FOLDS.index(self._folds.kind) + 1) % len(FOLDS)]
         self._rebuild()
+
+    def action_histogram(self) -> None:
+        """Count lines and errors over time, or no more."""
+        self.counting = not self.counting
+        self._rebuild()
+
+    def _new_histogram(self) -> Histogram | None:
+        if not self.counting:
+            return None
+        from devenv.logs.histogram import Histogram  # when somebody asks for it
+
+        return Histogram()
+
+    @property
+    def histogram(self) -> Histogram | None:
+        """The lines that are shown, over time; None where they are not counted."""
+        return self._rows.scan.histogram
+
+    def stand_since(self, at: float) -> None:
+        """Stand on the first line that is shown from that second on."""
+        if self.histogram is not None:
+            self._stand_on_place(self.histogram.since(at))
+
+    def action_error(self, step: int) -> None:
+        """Stand on the next (1) or the last (-1) error of another second."""
+        scan, current = self._rows.scan, self.search.current
+        if scan.histogram is not None:
+            here = bisect_left(scan.numbers, current) if current is not None else len(scan.numbers)
+            place = scan.histogram.error(here, step)
+            self._error_due = step if place is None and self.scanning else 0
+            self._stand_on_place(place)
+
+    def _stand_on_place(self, place: int | None) -> None:
+        if place is not None:
+            self.search.current = self._rows.scan.numbers[place]
+            self._stand_on(self.search.current, self.size.height // 2)
 
     def action_unfold(self) -> None:
         """Open the fold that the search stands on, else the newest one on the screen; or close it."""
