@@ -7,7 +7,7 @@ import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -20,11 +20,12 @@ from devenv.control.compose import volumes_at_risk
 from devenv.control.guard import Guard, scope_of, sharers_of
 from devenv.control.job import Job, Report
 from devenv.control.protocol import Plan
-from devenv.control.prune import PruneJob, survey
-from devenv.control.reach import beyond, reach
 from devenv.control.verbs import flags_of
 from devenv.core.errors import DevenvError, EngineUnreachable, Interrupted
 from devenv.core.model import Project
+
+if TYPE_CHECKING:
+    from devenv.control.prune import PruneJob
 
 
 def run_down(arguments: Namespace) -> int:
@@ -62,6 +63,8 @@ def confirm(context: Context, guard: Guard, plan: Plan, project: Project, *, yes
     """
     if not (plan.allowed and plan.needs_confirmation):
         return
+    from devenv.control.reach import reach  # deferred: most changes take nothing away
+
     plan = reach(plan, project, lambda: declared_services(context, project), context.environ)
     confirm_reached(context, guard, plan, project, yes=yes)
 
@@ -96,6 +99,8 @@ def _check_all_is_gone(context: Context, project: Project) -> None:
         return
     if not left:
         return
+    from devenv.control.reach import beyond  # deferred: nothing is left most times
+
     declared = declared_services(context, project)
     reasons = {item.name: beyond(item, declared) for item in left}
     named = ", ".join(f"{name} ({reason})" for name, reason in sorted(reasons.items()))
@@ -129,6 +134,8 @@ def run_start(arguments: Namespace) -> int:
 
 def run_prune(arguments: Namespace) -> int:
     """Remove what the project left over; raises Refused where it was not confirmed: then nothing was done."""
+    from devenv.control.prune import PruneJob, survey
+
     context = Context(arguments, by_labels=True)
     project = context.project()
     guard = make_guard(context)

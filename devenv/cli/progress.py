@@ -8,9 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from devenv.cli.console import colors_wanted, paint, tell
@@ -27,8 +27,7 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"done": ("✔", "green"), "error": ("✘", "red"), "warning": ("!", "yellow")}
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(Struct):
     progress: Progress
     began: float
     changed: float = 0.0

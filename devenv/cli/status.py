@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import textwrap
 import time
 from argparse import Namespace
 from collections.abc import Collection, Mapping
@@ -94,9 +92,15 @@ def _text(context: Context, project: Project, resources: tuple[Resource, ...], c
 
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True).rstrip()
     declared = declared_services(context, project) if grouped.orphans else {}
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() and output != "wide" else None
+    width = _width() if sys.stdout.isatty() and output != "wide" else None
     below = ["", *cluster.lines(now)] if cluster is not None else []
     return mask_secrets("\n".join([*to_table(grouped, now, declared, width, wide=output == "wide", only=only), *below]))
+
+
+def _width() -> int:
+    import shutil  # deferred: a pipe has no width
+
+    return shutil.get_terminal_size().columns
 
 
 def _cluster(context: Context) -> ClusterPart | None:
@@ -293,6 +297,8 @@ def _sizes(head: tuple[str, ...], rows: list[Row]) -> dict[str, int]:
 
 def _wrapped(lines: list[tuple[str, ...]], width: int) -> list[tuple[str, ...]]:
     """Break cells over lines where the table is too wide: WHY first, the others where that is not enough."""
+    import textwrap  # deferred, as above
+
     head = lines[0]
     sizes = {name: max(len(line[at]) for line in lines) for at, name in enumerate(head)}
     for share in (1, 2):  # of the widths that are good to read; the second for very narrow terminals

@@ -6,12 +6,13 @@ Compose and the engine say it in words alone, so words are what is recognized: t
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from devenv.backends.compose.failures import environment_failure, project_failure
 from devenv.backends.docker.parse import LABEL_ONE_OFF, LABEL_PROJECT, LABEL_SERVICE
@@ -72,8 +73,7 @@ PublishersOf = Callable[[int, str], tuple[str, ...]]
 HolderOf = Callable[[str], "tuple[str, str, bool] | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(Struct, frozen=True):
     """What is known around a failure: whose it is, and whom to ask."""
 
     project: Project | None = None
@@ -312,8 +312,7 @@ _BEGINS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FailedStep:
+class FailedStep(Struct, frozen=True):
     """A step that Compose called an error: what it said of it, and whose it is as far as its id tells."""
 
     text: str
@@ -323,6 +322,8 @@ class FailedStep:
 
 def unknown_service(name: str, known: tuple[str, ...]) -> UsageError:
     """Say which services there are, the nearest first."""
+    import difflib  # deferred: it is for who mistypes
+
     near = difflib.get_close_matches(name, known, 3)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"The project has: {', '.join(known) or 'no services'}."
     return UsageError(f"The project has no service {sanitize(name)!r}", hint)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from devenv.backends.compose.find import ComposeOptions
 from devenv.backends.docker.endpoint import Endpoint, resolve_endpoint
@@ -27,8 +28,7 @@ LOCAL_SCHEMES = ("unix", "npipe")
 Report = Callable[[Progress | Remark], None]
 
 
-@dataclass(slots=True)
-class _Heard:
+class _Heard(Struct):
     """What Compose reported of one run: its final error, and what tells whose that is."""
 
     view: BuildView

@@ -14,8 +14,9 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from devenv.core.model import Progress
 from devenv.core.text import sanitize
@@ -23,22 +24,19 @@ from devenv.core.text import sanitize
 _STATUS = {"working": "working", "done": "done", "warning": "warning", "error": "error"}
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """Compose's final error. `message` keeps its line ends; it is empty when Compose was interrupted."""
 
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """A warning of Compose, or a line that is not JSON."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuildStatus:
+class BuildStatus(Struct, frozen=True):
     """One raw solve-status object of BuildKit, for BuildView."""
 
     data: dict[str, Any]
@@ -106,8 +104,7 @@ _INTERNAL = re.compile(r"\[(?:(?P<service>[\w.-]+) )?internal\] ")
 _CANCELED = "context canceled"  # a step that ended only because another one failed
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Struct):
     """One vertex as far as it got."""
 
     name: str

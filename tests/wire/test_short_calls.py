@@ -79,10 +79,10 @@ def current(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 CONFIG = "config --format json"
 CASES = {
-    "build": ((CONFIG,), {"json": 1}, 206, "web: up to date"),
-    "up": ((CONFIG, "--progress json up --detach --no-build"), {"json": 3, "_ping": 1}, 236, ""),
-    "status": ((CONFIG,), {"json": 3}, 196, "running"),
-    "logs --tail 5": ((CONFIG,), {"json": 3, "_ping": 1, "logs": 2}, 199, ""),
+    "build": ((CONFIG,), {"json": 1}, 193, "web: up to date"),
+    "up": ((CONFIG, "--progress json up --detach --no-build"), {"json": 3, "_ping": 1}, 220, ""),
+    "status": ((CONFIG,), {"json": 3}, 182, "running"),
+    "logs --tail 5": ((CONFIG,), {"json": 3, "_ping": 1, "logs": 2}, 185, ""),
 }
 
 

@@ -6,12 +6,11 @@ import queue
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from devenv.backends.docker import parse
 from devenv.backends.docker.cache import absent_services
@@ -258,8 +257,7 @@ class ProjectWatch:
 ANSWER_WITHIN = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class EngineFacts:
+class EngineFacts(Struct, frozen=True):
     """An engine's own words. `published` maps (host port, protocol) to the Compose project or container holding it."""
 
     endpoint: str
