@@ -129,6 +129,13 @@ ACTIONS: Final = (
         palette="view: services as a tree, by profile, by name",
         shown=False,
     ),
+    UserAction(
+        "columns",
+        group=IN_VIEW,
+        palette="view: columns",
+        meaning="which of them the services have; remembered",
+        words=("columns",),
+    ),
     UserAction("mark", "space", "mark", IN_VIEW, "for one change of all that are marked; Esc takes the marks away"),
     UserAction("drop", "x", "cancel/dismiss", note="the running change, or the error of one"),
     UserAction(

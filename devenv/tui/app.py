@@ -377,7 +377,7 @@ class DevenvApp(App[int]):
         if self._project:
             from devenv.tui.remembered import restore
 
-            restore(self.main, self._project, with_theme=self._settings.theme == "auto")
+            restore(self.main, self._project, self._settings)
             from devenv.tui.diagnostics import Answering
 
             self._answering = Answering(self.feed, self._project)
@@ -473,7 +473,7 @@ class DevenvApp(App[int]):
         new.board.orders = old.board.orders
         new.board.order = old.board.order
         new.board.services.arrange(old.board.services.arrangement)
-        new.board.services.choose_columns(self._settings.columns)
+        new.board.services.choose_columns(old.board.services.chosen_columns)
         row = old.table.selected
         backend.follow_logs(())  # followed anew, they begin with their last lines
         self.main = new
@@ -631,7 +631,7 @@ class DevenvApp(App[int]):
         if self._project and self.fault is None and self.main.panes.tabs is not None:
             from devenv.tui.remembered import keep
 
-            keep(self.main, self, self._project, theme_before=self._theme_before)
+            keep(self.main, self, self._project, theme_before=self._theme_before, settings=self._settings)
             if self.early is not None:
                 self.early.keep(self.main.store.resources.values(), same_theme=self.theme == self._theme_before)
 

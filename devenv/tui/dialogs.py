@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.timer import Timer
-from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, SelectionList, Static
 from textual.widgets.option_list import Option
 
 from devenv.control.audit import AuditLog
@@ -24,6 +24,7 @@ from devenv.core.errors import DevenvError
 from devenv.tui.action_table import NO_KEYS
 from devenv.tui.diagnostics import WINDOW, Meter, lines
 from devenv.tui.safe_text import safe, safe_lines
+from devenv.tui.table.columns import Column
 
 Group = tuple[str, type[DOMNode] | Sequence[BindingType]]  # a title, and whose keys or which
 _WRITTEN = {
@@ -405,6 +406,39 @@ class PickerScreen(ModalScreen[str | None]):
     @on(OptionList.OptionSelected)
     def _select(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._answers[event.option_index])
+
+
+class ColumnsScreen(ModalScreen[None]):
+    """Lets the user choose columns; what is chosen is shown at once, in the order in which they are offered."""
+
+    CSS_PATH = "dialogs.tcss"
+    AUTO_FOCUS = "SelectionList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "close", key_display="esc", id="columns.close"),
+    ]
+
+    def __init__(
+        self, offered: Sequence[Column], shown: Collection[str], choose: Callable[[tuple[str, ...]], None]
+    ) -> None:
+        super().__init__()
+        self._offered = offered
+        self._shown = shown
+        self._choose = choose
+
+    def compose(self) -> ComposeResult:
+        """Put the columns below the question."""
+        with Vertical(id="picker"):
+            yield Static(Content.styled("Which columns?", "bold"), markup=False)
+            yield Static(Content.styled("space shows one or hides it, Esc closes", "$quiet"), markup=False)
+            yield SelectionList(
+                *((column.title.lower(), column.name, column.name in self._shown) for column in self._offered),
+                id="picker-list",
+            )
+
+    @on(SelectionList.SelectedChanged)
+    def _chosen(self, event: SelectionList.SelectedChanged[str]) -> None:
+        selected = event.selection_list.selected
+        self._choose(tuple(column.name for column in self._offered if column.name in selected))
 
 
 Command = tuple[str, str, Callable[[], object]]  # its name, what it would do, and the doing

@@ -30,6 +30,7 @@ from devenv.tui.panes import Panes
 from devenv.tui.safe_text import Part, safe
 from devenv.tui.table.board import Board
 from devenv.tui.table.cells import ROLLED
+from devenv.tui.table.columns import COLUMNS, VERIFIED
 from devenv.tui.widgets.bars import ActionBar, Banner, FooterBar, HeaderBar, Line
 from devenv.tui.widgets.inputs import Prompt
 from devenv.tui.widgets.resource_table import FoldingTable, ResourceTable
@@ -162,6 +163,7 @@ class MainScreen(Screen[None]):
             "arrange": self._arrange_next,
             "sort": lambda: self._sort(self.board.sort_next),
             "turn": lambda: self._sort(self.board.sort_other_way),
+            "columns": self._choose_columns,
             "audit_log": self._show_audit_log,
             "diagnostics": lambda: self.post_message(self.DiagnosticsAsked()),
             "leave": self.changes.quit,
@@ -175,6 +177,7 @@ class MainScreen(Screen[None]):
             "mark": lambda: bool(self.table.rows) and self.focused is self.table,
             "browse": lambda: any(port.host is not None for port in self.selected.ports) if self.selected else False,
             "verify": lambda: self.verifies,
+            "columns": lambda: self.board.kind is None,
             "load": lambda: self.loads,
             "deploy": lambda: self.deploys,
             "watch": lambda: self.watches,
@@ -508,6 +511,19 @@ class MainScreen(Screen[None]):
     def _arrange_next(self) -> None:
         self.board.arrange_next()
         self.tell_table()
+
+    def _choose_columns(self) -> None:
+        from devenv.tui.dialogs import ColumnsScreen
+
+        services, offered = self.board.services, (*COLUMNS[1:], *VERIFIED)
+
+        def choose(names: tuple[str, ...]) -> None:
+            # All of them are what is shown without a choice; without any the name is left.
+            services.choose_columns(() if len(names) == len(offered) else names or ("service",))
+            self.refresh_rows()
+
+        shown = services.chosen_columns or [column.name for column in offered]
+        self.app.push_screen(ColumnsScreen(offered, shown, choose))
 
     def _sort(self, change: Callable[[Sequence[str]], None]) -> None:
         change(self.table.column_names)

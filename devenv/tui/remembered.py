@@ -17,6 +17,7 @@ from devenv.tui.tabs import TABS
 if TYPE_CHECKING:
     from textual.app import App
 
+    from devenv.core.settings import TerminalSettings
     from devenv.tui.main_screen import MainScreen
 
 _CHOICES: Final = {name: choice for choice, name in themes.NAMES.items()}
@@ -29,13 +30,17 @@ class Remembered(msgspec.Struct, frozen=True):
     row: tuple[str, ...] = ()  # its path
     orders: dict[str, Order | None] = {}  # by the kind that was shown
     arrangement: Arrangement = ""
+    columns: tuple[str, ...] = ()  # where they were chosen
     theme: str = ""  # where the palette chose it
     tab: str = ""  # of the details
     detail: bool = False  # whether it was open where there is no room beside the log
 
 
-def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:
-    """Show what the screen showed when it was left; a file that is not what it should be counts as none."""
+def restore(screen: MainScreen, project: str, settings: TerminalSettings) -> None:
+    """Show what the screen showed when it was left; a file that is not what it should be counts as none.
+
+    A theme and columns that the settings name are shown instead.
+    """
     try:
         kept = read_json(file_of(project), Remembered)
     except Unreadable:
@@ -43,8 +48,10 @@ def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:
     if kept is None:
         return
     app, board = screen.app, screen.board
-    if with_theme and kept.theme in themes.NAMES and app.theme != themes.NAMES[kept.theme]:
+    if settings.theme == "auto" and kept.theme in themes.NAMES and app.theme != themes.NAMES[kept.theme]:
         app.theme = themes.NAMES[kept.theme]
+    if kept.columns and not settings.columns:
+        board.services.choose_columns(kept.columns)
     board.orders = dict(kept.orders)
     board.order = board.orders.get("")
     if kept.arrangement and board.order is None:
@@ -57,15 +64,16 @@ def restore(screen: MainScreen, project: str, *, with_theme: bool) -> None:
     screen.refresh_rows()
 
 
-def keep(screen: MainScreen, app: App[Any], project: str, *, theme_before: str) -> None:
+def keep(screen: MainScreen, app: App[Any], project: str, *, theme_before: str, settings: TerminalSettings) -> None:
     """Keep what the screen shows; where that cannot be written, nothing is kept.
 
     `theme_before` is the theme that was chosen without the palette.
     """
-    row = screen.table.selected
+    row, chosen = screen.table.selected, tuple(screen.board.services.chosen_columns)
     kept = Remembered(
         row=row.path if row is not None and screen.board.kind is None else (),
         orders={kind: order for kind, order in screen.board.orders.items() if order is not None},
+        columns=chosen if chosen != settings.columns else (),
         arrangement=screen.board.services.arrangement,
         theme=_CHOICES.get(app.theme, "") if app.theme != theme_before else "",
         tab=screen.panes.tabs.tab.name if screen.panes.tabs is not None else "",

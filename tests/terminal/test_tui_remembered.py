@@ -39,6 +39,28 @@ async def test_line_order_theme_and_details_are_as_they_were(opened: Opening) ->
         assert terminal.app.theme == LIGHT.name, "devenv.toml says which"
 
 
+async def test_columns_are_chosen_in_a_dialog_and_are_there_again(opened: Opening) -> None:
+    async with opened(project=PROJECT) as terminal:
+        await terminal.live(*shop())
+        await terminal.press("colon", *"columns", "enter")
+        await terminal.sees("Which columns?", "memory")
+        await terminal.press("down", "down", "space")  # restarts
+        await terminal.until(lambda: not terminal.shows("RESTARTS"))
+        await terminal.press("down", "space", "escape")  # cpu
+        await terminal.until(lambda: not terminal.shows("CPU"))
+        await terminal.sees("STATE", "HEALTH", "MEMORY", "PORTS", "AGE")
+        terminal.app.remember()
+    async with opened(project=PROJECT) as terminal:
+        await terminal.live(*shop())
+        await terminal.until(lambda: not terminal.shows("RESTARTS") and not terminal.shows("CPU"))
+        await terminal.press("colon", *"columns", "enter", "down", "down", "space", "down", "space", "escape")
+        await terminal.sees("RESTARTS", "CPU")
+        assert terminal.main.board.services.chosen_columns == (), "all of them are no choice: new ones are shown, too"
+    async with opened(project=PROJECT, settings=TerminalSettings(columns=("state",))) as terminal:
+        await terminal.live(*shop())
+        await terminal.until(lambda: not terminal.shows("MEMORY"))
+
+
 async def test_a_line_that_comes_later_gets_the_cursor(opened: Opening) -> None:
     async with opened(project=PROJECT) as terminal:
         await terminal.live(container("api"), container("web"))

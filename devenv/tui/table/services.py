@@ -57,21 +57,21 @@ class ServiceLines(Lines):
         self.arrangement: Arrangement = ""
         self._places: dict[str, Place] = {}
         self._held_up: dict[str, list[str]] = {}
-        self._chosen_columns: Sequence[str] = ()
+        self.chosen_columns: Sequence[str] = ()
         self.show_verdicts(False)
 
     def show_verdicts(self, any_known: bool) -> None:
         """Choose the columns, with or without that of the smoke tests."""
         self._verified = any_known
         every = (LONG_NAMES if self._long_names else COLUMNS) + (VERIFIED if any_known else ())
-        names = dict.fromkeys(("service", *self._chosen_columns))
+        names = dict.fromkeys(("service", *self.chosen_columns))
         by_name = {column.name: column for column in every}
-        self.columns = tuple(by_name[name] for name in names if name in by_name) if self._chosen_columns else every
+        self.columns = tuple(by_name[name] for name in names if name in by_name) if self.chosen_columns else every
         self.forget_rows()
 
     def choose_columns(self, names: Sequence[str]) -> None:
         """Show these columns in this order after the name, as far as they fit; without any, all."""
-        self._chosen_columns = names
+        self.chosen_columns = names
         self.show_verdicts(self._verified)
 
     # What comes and goes
