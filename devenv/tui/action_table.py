@@ -47,6 +47,7 @@ class UserAction(Struct, frozen=True):
     words: tuple[str, ...] = ()  # that the command line offers for it
     synonyms: tuple[str, ...] = ()  # that the command line understands, too
     argument: str = ""  # what follows the word: its handler is called with that
+    choices: tuple[str, ...] = ()  # what that can be, where it is always the same
     written: str = ""  # how the key is written, where that is not Textual's name of it
     shown: bool = True  # in the last line
     priority: bool = False  # before whatever has the focus
@@ -299,6 +300,7 @@ ACTIONS: Final = (
         palette="minikube: start, stop, pause, addons, delete",
         words=("minikube",),
         argument="ACT",
+        choices=("start", "stop", "pause", "unpause", "addons", "image", "delete"),
     ),
     UserAction(
         *("audit_log", "A", "audit log"),

@@ -373,6 +373,7 @@ class DevenvApp(App[int]):
         await self.main.furnish()
         self.main.verifies, self.main.loads = self._launch is not None, self._make_runner is not None
         self.main.watches, self.main.deploys = self._make_watch is not None, self._make_deploys is not None
+        self.main.dispatcher.arguments["deploy"] = self._overlays
         self.main.refresh_bindings()
         if self._project:
             from devenv.tui.remembered import restore
@@ -468,6 +469,7 @@ class DevenvApp(App[int]):
         )
         new.verifies, new.loads, new.watches = old.verifies, old.loads, old.watches
         new.deploys = old.deploys
+        new.dispatcher.arguments = old.dispatcher.arguments
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
         new.changes.told = old.changes.told
         new.board.orders = old.board.orders
@@ -591,6 +593,9 @@ class DevenvApp(App[int]):
         runs = self.load_runs()
         if runs is not None:
             runs.show()
+
+    def _overlays(self) -> tuple[str, ...]:
+        return self._make_deploys().overlays if self._make_deploys is not None else ()
 
     @on(MainScreen.DeployAsked)
     def open_deploy(self, message: MainScreen.DeployAsked) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from textual import on
@@ -57,6 +57,8 @@ class Places(NamedTuple):
 
 
 NO_CLUSTER: Final = Places()
+Arguments = Mapping[str, Callable[[], Sequence[str]]]
+NO_ARGUMENTS: Final[Arguments] = {}
 
 
 def candidates(
@@ -65,10 +67,12 @@ def candidates(
     services: Iterable[str],
     places: Places = NO_CLUSTER,
     own: Iterable[UserAction] = (),
+    arguments: Arguments = NO_ARGUMENTS,
 ) -> tuple[str, ...]:
     """Return whole lines that begin as the text does, the shortest first.
 
-    `handled` are the names of actions there; `own` are commands beside those of the table.
+    `handled` are the names of actions there; `own` are commands beside those of the table; `arguments` tell by the name
+    of an action what can follow its word.
     """
     actions = (*ACTIONS, *own)
     begun = text.lstrip().removeprefix(":")
@@ -76,8 +80,9 @@ def candidates(
     if space:
         action = next((one for one in actions if word.casefold() in (*one.typed, *one.synonyms)), None)
         known: Iterable[str] = {"ns": (ALL, *places.namespaces), "ctx": places.contexts}.get(word.casefold(), ())
-        if action is not None and action.of_service:
-            known = services
+        if action is not None:
+            known = services if action.of_service else known or action.choices
+            known = arguments[action.name]() if action.name in arguments else known
         return tuple(f"{word} {name}" for name in known if name.startswith(argument.strip()))[:CANDIDATES_SHOWN]
     words = dict.fromkeys(word for action in actions if action.name in handled for word in action.typed)
     if places.kinds:

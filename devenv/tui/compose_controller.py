@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ OF_SERVICE: Final = {
     "up_alone": ("up", {"no_deps": "yes"}),
     "stop_dependents": ("stop", {"dependents": "yes"}),
 }
+NAMES_KEPT: Final = 10.0  # seconds that projects and contexts are completed as they were read
 _MEANING: Final = {"KILL": "ends it at once", "TERM": "asks it to end", "HUP": "by convention: read the settings again"}
 
 
@@ -63,6 +65,11 @@ class ComposeController:
             "profiles": self._choose_profiles,
             "project": partial(self._go, "project"),
             "docker_context": partial(self._go, "docker context"),
+        }
+        self._places: dict[PlaceKind, tuple[float, tuple[str, ...]]] = {}  # when they were asked for, and their names
+        self.arguments: Mapping[str, Callable[[], Sequence[str]]] = {
+            "project": partial(self._names, "project"),
+            "docker_context": partial(self._names, "docker context"),
         }
 
     async def begin(self) -> None:
@@ -202,6 +209,29 @@ class ComposeController:
                 screen.app.call_from_thread(offer, places)
 
         screen.run_worker(work, thread=True, group="plan", exclusive=True)
+
+    def _names(self, kind: PlaceKind) -> Sequence[str]:
+        """Return the places that can be typed, as they were last; they are read in a thread, and told then."""
+        at, names = self._places.get(kind, (0.0, ()))
+        if time.monotonic() < at + NAMES_KEPT:
+            return names
+        self._places[kind] = (time.monotonic(), names)
+        screen = self._screen
+
+        def know(read: tuple[str, ...]) -> None:
+            self._places[kind] = (time.monotonic(), read)
+            if screen.command_line is not None:
+                screen.command_line.tell()
+
+        def work() -> None:
+            try:
+                read = tuple(place.name for place in self._control.places(kind))
+            except DevenvError:
+                read = ()  # who types on and enters it is told why
+            screen.app.call_from_thread(know, read)
+
+        screen.run_worker(work, thread=True, group="places")
+        return names
 
     def _choose_profiles(self) -> None:
         """Offer the profiles of the project; the chosen one is switched."""

@@ -28,6 +28,8 @@ class Controller(Protocol):
 
     handlers: Handlers  # an action that has none is not offered; those of the screen's own actions are replaced
 
+    arguments: Mapping[str, Callable[[], Sequence[str]]]  # what can follow the word of one, by its name
+
     @property
     def bars(self) -> Sequence[Widget]:
         """What stands below the header, and below the banner."""
@@ -104,6 +106,7 @@ class Dispatcher:
         self._warn = warn
         self._in_cluster = in_cluster
         self.own: dict[str, UserAction] = {}  # the user's own commands
+        self.arguments: dict[str, Callable[[], Sequence[str]]] = {}  # what can follow an action's word, by its name
 
     def choose_own(self, own: Iterable[Own]) -> None:
         """Offer these commands of the user's own, instead of those before."""
@@ -156,7 +159,8 @@ class Dispatcher:
         from devenv.tui.command_line import candidates
 
         services = dict.fromkeys(row.service for row in self._table.rows)
-        return candidates(text, self._handlers, services, self._controller.places(), self.own.values())
+        own, places = self.own.values(), self._controller.places()
+        return candidates(text, self._handlers, services, places, own, {**self._controller.arguments, **self.arguments})
 
     def obey(self, text: str) -> None:
         """Do what was typed: an action by its word, of a service that may be named; else what the controller knows."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from devenv.control.commands import CommandControl, fits, key_of, line_of, values_of
 from devenv.control.protocol import Plan
@@ -16,6 +18,9 @@ from devenv.tui.dispatch import Own
 
 if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
+
+
+Meant = tuple[str, dict[str, str]]  # a line's name, and what the placeholders stand for on it
 
 
 class OwnCommands:
@@ -42,46 +47,60 @@ class OwnCommands:
             )
             yield action, partial(self._run, name), partial(self._fits, command)
 
-    @property
-    def _selected(self) -> Resource | None:
-        return self._screen.selected
-
-    def _values(self) -> dict[str, str]:
+    def _values(self, resource: Resource | None) -> dict[str, str]:
         known = self._screen.board.compose.values()
-        return values_of(self._selected, next((one.project for one in known if one.project), self._screen.project_hint))
+        return values_of(resource, next((one.project for one in known if one.project), self._screen.project_hint))
+
+    def _meant(self, command: CommandSettings) -> list[Meant]:
+        """Return the lines that it fits, of the marked ones, else of the selected one."""
+        known: Sequence[Resource | None] = self._screen.marked or [self._screen.selected]
+        lines = [((one.service or one.name) if one is not None else "", self._values(one)) for one in known]
+        return [(target, values) for target, values in lines if fits(command, values)]
 
     def _fits(self, command: CommandSettings) -> bool:
-        return fits(command, self._values())
+        return bool(self._meant(command))
 
     def _run(self, name: str) -> None:
-        resource = self._selected
-        target = (resource.service or resource.name) if resource is not None else ""
-        self._ask(name, target, self._values(), list(self._commands[name].inputs))
+        command = self._commands[name]
+        self._ask(name, self._meant(command), list(command.inputs))
 
-    def _ask(self, name: str, target: str, values: dict[str, str], missing: list[str]) -> None:
-        """Ask for one input after the other, then run it for the line that was selected when it was asked for."""
+    def _ask(self, name: str, meant: list[Meant], missing: list[str]) -> None:
+        """Ask for one input after the other, then run it for the lines that were meant when it was asked for."""
         if not missing:
-            self._begin(name, target, values)
+            self._begin(name, meant)
             return
         from devenv.tui.dialogs import AskScreen
 
         def answered(text: str | None) -> None:
             if text is not None:
-                self._ask(name, target, values | {missing[0]: text}, missing[1:])
+                given = [(target, values | {missing[0]: text}) for target, values in meant]
+                self._ask(name, given, missing[1:])
 
-        question = f"{name} {target}".strip() + f": {missing[0]}?"
+        question = f"{name} {_named(meant)}".strip() + f": {missing[0]}?"
         self._screen.app.push_screen(AskScreen(question, "", lambda text: "" if text else "it is needed"), answered)
 
-    def _begin(self, name: str, target: str, values: dict[str, str]) -> None:
+    def _begin(self, name: str, meant: list[Meant]) -> None:
         command, changes = self._commands[name], self._screen.changes
+        plans = [self._control.plan(name, command, values, target) for target, values in meant]
 
-        def run(plan: Plan) -> None:
-            if command.output == "terminal":
-                hand_over = partial(self._control.hand_over, values=values)
-                changes.leave_to(plan, line_of(command, values), hand_over)
-                return
+        def run(_: Plan) -> None:
             if command.output == "log":
-                self._screen.following.show_output(key_of(name), f"of {name} {target}".rstrip(), time.time())
-            self._control.request(plan, command, values)
+                about = f"of {name} {_named(meant)}".rstrip()
+                self._screen.following.show_output(key_of(name), about, time.time())
+            for plan, (_target, values) in zip(plans, meant, strict=True):
+                if command.output == "terminal":
+                    hand_over = partial(self._control.hand_over, values=values)
+                    changes.leave_to(plan, line_of(command, values), hand_over)
+                else:
+                    self._control.request(plan, command, values)
 
-        changes.offer(self._control.plan(name, command, values, target), request=run)
+        whole = next((plan for plan in plans if not plan.allowed), None) or replace(
+            plans[0],
+            targets=tuple(dict.fromkeys(target for plan in plans for target in plan.targets)),
+            sentences=tuple(dict.fromkeys(sentence for plan in plans for sentence in plan.sentences)),
+        )
+        changes.offer(whole, request=run)
+
+
+def _named(meant: list[Meant]) -> str:
+    return ", ".join(dict.fromkeys(target for target, _ in meant if target))

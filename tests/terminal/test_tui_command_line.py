@@ -194,6 +194,10 @@ def test_what_is_begun_is_completed() -> None:
     assert candidates("restart w", BY_NAME, services) == ("restart web", "restart worker")
     assert candidates("down", BY_NAME, services) == ("down", "down-all", "down-volumes")
     assert candidates("down ", BY_NAME, services) == ()
+    assert candidates("minikube st", BY_NAME, services) == ("minikube start", "minikube stop")
+    assert candidates("deploy d", BY_NAME, services, arguments={"deploy": lambda: ("dev", "staging")}) == (
+        "deploy dev",
+    )
     assert candidates("n", {"restart", "leave"}, services) == (), "there is no cluster, so no namespace"
 
 

@@ -30,7 +30,7 @@ def made(folder: Path) -> CommandControl:
 
 
 async def test_it_asks_for_its_inputs_and_the_log_shows_what_it_writes(opened: Opening, tmp_path: Path) -> None:
-    async with opened(commands=COMMANDS, command_control=lambda: made(tmp_path), size=(220, 50)) as terminal:
+    async with opened(commands=COMMANDS, command_control=lambda: made(tmp_path), size=(220, 60)) as terminal:
         await terminal.live(container("api", state=State.ABSENT, container_id=""), container("web"))
         await terminal.until(lambda: terminal.main.selected)
         assert not terminal.shows("Q greet")
@@ -47,6 +47,27 @@ async def test_it_asks_for_its_inputs_and_the_log_shows_what_it_writes(opened: O
         await terminal.sees("greet web: name?")
         await terminal.press("escape")
         assert [entry.what for entry in AuditLog(tmp_path / "audit.jsonl").entries()] == ["greet web"]
+
+
+async def test_it_acts_on_all_marked_lines_that_it_fits(opened: Opening, tmp_path: Path) -> None:
+    async with opened(commands=COMMANDS, command_control=lambda: made(tmp_path), size=(220, 60)) as terminal:
+        absent = container("db", state=State.ABSENT, container_id="")
+        await terminal.live(container("api"), absent, container("web"))
+        await terminal.until(lambda: terminal.main.selected)
+        await terminal.press("space", "space", "space")
+        await terminal.until(lambda: len(terminal.main.marked) == 3)
+        await terminal.press("Q")
+        await terminal.sees("greet api, web: name?")
+        await terminal.press(*"me", "enter")
+        await terminal.sees("LOGS of greet api, web", "hello shop-api-1 of me", "hello shop-web-1 of me")
+        await terminal.until(lambda: not terminal.main.marked)
+        log = AuditLog(tmp_path / "audit.jsonl")
+        await terminal.until(lambda: {entry.what for entry in log.entries()} == {"greet api", "greet web"})
+        await terminal.press("g", "space", "j", "space", "W")
+        await terminal.sees("Wipe: api, web?", "Runs: touch wiped")
+        await terminal.confirm("y")
+        await terminal.until((tmp_path / "wiped").exists)
+        await terminal.until(lambda: sum(entry.what.startswith("wipe") for entry in log.entries()) == 2)
 
 
 async def test_no_key_pressed_at_once_confirms_one(

@@ -13,6 +13,23 @@ BOOKS = Place("books", "2 containers up, /srv/books", Project("books", "/srv/boo
 REMOTE = Place("remote", "ssh://build")
 
 
+async def test_projects_and_contexts_are_completed(opened: Opening) -> None:
+    async with opened() as terminal:
+        terminal.control.known_places = {
+            "project": (BOOKS, Place("shop")),
+            "docker context": (Place("default"), Place("remote", "ssh://far")),
+        }
+        await terminal.live(*shop())
+        await terminal.press("colon", *"project ")
+        await terminal.sees("project books  project shop")
+        await terminal.press("s", "tab")
+        line = terminal.main.command_line
+        assert line is not None
+        await terminal.until(lambda: line.input.value == "project shop")
+        line.input.value = "docker-context "
+        await terminal.sees("docker-context default  docker-context remote")
+
+
 async def test_a_project_is_chosen_of_those_of_the_engine(opened: Opening) -> None:
     async with opened() as terminal:
         terminal.control.known_places = {"project": (BOOKS, Place("shop"))}

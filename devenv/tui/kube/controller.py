@@ -67,6 +67,7 @@ class ClusterController:
         self._backend = backend
         self._control = control
         self._compose = ComposeController(screen, project)
+        self.arguments = self._compose.arguments
         self.navigation = Navigation(screen, connector, self)
         self.changes = ClusterChanges(screen, self.board, lambda: self.session, self._compose.acts)
         self.listeners: list[Callable[[Delta], None]] = []  # of views that are open above this screen

@@ -30,7 +30,6 @@ _MEANING: Final = {
     "image": "load one of this project into the cluster",
     "delete": "the cluster with all data in it",
 }
-ACTS: Final = tuple(_MEANING)
 _Found = TypeVar("_Found")
 
 
@@ -89,7 +88,7 @@ class Minikube:
     def ask(self, argument: str = "") -> None:
         """Do what was typed, else let the user choose one of what makes sense now."""
         words = argument.split()
-        if words and words[0] not in ACTS:
+        if words and words[0] not in _MEANING:
             self._main().changes.warn(f"In a shell: devenv minikube {argument}", "minikube")
         elif not words:
             self._look(self._choose)
