@@ -1,4 +1,4 @@
-"""devenv and its rivals: `python -m benchmarks [--runs N] [--idle SECONDS] [--only start,event,keys,calls,idle]`.
+"""devenv and its rivals: `python -m benchmarks [--runs N] [--idle SECONDS] [--only start,event,keys,acts,calls,idle]`.
 
 Without `--only` also `many`: the same with ten times as many containers.
 """
@@ -9,7 +9,7 @@ import argparse
 import os
 import platform
 
-from benchmarks import calls, event, idle, keys, start
+from benchmarks import acts, calls, event, idle, keys, start
 from benchmarks.figures import Figure, print_table
 from benchmarks.programs import programs
 from benchmarks.stack import FEW, MANY, base_image, running_stack
@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     parser.add_argument("--runs", type=int, default=10, help="starts, crashes and commands of each program")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds of idling that are measured")
-    parser.add_argument("--only", default="start,event,keys,calls,idle,many", help="which, separated by commas")
+    parser.add_argument("--only", default="start,event,keys,acts,calls,idle,many", help="which, separated by commas")
     arguments = parser.parse_args()
     chosen = set(arguments.only.split(","))
     image, figures = base_image(), {}
@@ -45,6 +45,8 @@ def of_a_stack(image: str, services: int, chosen: set[str], runs: int, seconds: 
                     figures += event.measure(stack, program, runs)
         if "keys" in chosen:
             figures += keys.measure(stack, measured, runs)
+        if "acts" in chosen and services == FEW:
+            figures += acts.measure(stack, measured[0], runs)
         if "calls" in chosen and services == FEW:
             figures += calls.measure(stack, runs)
         if "idle" in chosen:
