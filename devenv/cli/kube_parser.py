@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from devenv.cli.options import add_log_options, add_project_options, lines_of_tail
+from devenv.cli.options import add_log_options, add_project_options, described, flag, lines_of_tail
 
 
 class RestParser(argparse.ArgumentParser):
@@ -63,7 +63,7 @@ def add_kube_commands(commands: _Commands[RestParser]) -> None:
     _add_reading(kube)
     apply = _command(kube, "apply", "apply objects server-side, and show the difference")
     _objects(apply)
-    apply.add_argument("--force-conflicts", action="store_true", help="take over fields that another manager owns")
+    flag(apply, "--force-conflicts", help="take over fields that another manager owns")
     _planned(apply)
     _add_rollout(kube)
     _add_tools(kube)
@@ -76,12 +76,12 @@ def _add_rollout(kube: _Commands[RestParser]) -> None:
     undo.add_argument("--to-revision", dest="revision", metavar="N", help="which one (default: the one before)")
     status = _command(rollout, "status", "show how far a rollout is")
     status.add_argument("targets", nargs="+", metavar="TARGET", help="KIND/NAME")
-    status.add_argument("--watch", "-w", action="store_true", help="wait until it is rolled out or has failed")
+    flag(status, "--watch", "-w", help="wait until it is rolled out or has failed")
     status.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds to wait (default 120)")
-    status.add_argument("--json", action="store_true", help="as JSON")
+    flag(status, "--json", help="as JSON")
     history = _command(rollout, "history", "list the revisions that undo can go back to")
     history.add_argument("targets", nargs="+", metavar="TARGET", help="KIND/NAME")
-    history.add_argument("--json", action="store_true", help="as JSON")
+    flag(history, "--json", help="as JSON")
 
 
 def _add_tools(kube: _Commands[RestParser]) -> None:
@@ -89,16 +89,16 @@ def _add_tools(kube: _Commands[RestParser]) -> None:
         _add_forward(kube, name)
     load = _command(kube, "load", "load local images into the nodes (minikube, kind, k3d)")
     load.add_argument("images", nargs="+", metavar="IMAGE", help="its name in the local engine")
-    load.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    flag(load, "--dry-run", help="only show what would be done")
 
 
 def _add_forward(kube: _Commands[RestParser], name: str) -> None:
     forward = _command(kube, name, "forward local ports to pods, also after a pod is replaced")
     forward.add_argument("target", metavar="TARGET", help="service/NAME, deployment/NAME or POD")
     forward.add_argument("ports", nargs="+", metavar="[LOCAL:]PORT", help="without LOCAL, a free local port is used")
-    forward.add_argument("--spread", action="store_true", help="send each connection to the next ready pod")
+    flag(forward, "--spread", help="send each connection to the next ready pod")
     forward.add_argument("--seconds", type=float, metavar="S", help="end after S seconds")
-    forward.add_argument("--json", action="store_true", help="print the local ports as JSON")
+    flag(forward, "--json", help="print the local ports as JSON")
 
 
 def _objects(parser: argparse.ArgumentParser) -> None:
@@ -114,20 +114,14 @@ def _changing(commands: _Commands[RestParser], name: str, what: str) -> RestPars
 
 
 def _planned(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
-    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    flag(parser, "--dry-run", help="show what would change, and change nothing")
+    flag(parser, "--json", help="print the plan as JSON")
+    flag(parser, "--yes", "-y", help="do not ask")
 
 
 def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[RestParser]:
-    parser = commands.add_parser(
-        name,
-        help=what,
-        description=f"{what[0].upper()}{what[1:]}.",
-        epilog=_EPILOG,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = described(commands, name, what, epilog=_EPILOG, formatter_class=formatter)
     parser.own = _OWN
     return parser.add_subparsers(
         dest="subcommand", metavar="COMMAND", title="commands", required=True, parser_class=RestParser
@@ -135,8 +129,7 @@ def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[R
 
 
 def _command(commands: _Commands[RestParser], name: str, what: str) -> RestParser:
-    description = f"{what[0].upper()}{what[1:]}."
-    parser = commands.add_parser(name, help=what, description=description, allow_abbrev=False)
+    parser = described(commands, name, what)
     add_project_options(parser, "after_", cluster=True)
     return parser
 
@@ -144,24 +137,24 @@ def _command(commands: _Commands[RestParser], name: str, what: str) -> RestParse
 def _add_reading(commands: _Commands[RestParser]) -> None:
     """Add the reading commands: contexts, events, logs."""
     listing = _command(commands, "contexts", "list the clusters of the kubeconfig and their state")
-    listing.add_argument("--json", action="store_true", help="as JSON")
+    flag(listing, "--json", help="as JSON")
 
     events = _command(commands, "events", "show events, oldest first")
     events.add_argument("target", nargs="?", metavar="KIND/NAME", help="only events of this object")
     events.add_argument("--for", dest="about", metavar="KIND/NAME", help="the same, as in kubectl")
-    events.add_argument("-A", "--all-namespaces", action="store_true", help="in all namespaces")
-    events.add_argument("--warnings", action="store_true", help="only warnings")
+    flag(events, "-A", "--all-namespaces", help="in all namespaces")
+    flag(events, "--warnings", help="only warnings")
     events.add_argument(
         "-w", "--watch", "-f", "--follow", dest="follow", action="store_true", help="keep showing new events"
     )
-    events.add_argument("--json", action="store_true", help="one JSON object per line")
+    flag(events, "--json", help="one JSON object per line")
 
     logs = _command(commands, "logs", "show what containers print, of a pod or of all pods of a workload")
     logs.add_argument("targets", nargs="*", metavar="TARGET", help="POD or KIND/NAME")
     logs.add_argument("-l", "--selector", metavar="SELECTOR", help="instead: all pods with these labels, as a=b,c!=d")
-    logs.add_argument("--all", action="store_true", help="instead: all pods of the namespace")
+    flag(logs, "--all", help="instead: all pods of the namespace")
     logs.add_argument("-c", "--container", default="", metavar="NAME", help="only this container")
     add_log_options(logs, "devenv kube logs -f --level warn --grep '!/healthz' deployment/web statefulset/db")
     what = "the last N lines of each container (-1: all; default 500, or all with --since or a filter)"
     logs.add_argument("--tail", type=lines_of_tail, metavar="N", help=what)
-    logs.add_argument("-p", "--previous", action="store_true", help="of the run before the current one")
+    flag(logs, "-p", "--previous", help="of the run before the current one")

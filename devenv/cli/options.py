@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import argparse
@@ -11,8 +11,34 @@ if TYPE_CHECKING:
 
     from devenv.core.settings import Config
 
+_Parser = TypeVar("_Parser", bound="argparse.ArgumentParser")
 _LISTS = ("files", "profiles", "env_files")
 _SINGLES = ("project_name", "project_directory", "config", "context", "namespace", "read_only", "no_color")
+
+
+def described(commands: argparse._SubParsersAction[_Parser], name: str, what: str, **more: Any) -> _Parser:
+    """Add a command; `what` it does stands in the list of commands and, as a sentence, in its own help."""
+    more.setdefault("description", f"{what[0].upper()}{what[1:]}.")
+    return commands.add_parser(name, help=what, allow_abbrev=False, **more)
+
+
+def flag(parser: argparse._ActionsContainer, *names: str, help: str) -> None:
+    """Add an option that has no value."""
+    parser.add_argument(*names, action="store_true", help=help)
+
+
+def repeated(parser: argparse._ActionsContainer, name: str, dest: str, metavar: str, help: str) -> None:
+    """Add an option that may be given more than once."""
+    parser.add_argument(name, action="append", dest=dest, metavar=metavar, help=help)
+
+
+def whole(text: str) -> int:
+    """Read a whole number above 0."""
+    import argparse
+
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
 
 
 def add_project_options(
@@ -80,15 +106,15 @@ def add_log_options(parser: argparse.ArgumentParser, example: str) -> None:
 
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"{_LOG_EPILOG}{example}"
-    parser.add_argument("-f", "--follow", action="store_true", help="keep showing new lines, also after restarts")
+    flag(parser, "-f", "--follow", help="keep showing new lines, also after restarts")
     parser.add_argument("--since", type=_moment, metavar="TIME", help="only lines written since then")
     parser.add_argument("--until", type=_moment, metavar="TIME", help="only lines written until then")
     parser.add_argument(
         "--grep", action="append", default=[], metavar="FILTER", help="only lines that match; may be repeated"
     )
     parser.add_argument("--level", choices=LEVELS, default="", help="only lines of this level and above")
-    parser.add_argument("--json", action="store_true", help="one JSON object per line, with level and fields")
-    parser.add_argument("-t", "--timestamps", action="store_true", help="show when each line was written")
+    flag(parser, "--json", help="one JSON object per line, with level and fields")
+    flag(parser, "-t", "--timestamps", help="show when each line was written")
 
 
 def lines_of_tail(text: str) -> int:

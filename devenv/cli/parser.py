@@ -25,7 +25,16 @@ from devenv.cli.monorepo_parser import (
     add_run_options,
     add_scan_options,
 )
-from devenv.cli.options import add_log_options, add_project_options, lines_of_tail, merge_options
+from devenv.cli.options import (
+    add_log_options,
+    add_project_options,
+    described,
+    flag,
+    lines_of_tail,
+    merge_options,
+    repeated,
+    whole,
+)
 
 _Commands = argparse._SubParsersAction  # argparse gives the type no public name
 _EPILOG = """Without a command, devenv opens the terminal interface (tui).
@@ -113,33 +122,19 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     commands.words = words
 
     up = _command(commands, "up", "create and start the services", services=True)
-    up.add_argument(
-        "--wait", action="store_true", help="wait until every service is ready or completed; if not, say why"
-    )
+    flag(up, "--wait", help="wait until every service is ready or completed; if not, say why")
     up.add_argument("--timeout", type=_seconds, metavar="S", help="seconds to wait at most (default 120; 0: no limit)")
     building = up.add_mutually_exclusive_group()
-    building.add_argument("--build", action="store_true", help="build what changed, even if an image could be pulled")
-    building.add_argument(
-        "--no-build",
-        action="store_true",
-        help="use the images as they are, even if their sources changed",
-    )
-    up.add_argument(
-        "--remove-orphans", action="store_true", help="remove containers of services that are not in the files any more"
-    )
-    up.add_argument("-d", "--detach", action="store_true", help="accepted as in Compose; devenv always detaches")
+    flag(building, "--build", help="build what changed, even if an image could be pulled")
+    flag(building, "--no-build", help="use the images as they are, even if their sources changed")
+    flag(up, "--remove-orphans", help="remove containers of services that are not in the files any more")
+    flag(up, "-d", "--detach", help="accepted as in Compose; devenv always detaches")
 
     down = _command(commands, "down", "stop and remove containers and networks", services=True)
-    down.add_argument(
-        "-v", "--volumes", action="store_true", help="delete the volumes and all data in them; asks first"
-    )
-    down.add_argument(
-        "--all", action="store_true", help="also orphans, one-off runs and containers of inactive profiles"
-    )
-    down.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    down.add_argument(
-        "--remove-orphans", action="store_true", help="also containers of services that are not in the files any more"
-    )
+    flag(down, "-v", "--volumes", help="delete the volumes and all data in them; asks first")
+    flag(down, "--all", help="also orphans, one-off runs and containers of inactive profiles")
+    flag(down, "--yes", "-y", help="do not ask")
+    flag(down, "--remove-orphans", help="also containers of services that are not in the files any more")
     down.add_argument("-t", "--timeout", type=int, metavar="S", help="seconds until a container is killed")
 
     for verb, what in (("restart", "stop and start services"), ("stop", "stop services")):
@@ -148,9 +143,9 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
     _command(commands, "start", "start existing containers", services=True)
 
     prune = _command(commands, "prune", "remove the project's leftovers: orphans, one-off runs, images; asks first")
-    prune.add_argument("-v", "--volumes", action="store_true", help="also unused volumes, with all data in them")
-    prune.add_argument("--dry-run", action="store_true", help="only show what it would free")
-    prune.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    flag(prune, "-v", "--volumes", help="also unused volumes, with all data in them")
+    flag(prune, "--dry-run", help="only show what it would free")
+    flag(prune, "--yes", "-y", help="do not ask")
 
     add_build_options(_command(commands, "build", "build the images of services that changed", services=True))
 
@@ -167,8 +162,8 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
 
     watch = _command(commands, "watch", "bring saved files into running containers, by develop.watch", services=True)
     starting = watch.add_mutually_exclusive_group()
-    starting.add_argument("--up", action="store_true", help="create and start the services first")
-    starting.add_argument("--wait", action="store_true", help="if no container runs, wait for one")
+    flag(starting, "--up", help="create and start the services first")
+    flag(starting, "--wait", help="if no container runs, wait for one")
     watch.add_argument(
         "--target",
         choices=("compose", "kubernetes"),
@@ -182,18 +177,16 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         metavar="[SERVICE=]URL",
         help="show when this address serves the new content (default: [[verify.endpoint]] of devenv.toml)",
     )
-    watch.add_argument(
-        "--poll", action="store_true", help="look for changes every second instead of waiting for events"
-    )
-    watch.add_argument("--json", action="store_true", help="one JSON object per event (docs/WATCH.md)")
+    flag(watch, "--poll", help="look for changes every second instead of waiting for events")
+    flag(watch, "--json", help="one JSON object per event (docs/WATCH.md)")
 
     logs = _command(commands, "logs", "show what the containers print", services=True, short_file=False)
     add_log_options(logs, "devenv logs --since 10m --level warn --grep '!health' web api | less")
     logs.add_argument(
         "-n", "--tail", default=-1, metavar="N", type=lines_of_tail, help="only the last N lines of each container"
     )
-    logs.add_argument("--previous", action="store_true", help="what a container printed before it was last started")
-    logs.add_argument("--all", action="store_true", help="also one-off containers, and those of services that are gone")
+    flag(logs, "--previous", help="what a container printed before it was last started")
+    flag(logs, "--all", help="also one-off containers, and those of services that are gone")
 
     status = _command(commands, "status", "show every service and its containers", services=True)
     output = status.add_mutually_exclusive_group()
@@ -204,31 +197,21 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         help="json or yaml: docs/STATUS_JSON.md; wide: also ids and images, whatever the terminal's width",
     )
     output.add_argument("--json", action="store_const", const="json", dest="output", help="the same as -o json")
-    status.add_argument(
-        "-w", "--watch", action="store_true", help="show it again whenever something changes, until ctrl-c"
-    )
+    flag(status, "-w", "--watch", help="show it again whenever something changes, until ctrl-c")
     doctor = _command(commands, "doctor", "check this machine and project, with fixes")
     doctor.add_argument("checks", nargs="*", metavar="CHECK", help="only these (default: all)")
-    doctor.add_argument("--list", action="store_true", help="list the checks with what each looks at, and run none")
-    doctor.add_argument("--json", action="store_true", help="as JSON")
-    doctor.add_argument("--fix", action="store_true", help="apply fixes that remove nothing; asks before each")
-    doctor.add_argument("--yes", "-y", action="store_true", help="with --fix, do not ask")
-    doctor.add_argument(
-        "--ci", action="store_true", help="list what the workflows need in GitHub's environments, and what is missing"
-    )
-    doctor.add_argument(
-        "--clean", action="store_true", help="remove what killed smoke test runs left behind, and check nothing"
-    )
-    doctor.add_argument(
-        "--self", action="store_true", help="show how much CPU and memory your open devenv terminals use"
-    )
+    flag(doctor, "--list", help="list the checks with what each looks at, and run none")
+    flag(doctor, "--json", help="as JSON")
+    flag(doctor, "--fix", help="apply fixes that remove nothing; asks before each")
+    flag(doctor, "--yes", "-y", help="with --fix, do not ask")
+    flag(doctor, "--ci", help="list what the workflows need in GitHub's environments, and what is missing")
+    flag(doctor, "--clean", help="remove what killed smoke test runs left behind, and check nothing")
+    flag(doctor, "--self", help="show how much CPU and memory your open devenv terminals use")
     config = _command(commands, "config", "show the settings in effect here, and where each comes from")
     config.add_argument("keys", nargs="*", metavar="KEY", help="only these keys or tables, for example: kubernetes")
-    config.add_argument("--json", action="store_true", help="as JSON")
-    config.add_argument("--schema", action="store_true", help="print the JSON schema of devenv.toml, for editors")
-    config.add_argument(
-        "--reference", action="store_true", help="print every key with its possible values, as Markdown"
-    )
+    flag(config, "--json", help="as JSON")
+    flag(config, "--schema", help="print the JSON schema of devenv.toml, for editors")
+    flag(config, "--reference", help="print every key with its possible values, as Markdown")
     _command(commands, "tui", "open the terminal interface")
     _add_check_commands(commands)
     _add_verify_commands(commands)
@@ -240,10 +223,10 @@ def build_parser(words: Collection[str] = ()) -> argparse.ArgumentParser:
         commands.add_parser(verb, help=more, add_help=False, allow_abbrev=False).takes_rest = True
     _command(commands, "keys", "print every key and command (docs/KEYS.md)")
     audit_log = _command(commands, "audit-log", "show every change: when, by whom, how it ended, how long it took")
-    audit_log.add_argument("-n", "--tail", type=_whole, default=50, metavar="N", help="the last N (default 50)")
-    audit_log.add_argument("--json", action="store_true", help="one JSON object per change")
+    audit_log.add_argument("-n", "--tail", type=whole, default=50, metavar="N", help="the last N (default 50)")
+    flag(audit_log, "--json", help="one JSON object per change")
     mcp = _command(commands, "mcp", "serve agents and editors by the Model Context Protocol on stdio (docs/MCP.md)")
-    mcp.add_argument("--allow-changes", action="store_true", help="also allow changes that need no confirmation")
+    flag(mcp, "--allow-changes", help="also allow changes that need no confirmation")
     for program in ("kubectl", "minikube"):
         what = f"run {program} with the guard before it: it asks before anything is removed"
         commands.add_parser(program, help=what, add_help=False, allow_abbrev=False).takes_rest = True
@@ -272,36 +255,30 @@ def _add_check_commands(commands: _Commands[RestParser]) -> None:
     check.add_argument(
         "paths", nargs="*", metavar="PATH", help="Kustomize folder (default: the overlays of devenv.toml)"
     )
-    _overlay(check)
-    check.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
+    repeated(check, "--overlay", "overlays", "X", "only this one; may be repeated")
+    flag(check, "--json", help="as JSON (docs/MANIFESTS.md)")
     check.add_argument("--sarif", metavar="FILE", help="also write the findings as SARIF 2.1.0")
-    check.add_argument(
+    repeated(
+        check,
         "--kubernetes-version",
-        action="append",
-        dest="versions",
-        metavar="V",
-        help="version to validate against, for example 1.36; may be repeated (default: the last three)",
+        "versions",
+        "V",
+        "version to validate against, for example 1.36; may be repeated (default: the last three)",
     )
-    check.add_argument("--no-compose", action="store_true", help="do not compare with the Compose project")
+    flag(check, "--no-compose", help="do not compare with the Compose project")
     rules = _command(manifests, "rules", "list the rules")
-    rules.add_argument("--json", action="store_true", help="as JSON")
-    rules.add_argument("--markdown", action="store_true", help="as Markdown")
+    flag(rules, "--json", help="as JSON")
+    flag(rules, "--markdown", help="as Markdown")
 
     secrets = _group(commands, "secrets", "find committed secrets, and list those that an overlay needs")
     find = _command(secrets, "check", "look for secrets in manifests, Compose files, .env files and images")
     find.add_argument("paths", nargs="*", metavar="PATH", help="file or folder (default: the project's)")
-    find.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
-    find.add_argument("--image", action="append", dest="images", metavar="IMAGE", help="only these images")
-    find.add_argument("--no-images", action="store_true", help="do not look into images")
+    flag(find, "--json", help="as JSON (docs/MANIFESTS.md)")
+    repeated(find, "--image", "images", "IMAGE", "only these images")
+    flag(find, "--no-images", help="do not look into images")
     listing = _command(secrets, "list", "show which Secrets an overlay needs, and what provides them")
-    _overlay(listing)
-    listing.add_argument("--json", action="store_true", help="as JSON (docs/MANIFESTS.md)")
-
-
-def _overlay(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--overlay", action="append", dest="overlays", metavar="X", help="only this one; may be repeated"
-    )
+    repeated(listing, "--overlay", "overlays", "X", "only this one; may be repeated")
+    flag(listing, "--json", help="as JSON (docs/MANIFESTS.md)")
 
 
 def _add_verify_commands(commands: _Commands[RestParser]) -> None:
@@ -309,11 +286,9 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
     verify = _command(commands, "verify", "prove that the environment works: run the smoke tests")
     _run_options(verify)
     verify.add_argument("-k", dest="expression", metavar="EXPR", help="only tests whose names match, as in pytest -k")
-    verify.add_argument("--running", action="store_true", help="test what is up instead of an isolated copy")
-    verify.add_argument("--keep", action="store_true", help="keep the isolated copies running")
-    verify.add_argument(
-        "--strict", action="store_true", help="also fail when something could not be measured (exit code 12)"
-    )
+    flag(verify, "--running", help="test what is up instead of an isolated copy")
+    flag(verify, "--keep", help="keep the isolated copies running")
+    flag(verify, "--strict", help="also fail when something could not be measured (exit code 12)")
     verify.add_argument(
         "--target",
         choices=("compose", "kubernetes", "all"),
@@ -325,13 +300,11 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
         metavar="NAME|DIR",
         help="on Kubernetes, the overlay to test (default: devenv.toml's, or this folder)",
     )
-    verify.add_argument(
-        "--image", action="append", dest="images", metavar="NAME=IMAGE", help="on Kubernetes, use this image instead"
-    )
+    repeated(verify, "--image", "images", "NAME=IMAGE", "on Kubernetes, use this image instead")
     verify.add_argument("--ingress", metavar="URL", help="on Kubernetes, the address of the ingress controller")
-    verify.add_argument("--tui", action="store_true", help="run them in the terminal interface")
+    flag(verify, "--tui", help="run them in the terminal interface")
     init = _command(commands, "init", "write a devenv.toml and two smoke tests for the Compose project here")
-    init.add_argument("--force", action="store_true", help="replace existing files")
+    flag(init, "--force", help="replace existing files")
     audit = _command(commands, "audit", "measure every success metric, and print the table")
     _run_options(audit)
     audit.add_argument(
@@ -345,10 +318,10 @@ def _add_verify_commands(commands: _Commands[RestParser]) -> None:
     )
     history = _command(commands, "history", "show how criteria changed over the runs on this kind of machine")
     history.add_argument("criterion", nargs="?", metavar="CRITERION", help="only this one, with its values")
-    history.add_argument("--json", action="store_true", help="as JSON")
+    flag(history, "--json", help="as JSON")
     evidence = _command(commands, "evidence", "open the evidence of a smoke test run, read-only and offline")
     evidence.add_argument("path", metavar="PATH", help="a .jsonl file, or the folder of a run")
-    evidence.add_argument("--text", action="store_true", help="print it instead of opening the terminal interface")
+    flag(evidence, "--text", help="print it instead of opening the terminal interface")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -362,72 +335,59 @@ def _add_load_command(commands: _Commands[RestParser]) -> None:
         "Load tests run with Locust (`locust -f loadtests`) and devenv's plugin. These commands write their reports "
         "again and open them in the terminal interface."
     )
-    load = commands.add_parser("load", help="reports of load tests", description=description, allow_abbrev=False)
+    load = described(commands, "load", "reports of load tests", description=description)
     add_project_options(load, "after_")
     verbs = load.add_subparsers(dest="load_verb", metavar="VERB", required=True)
     report = verbs.add_parser("report", help="write the HTML, Markdown and JSON report of a recording again")
     report.add_argument("folder", metavar="DIR", help="the folder of the recording, with run.json in it")
-    report.add_argument("--json", action="store_true", help="print the report as JSON")
+    flag(report, "--json", help="print the report as JSON")
     what = "print the path of the plugin, for `locust -f locustfile.py,$(devenv load plugin)`"
-    verbs.add_parser("plugin", help=what, description=f"{what[0].upper()}{what[1:]}.")
+    described(verbs, "plugin", what)
     verbs.add_parser("tui", help="open the load tests in the terminal interface")
 
 
 def _add_deploy_command(commands: _Commands[RestParser]) -> None:
     """Add the command."""
     what = "apply an overlay to a cluster, wait, prove that it serves, roll back if not"
-    deploy = commands.add_parser(
-        "deploy",
-        help=what,
+    deploy = described(
+        *(commands, "deploy", what),
         description=f"{what[0].upper()}{what[1:]} (docs/DEPLOY.md).",
         epilog=_DEPLOY_EPILOG,
-        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     deploy.add_argument("overlay", metavar="OVERLAY", help="its name in devenv.toml, or its folder")
-    deploy.add_argument("--wait", action="store_true", help="wait until it is rolled out or has failed")
-    deploy.add_argument("--verify", action="store_true", help="wait, then check endpoints, image digests and data")
+    flag(deploy, "--wait", help="wait until it is rolled out or has failed")
+    flag(deploy, "--verify", help="wait, then check endpoints, image digests and data")
+    flag(deploy, "--rollback-on-failure", help="wait; if it fails, roll back and prove that the version before serves")
+    flag(deploy, "--back", help="apply the revision before the last that this machine deployed; builds none")
+    flag(deploy, "--dry-run", help="render, check and show the changes; change nothing")
     deploy.add_argument(
-        "--rollback-on-failure",
-        action="store_true",
-        help="wait; if it fails, roll back and prove that the version before serves",
+        "--timeout",
+        type=partial(_seconds, above_0=True),
+        default=180.0,
+        metavar="S",
+        help="seconds to wait (default 180)",
     )
-    deploy.add_argument(
-        "--back", action="store_true", help="apply the revision before the last that this machine deployed; builds none"
-    )
-    deploy.add_argument("--dry-run", action="store_true", help="render, check and show the changes; change nothing")
-    deploy.add_argument(
-        "--timeout", type=_seconds_above_0, default=180.0, metavar="S", help="seconds to wait (default 180)"
-    )
-    deploy.add_argument("--no-build", action="store_true", help="do not build and load or push images")
-    deploy.add_argument("--push", action="store_true", help="push built images to the registry in their name")
-    deploy.add_argument(
-        "--image", action="append", dest="images", metavar="NAME=REF", help="run this image instead; may be repeated"
-    )
+    flag(deploy, "--no-build", help="do not build and load or push images")
+    flag(deploy, "--push", help="push built images to the registry in their name")
+    repeated(deploy, "--image", "images", "NAME=REF", "run this image instead; may be repeated")
     deploy.add_argument(
         "--build-metadata", metavar="FILE", help="run the digests in this file of docker buildx --metadata-file"
     )
     deploy.add_argument(
         "--available", metavar="URL", help="with --verify: request it 5 times a second meanwhile; none may fail"
     )
-    deploy.add_argument(
+    flag(
+        deploy,
         "--prune",
-        action="store_true",
         help="wait, then delete what earlier deployments applied and the overlay lacks now; asks first",
     )
-    deploy.add_argument("--prune-data", action="store_true", help="with --prune, also volume claims and their data")
-    deploy.add_argument(
-        "--include-platform", action="store_true", help="also apply the administrator's objects (k8s/README.md)"
-    )
-    deploy.add_argument("--force-conflicts", action="store_true", help="take over fields that another manager owns")
-    deploy.add_argument(
-        "--yes",
-        "-y",
-        action="store_true",
-        help="do not ask (devenv asks in contexts of [kubernetes] allow, and for --prune)",
-    )
-    deploy.add_argument("--json", action="store_true", help="the result as JSON (docs/DEPLOY.md)")
-    deploy.add_argument("--diff", action="store_true", help="print what changes as a diff")
+    flag(deploy, "--prune-data", help="with --prune, also volume claims and their data")
+    flag(deploy, "--include-platform", help="also apply the administrator's objects (k8s/README.md)")
+    flag(deploy, "--force-conflicts", help="take over fields that another manager owns")
+    flag(deploy, "--yes", "-y", help="do not ask (devenv asks in contexts of [kubernetes] allow, and for --prune)")
+    flag(deploy, "--json", help="the result as JSON (docs/DEPLOY.md)")
+    flag(deploy, "--diff", help="print what changes as a diff")
     add_project_options(deploy, "after_")
 
 
@@ -439,8 +399,7 @@ def _command(
     services: bool = False,
     short_file: bool = True,
 ) -> argparse.ArgumentParser:
-    description = f"{what[0].upper()}{what[1:]}."
-    parser = commands.add_parser(name, help=what, description=description, allow_abbrev=False)
+    parser = described(commands, name, what)
     if services:
         parser.add_argument("services", nargs="*", metavar="SERVICE", help="only these (default: all)")
     add_project_options(parser, "after_", short_file=short_file)
@@ -448,31 +407,17 @@ def _command(
 
 
 def _group(commands: _Commands[RestParser], name: str, what: str) -> _Commands[RestParser]:
-    parser = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
+    parser = described(commands, name, what)
     return parser.add_subparsers(dest="subcommand", metavar="COMMAND", title="commands", required=True)
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, *, above_0: bool = False) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    if not 0 <= seconds < float("inf") or (above_0 and not seconds):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds{' above 0' if above_0 else ', 0 or more'}"
+        )
     return seconds
-
-
-def _seconds_above_0(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
