@@ -34,6 +34,7 @@ _FUNCTIONS = {
     "audit-log": ("change", "run_audit_log"),
     "history": ("verify", "run_history"),
     "evidence": ("verify", "run_evidence"),
+    "cache": ("run", "run_cache"),
     "manifests": ("checks", "run_manifests"),
     "secrets": ("checks", "run_secrets"),
     "scan": ("delivery", "run_scan"),

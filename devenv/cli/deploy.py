@@ -39,8 +39,7 @@ from devenv.manifests.schemas import choose_versions
 from devenv.manifests.targets import Target, choose_targets
 from devenv.runs import lines
 from devenv.runs.history import History
-from devenv.verify.availability import AvailabilityProver, parse_address
-from devenv.verify.deploy_proof import ClusterProver
+from devenv.verify.deploy_proof import AvailabilityProver, ClusterProver, parse_address
 from devenv.verify.success_metrics import remember
 
 

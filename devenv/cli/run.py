@@ -1,4 +1,4 @@
-"""`devenv run`: tasks of devenv.toml along the graph of packages, and nothing twice (docs/MONOREPO.md)."""
+"""`devenv run` and `devenv cache`: tasks along the graph of packages, nothing twice (docs/MONOREPO.md)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from devenv.builds.affected import changed_files
 from devenv.cli.console import colors_wanted, format_table, paint, tell, warn
-from devenv.cli.task_project import TaskProject, require_changes, task_project
+from devenv.cli.task_project import TaskProject, require_changes, task_cache, task_project
 from devenv.core.errors import DevenvError, UsageError
-from devenv.core.text import human_duration, sanitize
+from devenv.core.text import human_age, human_bytes, human_duration, sanitize
 from devenv.tasks.cache import TaskCache
 from devenv.tasks.graph import Task
 from devenv.tasks.key import KeyMaker
@@ -171,3 +172,52 @@ def _as_json(results: Sequence[Result], seconds: float) -> str:
 def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def run_cache(arguments: Namespace) -> int:
+    """Carry out `devenv cache`: tell what the stored results take, remove them, bring them to another machine."""
+    cache, config = task_cache(arguments)
+    if arguments.subcommand == "info":
+        sys.stdout.write(_cache_info(cache, as_json=arguments.json))
+        return 0
+    if arguments.subcommand in ("clean", "import"):
+        require_changes(config, f"cache {arguments.subcommand}")
+    try:
+        if arguments.subcommand == "clean":
+            before = cache.clean()
+            tell(f"{_counted(before.files)} removed, {human_bytes(before.bytes)}", no_color=arguments.no_color)
+        else:
+            copy = cache.copy_to if arguments.subcommand == "export" else cache.copy_from
+            _copy(copy, arguments)
+    except OSError as error:
+        where = sanitize(str(error.filename or cache.folder))
+        raise DevenvError(f"{where} cannot be changed: {error.strerror}", "Make it writable for this user.") from error
+    return 0
+
+
+def _copy(copy: Callable[[Path], tuple[int, int]], arguments: Namespace) -> None:
+    copied, broken = copy(Path(arguments.folder))
+    if broken:
+        warn(f"{_counted(broken)} left out: not whole", no_color=arguments.no_color)
+    tell(f"{_counted(copied)} copied", no_color=arguments.no_color)
+
+
+def _cache_info(cache: TaskCache, *, as_json: bool) -> str:
+    usage = cache.usage()
+    if as_json:
+        data = {
+            "schema": 1,
+            "folder": str(cache.folder),
+            "results": usage.files,
+            "bytes": usage.bytes,
+            "limit": cache.limit,
+            "oldest": usage.oldest,
+        }
+        return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    oldest = f", the oldest last used {human_age(time.time() - usage.oldest)} ago" if usage.oldest is not None else ""
+    takes = f"{human_bytes(usage.bytes)} of at most {human_bytes(cache.limit)}"
+    return f"{sanitize(str(cache.folder))}\n{_counted(usage.files)}, {takes}{oldest}\n"
+
+
+def _counted(count: int) -> str:
+    return f"{count} result{'' if count == 1 else 's'}"

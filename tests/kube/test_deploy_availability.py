@@ -14,7 +14,7 @@ from devenv.cli import main
 from devenv.control.deploy.images import images_of_metadata
 from devenv.control.deploy.outcome import Result, Status
 from devenv.core.errors import UsageError
-from devenv.verify.availability import RATE, AvailabilityProver, parse_address
+from devenv.verify.deploy_proof import RATE, AvailabilityProver, parse_address
 from fakes.api_server import ApiServer
 from tests.ci.webservice import Answer, serving
 from tests.kube.deploying import Deployer, ScriptedProver, application, image_of
