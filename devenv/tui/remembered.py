@@ -10,8 +10,7 @@ import msgspec
 from devenv.core.stored import Unreadable, make_private, read_json
 from devenv.tui import theme as themes
 from devenv.tui.first_paint import file_of
-from devenv.tui.table.arrangement import Arrangement
-from devenv.tui.table.order import Order
+from devenv.tui.table.arrangement import Arrangement, Order
 from devenv.tui.tabs import TABS
 
 if TYPE_CHECKING:

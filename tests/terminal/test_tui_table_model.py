@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from devenv.core.model import Beyond, Change, Gone, Health, Port, Sample, Seen, State
 from devenv.core.state import Store
+from devenv.tui.table.arrangement import Order, begun, next_order, turned
 from devenv.tui.table.board import Board
 from devenv.tui.table.cells import CELLS
 from devenv.tui.table.lines import GroupKey
-from devenv.tui.table.order import Order, begun, next_order, turned
 from tests.terminal.cluster import pod, workload
 from tests.terminal.scripted import container
 

@@ -14,9 +14,9 @@ from devenv.tui.table.lines import Lines, Row
 from devenv.tui.table.services import ServiceLines, Verdict
 
 if TYPE_CHECKING:
+    from devenv.tui.table.arrangement import Order
     from devenv.tui.table.filter import RowFilter
     from devenv.tui.table.kinds import KindLines
-    from devenv.tui.table.order import Order
 
 HISTORY_KEPT: Final = 150  # samples of one resource: five minutes of a container's, one each 2 s
 # Two hours of the controller's 15 s (kube-controller-manager, --horizontal-pod-autoscaler-sync-period).
@@ -95,19 +95,19 @@ class Board:
 
     def sort_next(self, columns: Sequence[str]) -> None:
         """Sort by the next of the columns that are shown; after the last one, by name."""
-        from devenv.tui.table.order import next_order
+        from devenv.tui.table.arrangement import next_order
 
         self.order = next_order(self.order, columns)
 
     def sort_other_way(self, columns: Sequence[str]) -> None:
         """Turn the order round."""
-        from devenv.tui.table.order import turned
+        from devenv.tui.table.arrangement import turned
 
         self.order = turned(self.order, columns)
 
     def sort_by(self, column: str, columns: Sequence[str]) -> None:
         """Sort by that column; where they are sorted by it already, the other way."""
-        from devenv.tui.table.order import begun, turned
+        from devenv.tui.table.arrangement import begun, turned
 
         same = column == (self.order.column if self.order is not None else columns[0])
         self.order = turned(self.order, columns) if same else begun(column)

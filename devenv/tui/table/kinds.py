@@ -17,8 +17,8 @@ from devenv.tui.table.columns import FIGURES, Column
 from devenv.tui.table.lines import Lines, Path, Row
 
 if TYPE_CHECKING:
+    from devenv.tui.table.arrangement import Value
     from devenv.tui.table.filter import RowFilter
-    from devenv.tui.table.order import Value
 
 FACTS_SHOWN: Final = 8  # columns: more do not fit on any terminal; the details have them all
 FACT_WIDEST: Final = 44
@@ -83,7 +83,7 @@ class KindLines(Lines):
 
     def value(self, path: Path, column: str) -> Value | None:
         """Return the object's figure, or what its cell says."""
-        from devenv.tui.table.order import figure, word
+        from devenv.tui.table.arrangement import figure, word
 
         if column in FIGURES:
             return figure(column, self._store, (self._keys[path],))

@@ -13,8 +13,8 @@ from devenv.tui.table.cells import CELLS, Cell
 from devenv.tui.table.columns import COLUMNS, Column
 
 if TYPE_CHECKING:
+    from devenv.tui.table.arrangement import Order, Value
     from devenv.tui.table.filter import RowFilter
-    from devenv.tui.table.order import Order, Value
 
 Path = tuple[str, ...]  # where a line stands: lines are in the order of their paths
 
@@ -119,7 +119,7 @@ class Lines(Sequence[Row], ABC):
         return self._in_order
 
     def _sorted(self) -> list[Path]:
-        from devenv.tui.table.order import in_order
+        from devenv.tui.table.arrangement import in_order
 
         families: dict[Path, list[Path]] = {}
         for path in self._paths:

@@ -19,9 +19,8 @@ from devenv.tui.table.groups import COMPOSE, POD, WORKLOAD, Group, belongs, comp
 from devenv.tui.table.lines import GroupKey, Lines, Path, Row
 
 if TYPE_CHECKING:
-    from devenv.tui.table.arrangement import Arrangement, Place
+    from devenv.tui.table.arrangement import Arrangement, Place, Value
     from devenv.tui.table.filter import RowFilter
-    from devenv.tui.table.order import Value
 
 PODS_ASKED: Final = 20  # for the images that they run: seldom more than one
 OPEN, CLOSED, MEMBER = "▾ ", "▸ ", "    "
@@ -253,7 +252,7 @@ class ServiceLines(Lines):
 
     def value(self, path: Path, column: str) -> Value | None:
         """Return the figure of what the line stands for, of all that a service is made of; else what its cell says."""
-        from devenv.tui.table.order import figure, word
+        from devenv.tui.table.arrangement import figure, word
 
         if column == "service":
             return word(self._name(path))
