@@ -329,8 +329,11 @@ def test_a_second_watch_says_who_is_first(stack: Program, watch: Watching) -> No
     assert f"is being watched already by process {watch.process.pid}" in second.stderr
 
 
-def test_a_rebuild_is_interrupted_with_the_watch(stack: Program, watch: Watching) -> None:
+def test_no_service_waits_for_a_rebuild_which_is_interrupted_with_the_watch(stack: Program, watch: Watching) -> None:
     watch.after(lambda: (stack.folder / "app" / "version").write_text("slow\n"), "rebuilding")
+    since = len(watch.told)
+    watch.after(lambda: (stack.folder / "twin" / "t.txt").write_text("meanwhile"), service="twin")
+    assert not any(item.get("service") == "web" for item in watch.told[since:]), "the rebuild still runs"
     children = psutil.Process(watch.process.pid).children(recursive=True)
     began = time.monotonic()
     assert watch.end(signal.SIGINT) == 130
