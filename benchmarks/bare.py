@@ -21,7 +21,7 @@ class Bare(App[None]):
         table = self.query_one(DataTable)
         table.add_columns("service", "state", "health")
         for number in range(1, int(sys.argv[1]) + 1):
-            table.add_row(f"worker{number:02}", "running", "healthy")
+            table.add_row(f"worker{number:03}", "running", "healthy")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from benchmarks.programs import environment
 from benchmarks.stack import Stack
 
 GOAL = "<= 1.3x"
-SERVICE = "worker01"
+SERVICE = "worker001"
 CALLS = (  # devenv's, and Compose's
     (("status",), ("ps",)),
     (("up",), ("up", "--detach")),

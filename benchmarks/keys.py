@@ -29,7 +29,7 @@ def measure(stack: Stack, programs: Sequence[Program], runs: int) -> list[Figure
         for _ in range(runs):
             for move, key in enumerate([down] * MOVES + [up] * MOVES):
                 row = move + 2 if move < MOVES else 2 * MOVES - move
-                service = f"worker{row:02}".encode()
+                service = stack.services[row - 1].encode()
                 seen = len(run.chunks)
                 at = time.monotonic()
                 run.type(key)

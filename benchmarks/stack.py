@@ -57,7 +57,7 @@ def running_stack(image: str, services: int = FEW) -> Iterator[Stack]:
         "healthcheck": check,
     }
     project = f"devenv-bench-{os.getpid()}-{services}"
-    names = tuple(f"worker{number:02}" for number in range(1, services + 1))
+    names = tuple(f"worker{number:03}" for number in range(1, services + 1))
     with tempfile.TemporaryDirectory(prefix=project) as folder:
         text = json.dumps({"name": project, "services": dict.fromkeys(names, service)})
         Path(folder, "compose.yaml").write_text(text)
