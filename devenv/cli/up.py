@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devenv.cli.console import format_table
 from devenv.cli.context import Context
 from devenv.core.errors import UsageError
 from devenv.core.model import Project
+from devenv.core.stored import read_text, state_folder
 from devenv.core.text import human_duration
 
 if TYPE_CHECKING:
+    from devenv.backends.compose import ComposeOptions
     from devenv.control.job import Job
     from devenv.control.readiness import UpOutcome
     from devenv.control.wait import Waiter
@@ -29,6 +33,9 @@ def run(arguments: Namespace) -> int:
     from devenv.control.guard import optional_of, scope_of
     from devenv.control.up import up_job
 
+    if _may_build(context.options):
+        import_module("devenv.control.build_job")
+    state_folder()  # where the change is recorded; to find it out takes some modules, too
     project = context.project_with(targets, pending)
     guard = make_guard(context)
     plan = guard.plan("up", targets, project=project)
@@ -44,6 +51,11 @@ def run(arguments: Namespace) -> int:
     if outcome.error is not None:
         raise outcome.error
     return 0
+
+
+def _may_build(options: ComposeOptions) -> bool:
+    """Whether one of the files has the word; what is built, Compose alone tells."""
+    return any("build" in read_text(Path(file)) for file in options.files or options.default_files)
 
 
 def print_outcome(outcome: UpOutcome) -> None:
