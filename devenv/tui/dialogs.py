@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.timer import Timer
-from textual.widgets import Button, Input, OptionList, SelectionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from devenv.control.audit import AuditLog
@@ -412,33 +412,39 @@ class ColumnsScreen(ModalScreen[None]):
     """Lets the user choose columns; what is chosen is shown at once, in the order in which they are offered."""
 
     CSS_PATH = "dialogs.tcss"
-    AUTO_FOCUS = "SelectionList"
+    AUTO_FOCUS = "OptionList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "close", key_display="esc", id="columns.close"),
+        Binding("space", "toggle", "show or hide", id="columns.toggle"),
     ]
 
     def __init__(
-        self, offered: Sequence[Column], shown: Collection[str], choose: Callable[[tuple[str, ...]], None]
+        self, offered: Sequence[Column], shown: Iterable[str], choose: Callable[[tuple[str, ...]], None]
     ) -> None:
         super().__init__()
-        self._offered = offered
-        self._shown = shown
+        self._offered = tuple(offered)
+        self._shown = set(shown)
         self._choose = choose
 
     def compose(self) -> ComposeResult:
-        """Put the columns below the question."""
+        """Put the columns below the question; one that is shown has a mark, which needs no colour."""
         with Vertical(id="picker"):
             yield Static(Content.styled("Which columns?", "bold"), markup=False)
-            yield Static(Content.styled("space shows one or hides it, Esc closes", "$quiet"), markup=False)
-            yield SelectionList(
-                *((column.title.lower(), column.name, column.name in self._shown) for column in self._offered),
-                id="picker-list",
-            )
+            yield Static(Content.styled("space shows one or hides it, Esc closes\n", "$quiet"), markup=False)
+            yield OptionList(*map(self._prompt, self._offered), id="picker-list", markup=False)
 
-    @on(SelectionList.SelectedChanged)
-    def _chosen(self, event: SelectionList.SelectedChanged[str]) -> None:
-        selected = event.selection_list.selected
-        self._choose(tuple(column.name for column in self._offered if column.name in selected))
+    def _prompt(self, column: Column) -> Content:
+        return Content(f"{'✓' if column.name in self._shown else ' '} {column.title.lower()}")
+
+    @on(OptionList.OptionSelected)
+    def action_toggle(self) -> None:
+        """Show the highlighted one, or hide it."""
+        options = self.query_one(OptionList)
+        if options.highlighted is not None:
+            column = self._offered[options.highlighted]
+            self._shown ^= {column.name}
+            options.replace_option_prompt_at_index(options.highlighted, self._prompt(column))
+            self._choose(tuple(one.name for one in self._offered if one.name in self._shown))
 
 
 Command = tuple[str, str, Callable[[], object]]  # its name, what it would do, and the doing
