@@ -27,7 +27,7 @@ _MARKS: Final = {"passed": "✅", "failed": "❌", "rolled back": "⏪", "cancel
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told; empty: left out. `seconds` is None where nobody measured."""
+    """What a message says; empty: left out. `seconds` is None where nobody measured."""
 
     what: str
     verdict: str
@@ -124,7 +124,7 @@ class Webhook:
         if answer.is_redirect:
             return DevenvError(
                 f"{self.service} sends the message elsewhere ({status}), which is not followed",
-                "The address is its password, and is told to nobody else. Put the one in that the service shows now.",
+                "The address is its password, and is shown to nobody. Use the one that the service shows now.",
             )
         if status in (401, 403, 404, 410):
             return DevenvError(

@@ -31,7 +31,7 @@ from devenv.core.text import sanitize
 SCHEMA: Final = 1  # grows when a field changes its meaning or goes away; new fields do not count
 HEAD: Final = ("SEVERITY", "ID", "PACKAGE", "FIXED IN", "WHERE")
 _TIMEOUT: Final = 600.0  # seconds for one subject; the first fetches the scanner's database
-_SOON: Final = 14  # days before its end in which an exemption is told
+_SOON: Final = 14  # days before its end in which an exemption is mentioned
 _SKIPPED: Final = 5  # packages in a line that says what was not looked at
 Severity = Literal["unknown", "low", "medium", "high", "critical"]
 _ORDER: Final = ("low", "medium", "high", "critical")

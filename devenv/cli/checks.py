@@ -125,7 +125,7 @@ def _images(arguments: Namespace, config: Config) -> tuple[Sequence[str], tuple[
 
 
 def images_of_project(arguments: Namespace, config: Config) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the images of the Compose project, and why they could not be told; nothing of both without a project."""
+    """Return the images of the Compose project, and why they are not known; nothing of both without a project."""
     try:
         options = ComposeOptions(files=arguments.files, profiles=arguments.profiles)
         options = find_project(current_folder(), options, os.environ, config)

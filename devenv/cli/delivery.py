@@ -60,7 +60,7 @@ def run_scan(arguments: Namespace) -> int:
 
 
 def _images(arguments: Namespace, config: Config, root: Path) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the images that are named, those that overlays run, else the project's; and why some cannot be told."""
+    """Return the images that are named, those that overlays run, else the project's; and why some are not known."""
     if arguments.no_images:
         return (), ()
     if not (arguments.images or arguments.overlays):

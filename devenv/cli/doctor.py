@@ -78,16 +78,16 @@ def _itself(arguments: Namespace) -> int:
     from devenv.core.errors import DevenvError
     from devenv.tui.diagnostics import ask_all, lines
 
-    told, silent = ask_all()
-    if not (told or silent):
+    terminals, silent = ask_all()
+    if not (terminals or silent):
         raise DevenvError(
             "no terminal of devenv is open", "Open one, and ask from a second shell: devenv doctor --self"
         )
     if arguments.json:
-        data = {"schema": SCHEMA, "terminals": [to_builtins(one) for one in told], "silent": silent}
+        data = {"schema": SCHEMA, "terminals": [to_builtins(one) for one in terminals], "silent": silent}
         sys.stdout.write(json.dumps(data, indent=2) + "\n")
     else:
-        blocks = ["".join(f"{name:<24} {value}\n" for name, value in lines(one)) for one in told]
+        blocks = ["".join(f"{name:<24} {value}\n" for name, value in lines(one)) for one in terminals]
         blocks += [f"{'terminal':<24} process {pid} does not answer: it hangs, or is stopped\n" for pid in silent]
         sys.stdout.write("\n".join(blocks))
     return 1 if silent else 0

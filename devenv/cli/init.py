@@ -29,7 +29,7 @@ from devenv.verify.plugin import short_options as pytest_addoption  # noqa: F401
 '''
 _HEAD: Final = '''"""What has to work whenever this project is up: `devenv verify`, or `pytest {folder}`.
 
-The tests run on an isolated copy of the project, which is removed afterwards. What a test can ask for is told by
+The tests run on an isolated copy of the project, which is removed afterwards. What a test can ask for is listed by
 `pytest {folder} --fixtures`, with an example for each behaviour in devenv's docs/VERIFY.md.
 """
 

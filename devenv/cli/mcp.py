@@ -108,7 +108,7 @@ def _told(tool: Callable[..., Any]) -> Callable[..., Any]:
     """Turn errors into errors of the tool with their hint, and mask what it answers."""
 
     @functools.wraps(tool)
-    def told(*args: Any, **kwargs: Any) -> str:
+    def reporting(*args: Any, **kwargs: Any) -> str:
         try:
             answer = tool(*args, **kwargs)
         except Exception as error:  # the last resort: whatever it was, the client gets a sentence
@@ -122,7 +122,7 @@ def _told(tool: Callable[..., Any]) -> Callable[..., Any]:
             text = json.dumps(shown, indent=1, ensure_ascii=False)
         return _newest(text)
 
-    return told
+    return reporting
 
 
 def _newest(text: str) -> str:

@@ -1,6 +1,6 @@
 """What a Compose project left over on the engine: found and named exactly before anybody is asked, then removed.
 
-Only what carries the project's label counts. The engine's build cache belongs to no project: it is told, and stays.
+Only what carries the project's label counts. The engine's build cache belongs to no project: it is named, and stays.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _is_dangling(image: Mapping[str, Any], project: str) -> bool:
 
 
 class PruneJob:
-    """Removes what a plan of `survey` names, and nothing else; what somebody uses by now is left, and told."""
+    """Removes what a plan of `survey` names, and nothing else; what somebody uses by now is left, and reported."""
 
     def __init__(self, plan: Plan, environ: Mapping[str, str] | None = None) -> None:
         self._plan = plan

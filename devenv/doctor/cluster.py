@@ -175,7 +175,7 @@ def check_metrics(context: Context) -> Finding:
 
 
 def _resolution(context: Context) -> float:
-    """Return what the metrics server was told, in seconds; 0 where that cannot be seen."""
+    """Return the resolution that the metrics server is set to, in seconds; 0 where that cannot be seen."""
     from devenv.backends.kube.metrics import seconds
 
     with suppress(KubeError):

@@ -116,7 +116,7 @@ class Scan:
         """
         buffer, until = self.buffer, time.perf_counter() + seconds
         self._look_on(until)
-        found: list[tuple[int, int]] = []  # the number and the rows, newest first
+        measured: list[tuple[int, int]] = []  # the number and the rows, newest first
         counted: list[LogLine] = []
         added = 0
         while self._low > buffer.first:
@@ -125,21 +125,21 @@ class Scan:
             for back, line in enumerate(reversed(lines), 1):
                 rows = self._measure(line, self._low - back)
                 if rows:
-                    found.append((self._low - back, rows))
+                    measured.append((self._low - back, rows))
                     counted.append(line)
                     added += rows
             self._low = low
             if time.perf_counter() >= until or (enough is not None and added >= enough):
                 break
-        found.reverse()
+        measured.reverse()
         if self.histogram is not None:
             self.histogram.prepend(reversed(counted))
         end = self._start = self._start - added
         ends = array("q")
-        for _, rows in found:
+        for _, rows in measured:
             end += rows
             ends.append(end)
-        self.numbers = array("q", (number for number, _ in found)) + self.numbers
+        self.numbers = array("q", (number for number, _ in measured)) + self.numbers
         self._ends = ends + self._ends
         return added
 

@@ -3,7 +3,7 @@
 What goes in: the command; the files of its `inputs`; the files of the packages that its package is made from; the
 variables of `env`; the patterns of `outputs`; the kind of machine; the keys of the tasks before it. Files are read as
 those of builds are, with the same kept hashes. What Git ignores does not count, unless `inputs` names it in full, and
-neither does what tasks of the package make: that is told by the keys of what makes it.
+neither does what tasks of the package make: the keys of what makes it say that.
 """
 
 from __future__ import annotations

@@ -160,19 +160,19 @@ class ComposeController:
         screen = self._screen
         plan = self._control.plan("prune", volumes=volumes)
 
-        def offer(found: Plan) -> None:
-            if found.allowed and not found.options:
-                screen.changes.warn(" ".join(found.sentences), "prune")
+        def offer(reached: Plan) -> None:
+            if reached.allowed and not reached.options:
+                screen.changes.warn(" ".join(reached.sentences), "prune")
             else:
-                screen.changes.offer(found)
+                screen.changes.offer(reached)
 
         def work() -> None:
             try:
-                found = self._control.reach(plan) if plan.allowed else plan
+                reached = self._control.reach(plan) if plan.allowed else plan
             except DevenvError as error:
                 screen.app.call_from_thread(screen.changes.impossible, "prune", error)
             else:
-                screen.app.call_from_thread(offer, found)
+                screen.app.call_from_thread(offer, reached)
 
         screen.run_worker(work, thread=True, group="plan", exclusive=True)
 

@@ -22,7 +22,7 @@ TONES: Final = {
     "alarm": "bold $error reverse",
 }
 LABEL_WIDTH: Final = {Runtime.COMPOSE: 10, Runtime.KUBERNETES: 12}
-OLD: Final = 15.0  # seconds after which an engine's sample is told to be old: with many containers a round is long
+OLD: Final = 15.0  # seconds after which an engine's sample is shown as old: with many containers a round is long
 SPARKS: Final = 14  # samples drawn: what a pane of 40 columns has room for
 OUTPUT_LINES: Final = 6  # of one health check
 CHECKS_SHOWN: Final = 5

@@ -1,4 +1,4 @@
-"""What an open terminal uses itself: shown by its diagnostics, and told through a socket to `devenv doctor --self`.
+"""What an open terminal uses itself: shown by its diagnostics, and through a socket by `devenv doctor --self`.
 
 The terminal answers in its own loop, as it draws: one that hangs does not answer, which is an answer too. Nobody is
 asked, and nothing is measured, while nobody looks: only counters go on (`devenv.backends.counters`).
@@ -107,7 +107,7 @@ def _descriptors() -> int | None:
 
 
 def lines(one: Figures) -> Iterator[tuple[str, str]]:
-    """Yield what is told of it, as names and values."""
+    """Yield what is shown of it, as names and values."""
     yield "terminal", f"process {one.pid}, devenv {one.version}, open for {one.open_for:,.0f} s"
     yield "project", one.project or "none"
     yield "CPU", f"{one.cpu:.1%} of a core; {one.cpu_seconds:.1f} s since the start"

@@ -124,9 +124,9 @@ class Feed:
 
 
 class Subscriptions:
-    """What the backend is asked to watch: what is on screen and nothing else, and each change of it is told once.
+    """What the backend is asked to watch: what is on screen and nothing else, and each change of it is passed on once.
 
-    Before `begin` nothing is told: a backend that follows logs connects, and the first paint would wait for it.
+    Before `begin` nothing is passed on: a backend that follows logs connects, and the first paint would wait for it.
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -92,7 +92,7 @@ def problems(chosen: Mapping[str, str], own: Mapping[str, str] = NO_KEYS) -> Ite
         table = ResourceTable in pane.owners
         others = actions if table else {} if pane.above else {name: actions[name] for name in _EVERYWHERE}
         holding.append(keys_of | others)
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     for name, keys in (*chosen.items(), *own.items()):
         for key in _split(keys):
             if not _is_key(key):
@@ -104,8 +104,8 @@ def problems(chosen: Mapping[str, str], own: Mapping[str, str] = NO_KEYS) -> Ite
                 continue
             for bound in (one for one in holding if name in one):
                 owner = _owner(key, name, bound)
-                if owner and (name, key) not in told:
-                    told.add((name, key))
+                if owner and (name, key) not in reported:
+                    reported.add((name, key))
                     taken = {_plain(other) for one in bound.values() for other in _split(one)}
                     free = " ".join(letter for letter in ascii_letters if letter not in taken)
                     yield name, f"{key} is the key of {owner}", f"Give one of them another key. Free letters: {free}"

@@ -210,7 +210,7 @@ class AvailabilityProver:
         self._window: _Window | None = None
 
     def prepare(self) -> Check:
-        """Begin to ask, where it serves now; what the inner prover prepares is told."""
+        """Begin to ask, where it serves now; the inner prover prepares too."""
         failure = _ask(self._client, self._url, self._within)
         if not failure:
             self._window = _Window(self._client, self._url, self._within)

@@ -87,7 +87,7 @@ class DockerBackend:
         self._prefetch.begin(self._cache.load)
 
     def glance(self, project: Project, inactive: Collection[str]) -> Snapshot | None:
-        """Return what runs of a project that was resolved some time ago; None where that is not told at once."""
+        """Return what runs of a project that was resolved some time ago; None where that takes longer."""
         try:
             listed = list_plainly(self._endpoint(), project.name, GLANCE)
         except DevenvError:

@@ -91,14 +91,14 @@ def resolve_endpoint(environ: Mapping[str, str] = os.environ) -> Endpoint:
 def known_contexts(environ: Mapping[str, str] = os.environ) -> tuple[tuple[str, str], ...]:
     """Return the names of all docker contexts, each with its host; one that cannot be read is left out."""
     folder = _config_dir(environ)
-    found = [(DEFAULT_CONTEXT, DEFAULT_HOST)]
+    contexts = [(DEFAULT_CONTEXT, DEFAULT_HOST)]
     for meta in sorted((folder / "contexts" / "meta").glob("*/meta.json")):
         try:
             name = str(_json_object(meta.read_text(encoding="utf-8"), meta)["Name"])
-            found.append((name, _endpoint_of_context(folder, name, str(meta)).shown))
+            contexts.append((name, _endpoint_of_context(folder, name, str(meta)).shown))
         except (OSError, UnicodeDecodeError, UsageError, KeyError):
             continue
-    return tuple(found)
+    return tuple(contexts)
 
 
 def published_at(port: Port, endpoint: Endpoint) -> str:

@@ -225,7 +225,7 @@ class Line:
 
 
 def parse_line(words: Sequence[str]) -> Line:
-    """Take the words apart; raises UsageError where it cannot be told which cluster is meant."""
+    """Take the words apart; raises UsageError where it is not clear which cluster is used."""
     verb, place, known = "", 0, True
     names: list[str] = []
     flags: list[tuple[str, str]] = []

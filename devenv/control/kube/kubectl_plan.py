@@ -115,8 +115,12 @@ class KubectlPlan:
         kubectl would ask localhost:8080, and tell in several lines that nobody answers there.
         """
         line = self.line
-        told = line.is_local or not line.known or not line.verb or line.on("client") or line.on("help")
-        if not told and not line.all("kubeconfig", "server", "cluster") and not load_kubeconfig(self._environ).contexts:
+        needs_no_cluster = line.is_local or not line.known or not line.verb or line.on("client") or line.on("help")
+        if (
+            not needs_no_cluster
+            and not line.all("kubeconfig", "server", "cluster")
+            and not load_kubeconfig(self._environ).contexts
+        ):
             find_place(line, self._settings, self._environ)
 
     def plan(self) -> Plan:

@@ -65,7 +65,7 @@ def _differences(
     "compose-service", source=_SOURCE, fix="Add the workload, or name it in [manifests.compose] workloads." + _ALLOW
 )
 def compose_service(rendering: Rendering) -> Iterator[Problem]:
-    """A service that Compose runs and Kubernetes does not is missing there, and nobody is told until it is called."""
+    """A service that Compose runs and Kubernetes does not is missing there, and nobody notices until it is called."""
     paired = {service.name for service, _, _ in pairs(rendering)}
     for name in sorted((rendering.compose or {}).keys() - paired):
         yield Problem(rendering.place, (), f"no workload runs Compose's service {name}", name)

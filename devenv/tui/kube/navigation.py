@@ -122,7 +122,7 @@ class Navigation:
             current = connector.current()
             session = connector.connect() if self.session is None else None
         except DevenvError as error:
-            # The files may just be being written: only what is still wrong at the next look is told.
+            # The files may just be being written: only what is still wrong at the next look is reported.
             if self._problem != error.message:
                 self._problem = error.message
                 return

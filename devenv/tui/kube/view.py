@@ -37,7 +37,7 @@ PAUSE: Final = (
 class Cluster(Protocol):
     """What a view shows something of."""
 
-    listeners: list[Callable[[Delta], None]]  # each is told what changed
+    listeners: list[Callable[[Delta], None]]  # each is called with what changed
 
     @property
     def store(self) -> Store:

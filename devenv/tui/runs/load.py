@@ -374,7 +374,7 @@ class LoadScreen(RunScreen):
         self.app.push_screen(TextScreen("what Locust printed", self.following.live.folder / OUTPUT, at_end=True))
 
     def _report(self, name: str) -> bool:
-        """Make the reports where the run was killed before it could; False, and told, where that is not possible."""
+        """Make the reports where the run was killed before it could; False with a message where that fails."""
         folder = self.following.live.folder
         try:
             if not (folder / name).is_file():

@@ -49,17 +49,17 @@ def tree(depends_on: Mapping[str, Collection[str]]) -> dict[str, Place]:
     On top are the services that nobody needs, by name.
     """
     needed = {name for names in depends_on.values() for name in names}
-    found: dict[str, Place] = {}
+    placed: dict[str, Place] = {}
     # What is in a circle has nobody on top; it is still shown.
     tops = sorted(depends_on.keys() - needed)
     todo = [(name, 0) for name in reversed((*tops, *sorted(depends_on.keys() & needed)))]
     while todo:
         name, depth = todo.pop()
-        if name in found or name not in depends_on:
+        if name in placed or name not in depends_on:
             continue
-        found[name] = Place(len(found), depth)
+        placed[name] = Place(len(placed), depth)
         todo += [(other, depth + 1) for other in sorted(depends_on[name], reverse=True)]
-    return found
+    return placed
 
 
 def held_up(services: Mapping[str, Iterable[Resource]]) -> dict[str, list[str]]:

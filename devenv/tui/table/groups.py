@@ -26,7 +26,7 @@ class Group:
         self.workloads: dict[Path, str] = {}
         self.pods: dict[Path, str] = {}
         self.restarts = 0  # of the pods together
-        self.reloads: tuple[Happening, ...] = ()  # what a watch last told of one of them
+        self.reloads: tuple[Happening, ...] = ()  # what a watch last reported of one of them
 
     @property
     def has_line(self) -> bool:
