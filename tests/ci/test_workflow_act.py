@@ -12,6 +12,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,26 @@ ROOT = Path(__file__).parents[2]
 FILE = ".github/workflows/pr-validation.yml"
 JOBS = yaml.safe_load((ROOT / FILE).read_text("utf-8"))["jobs"]
 LIMIT = 1800.0  # seconds of a job, of which most is the environment that it makes
+
+
+def interpreter(version: str) -> str:
+    """Return that Python of this machine, "" where it has none; a shim of pyenv's starts only what is switched on."""
+    path = os.pathsep.join(folder for folder in os.environ["PATH"].split(os.pathsep) if "shims" not in folder)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    versions = map(str, pyenv.glob(f"versions/{version}.*/bin/python"))
+    return next(versions, "") or shutil.which(f"python{version}", path=path) or ""
+
+
+PYTHONS = {
+    version: path for version in JOBS["python"]["strategy"]["matrix"]["python"] if (path := interpreter(version))
+}
+CHOICE = " ".join(f"{version}) found={shlex.quote(path)};;" for version, path in PYTHONS.items())
 # What an action's stand-in runs; act itself copies the checkout. Caches are those of this machine.
 STAND_INS = {
     "actions/setup-python": (
         'mkdir -p "$RUNNER_TEMP/python"\n'
-        f'ln -sf "$(command -v "python$VERSION" || echo {shlex.quote(sys.executable)})" "$RUNNER_TEMP/python/python"\n'
+        f"case $VERSION in {CHOICE} *) found={shlex.quote(sys.executable)};; esac\n"
+        'ln -sf "$found" "$RUNNER_TEMP/python/python"\n'
         'echo "$RUNNER_TEMP/python" >> "$GITHUB_PATH"'
     ),
     "actions/cache": "true",
@@ -54,10 +71,11 @@ def actions(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    folder = tmp_path / "clone"
-    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
-    return folder
+def clone() -> Iterator[Path]:
+    """Yield a checkout in a folder of a short name, as a runner's is: sockets are below it."""
+    with tempfile.TemporaryDirectory(prefix="act-", ignore_cleanup_errors=True) as folder:
+        subprocess.run(["git", "clone", "--quiet", ROOT, f"{folder}/clone"], check=True)
+        yield Path(folder, "clone")
 
 
 def act(clone: Path, actions: list[str], name: str, **matrix: str) -> tuple[int, str]:
@@ -84,6 +102,13 @@ def act(clone: Path, actions: list[str], name: str, **matrix: str) -> tuple[int,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT,
     )  # fmt: skip
     return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_devenv_is_checked_on_each_python_that_is_here(clone: Path, actions: list[str], version: str) -> None:
+    code, told = act(clone, actions, "python", python=version)
+    assert (code, told.count("Job succeeded")) == (0, 1), told[-6000:]
+    assert f"with Python {version}." in told
 
 
 @pytest.mark.parametrize(
