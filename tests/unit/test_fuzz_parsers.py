@@ -239,7 +239,7 @@ def test_what_is_made_to_burst_is_a_value_or_an_error_in_bounded_memory(
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert most < 12 * len(bomb) + 20_000_000
+    assert most < 12 * len(bomb) + 25_000_000  # 3.14 takes a tenth more than 3.11
 
 
 def test_what_is_whole_is_read(tmp_path: Path) -> None:
