@@ -107,6 +107,12 @@ async def test_one_that_is_cancelled_or_never_begins_says_why(opened: Opening, a
         await terminal.sees("Deployment", "go back: to the revision before; asks")
 
 
+async def test_without_an_overlay_it_says_where_they_are_named(opened: Opening, folder: Path) -> None:
+    async with on(opened, folder) as terminal:
+        await terminal.press("Y")
+        await terminal.sees("devenv.toml names no overlay", ":deploy FOLDER")
+
+
 def test_the_state_follows_the_lines() -> None:
     state = DeployState(("dev", "--wait"), 100.0)
     stage: dict[str, Any] = {"phase": "stage", "name": "render", "status": "done", "seconds": 0.5, "text": "2 objects"}

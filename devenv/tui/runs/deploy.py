@@ -69,6 +69,10 @@ class DeployRuns(Runs):
 
     def choose(self) -> None:
         """Let the user choose an overlay."""
+        if not self._deploys.overlays:
+            hint = "Name one there: [manifests.overlays.NAME] path = ...; or its folder here: :deploy FOLDER"
+            self.main.changes.explain("deploy is not possible", "devenv.toml names no overlay", hint)
+            return
         offered = [(name, name, "") for name in self._deploys.overlays]
         self.app.push_screen(
             PickerScreen("overlay to deploy", offered, ""), lambda name: self.ask(name) if name else None
