@@ -415,7 +415,7 @@ class ColumnsScreen(ModalScreen[None]):
     AUTO_FOCUS = "OptionList"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "close", key_display="esc", id="columns.close"),
-        Binding("space", "toggle", "show or hide", id="columns.toggle"),
+        Binding("space", "switch", "show or hide", id="columns.switch"),
     ]
 
     def __init__(
@@ -437,7 +437,7 @@ class ColumnsScreen(ModalScreen[None]):
         return Content(f"{'✓' if column.name in self._shown else ' '} {column.title.lower()}")
 
     @on(OptionList.OptionSelected)
-    def action_toggle(self) -> None:
+    def action_switch(self) -> None:
         """Show the highlighted one, or hide it."""
         options = self.query_one(OptionList)
         if options.highlighted is not None:

@@ -121,6 +121,7 @@ class Navigation:
         try:
             current = connector.current()
             session = connector.connect() if self.session is None else None
+            again = self._started_again()
         except DevenvError as error:
             # The files may just be being written: only what is still wrong at the next look is reported.
             if self._problem != error.message:
@@ -133,19 +134,24 @@ class Navigation:
             elif current != self._current:
                 self._later(self._noticed, current)
             self._current = current
-            self._return()
+            if again is not None:
+                self._later(self._go_on, again)
         self._stamp, self._problem = stamp, ""
 
-    def _return(self) -> None:
-        """Go on with the shown cluster of minikube where it was started again: its entries are new ones then."""
+    def _started_again(self) -> Target | None:
+        """Return where the shown cluster of minikube is now, if it was started again: its entries are new ones then."""
         session = self.session
         if session is None or session.target.context.flavour != "minikube":
-            return
+            return None
         known = self._connector.contexts().find(session.target.context.name)
-        if known is not None and known != session.target.context and known.flavour == "minikube":
-            target = replace(session.target, context=known)
-            self._later(session.move, target)
-            self._later(self._settle_in, session)
+        moved = known is not None and known.flavour == "minikube" and known != session.target.context
+        return replace(session.target, context=known) if known is not None and moved else None
+
+    def _go_on(self, target: Target) -> None:
+        session = self.session
+        if session is not None and session.target.context.name == target.context.name:
+            session.move(target)
+            self._settle_in(session)
 
     def _noticed(self, current: str) -> None:
         session = self.session
