@@ -471,7 +471,7 @@ class DevenvApp(App[int]):
         new.deploys = old.deploys
         new.dispatcher.arguments = old.dispatcher.arguments
         new.watch_status, new.probe_paths = old.watch_status, old.probe_paths
-        new.changes.told = old.changes.told
+        new.changes.announced = old.changes.announced
         new.board.orders = old.board.orders
         new.board.order = old.board.order
         new.board.services.arrange(old.board.services.arrangement)

@@ -30,7 +30,7 @@ class Changes:
         self._control = control
         self._bar = bar
         self._seen: dict[int, float] = {}
-        self.told: set[int] = set()  # the changes whose end was told
+        self.announced: set[int] = set()  # the changes whose end was announced
         self.quitting = False
         self.cancels: dict[str, Callable[[int], None]] = {"": control.cancel}  # of all that run something
         self.begun: Callable[[], None] = lambda: None  # called once a change was taken
@@ -116,8 +116,8 @@ class Changes:
         """Say that a change is done; one that failed is said by the action bar, which stays."""
         for action in actions:
             begun = self._seen.setdefault(action.id, action.at)
-            if action.phase is Phase.DONE and action.id not in self.told:
-                self.told.add(action.id)
+            if action.phase is Phase.DONE and action.id not in self.announced:
+                self.announced.add(action.id)
                 took = human_duration(max(0.0, now - begun))
                 self._screen.notify(f"✓ {safe(action_title(action))}: done in {took}", timeout=4, markup=False)
             others = any(other.id != action.id for other in self._bar.all_running)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from devenv.tui.main_screen import MainScreen
 
 
-Meant = tuple[str, dict[str, str]]  # a line's name, and what the placeholders stand for on it
+Chosen = tuple[str, dict[str, str]]  # a line's name, and what the placeholders stand for on it
 
 
 class OwnCommands:
@@ -51,43 +51,43 @@ class OwnCommands:
         known = self._screen.board.compose.values()
         return values_of(resource, next((one.project for one in known if one.project), self._screen.project_hint))
 
-    def _meant(self, command: CommandSettings) -> list[Meant]:
+    def _chosen(self, command: CommandSettings) -> list[Chosen]:
         """Return the lines that it fits, of the marked ones, else of the selected one."""
         known: Sequence[Resource | None] = self._screen.marked or [self._screen.selected]
         lines = [((one.service or one.name) if one is not None else "", self._values(one)) for one in known]
         return [(target, values) for target, values in lines if fits(command, values)]
 
     def _fits(self, command: CommandSettings) -> bool:
-        return bool(self._meant(command))
+        return bool(self._chosen(command))
 
     def _run(self, name: str) -> None:
         command = self._commands[name]
-        self._ask(name, self._meant(command), list(command.inputs))
+        self._ask(name, self._chosen(command), list(command.inputs))
 
-    def _ask(self, name: str, meant: list[Meant], missing: list[str]) -> None:
-        """Ask for one input after the other, then run it for the lines that were meant when it was asked for."""
+    def _ask(self, name: str, chosen: list[Chosen], missing: list[str]) -> None:
+        """Ask for one input after the other, then run it for the lines that were chosen when it was asked for."""
         if not missing:
-            self._begin(name, meant)
+            self._begin(name, chosen)
             return
         from devenv.tui.dialogs import AskScreen
 
         def answered(text: str | None) -> None:
             if text is not None:
-                given = [(target, values | {missing[0]: text}) for target, values in meant]
+                given = [(target, values | {missing[0]: text}) for target, values in chosen]
                 self._ask(name, given, missing[1:])
 
-        question = f"{name} {_named(meant)}".strip() + f": {missing[0]}?"
+        question = f"{name} {_named(chosen)}".strip() + f": {missing[0]}?"
         self._screen.app.push_screen(AskScreen(question, "", lambda text: "" if text else "it is needed"), answered)
 
-    def _begin(self, name: str, meant: list[Meant]) -> None:
+    def _begin(self, name: str, chosen: list[Chosen]) -> None:
         command, changes = self._commands[name], self._screen.changes
-        plans = [self._control.plan(name, command, values, target) for target, values in meant]
+        plans = [self._control.plan(name, command, values, target) for target, values in chosen]
 
         def run(_: Plan) -> None:
             if command.output == "log":
-                about = f"of {name} {_named(meant)}".rstrip()
+                about = f"of {name} {_named(chosen)}".rstrip()
                 self._screen.following.show_output(key_of(name), about, time.time())
-            for plan, (_target, values) in zip(plans, meant, strict=True):
+            for plan, (_target, values) in zip(plans, chosen, strict=True):
                 if command.output == "terminal":
                     hand_over = partial(self._control.hand_over, values=values)
                     changes.leave_to(plan, line_of(command, values), hand_over)
@@ -102,5 +102,5 @@ class OwnCommands:
         changes.offer(whole, request=run)
 
 
-def _named(meant: list[Meant]) -> str:
-    return ", ".join(dict.fromkeys(target for target, _ in meant if target))
+def _named(chosen: list[Chosen]) -> str:
+    return ", ".join(dict.fromkeys(target for target, _ in chosen if target))

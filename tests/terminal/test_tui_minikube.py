@@ -68,15 +68,15 @@ async def on(machine: Machine, monkeypatch: pytest.MonkeyPatch, *, read_only: bo
     connector = KubeConnector(SIZES, machine.environ, ComposeOptions(directory=str(machine.bin)), guard)
     backend, control = ScriptedBackend(), ScriptedControl()
 
-    def found() -> KubeConnector | None:
+    def connect() -> KubeConnector | None:
         return connector if machine.kubeconfig.is_file() else None
 
     app = DevenvApp(
         *(backend, control),
         title="shop",
         theme="dark",
-        cluster=found(),
-        find_cluster=found,
+        cluster=connect(),
+        find_cluster=connect,
         find_minikube=lambda: MinikubeControl(guard, machine.environ, SIZES),
     )
     async with app.run_test(size=(140, 40), notifications=True) as pilot:
@@ -115,11 +115,11 @@ async def test_a_cluster_is_made_in_the_terminal_and_is_there_once_it_runs(
         await terminal.sees("minikube delete was not begun: minikube start is")
         (machine.bin / "hold").unlink()
         await terminal.sees("⎈ minikube/default", "● compose ● 2/2 k8s")
-        assert len(terminal.main.changes.told) == 1, "that it was done is told, and not once more on the new screen"
+        assert len(terminal.main.changes.announced) == 1, "it is said once, not again on the new screen"
         assert machine.calls == [f"--profile=minikube start {' '.join(SIZES.minikube)} --output=json"]
-        told = AuditLog(machine.bin / "audit.jsonl").entries()
-        assert ("minikube start minikube", "done") in [(entry.what, entry.verdict) for entry in told]
-        assert "minikube --profile=minikube start --cpus=4" in told[0].command
+        entries = AuditLog(machine.bin / "audit.jsonl").entries()
+        assert ("minikube start minikube", "done") in [(entry.what, entry.verdict) for entry in entries]
+        assert "minikube --profile=minikube start --cpus=4" in entries[0].command
 
 
 async def test_each_state_has_its_line_and_its_acts(

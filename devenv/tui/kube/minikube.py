@@ -30,7 +30,7 @@ _MEANING: Final = {
     "image": "load one of this project into the cluster",
     "delete": "the cluster with all data in it",
 }
-_Found = TypeVar("_Found")
+_Answer = TypeVar("_Answer")
 
 
 class Minikube:
@@ -104,25 +104,25 @@ class Minikube:
             self._look()
 
     def _look(self, then: Callable[[], object] | None = None) -> None:
-        def know(found: tuple[str, Profile | None, object]) -> None:
-            self._name, self._profile, self._stamp = found
+        def know(answer: tuple[str, Profile | None, object]) -> None:
+            self._name, self._profile, self._stamp = answer
             self.tell()
             if then is not None:
                 then()
 
         self._find(self._control.look, know, asked=then is not None)
 
-    def _find(self, find: Callable[[], _Found], take: Callable[[_Found], object], *, asked: bool = True) -> None:
-        """Let something be found in a thread; why it was not is told where somebody asked."""
+    def _find(self, find: Callable[[], _Answer], take: Callable[[_Answer], object], *, asked: bool = True) -> None:
+        """Ask something in a thread; why there is no answer is said where somebody wants to know."""
 
         def work() -> None:
             try:
-                found = find()
+                answer = find()
             except DevenvError as error:
                 if asked:
                     self._app.call_from_thread(self._main().changes.impossible, "minikube", error)
             else:
-                self._app.call_from_thread(take, found)
+                self._app.call_from_thread(take, answer)
 
         self._app.run_worker(work, thread=True, group="minikube")
 
