@@ -19,15 +19,22 @@ def test_it(number):
     with open("workers", "a") as file:
         file.write(f"{name} {{os.environ['PYTEST_XDIST_WORKER']}}\\n")
 """
+# What pytest wrote of the tests when its workers start, and of which file each is: writing anew replaces it.
+CONFTEST = """import os, pathlib
+def pytest_xdist_setupnodes():
+    written = sorted(pathlib.Path("tests/__pycache__").glob("*-pytest-*.pyc"))
+    pathlib.Path("written").write_text("".join(f"{path} {path.stat().st_ino}\\n" for path in written))
+"""
 CLEANS = f"COMMAND = {('doctor', '--clean')!r}".replace("'", '"')  # removes what others left; not this file itself
 
 
-def test_a_file_stays_on_one_worker_and_what_must_not_meet_too(tmp_path: Path) -> None:
+def test_a_file_stays_on_one_worker_with_what_it_must_not_meet_and_is_rewritten_once(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "conftest.py").write_bytes((ROOT / "tests" / "conftest.py").read_bytes())
     for name, mark in (("first", CLEANS), ("second", CLEANS), ("third", ""), ("fourth", "")):
         (tmp_path / "tests" / f"test_{name}.py").write_text(FILE.format(name=name, mark=mark))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     lanes = re.search(r"^LANES \?= (.*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     assert lanes is not None
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
@@ -40,3 +47,7 @@ def test_a_file_stays_on_one_worker_and_what_must_not_meet_too(tmp_path: Path) -
     assert {name: len(used) for name, used in workers.items()} == dict.fromkeys(workers, 1)
     assert workers["first"] == workers["second"]
     assert len({worker for _, worker in ran}) > 1, "side by side"
+    written = dict(line.split() for line in (tmp_path / "written").read_text().splitlines())
+    files = {Path(name).name.partition(".")[0] for name in written}
+    assert files == {"conftest", *(f"test_{name}" for name in workers)}
+    assert {name: str((tmp_path / name).stat().st_ino) for name in written} == written, "no worker rewrote one"
