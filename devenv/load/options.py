@@ -32,24 +32,24 @@ def add_options(parser: Any) -> None:
         "--model",
         choices=("auto", "open", "closed"),
         default="auto",
-        help="open: requests arrive at a constant rate whatever becomes of them; closed: people wait for answers; "
+        help="open: requests come at a constant rate, answered or not; closed: each user waits for its answer; "
         f"auto (default): open for the shapes {', '.join(OPEN_BY_DEFAULT)}",
     )
     add("--rate", type=float, default=1.0, metavar="R", help="open model: requests a second of each user (default 1)")
-    add("--seed", type=int, default=1, help="what is random follows from it (default 1)")
+    add("--seed", type=int, default=1, help="the same seed sends the same requests (default 1)")
     add(
         "--threshold",
         action="append",
         default=[],
         metavar="T",
-        help=f"exit code 99 where it does not hold; may be repeated. {EXAMPLES}".replace("%", "%%"),
+        help=f"exit code 99 when it is breached; may be repeated. {EXAMPLES}".replace("%", "%%"),
     )
 
     def hidden(*names: str, **options: Any) -> None:
         add(*names, include_in_web_ui=False, **options)
 
     hidden("--target", default="", metavar="WHAT", help="compose (default without --host), kubernetes, or a URL")
-    hidden("--host-header", default="", metavar="NAME", help="Host header of every request, as an ingress wants it")
+    hidden("--host-header", default="", metavar="NAME", help="Host header of every request, for an ingress")
     hidden("--abort-on-threshold", action="store_true", help="end the run at once when a threshold is breached")
     hidden("--warm-up", type=float, default=None, metavar="S", help="seconds that thresholds leave out (default 10)")
     hidden("--replicas", type=int, default=0, metavar="N", help="--shape hpa: replicas to reach (default: the maximum)")

@@ -42,17 +42,17 @@ def _add_options(parser: pytest.Parser, prefix: str) -> None:
         group.addoption(f"{prefix}{name}", dest=f"devenv_{name.replace('-', '_')}", **attributes)
 
     add("running", action="store_true", help="test the stack that is up instead of an isolated copy")
-    add("target", choices=("compose", "kubernetes", "all"), default="compose", help="what runs the stack")
-    add("keep", action="store_true", help="leave the isolated stacks up; devenv doctor --clean ends them")
+    add("target", choices=("compose", "kubernetes", "all"), default="compose", help="where the stack runs")
+    add("keep", action="store_true", help="keep the isolated copies running; devenv doctor --clean removes them")
     add("report-dir", metavar="DIR", help="where the reports go (default: the run's state folder)")
-    add("budget-scale", type=float, default=1.0, metavar="X", help="widen budgets in seconds X times")
+    add("budget-scale", type=float, default=1.0, metavar="X", help="multiply the budgets that are in seconds by X")
     add("project", metavar="DIR", help="folder of the project (default: the folder pytest starts in)")
     files = "one more Compose file, merged after the project's own"
     add("compose-override", action="append", default=[], metavar="FILE", help=files)
     image = "on Kubernetes, use IMAGE where the overlay names NAME (without tag and digest)"
     add("image", action="append", default=[], metavar="NAME=IMAGE", help=image)
-    add("overlay", default="", metavar="NAME|DIR", help="on Kubernetes, the overlay that is tested")
-    add("ingress", metavar="URL", help="on Kubernetes, where the ingress controller is reached")
+    add("overlay", default="", metavar="NAME|DIR", help="on Kubernetes, the overlay to test")
+    add("ingress", metavar="URL", help="on Kubernetes, the address of the ingress controller")
 
 
 @pytest.hookimpl(tryfirst=True)
