@@ -83,7 +83,7 @@ def test_a_dry_run_runs_nothing_also_in_read_only_mode(repository: Path) -> None
         (("run", "bad"), 1, "//#bad failed: exit code 3"),
         (("run", "lnt"), 2, "Did you mean lint?"),
         (("run",), 2, "Tasks here: //#all, //#bad, //#lint, //#slow."),
-        (("run", "lint", "--parallel", "0"), 2, "whole number, 1 or more"),
+        (("run", "lint", "--parallel", "0"), 2, "whole number above 0"),
         (("--read-only", "run", "lint"), 10, "read-only"),
         (("--read-only", "cache", "clean"), 10, "read-only"),
         (("cache", "import", "nowhere"), 1, "nowhere is not a folder"),
