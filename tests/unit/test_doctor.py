@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from devenv.backends.docker.parse import LABEL_FILES, LABEL_FOLDER
 from devenv.backends.docker.snapshot import EngineFacts
