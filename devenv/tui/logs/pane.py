@@ -16,7 +16,6 @@ from textual.widgets import Input
 
 from devenv.core.text import human_age
 from devenv.logs.buffer import LogBuffer
-from devenv.tui.chart import bars
 from devenv.tui.logs.filters import SINCE
 from devenv.tui.logs.view import LogView
 from devenv.tui.safe_text import Part, safe
@@ -114,6 +113,8 @@ class HistogramBars(Line):
         self.display = histogram is not None
         if histogram is None:
             return
+        from devenv.tui.chart import bars  # with the first histogram, not before the first paint
+
         self._columns = columns = histogram.columns(max(1, self.size.width - BARS_BEGIN - BARS_END))
         if not columns:
             self.say((" no line with a time yet", "$quiet"))
