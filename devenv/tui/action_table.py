@@ -289,6 +289,7 @@ ACTIONS: Final = (
     UserAction(
         *("deploy", "Y", "deploy"),
         note="an overlay: what it changes, then its stages; asks",
+        kubectl="kubectl apply -k, kubectl rollout status",
         palette="deploy: an overlay",
         meaning="to the cluster that is shown, proven, with a way back",
         words=("deploy",),

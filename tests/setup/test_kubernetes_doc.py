@@ -27,7 +27,8 @@ def test_the_table_of_keys_is_that_of_the_screen() -> None:
 def test_every_link_in_the_page_leads_somewhere() -> None:
     text = (ROOT / "docs/KUBERNETES.md").read_text("utf-8")
     titles = {
-        re.sub(r"[^\w -]", "", line[3:].lower()).replace(" ", "-") for line in text.splitlines() if line[:3] == "## "
+        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+        for title in re.findall(r"^##+ (.+)$", text, re.MULTILINE)
     }
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if target.startswith("#"):
