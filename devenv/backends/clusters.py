@@ -120,7 +120,7 @@ def _minikube(environ: Mapping[str, str], *arguments: str) -> Any:
     done = finish([program, *arguments], environ, timeout=MINIKUBE_ANSWERS, what=what)
     try:  # its errors are JSON too, with an exit code
         return json.loads(done.stdout)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DevenvError(f"{what} failed: {last_words(done)}", BY_HAND) from error
 
 
@@ -233,7 +233,7 @@ def _read_kind(environ: Mapping[str, str]) -> list[Cluster]:
 def _read_k3d(environ: Mapping[str, str]) -> list[Cluster]:
     try:
         listed = json.loads(_run(environ, "k3d", "cluster", "list", "--output", "json") or "[]")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DevenvError("k3d cluster list does not print JSON", "Try it by hand.") from error
     clusters = []
     for item in listed if isinstance(listed, list) else ():

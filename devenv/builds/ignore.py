@@ -24,6 +24,7 @@ _CLASSES: Final = {
     "w": "0-9A-Za-z_",
     "s": "\\t\\n\\f\\r ",
 }
+_NAMED: Final = re.compile(r"\[:(\^?)(\w+):\]")
 _CONTROLS: Final = {"a": "\\a", "f": "\\f", "t": "\\t", "n": "\\n", "r": "\\r", "v": "\\v"}
 _POSIX: Final = {
     "alnum": "0-9A-Za-z",
@@ -177,7 +178,8 @@ def _lazy(pattern: str) -> Callable[[str], bool]:
 
 
 def _compile(pattern: str) -> Callable[[str], bool]:
-    expression, kind, at, end = "", "exact", 0, len(pattern)
+    kind, at, end = "exact", 0, len(pattern)
+    parts: list[str] = []
     while at < end:
         is_first = at == 0
         char = pattern[at]
@@ -189,21 +191,24 @@ def _compile(pattern: str) -> Callable[[str], bool]:
             if at >= end and kind == "exact":
                 kind = "prefix"
             else:
-                expression += ".*" if at >= end else "(.*/)?"
+                more = ".*" if at >= end else "(.*/)?"
+                # One more matches nothing more, and each would multiply what Python's `re` tries.
+                parts += [] if parts[-1:] == [more] else [more]
                 kind = "expression"
             if is_first:
                 kind = "suffix"
         elif char in "*?":
-            expression += "[^/]*" if char == "*" else "[^/]"
+            more = "[^/]*" if char == "*" else "[^/]"
+            parts += [] if char == "*" and parts[-1:] == [more] else [more]
             kind = "expression"
         elif char in _ESCAPED:
-            expression += f"\\{char}"
+            parts.append(f"\\{char}")
         elif char == "\\" and at < end:
-            expression += f"\\{pattern[at]}"
+            parts.append(f"\\{pattern[at]}")
             at += 1
             kind = "expression"
         else:
-            expression += char
+            parts.append(char)
             if char in "[]":
                 kind = "expression"
     if kind == "exact":
@@ -216,7 +221,7 @@ def _compile(pattern: str) -> Callable[[str], bool]:
         whole = ending[1:] if ending.startswith("/") else None
         return lambda path: path.endswith(ending) or path == whole
     try:
-        compiled = re.compile(_python_syntax(expression, pattern))
+        compiled = re.compile(_python_syntax("".join(parts), pattern))
     except re.error as error:
         raise BadPattern(pattern) from error
     return lambda path: compiled.fullmatch(path) is not None
@@ -227,19 +232,20 @@ def _python_syntax(expression: str, pattern: str) -> str:
 
     Raises BadPattern for what RE2 rejects, and for its escapes with an argument, which no ignore file has.
     """
-    out, at, end = "", 0, len(expression)
+    at, end = 0, len(expression)
+    out: list[str] = []
     while at < end:
         char = expression[at]
         at += 1
         if char == "\\":
-            out += _escape(expression[at], pattern, inside=False)
+            out.append(_escape(expression[at], pattern, inside=False))
             at += 1
         elif char == "[":
             body, at = _brackets(expression, at, pattern)
-            out += body
+            out.append(body)
         else:
-            out += char
-    return out
+            out.append(char)
+    return "".join(out)
 
 
 def _escape(char: str, pattern: str, *, inside: bool) -> str:
@@ -268,12 +274,12 @@ def _brackets(expression: str, at: int, pattern: str) -> tuple[str, int]:
     while is_first or expression[at : at + 1] != "]":
         if at >= len(expression):
             raise BadPattern(pattern)
-        name = re.match(r"\[:(\^?)(\w+):\]", expression[at:])
+        name = _NAMED.match(expression, at)
         if name is not None:
             if name[1] or name[2] not in _POSIX:
                 raise BadPattern(pattern)
             out += _POSIX[name[2]]
-            at += name.end()
+            at = name.end()
         else:
             low, at = _class_char(expression, at, pattern)
             if expression[at : at + 1] == "-" and expression[at + 1 : at + 2] not in ("]", ""):

@@ -11,7 +11,7 @@ from typing import Final
 
 _STRING_END: Final = r"(?:\x07|\x1b\\|\x9c)"
 # A string's body stops at any other introducer, so that a text full of unterminated ones still costs linear time.
-_STRING_BODY: Final = r"[^\x07\x1b\x90\x98\x9c-\x9f]*"
+_STRING_BODY: Final = r"[^\0\x07\x1b\x90\x98\x9b-\x9f]*"
 _ESCAPES: Final = re.compile(
     rf"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f]){_STRING_BODY}{_STRING_END}"  # OSC, DCS, SOS, PM, APC with their payload
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI
@@ -45,6 +45,7 @@ def sanitize(text: str | bytes, *, newlines: bool = False) -> str:
         text = text.decode("utf-8", "replace")
     if text.isprintable():
         return text
+    text = text.replace("\0", "")  # as a terminal, which passes over it in the middle of a sequence as well
     if "\r" in text:
         text = text.replace("\r\n", "\n").rstrip("\r")
     if not text.isascii() or "\x1b" in text:

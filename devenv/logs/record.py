@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Final
 
@@ -107,12 +108,10 @@ def fields_of(text: str) -> dict[str, str]:
     front = _FRONT.match(text)
     start = front.end() if front else 0
     if text.startswith("{", start):
-        try:
+        with suppress(msgspec.DecodeError, RecursionError):  # nested a thousand levels deep: nobody's fields
             data = msgspec.json.decode(text[start:].encode("utf-8", "replace"))
-        except msgspec.DecodeError:
-            data = None
-        if isinstance(data, dict):
-            return dict(_flat(data, ""))
+            if isinstance(data, dict):
+                return dict(_flat(data, ""))
     if "=" not in text:
         return {}
     return {name: _unquoted(value) for name, value in _PAIR.findall(text)}

@@ -199,6 +199,6 @@ def ask_all(within: float = 10.0) -> tuple[list[Figures], list[int]]:
                 answers.append(from_json(bytes(answer), Figures))
             except ConnectionRefusedError:
                 path.unlink(missing_ok=True)  # its terminal was killed
-            except (OSError, msgspec.MsgspecError):
+            except (OSError, msgspec.MsgspecError, RecursionError):
                 silent.append(int(path.stem) if path.stem.isdecimal() else 0)
     return answers, silent

@@ -111,7 +111,7 @@ class KubeClient:
                         with suppress(msgspec.ValidationError):
                             return from_json(data, like)
                     return msgspec.json.decode(data)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise KubeError(f"The API server's answer to {method} {path} is not JSON") from error
         raise AssertionError("the last try returns or raises")
 

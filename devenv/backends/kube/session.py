@@ -332,7 +332,7 @@ def _event(line: bytes) -> tuple[str, dict[str, Any]]:
     try:
         event = msgspec.json.decode(line)
         kind, content = str(event["type"]), event["object"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise KubeError("The API server sent a watch event that is not one") from error
     if kind == "ERROR":
         raise error_of(0, content)

@@ -96,7 +96,7 @@ def images_of_metadata(file: Path) -> tuple[str, ...]:
     how = "Push it, and write the file with: docker buildx bake --push --metadata-file FILE"
     try:
         data = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read: {error}", how) from error
     targets = [data, *data.values()] if isinstance(data, dict) else []
     images = []

@@ -260,7 +260,7 @@ class DeploymentRecord:
         try:
             other = json.loads(held) if held else {}
             until = float(other.get("until", 0))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return  # not ours: nothing that devenv wrote looks so
         if other and until > self._clock():
             who, since = sanitize(str(other.get("who"))), sanitize(str(other.get("since")))
