@@ -22,7 +22,8 @@ from importlib.abc import MetaPathFinder
 class Hold(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "textual":
-            os.kill(os.getpid(), int(sys.argv[1]))
+            for number in sys.argv[1:]:
+                os.kill(os.getpid(), int(number))
 
 sys.meta_path.insert(0, Hold())
 from devenv.cli import main
@@ -69,6 +70,14 @@ def test_what_is_known_is_shown_before_textual_is_imported(tmp_path: Path) -> No
         assert "services as declared last time" in rows[0]
         assert rows[1] == frame[1]
         assert [row[2:20] for row in rows[2:8]] == [row[2:20] for row in frame[2:8]]
+        ignoring = f"import signal\nfor number in (3, 20): signal.signal(number, signal.SIG_IGN)\n{HELD}"
+        quit_and_stop = (str(int(signal.SIGQUIT)), str(int(signal.SIGTSTP)))
+        with RealTerminal([sys.executable, "-c", ignoring, *quit_and_stop], folder, environ=environ) as terminal:
+            terminal.until(lambda: "● live" in terminal.text())
+            assert b"\x1b[?1049l" not in terminal.output, "what was ignored at the start stays so"
+            terminal.send("q")
+            terminal.until(lambda: terminal.ended)
+            assert b"services as declared last time" in terminal.output
         for told in ({"NO_COLOR": "1"}, {"TERM": "dumb"}, {"TERM": "vt100", "COLORTERM": ""}):
             assert b"1049" not in ended(signal.SIGTERM, **told).output
         next((tmp_path / "state").rglob("*.first.json")).write_bytes(b"{")
