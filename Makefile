@@ -17,7 +17,7 @@ SECURITY := tests/secrets tests/manifests/test_manifest_hostile.py tests/k8s/tes
 # Tests run side by side, a file on one worker (tests/conftest.py); more workers than cores, as many tests mostly wait.
 LANES ?= -n 4 --dist loadscope --no-loadscope-reorder
 
-.PHONY: help run test smoke mutations slow check security tasks setup venv lock pictures bench \
+.PHONY: help run test smoke mutations slow fuzz soak check security tasks setup venv lock pictures bench \
 	docker-up docker-down docker-logs docker-build docker-restart docker-clean docker-rebuild
 
 help: ## List the targets
@@ -54,6 +54,13 @@ check: venv ## Lint, types, import contracts and the tests that need neither an 
 
 slow: setup ## Prove what makes environments of its own: the workflows run by act, a plain `pip install .` (half an hour)
 	@cd "$(ROOT)" && "$(BIN)/pytest" -m slow $(ARGS)
+
+fuzz: venv ## Let Atheris look for inputs that a parser does not take (ARGS=600: seconds)
+	@"$(BIN)/python" -c 'import atheris' 2>/dev/null || "$(BIN)/python" -m pip install --quiet 'atheris>=3,<4'
+	@cd "$(ROOT)" && "$(BIN)/python" -m tests.fuzz $(or $(ARGS),60)
+
+soak: venv ## Prove that eight hours of events, compressed, leave the terminal as small as it was
+	@cd "$(ROOT)" && "$(BIN)/pytest" -m slow tests/terminal/test_tui_soak.py $(ARGS)
 
 security: venv ## Look for secrets, known vulnerabilities, and faults of Dockerfiles, workflows and manifests
 	@cd "$(ROOT)" && "$(BIN)/hadolint" --config .hadolint.yaml compose/*/Dockerfile

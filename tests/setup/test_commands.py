@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TARGETS = {
     *("help", "run", "test", "check", "setup", "lock", "bench", "docker-up", "docker-down", "docker-logs"),
     *("docker-build", "docker-restart", "docker-clean", "docker-rebuild", "smoke", "mutations", "slow", "tasks"),
-    *("security", "pictures"),
+    *("security", "pictures", "fuzz", "soak"),
 }
 
 

@@ -226,11 +226,17 @@ def test_the_table_of_exit_codes_is_whole() -> None:
 
 
 def test_each_fault_has_a_test_that_exists() -> None:
-    there = set(re.findall(r"^(?:async )?def (test_\w+)", "\n".join(map(_text, ROOT.glob("tests/*/test_*.py"))), re.M))
-    rows = re.findall(
-        r"^\| (?!fault|input|---)(.+?) \|.*?((?:`test_\w+`(?:, )?)*) \|$", text_of("docs/RELIABILITY.md"), re.M
-    )
-    named = {fault: re.findall(r"`(\w+)`", tests) for fault, tests in rows}
+    there = {
+        f"{file.name}::{name}"
+        for file in ROOT.glob("tests/*/test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", _text(file), re.M)
+    }
+    named = {
+        fault: re.findall(r"`([\w.]+::\w+)`", tests)
+        for fault, tests in re.findall(
+            r"^\| (?!fault|input|---)(.+?) \|.*?((?:`[\w.]+::\w+`(?:, )?)*) \|$", text_of("docs/RELIABILITY.md"), re.M
+        )
+    }
     assert len(named) > 40
     assert [fault for fault, tests in named.items() if not tests] == []
     assert sorted({test for tests in named.values() for test in tests} - there) == []
