@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests import forked
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-PROVIDERS = packages_distributions()
 OWN = {"devenv", "loadtests", "smoketests"}
 
 
@@ -26,6 +26,7 @@ def normalized(requirement: str) -> str:
 
 
 DECLARED = {normalized(item) for item in PROJECT["dependencies"]}
+providers = cache(packages_distributions)  # half a second, not for each worker that collects
 
 
 READ_IMPORTS = """
@@ -50,7 +51,7 @@ def imported(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("folder", ["devenv", "smoketests"])
 def test_every_import_is_a_plain_dependency(folder: str) -> None:
-    names = {module: {normalized(name) for name in PROVIDERS.get(module, [])} for module in imported(ROOT / folder)}
+    names = {module: {normalized(name) for name in providers().get(module, [])} for module in imported(ROOT / folder)}
     assert names, "nothing was read"
     assert {module for module, found in names.items() if not found & DECLARED} == set()
 
@@ -89,7 +90,7 @@ def test_commands_load_nothing_that_they_do_not_use(command: tuple[str, ...], ma
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests/unit", capture_output=True, text=True)
     _, _, loaded = done.stderr.rpartition("loaded: ")
-    third_party = {normalized(name) for module in loaded.split() for name in PROVIDERS.get(module, ())}
-    allowed = {normalized(name) for module in may_load for name in PROVIDERS[module]}
+    third_party = {normalized(name) for module in loaded.split() for name in providers().get(module, ())}
+    allowed = {normalized(name) for module in may_load for name in providers()[module]}
     assert loaded, done.stderr
     assert third_party & DECLARED <= allowed
