@@ -78,7 +78,7 @@ def test_the_history_keeps_what_it_has(tmp_path: Path) -> None:
 
 ROOT = Path(__file__).parents[2]
 FULL = "No space left on device\n  hint: Free some space there, and try again.\n"
-CLOSED = "Bad file descriptor\n  hint: Let its output go to a file or a terminal that is there.\n"
+CLOSED = "Bad file descriptor\n  hint: Send its output to a file or an open terminal.\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
