@@ -279,6 +279,7 @@ class DevenvApp(App[int]):
         if keys:
             self.set_keymap(dict(keys))
         self._keys: deque[events.Key] = deque()  # typed and not done yet; the first one is under way
+        self._hears_keys = False  # once all that keys lead to is there
         self.fault: Exception | None = None
         self._make_watch = watch
         self._watch: BackgroundWatch | None = None  # from the first time that somebody asked for it
@@ -320,7 +321,7 @@ class DevenvApp(App[int]):
         if isinstance(event, events.Key) and not event.is_forwarded:
             self.feed.hold()
             self._keys.append(event)
-            if len(self._keys) == 1:
+            if len(self._keys) == 1 and self._hears_keys:
                 await self._press(event)
         else:
             await super().on_event(event)
@@ -393,6 +394,9 @@ class DevenvApp(App[int]):
             self._looking = self.set_interval(LOOK, self.look_for_cluster)
         self.choose_commands(self._commands)
         self._look_for_minikube()
+        self._hears_keys = True
+        if self._keys:
+            self.call_next(self._press, self._keys[0])
         if self._settings_file is not None:
             self.set_interval(SETTINGS_LOOK, self.look_at_settings)
         gc.freeze()  # what was loaded stays; the collector need not walk it again

@@ -7,9 +7,12 @@ import threading
 
 import pytest
 
+from devenv.backends.kube.cache import Cache
 from devenv.backends.kube.kinds import PODS
 from devenv.backends.kube.kubeconfig import Target
+from devenv.backends.kube.logs import PodLogs
 from devenv.backends.kube.look import environment_of
+from devenv.backends.streams import Buffer
 from devenv.core import masking
 from devenv.core.masking import MASK, KnownValues
 from fakes.api_server import ApiServer, pod, running
@@ -20,6 +23,22 @@ Environ = dict[str, str]
 
 def job(name: str) -> dict[str, object]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": {}, "status": {}}
+
+
+def test_a_pod_that_is_noticed_while_all_ends_opens_no_log(api: ApiServer, target: Target, environ: Environ) -> None:
+    api.put(pod("web-1"))
+    with watching(target, environ, kinds=(PODS,)) as seen:
+        seen.until(lambda: seen.names() == {"web-1"})
+        noticed, client = seen.named("pod", "web-1"), seen.backend.client
+        for closed in (False, True):
+            logs = PodLogs(client, Cache(target.backend, "minikube", print, print), Buffer())
+            logs.follow((noticed.key,), 3)
+            if closed:
+                logs.close()
+            logs.notice(noticed, exists=True)
+            assert bool(logs.streams()) is not closed
+            for stream in logs.close():
+                stream.join(10)
 
 
 def test_the_last_lines_and_what_comes_then(api: ApiServer, target: Target, environ: Environ) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import Action, Phase, Progress
+from devenv.core.model import Action, ConnectionState, Phase, Progress
+from devenv.logs.buffer import LogBuffer
 from tests.terminal.conftest import Opening
-from tests.terminal.scripted import absent, container, shop
+from tests.terminal.scripted import absent, connection, container, shop
 
 
 def action(phase: Phase, **facts: Any) -> Action:
@@ -106,7 +107,13 @@ async def test_what_comes_while_the_screen_is_taken_down_is_no_fault(opened: Ope
         bar = terminal.main.action_bar
         await bar.remove()
         bar.tell([Action(1, "restart", ("web",), Phase.RUNNING, 0.0)], lambda _: {}, 1.0)
-        assert not bar.is_attached
+        banner = terminal.main.banner
+        await banner.remove()
+        banner.tell(connection(ConnectionState.STALE, message="the connection broke"))
+        logs = terminal.main.log_pane
+        await logs.remove()
+        logs.show("web", LogBuffer(), "no output yet", None)
+        assert not any(one.is_attached for one in (bar, banner, logs))
 
 
 async def test_a_build_is_a_line_a_service(opened: Opening) -> None:

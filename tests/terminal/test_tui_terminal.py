@@ -75,7 +75,7 @@ def test_without_colours_the_state_is_told_by_words_and_by_weight(told: dict[str
         assert "● running" in terminal.text()
         assert "✗ exited" in terminal.text()
         if "NO_COLOR" in told:
-            colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)", terminal.output)
+            colours = re.findall(rb"[34]8;2;(\d+);(\d+);(\d+)[;m]", terminal.output)
             assert [colour for colour in colours if len(set(colour)) > 1] == [], "shades of grey alone"
         terminal.send("q")
         terminal.until(lambda: terminal.ended)

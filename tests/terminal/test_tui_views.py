@@ -7,14 +7,18 @@ import time
 
 import pytest
 from textual.binding import Binding
+from textual.events import Key
 
 from devenv.core.model import ConnectionState, Happening
 from devenv.tui.action_table import ACTIONS
+from devenv.tui.app import DevenvApp
 from devenv.tui.logs.view import LogView
+from devenv.tui.main_screen import MainScreen
 from devenv.tui.widgets.resource_table import ResourceTable
 from devenv.tui.widgets.text_pane import DetailScroll
 from tests.terminal.conftest import Opening
-from tests.terminal.scripted import connection, container, shop
+from tests.terminal.driving import Driver
+from tests.terminal.scripted import ScriptedBackend, ScriptedControl, connection, container, shop
 
 
 async def test_the_state_of_the_connection_is_told_in_words(opened: Opening) -> None:
@@ -86,7 +90,7 @@ async def test_zoom(opened: Opening) -> None:
 
 
 async def test_help_lists_every_key_that_does_something(opened: Opening) -> None:
-    async with opened(size=(120, 90)) as terminal:
+    async with opened(size=(120, 100)) as terminal:
         await terminal.live(*shop())
         await terminal.press("question_mark")
         await terminal.sees("Project", "Services", "Logs", "restart", "up all: the whole project", "palette")
@@ -96,6 +100,20 @@ async def test_help_lists_every_key_that_does_something(opened: Opening) -> None
             assert terminal.shows(binding.description), binding
         await terminal.press("escape")
         await terminal.until(lambda: not terminal.shows("palette"))
+
+
+async def test_keys_typed_before_the_screen_is_whole_are_heard_when_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = DevenvApp(ScriptedBackend(), ScriptedControl(), title="shop", theme="dark")
+    furnish = MainScreen.furnish
+
+    async def typed_at_the_last_moment(screen: MainScreen) -> None:
+        for character in "/web":
+            await app.on_event(Key("slash" if character == "/" else character, character))
+        await furnish(screen)
+
+    monkeypatch.setattr(MainScreen, "furnish", typed_at_the_last_moment)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await Driver(app, pilot, ScriptedBackend(), ScriptedControl()).until(lambda: app.main.filter.value == "web")
 
 
 async def test_tab_goes_round_the_panes(opened: Opening) -> None:

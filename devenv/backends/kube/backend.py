@@ -221,7 +221,7 @@ class KubeBackend:
         """Close everything from outside and wait at most a second for the threads."""
         self._running = False
         streams = [item.stream for item in self._streams.values()]
-        streams += [self._clock, self._samples, *self._logs.streams(), *self._ended]
+        streams += [self._clock, self._samples, *self._logs.close(), *self._ended]
         for stream in streams:
             stream.stop()
         self._client.close()
@@ -282,7 +282,7 @@ class KubeBackend:
             self.watch_kinds(self._kinds, target.namespace)
             return
         old, client = self.target, self._client
-        self._logs.follow((), 0)
+        self._ended += self._logs.close()
         for kind in tuple(self._streams):
             self._end(kind)
         for stream in (self._clock, self._samples):

@@ -222,6 +222,7 @@ class PodLogs:
         self._readers: dict[str, dict[str, ContainerLog]] = {}  # by key and container
         self._streams: dict[str, dict[str, Stream]] = {}
         self._openers: dict[str, Stream] = {}
+        self._closed = False
 
     def follow(self, keys: Collection[str], tail: int, since: float | None = None) -> None:
         """Follow exactly these pods, containers and workloads."""
@@ -245,8 +246,17 @@ class PodLogs:
         for stream in self.streams():
             stream.hurry()
 
+    def close(self) -> tuple[Stream, ...]:
+        """Stop all streams, and open no more: the pods' watch may just be about to. Returns those that are to end."""
+        with self._lock:
+            self._closed = True
+        streams = self.streams()
+        for stream in streams:
+            stream.stop()
+        return streams
+
     def streams(self) -> tuple[Stream, ...]:
-        """All streams, to be stopped."""
+        """All streams."""
         with self._lock:
             each = [stream for streams in self._streams.values() for stream in streams.values()]
             return (*self._openers.values(), *each)
@@ -287,7 +297,7 @@ class PodLogs:
             return
         opener = Stream(f"kube-log-{pod.name}", lambda stream: self._begin(stream, pod, key, container), _unheard)
         with self._lock:
-            if self._openers.setdefault(key, opener) is not opener:
+            if self._closed or self._openers.setdefault(key, opener) is not opener:
                 return  # the pod's watch and the owner of this found it at the same time
         opener.start()
 
@@ -314,7 +324,7 @@ class PodLogs:
             self._buffer.put(LogLine(key, time.time(), "devenv", f"log not opened: {error.message}"))
             raise
         with self._lock:
-            if stream.stopping or self._openers.get(key) is not stream:
+            if self._closed or stream.stopping or self._openers.get(key) is not stream:
                 return None
             for name in names:
                 prefix = f"[{name}] " if len(names) > 1 else ""

@@ -178,7 +178,7 @@ class LogPane(Vertical):
         if self.bars.is_attached:
             self.bars.tell()
         keys_for = (view.following, view.counting, bool(view.search.text), len(view.filters), bool(view.buffer.lines))
-        if keys_for != self._keys_for:
+        if keys_for != self._keys_for and self.is_attached:  # lines still come while the screen is taken down
             self._keys_for = keys_for
             self.screen.refresh_bindings()
 

@@ -166,7 +166,8 @@ class Banner(Static):
             return
         self._last, self._drawn_for = content, tuple(self.app.size)
         self.display = content is not None and bool(content[1] or content[2])
-        self.screen.set_class(bool(self.display), "-banner")
+        if self.is_attached:  # records still come while the screen is taken down
+            self.screen.set_class(bool(self.display), "-banner")
         if content is None or not self.display:
             return
         state, message, hint = content
@@ -264,7 +265,7 @@ class ActionBar(Static):
             return
         self._last = tuple(parts)
         self.display = bool(parts)
-        if self.is_attached:  # records still come while the screen is taken down
+        if self.is_attached:  # as above
             self.screen.set_class(bool(self.display), "-acting")
         self.set_class(not self._acting and self.failed is not None, "-failed")
         self.update(Content.assemble(*parts))
