@@ -19,7 +19,7 @@ async def test_every_state_is_a_glyph_and_a_word(opened: Opening) -> None:
     async with opened() as terminal:
         await terminal.live(*shop())
         await terminal.sees("● running", "‖ paused", "■ exited 0", "○ absent", "✓ healthy", "✗ unhealthy", "◌ starting")
-        assert "✗ exited 137 (SIGKILL)" in terminal.row("db")
+        await terminal.until(lambda: "✗ exited 137 (SIGKILL)" in terminal.row("db"))
         assert "↻ restarting (3)" in terminal.row("cache")
         assert "8080→80" in terminal.row("web")
         assert terminal.row("web").count("8080") == 1  # IPv4 and IPv6 of one port
