@@ -161,3 +161,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
             return lane_of(config.rootpath / nodeid.partition("::")[0])
 
     return Lanes(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make it once, here: two threads of a fixture that need it first would both make it."""
+    tmp_path_factory.getbasetemp()

@@ -24,7 +24,7 @@ STARTS = {
     "job": ("after-bad-job",),
     "memory": ("hungry",),
     "program": ("not-there",),
-    "timeout": ("--timeout", "1.5", "slow"),
+    "timeout": ("--timeout", "6", "slow"),
     "impatient": ("--timeout", "40", "impatient", "late"),
 }
 
@@ -55,6 +55,10 @@ def started(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> dict[s
             if name == "timeout":
                 made.compose("up", "-d", "slow")
             first = start(made, *STARTS[name])
+            while name == "memory" and "OOM" not in first.done.stdout and first.seconds < 60:
+                # A busy engine may tell of the kill after the end that it caused.
+                again = start(made, *STARTS[name])
+                first = replace(again, seconds=first.seconds + again.seconds)
             return replace(first, again=start(made, "forever")) if name == "loop" else first
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -139,7 +143,7 @@ def test_a_timeout_says_what_it_was_waiting_for(started: dict[str, Start]) -> No
     done = started["timeout"].done
     assert done.returncode == 8
     assert verdicts(done.stdout)["slow"] == "waiting"
-    assert "After 1.5 s still waiting for slow: running, its health check has not succeeded yet" in done.stderr
+    assert "After 6 s still waiting for slow: running, its health check has not succeeded yet" in done.stderr
     assert "  | not yet" in done.stdout
 
 
