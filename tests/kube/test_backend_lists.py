@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from devenv.backends.kube.cache import Cache
 from devenv.backends.kube.errors import NotFound
-from devenv.backends.kube.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS
+from devenv.backends.kube.kinds import CONFIG_MAPS, DEPLOYMENTS, PODS, Kind
 from devenv.backends.kube.kubeconfig import ContextInfo, Target
 from devenv.core.model import Health, Scaling, Seen, State
 from fakes.api_server import ApiServer, deployment, event, owner_reference, pod, waiting
@@ -28,7 +31,17 @@ def replica_set(name: str, owner: dict[str, object]) -> dict[str, object]:
     }
 
 
-def test_pods_of_many_pages_are_shown_and_followed(api: ApiServer, target: Target, environ: Environ) -> None:
+def test_pods_of_many_pages_are_shown_and_followed(
+    api: ApiServer, target: Target, environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[dict[str, Any]] = []
+    page = Cache.page
+
+    def noted(cache: Cache, kind: Kind, items: list[dict[str, Any]]) -> None:
+        read.extend(items if kind is PODS else ())
+        page(cache, kind, items)
+
+    monkeypatch.setattr(Cache, "page", noted)
     api.put(*(pod(f"web-{number}") for number in range(1_100)))
     with watching(target, environ) as seen:
         seen.until(lambda: len(seen.names()) == 1_100)
@@ -38,6 +51,8 @@ def test_pods_of_many_pages_are_shown_and_followed(api: ApiServer, target: Targe
         seen.until(lambda: "web-7" not in seen.names())
         assert len(seen.names()) == 1_100
         assert api.count("GET", "/pods") == 3, "pages of 500"
+    assert len(read) == 1_100, "and of each only what is shown"
+    assert not any("kind" in item or "resourceVersion" in item["metadata"] for item in read)
 
 
 def test_it_is_live_when_every_list_is_there(api: ApiServer, target: Target, environ: Environ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from devenv.core.model import Action, ConnectionState, Phase, Progress
 from devenv.logs.buffer import LogBuffer
 from tests.terminal.conftest import Opening
-from tests.terminal.scripted import absent, connection, container, shop
+from tests.terminal.scripted import absent, connection, container, log, shop
 
 
 def action(phase: Phase, **facts: Any) -> Action:
@@ -112,7 +112,9 @@ async def test_what_comes_while_the_screen_is_taken_down_is_no_fault(opened: Ope
         banner.tell(connection(ConnectionState.STALE, message="the connection broke"))
         logs = terminal.main.log_pane
         await logs.remove()
-        logs.show("web", LogBuffer(), "no output yet", None)
+        lines = LogBuffer()
+        lines.append(log("docker/web-1", "served"))
+        logs.show("web", lines, "no output yet", None)
         assert not any(one.is_attached for one in (bar, banner, logs))
 
 
