@@ -79,7 +79,7 @@ _ASKING = frozenset({"status", "up", "logs", "down", "restart", "stop", "start",
 _NOT_SO = ("-f", "--file", "-p", "--pro", "--env", "--config", "-h", "--help")  # with these they ask something else
 
 
-class Begun:
+class Prefetch:
     """A Compose that was started before anybody asked: `take` gives it to who asks for exactly that."""
 
     _process: subprocess.Popen[bytes] | None = None
@@ -143,7 +143,7 @@ def _has_own_files(folder: str) -> bool:
 def start_compose(command: list[str], folder: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start a Compose that only tells, or take the one that was started ahead; raises OSError."""
     command = started_directly(command, environ)
-    return Begun.take(command, folder, environ) or _start(command, folder, environ)
+    return Prefetch.take(command, folder, environ) or _start(command, folder, environ)
 
 
 def _start(command: list[str], folder: str, environ: Mapping[str, str] | None) -> subprocess.Popen[bytes]:

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from devenv.backends.plugin import Begun
+from devenv.backends.plugin import Prefetch
 from devenv.cli.options import merge_options
 from devenv.core.errors import EXIT_INTERRUPTED, DevenvError
 from devenv.core.signals import interrupt_once
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _take_streams()
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        Begun.begin(words)
+        Prefetch.begin(words)
         try:
             with _collector_at_rest():
                 namespace = _typed(words)
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _give_up_output()
         return known.exit_code
     finally:
-        Begun.end()
+        Prefetch.end()
 
 
 class _Output(io.TextIOWrapper):

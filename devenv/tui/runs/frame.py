@@ -1,4 +1,4 @@
-"""What smoke tests and load tests have in common in the terminal: one run is followed, and shown in three places.
+"""What smoke tests, load tests and deployments have in common in the terminal: one run is followed, in three places.
 
 Its screen, a line on the main screen until it was looked at, and the question before the program is left while it
 goes on.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.backends.plugin import CONFIG, Begun, start_compose
+from devenv.backends.plugin import CONFIG, Prefetch, start_compose
 
 CALL = ["docker", "compose", *CONFIG]
 
@@ -30,7 +30,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("DOCKER_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path / "project")
     yield tmp_path / "calls"
-    Begun.end()
+    Prefetch.end()
 
 
 def told(calls: Path, lines: int) -> list[str]:
@@ -43,7 +43,7 @@ def told(calls: Path, lines: int) -> list[str]:
 
 @pytest.mark.parametrize("words", [("status",), ("up", "--wait"), ("logs", "-f", "web"), ("build", "web")])
 def test_who_asks_the_same_gets_the_one_that_runs(calls: Path, words: tuple[str, ...]) -> None:
-    Begun.begin(words)
+    Prefetch.begin(words)
     process = start_compose(CALL, str(Path.cwd()))
     assert told(calls, 1) == [f"{process.pid} config --format json"], "it was started once"
     another = start_compose(CALL, str(Path.cwd()))
@@ -55,7 +55,7 @@ def test_who_asks_the_same_gets_the_one_that_runs(calls: Path, words: tuple[str,
 
 @pytest.mark.parametrize("other", ["command", "folder", "environment"])
 def test_who_asks_another_thing_gets_another_and_the_first_is_ended(calls: Path, other: str) -> None:
-    Begun.begin(("status",))
+    Prefetch.begin(("status",))
     (begun,) = told(calls, 1)
     command = [*CALL, "web"] if other == "command" else CALL
     environ = {**os.environ, "TAG": "2"} if other == "environment" else None
@@ -63,7 +63,7 @@ def test_who_asks_another_thing_gets_another_and_the_first_is_ended(calls: Path,
     assert told(calls, 2)[1].split()[0] == str(process.pid)
     process.kill()
     process.communicate()
-    Begun.end()
+    Prefetch.end()
     with pytest.raises(ProcessLookupError):
         os.kill(int(begun.split()[0]), 0)
 
@@ -80,8 +80,8 @@ def test_who_asks_another_thing_gets_another_and_the_first_is_ended(calls: Path,
     ],
 )
 def test_nothing_is_begun_for_another_project_or_no_project(calls: Path, words: tuple[str, ...]) -> None:
-    Begun.begin(words)
-    Begun.end()
+    Prefetch.begin(words)
+    Prefetch.end()
     assert not calls.exists()
 
 
@@ -94,8 +94,8 @@ def test_a_devenv_toml_that_may_name_other_files_is_waited_for(
 ) -> None:
     (Path.cwd() / "devenv.toml").write_text(file)
     monkeypatch.chdir(Path.cwd() / "below")
-    Begun.begin(("status",))
+    Prefetch.begin(("status",))
     if begun:
         assert told(calls, 1)
-    Begun.end()
+    Prefetch.end()
     assert calls.exists() is begun
